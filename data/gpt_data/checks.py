@@ -1,0 +1,64 @@
+"""What arguments must be: whole numbers in range, arrays of token ids in the vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpt_data.errors import UserError
+
+TokenIds = npt.NDArray[np.integer[Any]]
+
+
+def whole_number(name: str, value: object, least: int) -> int:
+    """Return the value as an int.
+
+    Raises
+    ------
+    UserError
+        If it is not a whole number of at least ``least``; True and 2.0 are not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r:.60}")
+    return int(value)
+
+
+def token_sequence(ids: npt.ArrayLike, what: str = "ids") -> TokenIds:
+    """Return the ids as a plain one-dimensional integer array, without a copy where they are one already.
+
+    Raises
+    ------
+    UserError
+        If they have another number of axes or are not integers.
+    """
+    try:
+        array = np.asarray(ids)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{what} must be one row of integers; nested lists of unequal length came") from error
+    if array.ndim != 1:
+        raise UserError(f"{what} must be one row of integers (one axis); an array of shape {array.shape} came")
+    if array.size == 0:  # np.asarray([]) is float64, yet no tokens is what it says
+        return array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise UserError(f"{what} must be integers; dtype {array.dtype} came; convert them before")
+    return array
+
+
+def ids_in_vocabulary(ids: npt.ArrayLike, vocab_size: int, what: str = "ids") -> TokenIds:
+    """Return the ids as ``token_sequence`` does, each of them known to lie in 0 … V − 1.
+
+    Raises
+    ------
+    UserError
+        If one does not: a negative id must never count from the end of the vocabulary.
+    """
+    array = token_sequence(ids, what)
+    if array.size and (array.min() < 0 or array.max() >= vocab_size):
+        place = int(np.flatnonzero((array < 0) | (array >= vocab_size))[0])
+        raise UserError(
+            f"{what} must lie in 0 … {vocab_size - 1} (the vocabulary has {vocab_size} tokens); "
+            f"id {array[place]} came at index {place}; was it made with another vocabulary?"
+        )
+    return array

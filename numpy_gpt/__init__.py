@@ -1,0 +1,55 @@
+"""A small GPT in pure NumPy: forward and backward written by hand, the reference that the twins are checked against.
+
+    from numpy_gpt import GPTConfig, initial_values, loss_and_gradients, parameters_from
+
+    config = GPTConfig(vocab_size=32, block_size=8, n_layer=2, n_head=2, n_embd=6)
+    parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
+    loss, gradients = loss_and_gradients(parameters, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
+
+``layers`` holds the mathematics of each layer, ``gpt`` puts them together, ``engine`` trains, and ``shared`` is
+all that has no mathematics. ``gradcheck`` tells whether any gradient is right.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy_gpt.gpt import gpt_backward, gpt_forward, loss_and_gradients, loss_of, predict
+    from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
+    from numpy_gpt.parameters import Parameters, parameters_from
+    from numpy_gpt.shared.config import GPTConfig
+    from numpy_gpt.shared.initial_values import initial_values
+
+__all__ = [
+    "GPTConfig",
+    "GradientError",
+    "Parameters",
+    "check_gradients",
+    "gpt_backward",
+    "gpt_forward",
+    "gradient_errors",
+    "initial_values",
+    "loss_and_gradients",
+    "loss_of",
+    "parameters_from",
+    "predict",
+]
+
+_HOMES = {
+    "gpt": ("gpt_backward", "gpt_forward", "loss_and_gradients", "loss_of", "predict"),
+    "gradcheck": ("GradientError", "check_gradients", "gradient_errors"),
+    "parameters": ("Parameters", "parameters_from"),
+    "shared.config": ("GPTConfig",),
+    "shared.initial_values": ("initial_values",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Names are loaded when they are first used, so that a program which needs only a part pays only for that part.
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,56 @@
+"""AdamW: Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numpy_gpt.parameters import Parameters
+
+
+class AdamWState(NamedTuple):
+    """The moving averages of the gradient (m) and of its square (v), of the parameters' form."""
+
+    m: Parameters
+    v: Parameters
+
+
+def adamw_state(parameters: Parameters) -> AdamWState:
+    """Return the state before the first step: all zero."""
+    return AdamWState(parameters.zeros_like(), parameters.zeros_like())
+
+
+def adamw_step(
+    parameters: Parameters,
+    gradients: Parameters,
+    state: AdamWState,
+    step: int,
+    learning_rate: float,
+    *,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None:
+    """Take one step in place; ``step`` counts from 1, as the bias correction needs it.
+
+    θ ← θ − η·λ·θ for matrices, then θ ← θ − η·m̂/(√v̂ + ε). Only matrices decay: a norm's scale has no reason to be
+    near 0. ``gradients`` are overwritten.
+    """
+    g, m, v = gradients.flat, state.m.flat, state.v.flat
+    parameters.decayed[...] *= 1 - learning_rate * weight_decay  # (13.3)
+
+    m *= beta1
+    m += (1 - beta1) * g  # (13.4)
+    g *= g
+    g *= 1 - beta2
+    v *= beta2
+    v += g  # (13.5)
+
+    denominator = np.sqrt(v, out=g)
+    denominator *= 1 / (1 - beta2**step) ** 0.5  # (13.7): √v̂ = √v / √(1 − β₂ᵗ)
+    denominator += epsilon
+    change = np.divide(m, denominator, out=denominator)
+    change *= learning_rate / (1 - beta1**step)  # (13.6)
+    parameters.flat -= change  # (13.8)

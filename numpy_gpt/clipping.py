@@ -1,0 +1,26 @@
+"""Clipping by global norm: one bad batch cannot throw the weights far (Pascanu et al. 2013)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numpy_gpt.parameters import Parameters
+
+
+def global_norm(gradients: Parameters) -> float:
+    """Return ‖g‖₂ over all parameters together (13.1), summed in float64 so that no square overflows early."""
+    flat = gradients.flat.astype(np.float64, copy=False)
+    return math.sqrt(np.dot(flat, flat))
+
+
+def clip_gradients(gradients: Parameters, max_norm: float) -> float:
+    """Scale the gradients in place so that their global norm is at most ``max_norm``; return the norm before (13.2).
+
+    The scale is min(1, max_norm / (norm + 1e-6)), torch's own. ``max_norm`` 0 means: do not clip.
+    """
+    norm = global_norm(gradients)
+    if max_norm > 0 and (scale := max_norm / (norm + 1e-6)) < 1:
+        gradients.flat *= scale
+    return norm

@@ -1,0 +1,133 @@
+"""The whole GPT: tokens to logits, loss, and the gradient of every parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from numpy_gpt.layers.block import BlockCache, block_backward, block_forward
+from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
+from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embedding_forward
+from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
+from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
+from numpy_gpt.layers.softmax import softmax_forward
+from numpy_gpt.parameters import Parameters
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.record import Record, ignore, within
+from numpy_gpt.shared.token_ids import check_targets, check_tokens
+
+Masks = Mapping[str, Array]
+"""Dropout masks by the names of ``shared.names.dropout_shapes``; entries are 0 or 1/(1 − dropout)."""
+
+
+class GPTCache(NamedTuple):
+    """What gpt_backward needs."""
+
+    parameters: Parameters
+    embedding: EmbeddingCache
+    embedding_mask: Array | None
+    blocks: list[BlockCache]
+    ln_f: LayerNormCache
+    head: LinearCache
+
+
+def gpt_forward(
+    parameters: Parameters, tokens: Any, masks: Masks | None = None, record: Record = ignore
+) -> tuple[Array, GPTCache]:
+    """Return the logits of every next token.
+
+    Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are given in training with
+    dropout only.
+
+    Raises
+    ------
+    UserError
+        If the tokens are not such an array.
+    """
+    config, masks = parameters.config, masks or {}
+    tokens = check_tokens(tokens, config)
+    x, embedding = embedding_forward(
+        tokens, parameters["wte.weight"], parameters["wpe.weight"], within(record, "embedding")
+    )  # (12.1)
+    if (embedding_mask := masks.get("embedding.dropout")) is not None:
+        x, _ = dropout_forward(x, embedding_mask)
+        record("embedding.dropout", x)
+
+    blocks = []
+    for layer, block in enumerate(parameters.blocks):  # (12.2)
+        name = f"h.{layer}"
+        x, cache = block_forward(x, block, config, _inside(masks, name), within(record, name))
+        blocks.append(cache)
+
+    epsilon, bias = config.layer_norm_epsilon, parameters.get("ln_f.bias")
+    x, ln_f = layer_norm_forward(x, parameters["ln_f.weight"], bias, epsilon, within(record, "ln_f"))
+    logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
+    record("logits", logits)
+    return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head)
+
+
+def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> Parameters:
+    """Return the gradient of every parameter for dlogits (B, T, V)."""
+    gradients = cache.parameters.zeros_like()
+    record("dlogits", dlogits)
+    dx, dhead_transposed, _ = linear_backward(dlogits, cache.head)  # (12.4), (12.5) undo (12.3)
+    gradients.head[...] = dhead_transposed.T
+    dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, within(record, "ln_f"))
+    _store(gradients, {"ln_f.weight": dweight, "ln_f.bias": dbias})
+
+    for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
+        name = f"h.{layer}"
+        dx, dblock = block_backward(dx, cache.blocks[layer], within(record, name))
+        _store(gradients, {f"{name}.{key}": value for key, value in dblock.items()})
+
+    if cache.embedding_mask is not None:
+        record("embedding.ddropout", dx)
+        dx = dropout_backward(dx, cache.embedding_mask)
+    dwte, dwpe = embedding_backward(dx, cache.embedding, within(record, "embedding"))  # undoes (12.1)
+    gradients["wte.weight"][...] += dwte  # (12.6): tied, the head's gradient is in there already
+    gradients["wpe.weight"][...] = dwpe
+    return gradients
+
+
+def loss_and_gradients(
+    parameters: Parameters, tokens: Any, targets: Any, masks: Masks | None = None, record: Record = ignore
+) -> tuple[Array, Parameters]:
+    """Return the mean loss in nats per token, a 0-d array, and the gradient of every parameter.
+
+    Shapes: tokens and targets (B, T).
+
+    Raises
+    ------
+    UserError
+        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size.
+    """
+    logits, cache = gpt_forward(parameters, tokens, masks, record)
+    targets = check_targets(targets, cache.embedding.tokens, parameters.config)
+    loss, loss_cache = cross_entropy_forward(logits, targets, record)
+    return loss, gpt_backward(cross_entropy_backward(loss_cache), cache, record)
+
+
+def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
+    """Return the mean loss in nats per token without any gradient; the same arguments and errors."""
+    logits, cache = gpt_forward(parameters, tokens)
+    targets = check_targets(targets, cache.embedding.tokens, parameters.config)
+    return cross_entropy_forward(logits, targets)[0]
+
+
+def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Array:
+    """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+    logits, _ = gpt_forward(parameters, tokens, record=record)
+    probabilities, _ = softmax_forward(logits, record)
+    record("probabilities", probabilities)
+    return probabilities
+
+
+def _inside(masks: Masks, name: str) -> Masks:
+    return {key.removeprefix(f"{name}."): mask for key, mask in masks.items() if key.startswith(f"{name}.")}
+
+
+def _store(gradients: Parameters, values: Mapping[str, Array | None]) -> None:
+    for name, value in values.items():
+        if value is not None:
+            gradients[name][...] = value

@@ -1,0 +1,9 @@
+"""The layers of a GPT, one a file: ``x_forward``, and directly below it ``x_backward``, which undoes it in reverse.
+
+Pure functions over NumPy arrays: ``x_forward(inputs…, parameters…)`` returns ``(out, cache)`` and
+``x_backward(dout, cache)`` the gradients in forward's argument order. A cache holds what backward needs and no
+more. Numbers in parentheses such as (8.14) are the equations of docs/derivations.md.
+
+Axis letters: B batch, T query time, S key time, C channels, H heads, D = C/H, F hidden, V vocabulary; ``…`` is any
+number of leading axes. ``dx`` is ∂loss/∂x and has x's shape.
+"""

@@ -1,0 +1,77 @@
+"""The feed-forward network's activation: GPT-2's tanh GELU, the exact erf GELU, or ReLU.
+
+GELU is x·Φ(x), x times the probability that a standard normal number lies below it (Hendrycks & Gimpel 2016);
+GPT-2 computes it through a tanh that differs from the exact one by up to 5e-4. Mixing the two up is a common reason
+why a port does not reproduce a checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.record import Record, ignore
+
+_SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
+_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has no erf of its own
+
+
+class ActivationCache(NamedTuple):
+    """What activation_backward needs; ``inner`` is tanh w or erf(x/√2), and None for ReLU."""
+
+    x: Array
+    inner: Array | None
+    kind: str
+
+
+def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Array, ActivationCache]:
+    """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8)."""
+    if kind == "relu":
+        return np.maximum(x, 0), ActivationCache(x, None, kind)
+    if kind == "gelu_tanh":
+        inner = x * x
+        inner *= _CUBIC
+        inner += 1
+        inner *= x
+        inner *= _SQRT_2_OVER_PI  # (5.1): √(2/π)·(x + 0.044715·x³), x taken out so that x³ cannot overflow alone
+        record("gelu.argument", inner)
+        np.tanh(inner, out=inner)  # (5.2)
+        record("gelu.tanh", inner)
+    else:
+        inner = _erf(x / math.sqrt(2)).astype(x.dtype)  # (5.5)
+        record("gelu.erf", inner)
+    out = inner + 1
+    out *= x
+    out *= 0.5  # (5.3) and (5.6): ½·x·(1 + inner)
+    return out, ActivationCache(x, inner, kind)
+
+
+def activation_backward(dout: Array, cache: ActivationCache) -> Array:
+    """Return dx for dout of x's shape."""
+    x, inner, kind = cache
+    if inner is None:
+        return dout * (x > 0)  # (5.9): at exactly 0 the slope is taken as 0
+    slope = x * x
+    if kind == "gelu_tanh":
+        # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
+        slope *= 3 * _CUBIC
+        slope += 1
+        slope *= x
+        slope *= _SQRT_2_OVER_PI
+        slope *= 1 - inner * inner
+        slope += inner
+        slope += 1
+        slope *= 0.5
+    else:
+        # (5.7): ½·(1 + erf(x/√2)) + x·exp(−x²/2)/√(2π)
+        slope *= -0.5
+        np.exp(slope, out=slope)
+        slope *= x
+        slope *= 1 / math.sqrt(2 * math.pi)
+        slope += 0.5 * (1 + inner)
+    slope *= dout
+    return slope

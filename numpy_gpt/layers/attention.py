@@ -1,0 +1,130 @@
+"""Causal multi-head self-attention (Vaswani et al. 2017, GPT-2's form): every position looks at itself and the past."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
+from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
+from numpy_gpt.layers.softmax import SoftmaxCache, softmax_backward, softmax_forward
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.record import Record, ignore
+
+
+class AttentionCache(NamedTuple):
+    """What attention_backward needs; ``used`` are the weights after dropout."""
+
+    c_attn: LinearCache
+    q: Array
+    k: Array
+    v: Array
+    softmax: SoftmaxCache
+    mask: Array | None
+    used: Array
+    c_proj: LinearCache
+
+
+class AttentionGradients(NamedTuple):
+    """The gradients of attention_forward's array arguments, in its order."""
+
+    x: Array
+    c_attn_weight: Array
+    c_attn_bias: Array | None
+    c_proj_weight: Array
+    c_proj_bias: Array | None
+
+
+def attention_forward(
+    x: Array,
+    c_attn_weight: Array,
+    c_attn_bias: Array | None,
+    c_proj_weight: Array,
+    c_proj_bias: Array | None,
+    n_head: int,
+    mask: Array | None = None,
+    record: Record = ignore,
+) -> tuple[Array, AttentionCache]:
+    """Return c_proj(concat over heads of softmax(causal(q kᵀ / √D)) v), with q, k, v = split(c_attn(x)).
+
+    Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, T) or None → (B, T, C).
+    The scale is the root of the head's size D, not of the width C.
+    """
+    qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
+    q, k, v = _split_heads(qkv, n_head, record)
+    scores = q @ k.swapaxes(-1, -2)  # (8.2): (B, H, T, D) (B, H, D, S) → (B, H, T, S)
+    record("scores", scores)
+    scores *= 1 / math.sqrt(q.shape[-1])  # (8.3)
+    record("scaled", scores)
+    scores[..., _future(x.shape[1])] = -math.inf  # (8.4): set, not added: the future cannot leak in through a NaN
+    record("masked", scores)
+    weights, softmax = softmax_forward(scores, record)  # (8.5)
+    record("weights", weights)
+    used = weights
+    if mask is not None:
+        used, _ = dropout_forward(weights, mask)
+        record("weights_dropout", used)
+    heads = used @ v  # (8.6): (B, H, T, S) (B, H, S, D) → (B, H, T, D)
+    record("heads", heads)
+    merged = _merge_heads(heads)  # (8.7)
+    record("merged", merged)
+    out, c_proj = linear_forward(merged, c_proj_weight, c_proj_bias)  # (8.8)
+    record("out", out)
+    return out, AttentionCache(c_attn, q, k, v, softmax, mask, used, c_proj)
+
+
+def attention_backward(dout: Array, cache: AttentionCache, record: Record = ignore) -> AttentionGradients:
+    """Return the gradients of x and of the four parameters for dout (B, T, C)."""
+    record("dout", dout)
+    dmerged, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (8.9) undoes (8.8)
+    record("dmerged", dmerged)
+    (dheads,) = _per_head(dmerged, cache.q.shape[1], 1)  # (8.10) undoes (8.7)
+    record("dheads", dheads)
+    dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
+    dv = cache.used.swapaxes(-1, -2) @ dheads  # (8.12) undoes (8.6)
+    if cache.mask is not None:
+        record("dweights_dropout", dused)
+        dused = dropout_backward(dused, cache.mask)
+    record("dweights", dused)
+    dscores = softmax_backward(dused, cache.softmax)  # (8.13) undoes (8.5) and (8.4): masked weights are exactly 0
+    record("dmasked", dscores)
+    record("dscaled", dscores)
+    dscores *= 1 / math.sqrt(cache.q.shape[-1])  # (8.14) undoes (8.3)
+    record("dscores", dscores)
+    dq = dscores @ cache.k  # (8.15) undoes (8.2)
+    dk = dscores.swapaxes(-1, -2) @ cache.q  # (8.16) undoes (8.2): summed over the queries, hence the transpose
+    record("dq", dq)
+    record("dk", dk)
+    record("dv", dv)
+    dqkv = _merge_heads(np.concatenate([dq, dk, dv], axis=1))  # (8.17) undoes (8.1)
+    dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)
+    return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
+
+
+def _split_heads(qkv: Array, n_head: int, record: Record) -> tuple[Array, Array, Array]:
+    q, k, v = _per_head(qkv, n_head, 3)
+    record("q", q)
+    record("k", k)
+    record("v", v)
+    return q, k, v
+
+
+def _per_head(x: Array, n_head: int, parts: int) -> tuple[Array, ...]:
+    batch, time, width = x.shape
+    size = width // (parts * n_head)
+    # (B, T, parts·H·D) → (B, T, parts·H, D) → (B, parts·H, T, D), then one array of H heads for each part
+    heads = x.reshape(batch, time, parts * n_head, size).swapaxes(1, 2)
+    return tuple(heads[:, part * n_head : (part + 1) * n_head] for part in range(parts))
+
+
+def _merge_heads(heads: Array) -> Array:
+    batch, n_head, time, size = heads.shape
+    # (B, H, T, D) → (B, T, H, D) → (B, T, H·D): head h fills channels h·D to h·D + D − 1
+    return heads.swapaxes(1, 2).reshape(batch, time, n_head * size)
+
+
+def _future(time: int) -> NDArray[np.bool_]:
+    return ~np.tri(time, dtype=np.bool_)  # True where the key s comes after the query t

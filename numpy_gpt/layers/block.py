@@ -1,0 +1,111 @@
+"""One transformer block, pre-norm as in GPT-2: attention and then the feed-forward network, each added to a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from numpy_gpt.layers.attention import AttentionCache, attention_backward, attention_forward
+from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
+from numpy_gpt.layers.feed_forward import FeedForwardCache, feed_forward_backward, feed_forward_forward
+from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.record import Record, ignore, within
+
+
+class BlockCache(NamedTuple):
+    """What block_backward needs."""
+
+    ln_1: LayerNormCache
+    attn: AttentionCache
+    attn_mask: Array | None
+    ln_2: LayerNormCache
+    mlp: FeedForwardCache
+    mlp_mask: Array | None
+
+
+def block_forward(
+    x: Array,
+    parameters: Mapping[str, Array],
+    config: GPTConfig,
+    masks: Mapping[str, Array] | None = None,
+    record: Record = ignore,
+) -> tuple[Array, BlockCache]:
+    """Return y = a + mlp(ln_2(a)) with a = x + attn(ln_1(x)).
+
+    ``parameters`` and ``masks`` go by their names inside the block, such as ``ln_1.weight`` and
+    ``attn.weights_dropout``. Shapes: x (B, T, C) → y (B, T, C).
+    """
+    p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
+    normed, ln_1 = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, within(record, "ln_1"))
+    attended, attn = attention_forward(
+        normed,
+        p["attn.c_attn.weight"],
+        p.get("attn.c_attn.bias"),
+        p["attn.c_proj.weight"],
+        p.get("attn.c_proj.bias"),
+        config.n_head,
+        masks.get("attn.weights_dropout"),
+        within(record, "attn"),
+    )
+    attn_mask = masks.get("attn.out_dropout")
+    a = _add_branch(x, attended, attn_mask, within(record, "attn"))  # (10.1)
+
+    normed, ln_2 = layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, within(record, "ln_2"))
+    fed, mlp = feed_forward_forward(
+        normed,
+        p["mlp.c_fc.weight"],
+        p.get("mlp.c_fc.bias"),
+        p["mlp.c_proj.weight"],
+        p.get("mlp.c_proj.bias"),
+        config.activation,
+        within(record, "mlp"),
+    )
+    mlp_mask = masks.get("mlp.out_dropout")
+    y = _add_branch(a, fed, mlp_mask, within(record, "mlp"))  # (10.2)
+    return y, BlockCache(ln_1, attn, attn_mask, ln_2, mlp, mlp_mask)
+
+
+def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
+    """Return dx and the parameters' gradients by name for dout (B, T, C); None stands for an absent bias."""
+    record("mlp.dresidual", dout)
+    dfed = dout
+    if cache.mlp_mask is not None:
+        record("mlp.dout_dropout", dfed)
+        dfed = dropout_backward(dfed, cache.mlp_mask)
+    mlp = feed_forward_backward(dfed, cache.mlp, within(record, "mlp"))
+    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, within(record, "ln_2"))
+    da += dout  # (10.3): a went into ln_2 and past it; the bypass joins after the norm's backward, not before
+    record("attn.dresidual", da)
+
+    dattended = da
+    if cache.attn_mask is not None:
+        record("attn.dout_dropout", dattended)
+        dattended = dropout_backward(dattended, cache.attn_mask)
+    attn = attention_backward(dattended, cache.attn, within(record, "attn"))
+    dx, dln_1_weight, dln_1_bias = layer_norm_backward(attn.x, cache.ln_1, within(record, "ln_1"))
+    dx += da  # (10.4): x went into ln_1 and past it
+    return dx, {
+        "ln_1.weight": dln_1_weight,
+        "ln_1.bias": dln_1_bias,
+        "attn.c_attn.weight": attn.c_attn_weight,
+        "attn.c_attn.bias": attn.c_attn_bias,
+        "attn.c_proj.weight": attn.c_proj_weight,
+        "attn.c_proj.bias": attn.c_proj_bias,
+        "ln_2.weight": dln_2_weight,
+        "ln_2.bias": dln_2_bias,
+        "mlp.c_fc.weight": mlp.c_fc_weight,
+        "mlp.c_fc.bias": mlp.c_fc_bias,
+        "mlp.c_proj.weight": mlp.c_proj_weight,
+        "mlp.c_proj.bias": mlp.c_proj_bias,
+    }
+
+
+def _add_branch(stream: Array, branch: Array, mask: Array | None, record: Record) -> Array:
+    if mask is not None:
+        branch, _ = dropout_forward(branch, mask)
+        record("out_dropout", branch)
+    total = stream + branch
+    record("residual", total)
+    return total

@@ -1,0 +1,66 @@
+"""Layer norm: each position's channels are shifted to mean 0 and scaled to variance 1 (Ba, Kiros & Hinton 2016)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.record import Record, ignore
+
+
+class LayerNormCache(NamedTuple):
+    """What layer_norm_backward needs."""
+
+    normalized: Array
+    rstd: Array
+    weight: Array
+    has_bias: bool
+
+
+def layer_norm_forward(
+    x: Array, weight: Array, bias: Array | None, epsilon: float, record: Record = ignore
+) -> tuple[Array, LayerNormCache]:
+    """Return y = (x − mean) / √(variance + ε) · weight + bias, over the last axis.
+
+    The variance is that of the centered values: in one pass, mean(x²) − mean(x)² would cancel away every digit as
+    soon as the mean is large. Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
+    """
+    width = x.shape[-1]
+    mean = np.add.reduce(x, axis=-1, keepdims=True) / width  # (4.1)
+    record("mean", mean[..., 0])
+    centered = x - mean  # (4.2)
+    record("centered", centered)
+    variance = np.add.reduce(centered * centered, axis=-1, keepdims=True) / width  # (4.3)
+    record("variance", variance[..., 0])
+    rstd = 1 / np.sqrt(variance + epsilon)  # (4.4)
+    record("rstd", rstd[..., 0])
+    normalized = np.multiply(centered, rstd, out=centered)  # (4.5)
+    record("normalized", normalized)
+    out = normalized * weight  # (4.6)
+    if bias is not None:
+        out += bias
+    record("out", out)
+    return out, LayerNormCache(normalized, rstd, weight, bias is not None)
+
+
+def layer_norm_backward(
+    dout: Array, cache: LayerNormCache, record: Record = ignore
+) -> tuple[Array, Array, Array | None]:
+    """Return (dx, dweight, dbias) for dout (…, C); dbias is None where there is no bias."""
+    normalized, width = cache.normalized, dout.shape[-1]
+    record("dout", dout)
+    dbias = dout.reshape(-1, width).sum(axis=0) if cache.has_bias else None  # (4.8)
+    dweight = (dout * normalized).reshape(-1, width).sum(axis=0)  # (4.7)
+    dnormalized = dout * cache.weight  # (4.9)
+    record("dnormalized", dnormalized)
+
+    # (4.10) undoes (4.5) to (4.1) at once. Neither a shift nor a scaling of x changes `normalized`, so the gradient
+    # cannot have a part along the constant vector or along `normalized`: both are taken out.
+    along_constant = np.add.reduce(dnormalized, axis=-1, keepdims=True) / width
+    along_normalized = np.add.reduce(dnormalized * normalized, axis=-1, keepdims=True) / width
+    dx = dnormalized - along_constant
+    dx -= normalized * along_normalized
+    dx *= cache.rstd
+    return dx, dweight, dbias

@@ -1,0 +1,92 @@
+"""All numbers of a model in one flat array, with a named view for each tensor.
+
+The optimizer, clipping and checkpoints see one array; the layers see tensors; neither copies. Matrices come first in
+the flat array, so that those that weight decay shrinks are one slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.names import Shape, parameter_shapes
+
+
+class Parameters(Mapping[str, Array]):
+    """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same form."""
+
+    def __init__(self, config: GPTConfig, flat: Array) -> None:
+        self.config = config
+        self.flat = flat
+        self._views: dict[str, Array] = {}
+        offset = 0
+        for name, shape in _flat_order(config).items():
+            self._views[name] = flat[offset : offset + prod(shape)].reshape(shape)
+            offset += prod(shape)
+        if flat.shape != (offset,):
+            raise UserError(f"this model has {offset:,} parameters, but the flat array has shape {flat.shape}")
+
+    def __getitem__(self, name: str) -> Array:
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(parameter_shapes(self.config))
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @cached_property
+    def blocks(self) -> list[dict[str, Array]]:
+        """The tensors of each block under their names inside it, such as ``attn.c_attn.weight``."""
+        prefixes = [f"h.{layer}." for layer in range(self.config.n_layer)]
+        return [
+            {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)} for prefix in prefixes
+        ]
+
+    @property
+    def head(self) -> Array:
+        """The output head (V, C): ``wte.weight`` itself where the weights are tied."""
+        return self["wte.weight" if self.config.tie_weights else "lm_head.weight"]
+
+    @cached_property
+    def decayed(self) -> Array:
+        """The part of the flat array that weight decay applies to: the matrices, not norms and biases."""
+        return self.flat[: sum(view.size for view in self._views.values() if view.ndim == 2)]
+
+    def zeros_like(self) -> Parameters:
+        """Return the same shapes and dtype, all zero."""
+        return Parameters(self.config, np.zeros_like(self.flat))
+
+
+def parameters_from(config: GPTConfig, values: Mapping[str, Array]) -> Parameters:
+    """Return Parameters that hold a copy of ``values``.
+
+    Raises
+    ------
+    UserError
+        If a tensor is missing, superfluous, of another shape, or not of the same floating dtype as the others.
+    """
+    shapes = parameter_shapes(config)
+    if set(values) != set(shapes):
+        odd = sorted(set(values) ^ set(shapes))[0]
+        raise UserError(f"{'unknown' if odd in values else 'missing'} parameter {odd!r} for this config")
+    dtypes = {value.dtype for value in values.values()}
+    if len(dtypes) != 1 or (dtype := dtypes.pop()) not in (np.float32, np.float64):
+        raise UserError("all parameters must be float32, or all float64")
+    parameters = Parameters(config, np.empty(sum(prod(shape) for shape in shapes.values()), dtype))
+    for name, shape in shapes.items():
+        if values[name].shape != shape:
+            raise UserError(f"parameter {name!r} must have shape {shape}, not {values[name].shape}")
+        parameters[name][...] = values[name]
+    return parameters
+
+
+def _flat_order(config: GPTConfig) -> dict[str, Shape]:
+    shapes = parameter_shapes(config)
+    return dict(sorted(shapes.items(), key=lambda item: -len(item[1])))  # stable: matrices, then vectors

@@ -1,0 +1,47 @@
+"""The model that ships: ``tiny``, trained in float64 and rounded to two decimals, so that it fits on a page."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gpt_data.corpora import load_corpus
+from gpt_data.loss_floor import corpus_loss_floor
+from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.checkpoint import Checkpoint, save_checkpoint
+from numpy_gpt.shared.initial_values import initial_values
+from numpy_gpt.shared.presets import preset
+from numpy_gpt.shared.progress import PlainDisplay
+from numpy_gpt.shared.trainer import evaluate, train
+
+DECIMALS = 2
+
+
+def rebuild(out_dir: Path) -> Checkpoint:
+    """Train ``tiny``, round its weights, measure the validation loss before and after, and write it to ``out_dir``.
+
+    Raises
+    ------
+    UserError
+        If ``out_dir`` cannot be written.
+    """
+    recipe = preset("tiny").override({"dtype": "float64"})
+    corpus = load_corpus(recipe.dataset)
+    engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))
+    with tempfile.TemporaryDirectory() as run:
+        last = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
+    # + 0 turns the −0 that rounding leaves into 0: a page of weights has no use for it.
+    rounded = {name: np.round(array, DECIMALS) + 0.0 for name, array in engine.values().items()}
+    block_size, stride = recipe.model.block_size, recipe.training.eval_stride
+    facts = {
+        "val_loss_before_rounding": last.val_loss,
+        "val_loss": evaluate(NumpyEngine(recipe, rounded), corpus.val, block_size, stride),
+        "loss_floor": corpus_loss_floor(corpus, "val", block_size, stride),
+        "decimals": DECIMALS,
+    }
+    model = Checkpoint(recipe.model, corpus.tokenizer, rounded, last.step, recipe.to_dict(), facts)
+    save_checkpoint(out_dir, model)
+    return replace(model, path=out_dir)

@@ -1,0 +1,57 @@
+"""metrics.jsonl: a JSON object a line, for every evaluation and every logged step, at full precision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gpt_data.atomic import atomic_write
+from gpt_data.errors import UserError
+from gpt_data.wording import shown_path
+
+
+class MetricsFile:
+    """Appends lines; entered with ``first_step``, lines of later steps are dropped, for they will be written again."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self._path, self._first_step = path, first_step
+
+    def __enter__(self) -> MetricsFile:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(self._path, "".join(self._lines_to_keep()).encode())
+            self._file = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def write(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Append one line; ``kind`` is evaluation or step."""
+        try:
+            self._file.write(json.dumps({"kind": kind, **values}) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _lines_to_keep(self) -> list[str]:
+        if self._first_step == 0 or not self._path.is_file():
+            return []
+        kept = []
+        for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
+            try:
+                if json.loads(line)["step"] > self._first_step:
+                    break
+            except (ValueError, KeyError, TypeError):  # the last line of a process that was killed while writing
+                break
+            kept.append(line)
+        return kept
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(
+            f"cannot write {shown_path(self._path)}: {error.strerror or error}; is the place writable, has it room?"
+        )

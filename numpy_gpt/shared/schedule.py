@@ -1,0 +1,21 @@
+"""The learning rate as a function of the step: linear warm-up, then half a cosine, as in nanoGPT."""
+
+from __future__ import annotations
+
+import math
+
+
+def learning_rate_at(
+    step: int, *, learning_rate: float, min_lr: float, warmup_iters: int, lr_decay_iters: int
+) -> float:
+    """Return the rate of ``step``, counted from 0.
+
+    Warm-up: learning_rate·(step + 1)/(warmup_iters + 1) (13.9). Then a cosine from learning_rate down to min_lr at
+    lr_decay_iters (13.10), and min_lr from there on.
+    """
+    if step < warmup_iters:
+        return learning_rate * (step + 1) / (warmup_iters + 1)
+    if step >= lr_decay_iters:
+        return min_lr
+    progress = (step - warmup_iters) / (lr_decay_iters - warmup_iters)
+    return min_lr + 0.5 * (1 + math.cos(math.pi * progress)) * (learning_rate - min_lr)

@@ -1,0 +1,43 @@
+"""Stopping between two steps: a signal during training is a request, not a blow."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, and 143 for SIGTERM: what shells report of a process ended so
+
+
+class Interrupted(Exception):
+    """Training ended early on a signal, with a checkpoint."""
+
+    def __init__(self, signal_number: int, step: int, out_dir: Path) -> None:
+        self.exit_status = 128 + signal_number
+        super().__init__(f"interrupted after step {step}; a checkpoint is in {out_dir}: go on with --resume {out_dir}")
+
+
+class StopSignals:
+    """While entered, SIGINT and SIGTERM are noted in ``received``; a second SIGINT ends the program at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number

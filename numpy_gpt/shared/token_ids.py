@@ -1,0 +1,55 @@
+"""One verdict on token ids for both twins: no id is cast, clipped or wrapped around."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.arrays import Tokens
+from numpy_gpt.shared.config import GPTConfig
+
+
+def check_tokens(tokens: Any, config: GPTConfig) -> Tokens:
+    """Return ``tokens`` as an integer array (B, T), or say what is wrong with them.
+
+    Raises
+    ------
+    UserError
+        If they are not (B, T) with B, T ≥ 1 and T ≤ block_size, not integers, or not in [0, vocab_size).
+    """
+    ids = np.asarray(tokens)
+    if ids.ndim != 2 or 0 in ids.shape:
+        raise UserError(f"tokens must have shape (B, T) with at least one token, not {ids.shape}")
+    if ids.dtype.kind not in "iu":
+        raise UserError(f"token ids must be integers, not {ids.dtype}")
+    if ids.shape[1] > config.block_size:
+        raise UserError(
+            f"{ids.shape[1]} tokens do not fit into block_size={config.block_size}; give at most {config.block_size}"
+        )
+    _check_range(ids, config.vocab_size)
+    return ids
+
+
+def check_targets(targets: Any, tokens: Tokens, config: GPTConfig) -> Tokens:
+    """Return ``targets`` as an integer array of the tokens' shape, or say what is wrong with them.
+
+    Raises
+    ------
+    UserError
+        If the shape differs from the tokens', or an id is not an integer in [0, vocab_size).
+    """
+    ids = np.asarray(targets)
+    if ids.shape != tokens.shape:
+        raise UserError(f"targets must have the tokens' shape {tokens.shape}, not {ids.shape}")
+    if ids.dtype.kind not in "iu":
+        raise UserError(f"token ids must be integers, not {ids.dtype}")
+    _check_range(ids, config.vocab_size)
+    return ids
+
+
+def _check_range(ids: Tokens, vocab_size: int) -> None:
+    if ids.min() < 0 or ids.max() >= vocab_size:
+        place = tuple(int(axis) for axis in np.argwhere((ids < 0) | (ids >= vocab_size))[0])
+        raise UserError(f"token ids must lie in [0, {vocab_size}), but the one at {place} is {ids[place]}")
