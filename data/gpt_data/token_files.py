@@ -20,7 +20,8 @@ from gpt_data.atomic import atomic_files
 from gpt_data.checks import TokenIds, ids_in_vocabulary
 from gpt_data.errors import UserError
 from gpt_data.regular_file import open_regular
-from gpt_data.token_meta import FORMAT_VERSION, OWN_KEYS, SPLITS, encode_meta, read_meta, token_dtype
+from gpt_data.sealed_json import seal
+from gpt_data.token_meta import FORMAT_VERSION, OWN_KEYS, SPLITS, read_meta, token_dtype
 from gpt_data.wording import shown_path
 
 _SLICE = 1 << 20  # tokens converted at a time, so that memory does not grow with the text
@@ -76,7 +77,7 @@ def write_token_files(
     ):
         for (split, ids), file in zip(arrays.items(), binaries, strict=True):
             record[split] = {"tokens": ids.size, "sha256": _write(file, ids, dtype)}
-        meta_file.write(encode_meta(record))
+        meta_file.write(seal(record))
 
 
 def _write(file: BinaryIO, ids: TokenIds, dtype: np.dtype[Any]) -> str:

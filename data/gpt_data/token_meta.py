@@ -6,8 +6,6 @@ each split its tokens and sha256; and last a ``sha256`` of its own, that of the 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,12 @@ import numpy as np
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
-from gpt_data.regular_file import read_regular
+from gpt_data.sealed_json import read_sealed
 from gpt_data.wording import shown_path
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
 OWN_KEYS = ("format_version", "dtype", "vocab_size", *SPLITS, "sha256")
-_END = b"\n}\n"
-_BEFORE, _AFTER = b',\n "sha256": "', b'"' + _END  # what stands around the file's own checksum
 
 
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
@@ -30,46 +26,16 @@ def token_dtype(vocab_size: int) -> np.dtype[Any]:
     return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
 
 
-def encode_meta(record: dict[str, Any]) -> bytes:
-    """Return the content of meta.json for the record, its own checksum added as the last entry."""
-    plain = json.dumps(record, indent=1).encode() + b"\n"
-    return plain.removesuffix(_END) + _BEFORE + _sha256(plain) + _AFTER
-
-
-def _is_intact(content: bytes) -> bool:
-    # Byte for byte, not value for value: no damage is too small to show.
-    body, _, checksum = content.rpartition(_BEFORE)
-    return checksum == _sha256(body + _END) + _AFTER
-
-
-def _sha256(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
-
-
 def read_meta(path: Path) -> dict[str, Any]:
-    """Return the record that ``encode_meta`` wrote.
+    """Return the record that ``sealed_json.seal`` wrote for token files.
 
     Raises
     ------
     UserError
-        If the file is missing, is no regular file, is not JSON, has another format version or was changed.
+        If the file is damaged, as ``sealed_json.read_sealed`` says, or does not describe token files.
     """
-    place, content = shown_path(path), read_regular(path)
-    try:
-        meta = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or brackets thousands deep
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{place} must be JSON in UTF-8: {reason}; make it again") from error
-    if not isinstance(meta, dict):
-        raise UserError(f"{place} must be a JSON object, not {type(meta).__name__}; make it again")
-    if whole_number(f"{place}: format_version", meta.get("format_version"), 1) != FORMAT_VERSION:
-        raise UserError(
-            f"{place} must have format_version {FORMAT_VERSION}, not {meta['format_version']}; "
-            "make it again, or use the release that wrote it"
-        )
-    if not _is_intact(content):
-        raise UserError(f"{place} was changed after it was written (its SHA-256 differs); make it again")
-    _check_fields(meta, place)
+    meta = read_sealed(path, FORMAT_VERSION, "make it again")
+    _check_fields(meta, shown_path(path))
     return meta
 
 

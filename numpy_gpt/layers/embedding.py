@@ -25,22 +25,22 @@ def embedding_forward(tokens: Tokens, wte: Array, wpe: Array, record: Record = i
     """
     token = wte[tokens]
     position = wpe[: tokens.shape[1]]
-    record("embedding.token", token)
-    record("embedding.position", position)
+    record("token", token)
+    record("position", position)
     out = token + position
-    record("embedding.sum", out)
+    record("sum", out)
     return out, EmbeddingCache(tokens, len(wte), len(wpe))
 
 
 def embedding_backward(dout: Array, cache: EmbeddingCache, record: Record = ignore) -> tuple[Array, Array]:
     """Return (dwte, dwpe) for dout (B, T, C); tokens and positions that did not occur get exactly zero."""
     time, width = dout.shape[1:]
-    record("embedding.dsum", dout)
-    record("embedding.dtoken", dout)  # a sum passes its gradient on to both of its terms
+    record("dsum", dout)
+    record("dtoken", dout)  # a sum passes its gradient on to both of its terms
 
     dwpe = np.zeros((cache.block_size, width), dout.dtype)
     dwpe[:time] = dout.sum(axis=0)  # (3.3): a position's row was used by every sequence of the batch
-    record("embedding.dposition", dwpe[:time])
+    record("dposition", dwpe[:time])
 
     dwte = np.zeros((cache.vocab_size, width), dout.dtype)
     np.add.at(dwte, cache.tokens, dout)  # (3.2): a repeated token adds; dwte[tokens] += dout would keep one

@@ -8,7 +8,6 @@ SHA-256 of every file, itself included. A run directory holds such directories u
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from gpt_data.errors import UserError
+from gpt_data.regular_file import read_regular
+from gpt_data.sealed_json import read_sealed, seal
 from gpt_data.tokenizer import WordTokenizer
 from gpt_data.wording import shown_path
 from numpy_gpt.shared.arrays import Array
@@ -31,7 +32,6 @@ FORMAT_VERSION = 1
 MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetensors", "checkpoint.json"
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
 _KEPT = 2
-_LARGEST_MANIFEST = 256 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,13 +154,7 @@ def _manifest(checkpoint: Checkpoint, contents: Mapping[str, bytes]) -> bytes:
             for name, content in contents.items()
         },
     }
-    manifest["sha256"] = _manifest_hash(manifest)
-    return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _manifest_hash(manifest: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in manifest.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    return seal(manifest)
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
@@ -171,19 +165,9 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
         raise UserError(
             f"no model at {place}: give a run directory of `numpy_gpt train`, or a directory with {MANIFEST}"
         )
-    try:
-        manifest = json.loads(_read_file(directory / MANIFEST, _LARGEST_MANIFEST))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{place}/{MANIFEST} is damaged: it is not JSON; use another checkpoint") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    manifest = read_sealed(directory / MANIFEST, FORMAT_VERSION, "use another checkpoint")
+    if manifest.get("format") != FORMAT:
         raise UserError(f"{place}/{MANIFEST} is not a manifest of this program; use another checkpoint")
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise UserError(
-            f"{place} has format version {manifest.get('format_version')!r:.20}; "
-            f"this program reads {FORMAT_VERSION}; use the program that wrote it"
-        )
-    if manifest.get("sha256") != _manifest_hash(manifest):
-        raise UserError(f"{place}/{MANIFEST} is damaged: its checksum is wrong; use another checkpoint")
     return manifest
 
 
@@ -195,7 +179,7 @@ def _tensors(path: Path, files: Mapping[str, Any], shapes: Mapping[str, tuple[in
     expected = files.get(path.name)
     if not isinstance(expected, dict):
         raise UserError(f"{place} is not listed in its {MANIFEST}; use another checkpoint")
-    content = _read_file(path, int(expected["bytes"]))
+    content = read_regular(path)
     if hashlib.sha256(content).hexdigest() != expected["sha256"]:
         raise UserError(f"{place} is damaged: its checksum is wrong; use another checkpoint")
     try:
@@ -203,7 +187,7 @@ def _tensors(path: Path, files: Mapping[str, Any], shapes: Mapping[str, tuple[in
     except (SafetensorError, ValueError, KeyError) as error:
         raise UserError(f"{place} is not a safetensors file: {error}") from error
     if set(tensors) != set(shapes):
-        odd = sorted(set(tensors) ^ set(shapes))[0]
+        odd = min(set(tensors) ^ set(shapes))
         raise UserError(f"{place}: tensor {odd!r} is {'unknown' if odd in tensors else 'missing'} for its config")
     for name, shape in shapes.items():
         if tensors[name].shape != shape or tensors[name].dtype not in (np.float32, np.float64):
@@ -211,17 +195,7 @@ def _tensors(path: Path, files: Mapping[str, Any], shapes: Mapping[str, tuple[in
                 f"{place}: {name} must be float32 or float64 of shape {shape}, "
                 f"not {tensors[name].dtype} {tensors[name].shape}"
             )
-    return tensors
-
-
-def _read_file(path: Path, limit: int) -> bytes:
-    if not path.is_file():
-        raise UserError(f"{shown_path(path)} is missing or not a regular file; use another checkpoint")
-    try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)  # one more, so that a file with something appended is seen to be wrong
-    except OSError as error:
-        raise UserError(f"cannot read {shown_path(path)}: {error.strerror or error}") from error
+    return {name: tensors[name] for name in shapes}
 
 
 def _newest_first(run: Path) -> list[Path]:

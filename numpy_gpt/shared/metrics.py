@@ -13,7 +13,7 @@ from gpt_data.wording import shown_path
 
 
 class MetricsFile:
-    """Appends lines; entered with ``first_step``, lines of later steps are dropped, for they will be written again."""
+    """Appends lines; what a run that goes on from ``first_step`` will write again is dropped on entering."""
 
     def __init__(self, path: Path, first_step: int) -> None:
         self._path, self._first_step = path, first_step
@@ -44,7 +44,9 @@ class MetricsFile:
         kept = []
         for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
             try:
-                if json.loads(line)["step"] > self._first_step:
+                values = json.loads(line)
+                # The steps up to first_step are done; the evaluation after them is the first thing to come.
+                if values["step"] > self._first_step - (values["kind"] == "evaluation"):
                     break
             except (ValueError, KeyError, TypeError):  # the last line of a process that was killed while writing
                 break

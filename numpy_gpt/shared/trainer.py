@@ -116,8 +116,7 @@ def train(
             if step == training.max_iters or step % training.eval_interval == 0:
                 with pace.paused():
                     evaluation = _evaluate_both(recipe, engine, corpus, step, rate)
-                    if step > first_step or step == 0:
-                        metrics.write("evaluation", asdict(evaluation))
+                    metrics.write("evaluation", asdict(evaluation))
                     display.evaluation(evaluation)
                     save_in_run(out_dir, _checkpoint(recipe, engine, corpus, step, asdict(evaluation)))
             if step == training.max_iters:

@@ -1,0 +1,25 @@
+"""The package stays light: importing it loads nothing but itself."""
+
+import subprocess
+import sys
+
+
+def loaded(statement):
+    code = f"import sys; before = set(sys.modules); {statement}; print(*(set(sys.modules) - before))"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_importing_the_package_loads_nothing_else():
+    assert loaded("import gpt_data") == {"gpt_data"}
+
+
+def test_the_tokenizer_and_batches_need_no_more_than_numpy():
+    more = loaded("import gpt_data.tokenizer, gpt_data.corpora, gpt_data.batches, gpt_data.loss_floor")
+    assert not {name.partition(".")[0] for name in more} & {
+        "numpy_gpt",
+        "torch_gpt",
+        "torch",
+        "safetensors",
+        "rich",
+    }
+    assert not more & {"difflib", "tempfile"}

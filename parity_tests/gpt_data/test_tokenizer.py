@@ -1,0 +1,146 @@
+"""The word tokenizer: lossless, and clear about what it does not know."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpt_data.errors import UserError
+from gpt_data.tokenizer import WordTokenizer
+
+TINY = WordTokenizer((" ", "hello", "world"))
+
+
+def refusal(call, *arguments):
+    with pytest.raises(UserError) as caught:
+        call(*arguments)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert message.isprintable()
+    return message
+
+
+@given(st.text(min_size=1))
+def test_any_text_comes_back(text):
+    tokenizer = WordTokenizer.from_text(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert list(tokenizer.vocabulary) == sorted(tokenizer.vocabulary)
+
+
+@given(st.text(alphabet=" ab\t\n\r\u00a0\u2028", min_size=1))
+def test_all_white_space_comes_back(text):
+    tokenizer = WordTokenizer.from_text(text)
+    ids = tokenizer.encode(text)
+    assert ids.dtype == np.int64
+    assert tokenizer.decode(ids) == text
+    spaces = [" "] * text.count(" ")
+    assert [tokenizer.vocabulary[i] for i in ids if tokenizer.vocabulary[i] == " "] == spaces
+
+
+@given(st.lists(st.integers(0, 2), min_size=1))
+def test_text_of_the_vocabulary_comes_back(ids):
+    text = " ".join(TINY.vocabulary[i] for i in ids)
+    assert TINY.decode(TINY.encode(text)) == text
+
+
+def test_a_vocabulary_keeps_its_order_and_its_dict():
+    tokenizer = WordTokenizer(("world", " ", "hello"))
+    assert tokenizer.encode("hello world").tolist() == [2, 1, 0]
+    assert WordTokenizer.from_dict(tokenizer.to_dict()) == tokenizer
+    assert tokenizer != TINY
+    assert hash(tokenizer) == hash(WordTokenizer(("world", " ", "hello")))
+    with pytest.raises(AttributeError):
+        tokenizer.vocabulary = ()
+
+
+def test_empty_text():
+    assert "at least one token" in refusal(TINY.encode, "")
+    assert "at least one token" in refusal(WordTokenizer.from_text, "")
+
+
+def test_unknown_word_is_named_with_its_place_the_nearest_and_the_vocabulary():
+    assert refusal(TINY.encode, "hello  wrld hello") == (
+        "unknown word 'wrld' (word 2, character 8); did you mean 'world'? "
+        "the vocabulary has 3 tokens: ' ', 'hello', 'world'"
+    )
+    assert "'Hello' (word 1, character 1); did you mean 'hello'?" in refusal(TINY.encode, "Hello world")
+    assert "'WRLD' (word 1, character 1); did you mean 'world'?" in refusal(TINY.encode, "WRLD")
+    assert "'zzz' (word 3, character 13); the vocabulary" in refusal(TINY.encode, "hello world zzz hello")
+
+
+def test_lower_case_goes_before_a_nearer_look():
+    tokenizer = WordTokenizer(("GPTx", "gpt"))
+    assert "did you mean 'gpt'?" in refusal(tokenizer.encode, "GPT")
+
+
+def test_unknown_space_and_odd_characters():
+    assert "unknown space (after word 1, character 3)" in refusal(WordTokenizer(("ab", "c")).encode, "ab c")
+    message = refusal(TINY.encode, "hello\tworld\nx\u2028")
+    assert r"'hello\tworld\nx\u2028' (word 1, character 1)" in message
+
+
+def test_a_long_word_and_a_long_vocabulary_are_cut():
+    tokenizer = WordTokenizer(tuple(f"w{i:03}" for i in range(120)))
+    message = refusal(tokenizer.encode, "x" * 100_000)
+    assert "100000 characters" in message
+    assert message.endswith("'w049' and 70 more")
+    assert len(message) < 1000
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        ([0, -1], "id -1 came at index 1"),
+        ([0, 1, 3], "id 3 came at index 2"),
+        ([-(2**63)], "id -9223372036854775808 came at index 0"),
+        (np.array([2**63], dtype=np.uint64), "id 9223372036854775808 came"),
+        ([1.0], "dtype float64"),
+        ([True], "dtype bool"),
+        (["a"], "must be integers"),
+        ([2**70], "must be integers"),
+        ([[0, 1]], "shape (1, 2)"),
+        ([[0], [0, 1]], "unequal length"),
+        (1, "shape ()"),
+    ],
+)
+def test_bad_ids_are_refused(ids, reason):
+    assert reason in refusal(TINY.decode, ids)
+
+
+def test_no_ids_are_no_text():
+    assert TINY.decode([]) == ""
+    assert TINY.decode(np.array([1, 2], dtype=">u2")) == "helloworld"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "reason"),
+    [
+        ((), "at least one token"),
+        ("abc", "must be a list"),
+        (None, "must be a list"),
+        (("a", "b", "a"), "'a' comes twice, at 0 and 2"),
+        (("a", 3), "entry 1 is 3"),
+        (("a b",), "is no token"),
+        (("",), "is no token"),
+        (("  ",), "is no token"),
+        (("a ",), "is no token"),
+        (("a\n ",), r"'a\n ', is no token"),
+    ],
+)
+def test_bad_vocabularies_are_refused(vocabulary, reason):
+    assert reason in refusal(WordTokenizer, vocabulary)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        None,
+        [],
+        {},
+        {"kind": "words"},
+        {"kind": "characters", "vocabulary": ["a"]},
+        {"kind": "words", "vocabulary": 3},
+    ],
+)
+def test_bad_dicts_are_refused(values):
+    refusal(WordTokenizer.from_dict, values)

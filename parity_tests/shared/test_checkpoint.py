@@ -1,0 +1,160 @@
+"""Checkpoints: what was written comes back bit for bit, and whatever is damaged is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gpt_data.errors import UserError
+from gpt_data.sealed_json import seal
+from gpt_data.tokenizer import WordTokenizer
+from numpy_gpt import GPTConfig, initial_values
+from numpy_gpt.shared.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, save_in_run
+
+CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
+FILES = ("checkpoint.json", "model.safetensors", "optimizer.safetensors")
+
+
+def _checkpoint(step: int = 5, dtype: str = "float64") -> Checkpoint:
+    values, m, v = (initial_values(CONFIG, seed, dtype) for seed in (1, 2, 3))
+    tokenizer = WordTokenizer((" ", "a", "bee"))
+    return Checkpoint(CONFIG, tokenizer, values, step, {"name": "x"}, {"val_loss": 0.1}, (m, v))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("saved") / "checkpoint"
+    save_checkpoint(directory, _checkpoint())
+    return directory
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_everything_comes_back(tmp_path, dtype):
+    original = _checkpoint(dtype=dtype)
+    save_checkpoint(tmp_path / "c", original)
+    loaded = load_checkpoint(tmp_path / "c")
+    assert (loaded.config, loaded.tokenizer, loaded.step) == (original.config, original.tokenizer, original.step)
+    assert (loaded.recipe, loaded.facts) == (original.recipe, original.facts)
+    for old, new in zip((original.values, *original.moments), (loaded.values, *loaded.moments), strict=True):
+        assert list(old) == list(new)
+        assert all(np.array_equal(old[name], new[name]) and old[name].dtype == new[name].dtype for name in old)
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == sorted(FILES)
+
+
+def test_a_run_keeps_the_newest_two_and_opens_at_the_newest(tmp_path):
+    for step in (0, 9, 10):
+        save_in_run(tmp_path, _checkpoint(step))
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-000000009", "step-000000010"]
+    assert load_checkpoint(tmp_path).step == 10
+
+
+def test_where_the_newest_is_damaged_the_one_before_serves(tmp_path):
+    for step in (9, 10):
+        directory = save_in_run(tmp_path, _checkpoint(step))
+    (directory / "model.safetensors").write_bytes(b"")
+    assert load_checkpoint(tmp_path).step == 9
+
+
+def test_what_a_killed_process_left_is_ignored_and_swept_up(tmp_path):
+    left_over = tmp_path / "checkpoints" / ".step-000000011.77.tmp"
+    left_over.mkdir(parents=True)
+    save_in_run(tmp_path, _checkpoint(10))
+    assert load_checkpoint(tmp_path).step == 10
+    assert not left_over.exists()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_every_single_flipped_bit_and_every_truncation_is_refused(saved, data):
+    path = saved / data.draw(st.sampled_from(FILES))
+    content = path.read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    damaged = bytearray(content)
+    damaged[place] ^= 1 << data.draw(st.integers(0, 7))
+    for bad in (bytes(damaged), content[:place], content + b"\0"):
+        path.write_bytes(bad)
+        try:
+            with pytest.raises(UserError) as caught:
+                load_checkpoint(saved)
+            assert "\n" not in str(caught.value)
+        finally:
+            path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_or_a_directory_or_a_pipe_in_its_place_is_refused(tmp_path, name):
+    save_checkpoint(tmp_path / "c", _checkpoint())
+    path = tmp_path / "c" / name
+    path.unlink()
+    for make in (lambda: None, path.mkdir, lambda: (path.rmdir(), os.mkfifo(path))):
+        make()
+        with pytest.raises(UserError):
+            load_checkpoint(tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 2}, "must have format_version 1, not 2"),
+        ({"format": "other"}, "not a manifest of this program"),
+        ({"config": {"vocab_size": 3}}, "incomplete"),
+        ({"tokenizer": None}, "a tokenizer must be"),
+        ({"config": {**asdict(CONFIG), "n_embd": 4}}, r"must be float32 or float64 of shape"),
+        ({"config": {**asdict(CONFIG), "bias": False}}, "is unknown for its config"),
+        ({"config": {**asdict(CONFIG), "n_layer": 2}}, "is missing for its config"),
+        ({"files": {}}, "is not listed"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused_even_with_the_right_checksum(tmp_path, change, message):
+    save_checkpoint(tmp_path / "c", _checkpoint())
+    path = tmp_path / "c" / "checkpoint.json"
+    manifest = json.loads(path.read_text()) | change
+    del manifest["sha256"]
+    path.write_bytes(seal(manifest))
+    with pytest.raises(UserError, match=message):
+        load_checkpoint(tmp_path / "c")
+
+
+def test_a_failure_at_any_write_leaves_the_old_checkpoint_and_no_temporary_file(tmp_path, monkeypatch):
+    directory = tmp_path / "c"
+    save_checkpoint(directory, _checkpoint(1))
+    real, calls = os.fsync, 0
+
+    def failing(limit):
+        def fsync(descriptor):
+            nonlocal calls
+            calls += 1
+            if calls > limit:
+                raise OSError(28, "No space left on device")
+            real(descriptor)
+
+        return fsync
+
+    for limit in range(4):  # three files and their directory; the rename comes after
+        calls = 0
+        monkeypatch.setattr(os, "fsync", failing(limit))
+        with pytest.raises(UserError, match="No space left on device"):
+            save_checkpoint(directory, _checkpoint(2))
+        assert load_checkpoint(directory).step == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "there is no such file"),
+        (lambda path: path.mkdir(), "give a run directory"),
+        (lambda path: path.write_bytes(b"x"), "give a run directory"),
+    ],
+)
+def test_what_is_no_checkpoint_is_said(tmp_path, make, message):
+    make(tmp_path / "x")
+    with pytest.raises(UserError, match=message):
+        load_checkpoint(tmp_path / "x")

@@ -1,0 +1,73 @@
+"""The gradient checker itself: it must pass what is right and refuse what is slightly wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpt_data.errors import UserError
+from numpy_gpt import GradientError, check_gradients, gradient_errors
+from numpy_gpt.layers.softmax import softmax_backward, softmax_forward
+
+
+def _softmax_case(seed: int = 0):
+    rng = np.random.default_rng(seed)
+    x, cotangent = rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 3, 5))
+    _, cache = softmax_forward(x)
+    return (lambda inputs: softmax_forward(inputs["x"])[0]), {"x": x}, softmax_backward(cotangent, cache), cotangent
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_right_gradient_passes_far_below_the_tolerance(seed):
+    function, inputs, gradient, cotangent = _softmax_case(seed)
+    assert check_gradients(function, inputs, {"x": gradient}, cotangent, seed=seed) < 1e-9
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gradient_that_is_wrong_by_a_tenth_of_a_percent_is_refused(seed):
+    function, inputs, gradient, cotangent = _softmax_case(seed)
+    with pytest.raises(GradientError, match=r"gradient of x is off by 1\.0"):
+        check_gradients(function, inputs, {"x": gradient * 1.001}, cotangent, seed=seed)
+
+
+def test_one_wrong_entry_is_refused():
+    function, inputs, gradient, cotangent = _softmax_case()
+    gradient[1, 2, 3] *= 1.001
+    with pytest.raises(GradientError):
+        check_gradients(function, inputs, {"x": gradient}, cotangent)
+
+
+def test_all_ones_as_cotangent_would_let_a_softmax_backward_of_zeros_pass_and_a_random_one_does_not():
+    function, inputs, _, cotangent = _softmax_case()
+    zeros = np.zeros_like(inputs["x"])
+    derivative_vanishes = gradient_errors(function, inputs, {"x": zeros + 1e-12}, np.ones_like(cotangent))
+    assert np.isfinite(derivative_vanishes["x"]) or derivative_vanishes["x"] == np.inf
+    with pytest.raises(GradientError):
+        check_gradients(function, inputs, {"x": zeros}, cotangent)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_gradient_that_is_no_number_is_refused(wrong):
+    function, inputs, gradient, cotangent = _softmax_case()
+    gradient[0, 0, 0] = wrong
+    with pytest.raises(GradientError):
+        check_gradients(function, inputs, {"x": gradient}, cotangent)
+
+
+def test_a_function_without_any_slope_needs_a_gradient_of_exactly_zero():
+    inputs = {"x": np.ones(3)}
+    assert gradient_errors(lambda _: np.float64(1), inputs, {"x": np.zeros(3)}) == {"x": 0.0}
+    assert gradient_errors(lambda _: np.float64(1), inputs, {"x": np.full(3, 1e-30)}) == {"x": np.inf}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "gradients", "message"),
+    [
+        ({"x": np.ones(3, np.float32)}, {"x": np.ones(3, np.float32)}, "need float64"),
+        ({"x": np.ones(3)}, {"x": np.ones(4)}, r"shape \(3,\), not \(4,\)"),
+        ({"x": np.ones(3)}, {"y": np.ones(3)}, "no such input"),
+    ],
+)
+def test_what_cannot_be_checked_is_said(inputs, gradients, message):
+    with pytest.raises(UserError, match=message):
+        check_gradients(lambda given: given["x"].sum(), inputs, gradients)

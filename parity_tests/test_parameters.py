@@ -1,0 +1,71 @@
+"""One flat array and its views: what one changes, the other sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpt_data.errors import UserError
+from numpy_gpt import GPTConfig, initial_values, parameters_from
+from numpy_gpt.shared.names import parameter_count, parameter_shapes
+
+CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=2, n_embd=4)
+
+
+def _parameters(config=CONFIG, dtype="float64"):
+    return parameters_from(config, initial_values(config, 0, dtype))
+
+
+def test_views_and_flat_array_are_the_same_memory():
+    parameters = _parameters()
+    assert parameters.flat.size == parameter_count(CONFIG)
+    parameters.flat[:] = np.arange(parameters.flat.size)
+    assert sorted(value for view in parameters.values() for value in view.flat) == parameters.flat.tolist()
+    parameters["h.1.mlp.c_fc.weight"][2, 3] = -1
+    assert (parameters.flat == -1).sum() == 1
+    assert parameters.blocks[1]["mlp.c_fc.weight"][2, 3] == -1
+
+
+def test_names_come_in_order_of_computation():
+    assert list(_parameters()) == list(parameter_shapes(CONFIG))
+
+
+def test_decay_reaches_every_matrix_and_nothing_else():
+    parameters = _parameters()
+    parameters.flat[:] = 1
+    parameters.decayed[...] = 0
+    assert {name: view.any() for name, view in parameters.items()} == {
+        name: len(shape) == 1 for name, shape in parameter_shapes(CONFIG).items()
+    }
+
+
+@pytest.mark.parametrize(("tie", "name"), [(True, "wte.weight"), (False, "lm_head.weight")])
+def test_the_head_is_the_token_embedding_exactly_when_tied(tie, name):
+    config = GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=2, n_embd=4, tie_weights=tie)
+    parameters = _parameters(config)
+    assert np.shares_memory(parameters.head, parameters[name])
+    assert ("lm_head.weight" in parameters) is not tie
+
+
+def test_the_values_are_copied():
+    values = initial_values(CONFIG, 0, "float64")
+    parameters = parameters_from(CONFIG, values)
+    parameters.flat[:] = 7
+    assert not any((value == 7).any() for value in values.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: values.pop("ln_f.bias"), "missing parameter 'ln_f.bias'"),
+        (lambda values: values.update(extra=np.ones(2)), "unknown parameter 'extra'"),
+        (lambda values: values.update({"ln_f.bias": np.ones(3)}), r"'ln_f.bias' must have shape \(4,\), not \(3,\)"),
+        (lambda values: values.update({"ln_f.bias": np.ones(4, np.float32)}), "all parameters must be float32, or all"),
+        (lambda values: values.update({"ln_f.bias": np.ones(4, int)}), "all parameters must be float32, or all"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(change, message):
+    values = initial_values(CONFIG, 0, "float64")
+    change(values)
+    with pytest.raises(UserError, match=message):
+        parameters_from(CONFIG, values)

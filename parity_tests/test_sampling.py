@@ -1,0 +1,108 @@
+"""Sampling: which token a uniform number picks, and what temperature, top-k and top-p leave to pick from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpt_data.errors import UserError
+from numpy_gpt import GPTConfig, initial_values, parameters_from
+from numpy_gpt.sampling import generate, sample_token, token_probabilities
+from numpy_gpt.shared.randomness import sampling_uniforms
+
+LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
+
+
+def test_without_choices_the_probabilities_are_the_softmax():
+    assert np.allclose(token_probabilities(LOGITS), [0.1, 0.4, 0.2, 0.3], rtol=1e-15)
+
+
+def test_temperature_sharpens_and_flattens():
+    squared = np.array([0.01, 0.16, 0.04, 0.09])
+    assert np.allclose(token_probabilities(LOGITS, temperature=0.5), squared / squared.sum(), rtol=1e-14)
+    assert np.allclose(token_probabilities(LOGITS, temperature=1e9), 0.25, rtol=1e-8)
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-9, 1e-300])
+def test_no_temperature_is_the_argmax_and_the_first_of_equals_at_zero(temperature):
+    assert token_probabilities(LOGITS, temperature=temperature).tolist() == [0, 1, 0, 0]
+    assert token_probabilities(np.array([1.0, 2.0, 2.0]), temperature=0).tolist() == [0, 1, 0]
+
+
+def test_top_k_keeps_the_likeliest_and_of_equals_the_first():
+    assert np.allclose(token_probabilities(LOGITS, top_k=2), [0, 4 / 7, 0, 3 / 7])
+    assert token_probabilities(np.zeros(4), top_k=2).tolist() == [0.5, 0.5, 0, 0]
+    assert np.allclose(token_probabilities(LOGITS, top_k=99), [0.1, 0.4, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("top_p", "expected"),
+    [(0.39, [0, 1, 0, 0]), (0.41, [0, 4 / 7, 0, 3 / 7]), (0.71, [0, 4 / 9, 2 / 9, 3 / 9]), (1.0, [0.1, 0.4, 0.2, 0.3])],
+)
+def test_top_p_keeps_the_fewest_that_reach_p(top_p, expected):
+    assert np.allclose(token_probabilities(LOGITS, top_p=top_p), expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1, exclude_max=True))
+def test_a_uniform_number_picks_the_token_whose_share_it_falls_into(seed, uniform):
+    probabilities = np.random.default_rng(seed).dirichlet(np.full(6, 0.3))
+    probabilities[2] = 0
+    token = sample_token(probabilities, uniform)
+    assert 0 <= token < 6
+    assert probabilities[token] > 0
+    cumulated = np.cumsum(probabilities) / probabilities.sum()
+    assert (cumulated[token - 1] if token else 0) <= uniform * (1 + 1e-12) + 1e-15
+    assert uniform <= cumulated[token] * (1 + 1e-12)
+
+
+def test_the_ends_of_the_unit_interval_pick_tokens_of_positive_probability():
+    assert sample_token(np.array([0, 0.5, 0.5, 0]), 0.0) == 1
+    assert sample_token(np.array([0, 0.5, 0.5, 0]), math.nextafter(1, 0)) == 2
+
+
+def test_frequencies_follow_the_probabilities():
+    draws = [sample_token(token_probabilities(LOGITS), u) for u in sampling_uniforms(0, 20_000)]
+    # Five standard deviations of the frequency of a probability of one half.
+    assert np.allclose(np.bincount(draws) / 20_000, [0.1, 0.4, 0.2, 0.3], atol=5 * 0.5 / math.sqrt(20_000))
+
+
+def test_the_window_slides_past_the_context():
+    config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
+    parameters = parameters_from(config, initial_values(config, 0, "float64"))
+    parameters.flat *= 20
+    uniforms = sampling_uniforms(1, 12)
+    tokens = [1, *generate(parameters, [1], uniforms)]
+    assert len(tokens) == 13
+    for end in range(4, 13):  # what comes next depends on the last three tokens only
+        (again,) = generate(parameters, tokens[end - 3 : end], uniforms[end - 1 : end])
+        assert again == tokens[end]
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"temperature": -1}, "temperature must be at least 0"),
+        ({"temperature": math.nan}, "temperature must be"),
+        ({"temperature": math.inf}, "temperature must be"),
+        ({"top_k": 0}, "top_k must be at least 1"),
+        ({"top_p": 0}, r"top_p must lie in \(0, 1\]"),
+        ({"top_p": 1.1}, "top_p must lie"),
+        ({"top_p": math.nan}, "top_p must lie"),
+    ],
+)
+def test_choices_out_of_range_are_refused(choice, message):
+    with pytest.raises(UserError, match=message):
+        token_probabilities(LOGITS, **choice)
+
+
+def test_a_logit_that_is_no_number_is_named_and_never_drawn():
+    with pytest.raises(UserError, match="the one of token 2 is NaN"):
+        token_probabilities(np.array([0, 1, math.nan]))
+    config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
+    parameters = parameters_from(config, initial_values(config, 0, "float64"))
+    with pytest.raises(UserError, match="at least one token"):
+        list(generate(parameters, [], [0.5]))
