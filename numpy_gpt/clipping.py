@@ -21,6 +21,6 @@ def clip_gradients(gradients: Parameters, max_norm: float) -> float:
     The scale is min(1, max_norm / (norm + 1e-6)), torch's own. ``max_norm`` 0 means: do not clip.
     """
     norm = global_norm(gradients)
-    if max_norm > 0 and (scale := max_norm / (norm + 1e-6)) < 1:
+    if max_norm > 0 and not (scale := max_norm / (norm + 1e-6)) >= 1:  # so that a NaN norm shows in every gradient
         gradients.flat *= scale
     return norm

@@ -25,7 +25,7 @@ def gradient_errors(
     cotangent: Array | float = 1.0,
     *,
     directions: int = 4,
-    step: float = 1e-3,
+    step: float = 1e-4,
     seed: int = 0,
 ) -> dict[str, float]:
     """Return, for each input that has a gradient, the relative error of that gradient.

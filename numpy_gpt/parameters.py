@@ -16,6 +16,7 @@ from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import Shape, parameter_shapes
+from numpy_gpt.shared.parameter_values import check_values
 
 
 class Parameters(Mapping[str, Array]):
@@ -72,17 +73,10 @@ def parameters_from(config: GPTConfig, values: Mapping[str, Array]) -> Parameter
     UserError
         If a tensor is missing, superfluous, of another shape, or not of the same floating dtype as the others.
     """
-    shapes = parameter_shapes(config)
-    if set(values) != set(shapes):
-        odd = sorted(set(values) ^ set(shapes))[0]
-        raise UserError(f"{'unknown' if odd in values else 'missing'} parameter {odd!r} for this config")
-    dtypes = {value.dtype for value in values.values()}
-    if len(dtypes) != 1 or (dtype := dtypes.pop()) not in (np.float32, np.float64):
-        raise UserError("all parameters must be float32, or all float64")
-    parameters = Parameters(config, np.empty(sum(prod(shape) for shape in shapes.values()), dtype))
-    for name, shape in shapes.items():
-        if values[name].shape != shape:
-            raise UserError(f"parameter {name!r} must have shape {shape}, not {values[name].shape}")
+    shapes = check_values(config, values)
+    dtype = values["wte.weight"].dtype
+    parameters = Parameters(config, np.empty(sum(map(prod, shapes.values())), dtype))
+    for name in shapes:
         parameters[name][...] = values[name]
     return parameters
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from gpt_data.errors import UserError
 from numpy_gpt.gpt import gpt_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.sampling_choice import check_choice, check_logits
 
 
 def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Array:
@@ -24,12 +24,12 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
     Raises
     ------
     UserError
-        If temperature is negative or not finite, top_k is below 1, top_p is not in (0, 1], or the logits hold a NaN.
+        If temperature is negative or not finite, top_k is below 1, top_p is not in (0, 1], or no token can be drawn
+        from the logits: one is NaN or +inf, or all are −inf.
     """
-    _check_choice(temperature, top_k, top_p)
+    check_choice(temperature, top_k, top_p)
     z = logits.astype(np.float64)
-    if np.isnan(z).any():
-        raise UserError(f"logits must be numbers, but the one of token {int(np.isnan(z).argmax())} is NaN")
+    check_logits(z)
     if temperature == 0:
         certain: Array = np.eye(len(z))[z.argmax()]
         return certain
@@ -67,19 +67,10 @@ def generate(
     UserError
         If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
     """
-    _check_choice(temperature, top_k, top_p)
+    check_choice(temperature, top_k, top_p)
     tokens = [int(token) for token in prompt]
     for uniform in uniforms:
         window = np.array([tokens[-parameters.config.block_size :]], dtype=np.int64)
         logits, _ = gpt_forward(parameters, window)
         tokens.append(sample_token(token_probabilities(logits[0, -1], temperature, top_k, top_p), uniform))
         yield tokens[-1]
-
-
-def _check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
-    if not 0 <= temperature < math.inf:
-        raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
-    if top_k is not None and top_k < 1:
-        raise UserError(f"top_k must be at least 1, not {top_k}; leave it out to keep every token")
-    if not 0 < top_p <= 1:
-        raise UserError(f"top_p must lie in (0, 1], not {top_p}; 1 keeps every token")

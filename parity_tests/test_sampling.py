@@ -99,9 +99,19 @@ def test_choices_out_of_range_are_refused(choice, message):
         token_probabilities(LOGITS, **choice)
 
 
-def test_a_logit_that_is_no_number_is_named_and_never_drawn():
-    with pytest.raises(UserError, match="the one of token 2 is NaN"):
-        token_probabilities(np.array([0, 1, math.nan]))
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_logit_that_is_no_number_is_named_and_never_drawn(wrong):
+    with pytest.raises(UserError, match=f"the one of token 2 is {wrong}"):
+        token_probabilities(np.array([0, 1, wrong]))
+
+
+def test_impossible_tokens_are_never_drawn_and_not_all_may_be_impossible():
+    assert token_probabilities(np.array([-math.inf, 0, 0])).tolist() == [0, 0.5, 0.5]
+    with pytest.raises(UserError, match="all are -inf"):
+        token_probabilities(np.full(3, -math.inf))
+
+
+def test_an_empty_prompt_is_refused():
     config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
     parameters = parameters_from(config, initial_values(config, 0, "float64"))
     with pytest.raises(UserError, match="at least one token"):

@@ -54,7 +54,7 @@ def activation_backward(dout: Array, cache: ActivationCache) -> Array:
     """Return dx for dout of x's shape."""
     x, inner, kind = cache
     if inner is None:
-        return dout * (x > 0)  # (5.9): at exactly 0 the slope is taken as 0
+        return np.where(x <= 0, 0, dout)  # (5.9): at exactly 0 the slope is taken as 0; a NaN passes on
     slope = x * x
     if kind == "gelu_tanh":
         # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)

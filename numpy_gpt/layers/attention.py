@@ -100,6 +100,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dk", dk)
     record("dv", dv)
     dqkv = _merge_heads(np.concatenate([dq, dk, dv], axis=1))  # (8.17) undoes (8.1)
+    # (8.18): softmax ignores a shift of its row, so the key bias (the middle third) gets zero, but for rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)
     return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
 

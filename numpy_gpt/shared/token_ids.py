@@ -19,7 +19,7 @@ def check_tokens(tokens: Any, config: GPTConfig) -> Tokens:
     UserError
         If they are not (B, T) with B, T ≥ 1 and T ≤ block_size, not integers, or not in [0, vocab_size).
     """
-    ids = np.asarray(tokens)
+    ids = _array(tokens)
     if ids.ndim != 2 or 0 in ids.shape:
         raise UserError(f"tokens must have shape (B, T) with at least one token, not {ids.shape}")
     if ids.dtype.kind not in "iu":
@@ -40,13 +40,20 @@ def check_targets(targets: Any, tokens: Tokens, config: GPTConfig) -> Tokens:
     UserError
         If the shape differs from the tokens', or an id is not an integer in [0, vocab_size).
     """
-    ids = np.asarray(targets)
+    ids = _array(targets)
     if ids.shape != tokens.shape:
         raise UserError(f"targets must have the tokens' shape {tokens.shape}, not {ids.shape}")
     if ids.dtype.kind not in "iu":
         raise UserError(f"token ids must be integers, not {ids.dtype}")
     _check_range(ids, config.vocab_size)
     return ids
+
+
+def _array(ids: Any) -> Tokens:
+    try:
+        return np.asarray(ids)
+    except ValueError as error:
+        raise UserError("token ids must form one array (B, T), but the rows have different lengths") from error
 
 
 def _check_range(ids: Tokens, vocab_size: int) -> None:

@@ -1,0 +1,41 @@
+"""Which cell of a step is worked out when not all of them are, and how a worked cell reads."""
+
+from __future__ import annotations
+
+from handcalc.arithmetic import arithmetic
+from handcalc.expression import Index
+from handcalc.layout import worked_lines
+from handcalc.next_word import likeliest_words
+from handcalc.number_format import format_number
+from handcalc.selection import Selection
+from handcalc.steps import Step
+from handcalc.working import Trace
+
+
+def worked_index(trace: Trace, step: Step, selection: Selection) -> Index:
+    """Return the cell that stands for its step: always the same path through the model.
+
+    Of the chosen position, or else the last, it is the first channel, of the chosen head or else the first; attention
+    looks at the first position; of the words it is the likeliest next one.
+    """
+    position = trace.sizes.t - 1 if selection.position is None else selection.position
+    places = {"t": position, "h": selection.head or 0}
+    if "v" in step.axes:
+        places["v"] = likeliest_words(trace, position, 1)[0][0]
+    return tuple(places.get(letter, 0) for letter in step.axes)
+
+
+def cell_text(trace: Trace, name: str, index: Index) -> str:
+    """Return what a table shows for a cell: its number, or that it is masked."""
+    return "masked" if (name, index) in trace.masked else format_number(trace.page[name][index])
+
+
+def cell_arithmetic(trace: Trace, step: Step, index: Index) -> str | None:
+    """Return the arithmetic of a cell with its printed operands; None for a masked cell."""
+    return arithmetic(step.cell(*index), trace.page)
+
+
+def cell_lines(trace: Trace, step: Step, index: Index) -> list[str]:
+    """Return the worked line of a cell, cut to the page; nothing for a masked cell."""
+    worked = cell_arithmetic(trace, step, index)
+    return [] if worked is None else worked_lines(step.name, index, worked, format_number(trace.page[step.name][index]))

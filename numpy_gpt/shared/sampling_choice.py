@@ -1,0 +1,41 @@
+"""One verdict on what a next token may be drawn from, for both twins."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.arrays import Array
+
+
+def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
+    """Say what is wrong with a temperature, a top-k or a top-p.
+
+    Raises
+    ------
+    UserError
+        If temperature is negative or not finite, top_k is below 1, or top_p is not in (0, 1].
+    """
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
+    if top_k is not None and top_k < 1:
+        raise UserError(f"top_k must be at least 1, not {top_k}; leave it out to keep every token")
+    if not 0 < top_p <= 1:
+        raise UserError(f"top_p must lie in (0, 1], not {top_p}; 1 keeps every token")
+
+
+def check_logits(logits: Array) -> None:
+    """Say what is wrong with the logits (V,) of one position; single ones of −inf stand for impossible tokens.
+
+    Raises
+    ------
+    UserError
+        If one is NaN or +inf, or all are −inf: there is nothing to draw from.
+    """
+    bad = np.isnan(logits) | (logits == math.inf)
+    if bad.any():
+        raise UserError(f"logits must be numbers, but the one of token {int(bad.argmax())} is {logits[bad][0]}")
+    if (logits == -math.inf).all():
+        raise UserError("at least one logit must be a number, but all are -inf: no token is possible")

@@ -1,0 +1,1 @@
+"""Tests of handcalc; README.md says what belongs here."""

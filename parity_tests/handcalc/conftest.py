@@ -1,0 +1,48 @@
+"""Models to trace: the one that ships, and random ones of every variant that a pocket calculator can work out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handcalc.working import Trace, work_out
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_model
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.names import parameter_shapes
+
+WORDS = (" ", "and", "cat", "dog", "sees", "the")
+
+
+@pytest.fixture(scope="session")
+def trace_shipped() -> Callable[..., Trace]:
+    """Return a function that works a text out with the shipped model."""
+    model = load_model(SHIPPED_MODEL)
+
+    def trace(text: str, digits: int = 4) -> Trace:
+        tokens = tuple(model.tokenizer.encode(text).tolist())
+        return work_out(
+            model.config, model.values, model.tokenizer.vocabulary, text, tokens, digits=digits, model="tiny"
+        )
+
+    return trace
+
+
+@pytest.fixture(scope="session")
+def trace_random() -> Callable[..., Trace]:
+    """Return a function that works tokens out with a random model of the given config, weights of two decimals."""
+
+    def trace(tokens: tuple[int, ...], digits: int, seed: int = 0, scale: float = 0.5, **changes: Any) -> Trace:
+        fields = {"vocab_size": 6, "block_size": 4, "n_layer": 1, "n_head": 2, "n_embd": 4} | changes
+        config = GPTConfig(**fields)
+        rng = np.random.default_rng(seed)
+        arrays = {
+            name: np.round(rng.normal(float(name.endswith(("_1.weight", "_2.weight", "f.weight"))), scale, shape), 2)
+            for name, shape in parameter_shapes(config).items()
+        }
+        text = "".join(WORDS[token] for token in tokens)
+        return work_out(config, arrays, WORDS, text, tokens, digits=digits, model="random")
+
+    return trace

@@ -1,0 +1,69 @@
+"""Documents and code agree: equations that are cited exist, links lead somewhere, files stay small."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("numpy_gpt", "torch_gpt", "handcalc", "data", "benchmarks")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+DOCUMENTS = sorted(
+    path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+)
+EQUATION = re.compile(r"\((\d{1,2}\.\d{1,2})\)")
+
+
+def _defined() -> list[str]:
+    text = (ROOT / "docs" / "derivations.md").read_text(encoding="utf-8")
+    return re.findall(r"^\((\d+\.\d+)\)", text, re.MULTILINE)
+
+
+def test_equations_are_numbered_once_and_in_order():
+    defined = _defined()
+    assert len(defined) == len(set(defined)) > 80
+    assert defined == sorted(defined, key=lambda number: tuple(map(int, number.split("."))))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_equation_that_the_code_cites_exists(path):
+    cited = set(EQUATION.findall(path.read_text(encoding="utf-8")))
+    assert cited <= set(_defined())
+
+
+def test_every_equation_is_cited_by_numpy_gpt():
+    cited = {
+        number
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "numpy_gpt")
+        for number in EQUATION.findall(path.read_text(encoding="utf-8"))
+    }
+    assert set(_defined()) - cited == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if "://" not in target:
+            assert (path.parent / target).exists(), f"{path.name} links to {target}, which does not exist"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path):
+    source = path.read_text(encoding="utf-8")
+    assert source.count("\n") <= 250, "a file is one idea; this one has become two"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            assert _length_without_docstring(node) <= 40, f"{node.name} is too long"
+
+
+def _length_without_docstring(node: ast.FunctionDef) -> int:
+    length = (node.end_lineno or 0) - node.lineno + 1
+    first = node.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        length -= (first.end_lineno or 0) - first.lineno + 1
+    return length

@@ -1,0 +1,58 @@
+"""The README is true: its commands run, its example runs, its figures are the shipped model's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+from handcalc.trace import main as trace
+from numpy_gpt.cli import main as numpy_gpt
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_checkpoint
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAMS = {"numpy_gpt": numpy_gpt, "python -m handcalc.trace": trace}
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_first_two_commands_are_make_trace_and_make_test():
+    first = [line.split("#")[0].strip() for line in _blocks("sh")[0].splitlines()]
+    assert first == ["make trace", "make test"]
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {command.split()[1] for command in re.findall(r"^make \w+", TEXT, re.MULTILINE)} <= targets
+
+
+def test_every_command_of_ours_runs_in_the_order_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ran = 0
+    for line in "\n".join(_blocks("sh")).splitlines():
+        for program, main in PROGRAMS.items():
+            if line.startswith(program + " "):
+                words = shlex.split(line.removeprefix(program), comments=True)
+                assert main(words) == 0, (line, capsys.readouterr().err)
+                ran += 1
+    assert ran >= 10
+
+
+def test_the_python_example_runs(capsys):
+    (example,) = _blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    assert "[" in capsys.readouterr().out
+
+
+def test_the_figures_of_the_shipped_model_are_its_own():
+    facts = load_checkpoint(SHIPPED_MODEL).facts
+    for name in ("val_loss", "val_loss_before_rounding", "loss_floor"):
+        assert f"{facts[name]:.4f}" in TEXT, name
+
+
+def test_the_stated_requirements_are_those_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"Python {project['requires-python'].removeprefix('>=')}" in TEXT
+    for extra in re.findall(r'"\.\[([\w,]+)\]"', TEXT):
+        assert set(extra.split(",")) <= set(project["optional-dependencies"])

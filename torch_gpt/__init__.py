@@ -1,0 +1,52 @@
+"""The twin: the same GPT as numpy_gpt under the same names, in PyTorch, with gradients by autograd.
+
+    from torch_gpt import GPTConfig, initial_values, loss_and_gradients, parameters_from
+
+    config = GPTConfig(vocab_size=32, block_size=8, n_layer=2, n_head=2, n_embd=6)
+    parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
+    loss, gradients = loss_and_gradients(parameters, config, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
+
+Of numpy_gpt it takes ``shared`` alone, which holds no mathematics. Every layer is written out in elementary
+operations, and below that on torch's fused ones, which ``fused=True`` chooses. PyTorch is imported with the first name
+that is used, so that the command line can say what to do where it is missing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.initial_values import initial_values
+
+if TYPE_CHECKING:
+    from torch_gpt.engine import TorchEngine
+    from torch_gpt.gpt import gpt_forward, loss_and_gradients, loss_of, predict
+    from torch_gpt.parameters import parameters_from
+    from torch_gpt.record import keep_in
+
+__all__ = [
+    "GPTConfig",
+    "TorchEngine",
+    "gpt_forward",
+    "initial_values",
+    "keep_in",
+    "loss_and_gradients",
+    "loss_of",
+    "parameters_from",
+    "predict",
+]
+
+_HOMES = {
+    "TorchEngine": "engine",
+    "gpt_forward": "gpt",
+    "keep_in": "record",
+    "loss_and_gradients": "gpt",
+    "loss_of": "gpt",
+    "parameters_from": "parameters",
+    "predict": "gpt",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,88 @@
+"""AdamW written out, and torch's fused one (Kingma & Ba 2015; Loshchilov & Hutter 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from torch_gpt.parameters import decays
+
+
+class AdamWState(NamedTuple):
+    """The moving averages of the gradient (m) and of its square (v), by parameter name."""
+
+    m: dict[str, Tensor]
+    v: dict[str, Tensor]
+
+
+def adamw_state(parameters: Mapping[str, Tensor]) -> AdamWState:
+    """Return the state before the first step: all zero."""
+    m, v = ({name: torch.zeros_like(parameter) for name, parameter in parameters.items()} for _ in range(2))
+    return AdamWState(m, v)
+
+
+@torch.no_grad()
+def adamw_step(
+    parameters: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    state: AdamWState,
+    step: int,
+    learning_rate: float,
+    *,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None:
+    """Take one step in place; ``step`` counts from 1, as the bias correction needs it.
+
+    θ ← θ − η·λ·θ for matrices, then θ ← θ − η·m̂/(√v̂ + ε). ``gradients`` are left as they are.
+    """
+    for name, parameter in parameters.items():
+        g, m, v = gradients[name], state.m[name], state.v[name]
+        if decays(parameter):
+            parameter.mul_(1 - learning_rate * weight_decay)  # (13.3)
+        m.mul_(beta1).add_(g, alpha=1 - beta1)  # (13.4)
+        v.mul_(beta2).addcmul_(g, g, value=1 - beta2)  # (13.5)
+        m_hat = m / (1 - beta1**step)  # (13.6)
+        v_hat = v / (1 - beta2**step)  # (13.7)
+        parameter.sub_(learning_rate * m_hat / (v_hat.sqrt() + epsilon))  # (13.8)
+
+
+def fused_adamw(
+    parameters: Mapping[str, Tensor],
+    state: AdamWState,
+    step: int,
+    *,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    weight_decay: float,
+) -> torch.optim.AdamW:
+    """Return torch's own fused AdamW, which does the same; it works on ``state``, after ``step`` steps so far."""
+    matrices = [parameter for parameter in parameters.values() if decays(parameter)]
+    vectors = [parameter for parameter in parameters.values() if not decays(parameter)]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(beta1, beta2), eps=epsilon, fused=True)
+    for name, parameter in parameters.items():
+        steps = torch.tensor(float(step), device=parameter.device)
+        optimizer.state[parameter] = {"step": steps, "exp_avg": state.m[name], "exp_avg_sq": state.v[name]}
+    return optimizer
+
+
+def fused_adamw_step(
+    optimizer: torch.optim.AdamW,
+    parameters: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    learning_rate: float,
+) -> None:
+    """Take one step in place by the optimizer that ``fused_adamw`` returned, which counts the steps itself."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    for name, parameter in parameters.items():
+        parameter.grad = gradients[name]
+    optimizer.step()
+    optimizer.zero_grad()

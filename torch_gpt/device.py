@@ -1,0 +1,60 @@
+"""Which device computes, with what arithmetic, and on how many threads: what the command line sets once."""
+
+from __future__ import annotations
+
+import torch
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.names import parameter_count
+
+_WORTH_THREADS = 2e8
+"""Operations in a training step from which on a second thread pays; below, waiting for it costs more than it does."""
+
+
+def choose_device(name: str, dtype: str = "float32") -> torch.device:
+    """Return the device that ``name`` asks for: cpu, cuda, cuda:N, mps, or auto, the first of cuda, mps, cpu there is.
+
+    Raises
+    ------
+    UserError
+        If the name is unknown, there is no such device, or it cannot compute in ``dtype``.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() and dtype != "float64" else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UserError(f"device must be auto, cpu, cuda, cuda:N or mps, not {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"there is no CUDA device {name!r} that PyTorch {torch.__version__} can use; try --device cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError(f"there is no MPS device that PyTorch {torch.__version__} can use; try --device cpu")
+    if device.type == "mps" and dtype == "float64":
+        raise UserError("the MPS device cannot compute in float64; try --device cpu, or --dtype float32")
+    return device
+
+
+def forbid_tf32() -> None:
+    """Make every float32 product a float32 product, whatever the environment says.
+
+    TF32 keeps 10 bits of each factor in place of 23: faster on CUDA, but another function.
+    """
+    torch.set_float32_matmul_precision("highest")
+
+
+def limit_threads(model: GPTConfig, batch_size: int) -> None:
+    """Let one CPU thread compute a small model: on a busy machine, waiting for others can take 100 times as long."""
+    # Each parameter and token: a multiplication and an addition forward, twice as many backward.
+    if 6 * parameter_count(model) * batch_size * model.block_size < _WORTH_THREADS:
+        torch.set_num_threads(1)
+
+
+def described(device: torch.device, fused: bool) -> str:
+    """Return one line that says what computes, for stderr."""
+    name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    return f"device: {device}{name}, {'fused' if fused else 'explicit'} operations"

@@ -1,0 +1,99 @@
+"""Causal multi-head self-attention, in GPT-2's form (Vaswani et al. 2017; Radford et al. 2019)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from numpy_gpt.shared.record import Record, ignore
+from torch_gpt.layers.dropout import dropout_forward
+from torch_gpt.layers.linear import linear_forward, linear_fused
+from torch_gpt.layers.softmax import softmax_forward
+
+
+def attention_forward(
+    x: Tensor,
+    c_attn_weight: Tensor,
+    c_attn_bias: Tensor | None,
+    c_proj_weight: Tensor,
+    c_proj_bias: Tensor | None,
+    n_head: int,
+    mask: Tensor | None = None,
+    record: Record = ignore,
+) -> Tensor:
+    """Return c_proj(concat over heads of softmax(q kᵀ/√D, the past only) v), with q, k, v = split(c_attn(x)).
+
+    Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, S) or None → (B, T, C).
+    """
+    q, k, v = _split_heads(linear_forward(x, c_attn_weight, c_attn_bias), n_head, record)  # (8.1)
+    heads = causal_attention(q, k, v, mask, record)
+    record("heads", heads)
+    out = linear_forward(_merge_heads(heads, record), c_proj_weight, c_proj_bias)  # (8.8)
+    record("out", out)
+    return out
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, record: Record = ignore) -> Tensor:
+    """Return the averages of v that each query asks for: softmax over the keys up to its own of q·k/√D.
+
+    Shapes: q, k, v (B, H, T, D), dropout mask on the weights (B, H, T, S) or None → (B, H, T, D).
+    """
+    time, head_size = q.shape[-2:]
+    scores = q @ k.transpose(-2, -1)  # (8.2): (B, H, T, D) (B, H, D, S) → (B, H, T, S)
+    record("scores", scores)
+    scaled = scores / math.sqrt(head_size)  # (8.3)
+    record("scaled", scaled)
+    future = torch.ones(time, time, dtype=torch.bool, device=q.device).triu(diagonal=1)  # keys after the query
+    masked = scaled.masked_fill(future, -math.inf)  # (8.4)
+    record("masked", masked)
+    weights = softmax_forward(masked, record)  # (8.5)
+    record("weights", weights)
+    if mask is not None:
+        weights = dropout_forward(weights, mask)
+        record("weights_dropout", weights)
+    return weights @ v  # (8.6): (B, H, T, S) (B, H, S, D) → (B, H, T, D)
+
+
+def attention_fused(
+    x: Tensor,
+    c_attn_weight: Tensor,
+    c_attn_bias: Tensor | None,
+    c_proj_weight: Tensor,
+    c_proj_bias: Tensor | None,
+    n_head: int,
+    mask: Tensor | None = None,
+    record: Record = ignore,
+) -> Tensor:
+    """Return the same by torch's scaled_dot_product_attention; scores and weights then never exist.
+
+    It can drop weights at random but not by a given mask. With a mask, the weights are written out as above.
+    """
+    q, k, v = _split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
+    if mask is None:
+        heads = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    else:
+        heads = causal_attention(q, k, v, mask, record)
+    record("heads", heads)
+    out = linear_fused(_merge_heads(heads, record), c_proj_weight, c_proj_bias)
+    record("out", out)
+    return out
+
+
+def _split_heads(qkv: Tensor, n_head: int, record: Record) -> tuple[Tensor, Tensor, Tensor]:
+    batch, time = qkv.shape[:2]
+    # Of the 3C columns the first C are q, then k, then v; in each, head h has the columns h·D to h·D + D − 1:
+    # (B, T, C) → (B, T, H, D) → (B, H, T, D)
+    q, k, v = (part.reshape(batch, time, n_head, -1).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
+    record("q", q)
+    record("k", k)
+    record("v", v)
+    return q, k, v
+
+
+def _merge_heads(heads: Tensor, record: Record) -> Tensor:
+    merged = heads.transpose(1, 2).flatten(-2)  # (8.7): (B, H, T, D) → (B, T, H, D) → (B, T, C)
+    record("merged", merged)
+    return merged

@@ -1,0 +1,67 @@
+"""One transformer block: layer norm *before* each sublayer, as GPT-2 has it, and a stream that runs past both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.record import Record, ignore, within
+from torch_gpt.layers.attention import attention_forward, attention_fused
+from torch_gpt.layers.dropout import dropout_forward
+from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused
+from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
+
+
+def block_forward(
+    x: Tensor,
+    parameters: Mapping[str, Tensor],
+    config: GPTConfig,
+    masks: Mapping[str, Tensor] | None = None,
+    record: Record = ignore,
+    fused: bool = False,
+) -> Tensor:
+    """Return y = a + mlp(ln_2(a)) with a = x + attn(ln_1(x)).
+
+    ``parameters`` and ``masks`` go by their names inside the block, such as ``ln_1.weight`` and
+    ``attn.weights_dropout``; ``fused`` chooses torch's fused operations. Shapes: x (B, T, C) → y (B, T, C).
+    """
+    layer_norm = layer_norm_fused if fused else layer_norm_forward
+    attention = attention_fused if fused else attention_forward
+    feed_forward = feed_forward_fused if fused else feed_forward_forward
+    p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
+
+    attended = attention(
+        layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, within(record, "ln_1")),
+        p["attn.c_attn.weight"],
+        p.get("attn.c_attn.bias"),
+        p["attn.c_proj.weight"],
+        p.get("attn.c_proj.bias"),
+        config.n_head,
+        masks.get("attn.weights_dropout"),
+        within(record, "attn"),
+    )
+    a = x + _dropped(attended, "attn.out_dropout", masks, record)  # (10.1)
+    record("attn.residual", a)
+
+    fed = feed_forward(
+        layer_norm(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, within(record, "ln_2")),
+        p["mlp.c_fc.weight"],
+        p.get("mlp.c_fc.bias"),
+        p["mlp.c_proj.weight"],
+        p.get("mlp.c_proj.bias"),
+        config.activation,
+        within(record, "mlp"),
+    )
+    y = a + _dropped(fed, "mlp.out_dropout", masks, record)  # (10.2)
+    record("mlp.residual", y)
+    return y
+
+
+def _dropped(x: Tensor, name: str, masks: Mapping[str, Tensor], record: Record) -> Tensor:
+    if name not in masks:
+        return x
+    out = dropout_forward(x, masks[name])
+    record(name, out)
+    return out

@@ -1,0 +1,31 @@
+"""Token and position embeddings: what a token means plus where it stands."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from numpy_gpt.shared.record import Record, ignore
+
+
+def embedding_forward(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record = ignore) -> Tensor:
+    """Return x[b, t] = wte[tokens[b, t]] + wpe[t] (3.1).
+
+    Shapes: tokens (B, T), int64 in [0, V), T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids are
+    not checked here: indexing would take a negative one from the end.
+    """
+    return _with_positions(wte[tokens], wpe, record)
+
+
+def embedding_fused(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record = ignore) -> Tensor:
+    """Return the same by torch's embedding, which has a faster backward; all activations are recorded here too."""
+    return _with_positions(functional.embedding(tokens, wte), wpe, record)
+
+
+def _with_positions(token: Tensor, wpe: Tensor, record: Record) -> Tensor:
+    record("token", token)
+    position = wpe[: token.shape[1]]
+    record("position", position)
+    out = token + position  # (B, T, C) + (T, C)
+    record("sum", out)
+    return out

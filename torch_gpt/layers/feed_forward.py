@@ -1,0 +1,50 @@
+"""The feed-forward network: every position for itself, through a hidden layer of four times the width."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from numpy_gpt.shared.record import Record, ignore
+from torch_gpt.layers.activation import activation_forward, activation_fused
+from torch_gpt.layers.linear import linear_forward, linear_fused
+
+
+def feed_forward_forward(
+    x: Tensor,
+    c_fc_weight: Tensor,
+    c_fc_bias: Tensor | None,
+    c_proj_weight: Tensor,
+    c_proj_bias: Tensor | None,
+    activation: str,
+    record: Record = ignore,
+) -> Tensor:
+    """Return c_proj(activation(c_fc(x))).
+
+    Shapes: x (…, C), c_fc_weight (C, F), c_proj_weight (F, C) → (…, C).
+    """
+    hidden = linear_forward(x, c_fc_weight, c_fc_bias)  # (9.1)
+    record("hidden", hidden)
+    activated = activation_forward(hidden, activation, record)  # (9.2)
+    record("activated", activated)
+    out = linear_forward(activated, c_proj_weight, c_proj_bias)  # (9.3)
+    record("out", out)
+    return out
+
+
+def feed_forward_fused(
+    x: Tensor,
+    c_fc_weight: Tensor,
+    c_fc_bias: Tensor | None,
+    c_proj_weight: Tensor,
+    c_proj_bias: Tensor | None,
+    activation: str,
+    record: Record = ignore,
+) -> Tensor:
+    """Return the same by torch's linear, gelu and relu; what is inside the GELU does not exist."""
+    hidden = linear_fused(x, c_fc_weight, c_fc_bias)
+    record("hidden", hidden)
+    activated = activation_fused(hidden, activation)
+    record("activated", activated)
+    out = linear_fused(activated, c_proj_weight, c_proj_bias)
+    record("out", out)
+    return out

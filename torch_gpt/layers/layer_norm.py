@@ -1,0 +1,43 @@
+"""Layer norm: each position gets mean 0 and variance 1, then a learned scale and shift (Ba et al. 2016)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from numpy_gpt.shared.record import Record, ignore
+
+
+def layer_norm_forward(
+    x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float, record: Record = ignore
+) -> Tensor:
+    """Return y = (x − μ)/√(σ² + ε)·weight + bias, with mean μ and biased variance σ² over the last axis.
+
+    The variance is the mean of the squared deviations, found after the mean: mean(x²) − μ² would cancel.
+    Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
+    """
+    mean = x.mean(dim=-1)  # (4.1)
+    record("mean", mean)
+    centered = x - mean.unsqueeze(-1)  # (4.2)
+    record("centered", centered)
+    variance = centered.square().mean(dim=-1)  # (4.3)
+    record("variance", variance)
+    rstd = 1 / (variance + epsilon).sqrt()  # (4.4)
+    record("rstd", rstd)
+    normalized = centered * rstd.unsqueeze(-1)  # (4.5)
+    record("normalized", normalized)
+    out = normalized * weight  # (4.6)
+    if bias is not None:
+        out = out + bias
+    record("out", out)
+    return out
+
+
+def layer_norm_fused(x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float, record: Record = ignore) -> Tensor:
+    """Return the same by torch's layer_norm; of the activations only ``out`` exists.
+
+    It multiplies before it subtracts: where the channels are equal, ``out`` is the bias to rounding, not exactly.
+    """
+    out = functional.layer_norm(x, weight.shape, weight, bias, epsilon)
+    record("out", out)
+    return out

@@ -1,0 +1,37 @@
+"""Softmax over the last axis."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from numpy_gpt.shared.record import Record, ignore, within
+
+
+def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:
+    """Return p = exp(x)/Σ exp(x) over the last axis, computed as exp(x − max)/Σ exp(x − max).
+
+    An entry of −inf gets exactly 0; a row of nothing but −inf has no softmax and gives NaN.
+    Shapes: x (…, N) → p (…, N).
+    """
+    _, exponentials, total = shifted_exponentials(x, record)
+    return exponentials / total.unsqueeze(-1)  # (6.4)
+
+
+def shifted_exponentials(x: Tensor, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
+    """Return x − max (…, N), its exponentials (…, N) and their sum (…,): what softmax and its logarithm are made of."""
+    record = within(record, "softmax")
+    # The result is the same whatever is subtracted, so to autograd the maximum is a constant.
+    largest = x.detach().amax(dim=-1)  # (6.1)
+    record("max", largest)
+    shifted = x - largest.unsqueeze(-1)
+    exponentials = shifted.exp()  # (6.2)
+    record("exponentials", exponentials)
+    total = exponentials.sum(dim=-1)  # (6.3)
+    record("sum", total)
+    return shifted, exponentials, total
+
+
+def softmax_fused(x: Tensor) -> Tensor:
+    """Return the same by torch's softmax."""
+    return torch.softmax(x, dim=-1)

@@ -1,0 +1,54 @@
+"""The numbers of a model as tensors by GPT-2's names, leaves of autograd's graph; no tensor is there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.parameter_values import check_values
+
+
+def parameters_from(
+    config: GPTConfig,
+    values: Mapping[str, Array],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> dict[str, Tensor]:
+    """Return copies of the NumPy arrays ``values`` as tensors that require gradients, in order of computation.
+
+    They keep the arrays' dtype unless another one is asked for.
+
+    Raises
+    ------
+    UserError
+        If a tensor is missing, superfluous, of another shape, or not of the same floating dtype as the others.
+    """
+    return {name: tensor_from(values[name], device, dtype).requires_grad_() for name in check_values(config, values)}
+
+
+def tensor_from(array: Any, device: torch.device | str, dtype: torch.dtype | None = None) -> Tensor:
+    """Return a copy of a NumPy array as a tensor; it may be read-only and have any strides and byte order."""
+    native = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+    return torch.from_numpy(native).to(device, dtype)
+
+
+def head(parameters: Mapping[str, Tensor], config: GPTConfig) -> Tensor:
+    """Return the output head (V, C): ``wte.weight`` itself where the weights are tied."""
+    return parameters["wte.weight" if config.tie_weights else "lm_head.weight"]
+
+
+def decays(parameter: Tensor) -> bool:
+    """Return whether weight decay applies: to matrices, embeddings included, not to norms and biases."""
+    return parameter.ndim == 2
+
+
+def inside(tensors: Mapping[str, Tensor], scope: str) -> dict[str, Tensor]:
+    """Return the tensors of one scope under their names in it: of ``h.0``, ``h.0.ln_1.weight`` as ``ln_1.weight``."""
+    prefix = f"{scope}."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

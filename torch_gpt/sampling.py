@@ -1,0 +1,82 @@
+"""Sampling: the next token is drawn from the model's probabilities with a given uniform number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.sampling_choice import check_choice, check_logits
+from torch_gpt.gpt import gpt_forward
+from torch_gpt.layers.softmax import softmax_forward
+
+
+def token_probabilities(
+    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
+) -> Tensor:
+    """Return the probabilities (V,) that sampling uses, for the logits (V,) of one position, in float64 on the CPU.
+
+    ``temperature`` divides the logits; at 0 all probability is on the argmax (the first of equals). ``top_k`` keeps
+    the k likeliest tokens, of equals those of lower id. ``top_p`` keeps the fewest likeliest tokens whose
+    probabilities reach p together (Holtzman et al. 2020), at least one. Then the rest is scaled to sum to 1.
+
+    Raises
+    ------
+    UserError
+        If temperature is negative or not finite, top_k is below 1, top_p is not in (0, 1], or no token can be drawn
+        from the logits: one is NaN or +inf, or all are −inf.
+    """
+    check_choice(temperature, top_k, top_p)
+    z = logits.detach().to("cpu", torch.float64)
+    check_logits(z.numpy())
+    if temperature == 0:
+        return torch.eye(len(z), dtype=torch.float64)[z.argmax()]
+    scaled = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
+    likeliest_first = scaled.argsort(descending=True, stable=True)
+    if top_k is not None:
+        scaled = scaled.index_fill(0, likeliest_first[top_k:], -math.inf)
+    probabilities = softmax_forward(scaled)
+    if top_p < 1:
+        sorted_probabilities = probabilities[likeliest_first]
+        before = sorted_probabilities.cumsum(0) - sorted_probabilities  # what the likelier tokens have together
+        probabilities = probabilities.index_fill(0, likeliest_first[before >= top_p], 0.0)
+        probabilities = probabilities / probabilities.sum()
+    return probabilities
+
+
+def sample_token(probabilities: Tensor, uniform: float) -> int:
+    """Return the first token at which the cumulated probability (V,) exceeds ``uniform`` in [0, 1)."""
+    cumulated = probabilities.cumsum(0)
+    # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
+    return int(torch.searchsorted(cumulated, uniform * cumulated[-1:], right=True))
+
+
+@torch.no_grad()
+def generate(
+    parameters: Mapping[str, Tensor],
+    config: GPTConfig,
+    prompt: Sequence[int],
+    uniforms: Iterable[float],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    fused: bool = False,
+) -> Iterator[int]:
+    """Yield one new token for each number in ``uniforms``; past block_size the window slides.
+
+    Raises
+    ------
+    UserError
+        If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
+    """
+    check_choice(temperature, top_k, top_p)
+    tokens = [int(token) for token in prompt]
+    for uniform in uniforms:
+        window = np.array([tokens[-config.block_size :]], dtype=np.int64)
+        logits = gpt_forward(parameters, config, window, fused=fused)
+        tokens.append(sample_token(token_probabilities(logits[0, -1], temperature, top_k, top_p), uniform))
+        yield tokens[-1]
