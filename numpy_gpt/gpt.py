@@ -14,6 +14,7 @@ from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.given_masks import check_masks
 from numpy_gpt.shared.record import Record, ignore, within
 from numpy_gpt.shared.token_ids import check_targets, check_tokens
 
@@ -43,10 +44,11 @@ def gpt_forward(
     Raises
     ------
     UserError
-        If the tokens are not such an array.
+        If the tokens are not such an array, or masks are given but not all of them, in their shapes and this dtype.
     """
     config, masks = parameters.config, masks or {}
     tokens = check_tokens(tokens, config)
+    check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype.name)
     x, embedding = embedding_forward(
         tokens, parameters["wte.weight"], parameters["wpe.weight"], within(record, "embedding")
     )  # (12.1)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from numpy_gpt.decoding import Decoder
 from numpy_gpt.gpt import gpt_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.sampling_choice import check_choice, check_logits
+from numpy_gpt.shared.sampling_choice import check_choice, check_logits, check_uniform
+from numpy_gpt.shared.token_ids import check_prompt
 
 
 def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Array:
@@ -46,8 +48,15 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
 
 
 def sample_token(probabilities: Array, uniform: float) -> int:
-    """Return the first token at which the cumulated probability (V,) exceeds ``uniform`` in [0, 1)."""
-    cumulated = np.cumsum(probabilities)
+    """Return the first token at which the cumulated probability (V,) exceeds ``uniform``.
+
+    Raises
+    ------
+    UserError
+        If ``uniform`` is not in [0, 1).
+    """
+    check_uniform(uniform)
+    cumulated = np.cumsum(probabilities, dtype=np.float64)
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
     return int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
 
@@ -59,8 +68,12 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float = 1.0,
+    cache: bool = True,
 ) -> Iterator[int]:
     """Yield one new token for each number in ``uniforms``; past block_size the window slides.
+
+    With ``cache``, keys and values are kept as long as the window does not slide: a sliding window moves every token
+    to another position, which changes all of them.
 
     Raises
     ------
@@ -68,9 +81,32 @@ def generate(
         If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
     """
     check_choice(temperature, top_k, top_p)
-    tokens = [int(token) for token in prompt]
+    tokens = list(check_prompt(prompt, parameters.config))
+    next_logits = _cached_logits(parameters) if cache else _window_logits(parameters)
     for uniform in uniforms:
-        window = np.array([tokens[-parameters.config.block_size :]], dtype=np.int64)
-        logits, _ = gpt_forward(parameters, window)
-        tokens.append(sample_token(token_probabilities(logits[0, -1], temperature, top_k, top_p), uniform))
+        probabilities = token_probabilities(next_logits(tokens), temperature, top_k, top_p)
+        tokens.append(sample_token(probabilities, uniform))
         yield tokens[-1]
+
+
+def _window_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
+    def logits(tokens: list[int]) -> Array:
+        window = np.array([tokens[-parameters.config.block_size :]], dtype=np.int64)
+        all_logits, _ = gpt_forward(parameters, window)
+        last: Array = all_logits[0, -1]
+        return last
+
+    return logits
+
+
+def _cached_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
+    decoder, window_logits = Decoder(parameters), _window_logits(parameters)
+
+    def logits(tokens: list[int]) -> Array:
+        if len(tokens) > parameters.config.block_size:
+            return window_logits(tokens)
+        unread = np.array([tokens[decoder.length :]], dtype=np.int64)
+        last: Array = decoder.read(unread)[0, -1]
+        return last
+
+    return logits

@@ -195,3 +195,21 @@ def test_targets_that_are_none_are_refused(targets, message):
     config = GPTConfig(**SMALL)
     with pytest.raises(UserError, match=message):
         loss_and_gradients(_random_parameters(config, 23), [[0, 1]], targets)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda masks: masks.pop("embedding.dropout"), "missing dropout mask 'embedding.dropout'"),
+        (lambda masks: masks.update(other=np.ones(2)), "unknown dropout mask 'other'"),
+        (lambda masks: masks.update({"h.0.mlp.out_dropout": np.ones(1)}), r"float64 of shape \(2, 5, 6\), not float64"),
+        (lambda masks: masks.update({"h.0.mlp.out_dropout": np.ones((2, 5, 6), np.float32)}), "not float32"),
+    ],
+)
+def test_dropout_masks_that_do_not_fit_are_refused(change, message):
+    config = GPTConfig(**SMALL)
+    tokens, _ = _batch(config, 2, 5, 24)
+    masks = _masks(config, 2, 5, 25)
+    change(masks)
+    with pytest.raises(UserError, match=message):
+        gpt_forward(_random_parameters(config, 26), tokens, masks)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, initial_values, parameters_from
+from numpy_gpt.decoding import Decoder
+from numpy_gpt.gpt import gpt_forward
 from numpy_gpt.sampling import generate, sample_token, token_probabilities
 from numpy_gpt.shared.randomness import sampling_uniforms
 
@@ -64,10 +66,56 @@ def test_the_ends_of_the_unit_interval_pick_tokens_of_positive_probability():
     assert sample_token(np.array([0, 0.5, 0.5, 0]), math.nextafter(1, 0)) == 2
 
 
+@pytest.mark.parametrize("uniform", [1.0, -0.5, math.nan])
+def test_a_uniform_number_outside_the_unit_interval_is_refused(uniform):
+    with pytest.raises(UserError, match=r"must lie in \[0, 1\)"):
+        sample_token(np.array([0.5, 0.5]), uniform)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ([], r"at least one token"),
+        ([1.7], "must be integers, not float64"),
+        ([True], "must be integers, not bool"),
+        (["1"], "must be integers"),
+        ([-1, 0, 1, 2], "the one at .* is -1"),
+        ([[1, 2]], "one row"),
+    ],
+)
+def test_a_prompt_that_is_none_is_refused_wherever_the_wrong_id_stands(prompt, message):
+    config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
+    with pytest.raises(UserError, match=message):
+        list(generate(parameters_from(config, initial_values(config, 0)), prompt, [0.5]))
+
+
 def test_frequencies_follow_the_probabilities():
     draws = [sample_token(token_probabilities(LOGITS), u) for u in sampling_uniforms(0, 20_000)]
     # Five standard deviations of the frequency of a probability of one half.
     assert np.allclose(np.bincount(draws) / 20_000, [0.1, 0.4, 0.2, 0.3], atol=5 * 0.5 / math.sqrt(20_000))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.booleans())
+def test_the_cache_changes_no_token_and_no_logit(seed, split, bias):
+    config = GPTConfig(vocab_size=5, block_size=7, n_layer=2, n_head=2, n_embd=4, bias=bias)
+    parameters = parameters_from(config, initial_values(config, seed, "float64"))
+    parameters.flat *= 20
+    tokens = np.random.default_rng(seed).integers(0, 5, (3, 7))
+    decoder = Decoder(parameters, batch=3)
+    pieces = [decoder.read(tokens[:, :split]), *(decoder.read(tokens[:, t : t + 1]) for t in range(split, 7))]
+    expected, _ = gpt_forward(parameters, tokens)
+    assert np.allclose(np.concatenate(pieces, axis=1), expected, rtol=1e-11, atol=1e-11)
+    uniforms = sampling_uniforms(seed, 12)
+    kept, recomputed = (list(generate(parameters, [1, 2], uniforms, cache=cache)) for cache in (True, False))
+    assert kept == recomputed
+
+
+def test_a_full_cache_is_said():
+    config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
+    decoder = Decoder(parameters_from(config, initial_values(config, 0)))
+    decoder.read([[1, 2]])
+    with pytest.raises(UserError, match="4 tokens do not fit into block_size=3"):
+        decoder.read([[1, 2]])
 
 
 def test_the_window_slides_past_the_context():
@@ -88,7 +136,8 @@ def test_the_window_slides_past_the_context():
         ({"temperature": -1}, "temperature must be at least 0"),
         ({"temperature": math.nan}, "temperature must be"),
         ({"temperature": math.inf}, "temperature must be"),
-        ({"top_k": 0}, "top_k must be at least 1"),
+        ({"top_k": 0}, "top_k must be a whole number of at least 1, not 0"),
+        ({"top_k": 2.5}, "top_k must be a whole number"),
         ({"top_p": 0}, r"top_p must lie in \(0, 1\]"),
         ({"top_p": 1.1}, "top_p must lie"),
         ({"top_p": math.nan}, "top_p must lie"),
@@ -109,10 +158,3 @@ def test_impossible_tokens_are_never_drawn_and_not_all_may_be_impossible():
     assert token_probabilities(np.array([-math.inf, 0, 0])).tolist() == [0, 0.5, 0.5]
     with pytest.raises(UserError, match="all are -inf"):
         token_probabilities(np.full(3, -math.inf))
-
-
-def test_an_empty_prompt_is_refused():
-    config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
-    parameters = parameters_from(config, initial_values(config, 0, "float64"))
-    with pytest.raises(UserError, match="at least one token"):
-        list(generate(parameters, [], [0.5]))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.given_masks import check_masks
 from numpy_gpt.shared.record import Record, ignore, within
 from numpy_gpt.shared.token_ids import check_targets, check_tokens
 from torch_gpt.layers.block import block_forward
@@ -44,10 +45,13 @@ def gpt_forward(
     Raises
     ------
     UserError
-        If the tokens are not such an array.
+        If the tokens are not such an array, or masks are given but not all of them, in their shapes and this dtype.
     """
     device = parameters["wte.weight"].device
-    ids = tensor_from(check_tokens(_on_host(tokens), config), device, torch.int64)
+    checked = check_tokens(_on_host(tokens), config)
+    dtype = str(parameters["wte.weight"].dtype).removeprefix("torch.")
+    check_masks(masks or {}, config, checked.shape[0], checked.shape[1], dtype)
+    ids = tensor_from(checked, device, torch.int64)
     given = {name: _on_device(mask, device) for name, mask in (masks or {}).items()}
     return logits_of(parameters, config, ids, given, record, fused)
 

@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from numpy_gpt.shared.arrays import Tokens
 from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.sampling_choice import check_choice, check_logits
+from numpy_gpt.shared.sampling_choice import check_choice, check_logits, check_uniform
+from numpy_gpt.shared.token_ids import check_prompt
+from torch_gpt.decoding import Decoder
 from torch_gpt.gpt import gpt_forward
 from torch_gpt.layers.softmax import softmax_forward
 
@@ -49,8 +52,15 @@ def token_probabilities(
 
 
 def sample_token(probabilities: Tensor, uniform: float) -> int:
-    """Return the first token at which the cumulated probability (V,) exceeds ``uniform`` in [0, 1)."""
-    cumulated = probabilities.cumsum(0)
+    """Return the first token at which the cumulated probability (V,) exceeds ``uniform``.
+
+    Raises
+    ------
+    UserError
+        If ``uniform`` is not in [0, 1).
+    """
+    check_uniform(uniform)
+    cumulated = probabilities.to(torch.float64).cumsum(0)
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
     return int(torch.searchsorted(cumulated, uniform * cumulated[-1:], right=True))
 
@@ -65,8 +75,12 @@ def generate(
     top_k: int | None = None,
     top_p: float = 1.0,
     fused: bool = False,
+    cache: bool = True,
 ) -> Iterator[int]:
     """Yield one new token for each number in ``uniforms``; past block_size the window slides.
+
+    With ``cache``, keys and values are kept until the window slides and every token changes its position. The cache
+    has no fused path: ``fused`` concerns the windows that are computed as a whole.
 
     Raises
     ------
@@ -74,9 +88,16 @@ def generate(
         If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
     """
     check_choice(temperature, top_k, top_p)
-    tokens = [int(token) for token in prompt]
+    tokens = list(check_prompt(prompt, config))
+    decoder = Decoder(parameters, config)
     for uniform in uniforms:
-        window = np.array([tokens[-config.block_size :]], dtype=np.int64)
-        logits = gpt_forward(parameters, config, window, fused=fused)
+        if cache and len(tokens) <= config.block_size:
+            logits = decoder.read(_row(tokens[decoder.length :]))
+        else:
+            logits = gpt_forward(parameters, config, _row(tokens[-config.block_size :]), fused=fused)
         tokens.append(sample_token(token_probabilities(logits[0, -1], temperature, top_k, top_p), uniform))
         yield tokens[-1]
+
+
+def _row(tokens: list[int]) -> Tokens:
+    return np.array([tokens], dtype=np.int64)

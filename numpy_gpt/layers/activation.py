@@ -60,9 +60,9 @@ def activation_backward(dout: Array, cache: ActivationCache) -> Array:
         # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
         slope *= 3 * _CUBIC
         slope += 1
+        slope *= 1 - inner * inner  # before x: where tanh is ±1 this is 0, however large x is
         slope *= x
         slope *= _SQRT_2_OVER_PI
-        slope *= 1 - inner * inner
         slope += inner
         slope += 1
         slope *= 0.5

@@ -69,7 +69,7 @@ def attention_forward(
         record("weights_dropout", used)
     heads = used @ v  # (8.6): (B, H, T, S) (B, H, S, D) → (B, H, T, D)
     record("heads", heads)
-    merged = _merge_heads(heads)  # (8.7)
+    merged = merge_heads(heads)  # (8.7)
     record("merged", merged)
     out, c_proj = linear_forward(merged, c_proj_weight, c_proj_bias)  # (8.8)
     record("out", out)
@@ -81,7 +81,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dout", dout)
     dmerged, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (8.9) undoes (8.8)
     record("dmerged", dmerged)
-    (dheads,) = _per_head(dmerged, cache.q.shape[1], 1)  # (8.10) undoes (8.7)
+    (dheads,) = per_head(dmerged, cache.q.shape[1], 1)  # (8.10) undoes (8.7)
     record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
     dv = cache.used.swapaxes(-1, -2) @ dheads  # (8.12) undoes (8.6)
@@ -99,21 +99,22 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dq", dq)
     record("dk", dk)
     record("dv", dv)
-    dqkv = _merge_heads(np.concatenate([dq, dk, dv], axis=1))  # (8.17) undoes (8.1)
+    dqkv = merge_heads(np.concatenate([dq, dk, dv], axis=1))  # (8.17) undoes (8.1)
     # (8.18): softmax ignores a shift of its row, so the key bias (the middle third) gets zero, but for rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)
     return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
 
 
 def _split_heads(qkv: Array, n_head: int, record: Record) -> tuple[Array, Array, Array]:
-    q, k, v = _per_head(qkv, n_head, 3)
+    q, k, v = per_head(qkv, n_head, 3)
     record("q", q)
     record("k", k)
     record("v", v)
     return q, k, v
 
 
-def _per_head(x: Array, n_head: int, parts: int) -> tuple[Array, ...]:
+def per_head(x: Array, n_head: int, parts: int) -> tuple[Array, ...]:
+    """Return ``parts`` arrays (B, H, T, D), views of x (B, T, parts·H·D)."""
     batch, time, width = x.shape
     size = width // (parts * n_head)
     # (B, T, parts·H·D) → (B, T, parts·H, D) → (B, parts·H, T, D), then one array of H heads for each part
@@ -121,7 +122,8 @@ def _per_head(x: Array, n_head: int, parts: int) -> tuple[Array, ...]:
     return tuple(heads[:, part * n_head : (part + 1) * n_head] for part in range(parts))
 
 
-def _merge_heads(heads: Array) -> Array:
+def merge_heads(heads: Array) -> Array:
+    """Return the heads (B, H, T, D) side by side (B, T, H·D)."""
     batch, n_head, time, size = heads.shape
     # (B, H, T, D) → (B, T, H, D) → (B, T, H·D): head h fills channels h·D to h·D + D − 1
     return heads.swapaxes(1, 2).reshape(batch, time, n_head * size)

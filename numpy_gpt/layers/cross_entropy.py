@@ -22,7 +22,7 @@ def cross_entropy_forward(logits: Array, targets: Tokens, record: Record = ignor
     """Return the mean over all positions of −ln softmax(logits)[target], a 0-d array, in nats per token.
 
     Each loss is ln Σexp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
-    Shapes: logits (B, T, V), targets (B, T) with ids in [0, V) → loss ().
+    Shapes: logits (B, T, V), targets (B, T) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
     """
     probabilities, largest, total = softmax_with_sum(logits, record)
     record("probabilities", probabilities)

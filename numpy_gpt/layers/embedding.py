@@ -21,7 +21,8 @@ class EmbeddingCache(NamedTuple):
 def embedding_forward(tokens: Tokens, wte: Array, wpe: Array, record: Record = ignore) -> tuple[Array, EmbeddingCache]:
     """Return x[b, t] = wte[tokens[b, t]] + wpe[t] (3.1).
 
-    Shapes: tokens (B, T) with ids in [0, V) and T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C).
+    Shapes: tokens (B, T) with ids in [0, V) and T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids
+    are checked once, by ``gpt_forward``, and not here: indexing would take a negative one from the end.
     """
     token = wte[tokens]
     position = wpe[: tokens.shape[1]]

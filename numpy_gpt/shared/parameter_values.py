@@ -24,7 +24,8 @@ def check_values(config: GPTConfig, values: Mapping[str, Array]) -> dict[str, Sh
     for name in sorted(shapes.keys() ^ values.keys()):
         raise UserError(f"{'missing' if name in shapes else 'unknown'} parameter {name!r} for this config")
     if {value.dtype for value in values.values()} not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
-        raise UserError("all parameters must be float32, or all float64")
+        kinds = sorted({str(value.dtype) for value in values.values()})
+        raise UserError(f"all parameters must be float32, or all float64, in this machine's byte order, not {kinds}")
     for name, shape in shapes.items():
         if values[name].shape != shape:
             raise UserError(f"parameter {name!r} must have shape {shape}, not {values[name].shape}")

@@ -46,7 +46,8 @@ class TrainingConfig:
         for name in ("max_iters", "warmup_iters", "seed"):
             self._require(name, isinstance(getattr(self, name), int) and getattr(self, name) >= 0, "at least 0")
         self._require("lr_decay_iters", self.lr_decay_iters is None or self.lr_decay_iters >= 0, "at least 0")
-        for name in ("learning_rate", "min_lr", "weight_decay", "grad_clip", "adam_epsilon"):
+        self._require("adam_epsilon", 0 < self.adam_epsilon < float("inf"), "positive and finite")
+        for name in ("learning_rate", "min_lr", "weight_decay", "grad_clip"):
             value = getattr(self, name)
             self._require(name, value is None or 0 <= value < float("inf"), "at least 0 and finite")
         for name in ("beta1", "beta2"):

@@ -16,14 +16,26 @@ def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
     Raises
     ------
     UserError
-        If temperature is negative or not finite, top_k is below 1, or top_p is not in (0, 1].
+        If temperature is negative or not finite, top_k is no whole number of at least 1, or top_p is not in (0, 1].
     """
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
-    if top_k is not None and top_k < 1:
-        raise UserError(f"top_k must be at least 1, not {top_k}; leave it out to keep every token")
+    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
+        raise UserError(f"top_k must be a whole number of at least 1, not {top_k!r}; leave it out to keep every token")
     if not 0 < top_p <= 1:
         raise UserError(f"top_p must lie in (0, 1], not {top_p}; 1 keeps every token")
+
+
+def check_uniform(uniform: float) -> None:
+    """Say what is wrong with the number that picks a token.
+
+    Raises
+    ------
+    UserError
+        If it is not in [0, 1).
+    """
+    if not 0 <= uniform < 1:
+        raise UserError(f"the uniform number that picks a token must lie in [0, 1), not {uniform}")
 
 
 def check_logits(logits: Array) -> None:

@@ -22,8 +22,7 @@ def check_tokens(tokens: Any, config: GPTConfig) -> Tokens:
     ids = _array(tokens)
     if ids.ndim != 2 or 0 in ids.shape:
         raise UserError(f"tokens must have shape (B, T) with at least one token, not {ids.shape}")
-    if ids.dtype.kind not in "iu":
-        raise UserError(f"token ids must be integers, not {ids.dtype}")
+    _check_kind(ids)
     if ids.shape[1] > config.block_size:
         raise UserError(
             f"{ids.shape[1]} tokens do not fit into block_size={config.block_size}; give at most {config.block_size}"
@@ -43,10 +42,30 @@ def check_targets(targets: Any, tokens: Tokens, config: GPTConfig) -> Tokens:
     ids = _array(targets)
     if ids.shape != tokens.shape:
         raise UserError(f"targets must have the tokens' shape {tokens.shape}, not {ids.shape}")
-    if ids.dtype.kind not in "iu":
-        raise UserError(f"token ids must be integers, not {ids.dtype}")
+    _check_kind(ids)
     _check_range(ids, config.vocab_size)
     return ids
+
+
+def check_prompt(prompt: Any, config: GPTConfig) -> list[int]:
+    """Return the prompt, which may be longer than the context, as a list of ids, or say what is wrong with it.
+
+    Raises
+    ------
+    UserError
+        If it is empty, is not one row of integers, or an id is not in [0, vocab_size).
+    """
+    ids = _array(prompt)
+    if ids.ndim != 1 or ids.size == 0:
+        raise UserError(f"a prompt must be one row of at least one token, not an array of shape {ids.shape}")
+    _check_kind(ids)
+    _check_range(ids, config.vocab_size)
+    return [int(token) for token in ids]
+
+
+def _check_kind(ids: Tokens) -> None:
+    if ids.dtype.kind not in "iu":
+        raise UserError(f"token ids must be integers, not {ids.dtype}")
 
 
 def _array(ids: Any) -> Tokens:

@@ -83,6 +83,7 @@ def test_a_stored_config_that_does_not_fit_is_refused(change, message):
         ({"beta1": 1.0}, r"beta1 must be in \[0, 1\)"),
         ({"dtype": "float16"}, "dtype must be float32 or float64"),
         ({"eval_interval": 0}, "eval_interval must be at least 1"),
+        ({"adam_epsilon": 0.0}, "adam_epsilon must be positive"),
         ({"seed": -1}, "seed must be at least 0"),
     ],
 )

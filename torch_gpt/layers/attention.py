@@ -28,10 +28,10 @@ def attention_forward(
 
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, S) or None → (B, T, C).
     """
-    q, k, v = _split_heads(linear_forward(x, c_attn_weight, c_attn_bias), n_head, record)  # (8.1)
+    q, k, v = split_heads(linear_forward(x, c_attn_weight, c_attn_bias), n_head, record)  # (8.1)
     heads = causal_attention(q, k, v, mask, record)
     record("heads", heads)
-    out = linear_forward(_merge_heads(heads, record), c_proj_weight, c_proj_bias)  # (8.8)
+    out = linear_forward(merge_heads(heads, record), c_proj_weight, c_proj_bias)  # (8.8)
     record("out", out)
     return out
 
@@ -71,18 +71,19 @@ def attention_fused(
 
     It can drop weights at random but not by a given mask. With a mask, the weights are written out as above.
     """
-    q, k, v = _split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
+    q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if mask is None:
         heads = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
     else:
         heads = causal_attention(q, k, v, mask, record)
     record("heads", heads)
-    out = linear_fused(_merge_heads(heads, record), c_proj_weight, c_proj_bias)
+    out = linear_fused(merge_heads(heads, record), c_proj_weight, c_proj_bias)
     record("out", out)
     return out
 
 
-def _split_heads(qkv: Tensor, n_head: int, record: Record) -> tuple[Tensor, Tensor, Tensor]:
+def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
+    """Return q, k and v, each (B, H, T, D), of qkv (B, T, 3C)."""
     batch, time = qkv.shape[:2]
     # Of the 3C columns the first C are q, then k, then v; in each, head h has the columns h·D to h·D + D − 1:
     # (B, T, C) → (B, T, H, D) → (B, H, T, D)
@@ -93,7 +94,8 @@ def _split_heads(qkv: Tensor, n_head: int, record: Record) -> tuple[Tensor, Tens
     return q, k, v
 
 
-def _merge_heads(heads: Tensor, record: Record) -> Tensor:
+def merge_heads(heads: Tensor, record: Record = ignore) -> Tensor:
+    """Return the heads (B, H, T, D) side by side (B, T, C)."""
     merged = heads.transpose(1, 2).flatten(-2)  # (8.7): (B, H, T, D) → (B, T, H, D) → (B, T, C)
     record("merged", merged)
     return merged

@@ -1,0 +1,77 @@
+"""Generating with a cache: the logits of new tokens from those tokens and the kept keys and values of the old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from numpy_gpt.layers.cached_attention import KeyValues, cached_attention_forward
+from numpy_gpt.layers.feed_forward import feed_forward_forward
+from numpy_gpt.layers.layer_norm import layer_norm_forward
+from numpy_gpt.layers.linear import linear_forward
+from numpy_gpt.parameters import Parameters
+from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.token_ids import check_tokens
+
+
+class Decoder:
+    """A model reading a text piece by piece; it remembers keys and values of at most block_size tokens."""
+
+    def __init__(self, parameters: Parameters, batch: int = 1) -> None:
+        config = parameters.config
+        shape = (batch, config.n_head, config.block_size, config.head_size)
+        dtype = parameters.flat.dtype
+        self._parameters = parameters
+        self._past = [KeyValues(np.empty(shape, dtype), np.empty(shape, dtype)) for _ in range(config.n_layer)]
+        self.length = 0
+
+    def read(self, tokens: Any) -> Array:
+        """Return the logits (B, T, V) after each of the tokens (B, T), which follow those read before.
+
+        Raises
+        ------
+        UserError
+            If the tokens are not integers in [0, V), or more than block_size would have been read.
+        """
+        parameters, config = self._parameters, self._parameters.config
+        tokens = check_tokens(tokens, config)
+        end = self.length + tokens.shape[1]
+        if end > config.block_size:
+            raise UserError(f"{end} tokens do not fit into block_size={config.block_size}; begin a new Decoder")
+        x = parameters["wte.weight"][tokens] + parameters["wpe.weight"][self.length : end]
+        for block, past in zip(parameters.blocks, self._past, strict=True):
+            x = _block(x, block, config, past, self.length)
+        self.length = end
+        norm = parameters["ln_f.weight"], parameters.get("ln_f.bias")
+        x, _ = layer_norm_forward(x, *norm, config.layer_norm_epsilon)
+        logits, _ = linear_forward(x, parameters.head.T, None)
+        return logits
+
+
+def _block(x: Array, p: Mapping[str, Array], config: GPTConfig, past: KeyValues, length: int) -> Array:
+    epsilon = config.layer_norm_epsilon
+    normed, _ = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon)
+    a = x + cached_attention_forward(
+        normed,
+        p["attn.c_attn.weight"],
+        p.get("attn.c_attn.bias"),
+        p["attn.c_proj.weight"],
+        p.get("attn.c_proj.bias"),
+        config.n_head,
+        past,
+        length,
+    )
+    normed, _ = layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon)
+    fed, _ = feed_forward_forward(
+        normed,
+        p["mlp.c_fc.weight"],
+        p.get("mlp.c_fc.bias"),
+        p["mlp.c_proj.weight"],
+        p.get("mlp.c_proj.bias"),
+        config.activation,
+    )
+    return a + fed

@@ -1,0 +1,32 @@
+"""One verdict on given dropout masks, for both twins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.names import Shape, dropout_shapes
+
+_shapes = lru_cache(maxsize=16)(dropout_shapes)
+
+
+def check_masks(masks: Mapping[str, Any], config: GPTConfig, batch: int, time: int, dtype: str) -> None:
+    """Say what is wrong with the masks; none at all are right, and mean no dropout.
+
+    Raises
+    ------
+    UserError
+        If one is missing or unknown, or has another shape or dtype than what it is multiplied with.
+    """
+    if not masks:
+        return
+    shapes: Mapping[str, Shape] = _shapes(config, batch, time)
+    for name in sorted(shapes.keys() ^ masks.keys()):
+        raise UserError(f"{'missing' if name in shapes else 'unknown'} dropout mask {name!r}; give all of them or none")
+    for name, shape in shapes.items():
+        given = tuple(masks[name].shape), str(masks[name].dtype).removeprefix("torch.")
+        if given != (shape, dtype):
+            raise UserError(f"dropout mask {name!r} must be {dtype} of shape {shape}, not {given[1]} {given[0]}")

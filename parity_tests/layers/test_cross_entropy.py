@@ -1,0 +1,53 @@
+"""Cross-entropy, also where probabilities underflow; the gradient per place, not only its mean."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from torch.nn import functional
+
+from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from parity_tests.layers.harness import Layer, assert_gradients_are_differences, assert_twins_agree
+from parity_tests.strategies import Case, cases
+from torch_gpt.layers import cross_entropy as twin
+
+
+def layer_of(case: Case, magnitude: float = 1.0) -> Layer:
+    targets = case.targets()
+    ids = torch.from_numpy(targets)
+
+    def ours(inputs, fixed, dout, record):
+        loss, cache = cross_entropy_forward(inputs["logits"], targets, record)
+        return loss, {"logits": cross_entropy_backward(cache)}
+
+    def bound(ops, inputs, fixed, dout, record):
+        parts = ops.cross_entropy(inputs["logits"], targets)
+        for name in ("max", "exponentials", "sum"):
+            record(f"softmax.{name}", getattr(parts.softmax, name))
+        for name, value in (("probabilities", parts.softmax.probabilities), ("losses", parts.losses)):
+            record(name, value)
+        record("loss", parts.loss)
+        return parts.loss, {"logits": ops.cross_entropy_backward(parts.softmax.probabilities, targets)}
+
+    def native(inputs, fixed, record):
+        return functional.nll_loss(functional.log_softmax(inputs["logits"], -1).flatten(0, 1), ids.flatten())
+
+    logits = case.normal("logits", (*targets.shape, case.config.vocab_size), scale=10 * case.scale * magnitude)
+    ways = {
+        "explicit": lambda i, fixed, record: twin.cross_entropy_forward(i["logits"], ids, record),
+        "fused": lambda i, fixed, record: twin.cross_entropy_fused(i["logits"], ids, record),
+        "torch.nn.functional": native,
+    }
+    # The loss is the end of the chain: its own upstream gradient is 1.
+    return Layer("cross_entropy", {"logits": logits}, np.array(1.0), ours, ways, bound)
+
+
+@pytest.mark.parametrize("magnitude", [0.01, 1.0, 100.0])
+@given(case=cases())
+def test_twins_agree_within_the_bound(magnitude, case):
+    assert_twins_agree(layer_of(case, magnitude))
+
+
+@given(cases())
+def test_gradients_are_differences(case):
+    assert_gradients_are_differences(layer_of(case, 0.1))

@@ -1,0 +1,90 @@
+"""Two trainings side by side on the same batches: how far apart they are after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpt_data.batches import BatchSampler
+from gpt_data.corpora import load_corpus
+from numpy_gpt.adamw import adamw_step
+from numpy_gpt.clipping import clip_gradients
+from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.gpt import loss_and_gradients
+from numpy_gpt.shared.initial_values import initial_values
+from numpy_gpt.shared.presets import Recipe
+from numpy_gpt.shared.randomness import dropout_masks
+from numpy_gpt.shared.schedule import learning_rate_at
+from numpy_gpt.shared.trainer import StepResult
+
+UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
+NOISE = 8
+"""How many units in the last place, of a tensor's largest gradient, a jittered gradient is off by (one deviation).
+
+It is c of the tolerances: what elementary functions good to 4 ulp may add to a result. Sums of a few hundred terms in
+another order add as much again; both twins together stay below it in every single step (test_training checks that).
+"""
+
+
+class Divergence(NamedTuple):
+    """After ``step`` steps: the difference of the two losses, and the largest one between any two weights."""
+
+    step: int
+    loss: float
+    weight: float
+
+
+class JitteredEngine(NumpyEngine):
+    """A NumpyEngine whose gradients carry rounding errors that it would not make: a control for the twin.
+
+    How far two correct implementations drift apart depends on how training amplifies rounding, not on the
+    implementations. This engine measures it: its only difference from NumpyEngine is noise of NOISE units.
+    """
+
+    def __init__(self, recipe: Recipe, values: Any, seed: int) -> None:
+        super().__init__(recipe, values)
+        self._noise = np.random.default_rng(seed)
+
+    def training_step(self, inputs: Any, targets: Any, step: int, learning_rate: float, **options: Any) -> StepResult:
+        """Take one step as NumpyEngine does, but for the noise."""
+        training = self.recipe.training
+        masks = dropout_masks(self.recipe.model, *inputs.shape, training.seed, step, training.dtype)
+        loss, gradients = loss_and_gradients(self.parameters, inputs, targets, masks)
+        for gradient in gradients.values():
+            scale = NOISE * UNIT[training.dtype] * np.abs(gradient).max()
+            gradient += (scale * self._noise.standard_normal(gradient.shape)).astype(gradient.dtype)
+        norm = clip_gradients(gradients, training.grad_clip)
+        adamw_step(
+            self.parameters,
+            gradients,
+            self._state,
+            step + 1,
+            learning_rate,
+            beta1=training.beta1,
+            beta2=training.beta2,
+            epsilon=training.adam_epsilon,
+            weight_decay=training.weight_decay,
+        )
+        return StepResult(float(loss), norm)
+
+
+def fresh(engine: Any, recipe: Recipe, *arguments: Any) -> Any:
+    """Return a new engine at the recipe's initial values."""
+    values = initial_values(recipe.model, recipe.training.seed, recipe.training.dtype)
+    return engine(recipe, values, *arguments)
+
+
+def lockstep(recipe: Recipe, one: Any, other: Any, steps: int) -> Iterator[Divergence]:
+    """Train both engines on the recipe's batches and yield their divergence after each step."""
+    training = recipe.training
+    sampler = BatchSampler(
+        load_corpus(recipe.dataset).train, recipe.model.block_size, training.batch_size, training.seed
+    )
+    for step in range(steps):
+        rate = learning_rate_at(step, **training.schedule())
+        losses = [engine.training_step(*sampler.batch(step), step, rate).loss for engine in (one, other)]
+        ours, others = one.values(), other.values()
+        weight = max(float(np.abs(ours[name] - others[name]).max()) for name in ours)
+        yield Divergence(step + 1, abs(losses[0] - losses[1]), weight)

@@ -1,0 +1,230 @@
+"""The mutants: one wrong thing each, as real projects shipped it or as a tired person might write it.
+
+``REAL`` are three bugs of public projects that passed their own tests. An ``explained`` mutant changes nothing that a
+test could see, and says why.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A change of one place of numpy_gpt: ``before``, which stands there exactly once, becomes ``after``."""
+
+    name: str
+    path: str
+    before: str
+    after: str
+    explained: str = ""
+
+
+def _in(path: str, *changes: tuple[str, str, str] | tuple[str, str, str, str]) -> list[Mutant]:
+    return [Mutant(change[0], path, *change[1:]) for change in changes]
+
+
+REAL = [
+    Mutant(
+        "dK transposed",
+        "layers/attention.py",
+        "dk = dscores.swapaxes(-1, -2) @ cache.q",
+        "dk = dscores @ cache.q",
+    ),
+    Mutant(
+        "residual gradient added before the norm's backward",
+        "layers/block.py",
+        'layer_norm_backward(mlp.x, cache.ln_2, within(record, "ln_2"))\n    da += dout',
+        'layer_norm_backward(mlp.x + dout, cache.ln_2, within(record, "ln_2"))\n    da += 0',
+    ),
+    Mutant(
+        "scores scaled by the root of the width",
+        "layers/attention.py",
+        "scores *= 1 / math.sqrt(q.shape[-1])",
+        "scores *= 1 / math.sqrt(x.shape[-1])",
+    ),
+]
+
+MUTANTS = [
+    *REAL,
+    *_in(
+        "layers/linear.py",
+        ("bias dropped forward", "        out += bias\n", "        pass\n"),
+        ("dweight 1 % too large", "dweight = rows.T @ drows", "dweight = 1.01 * (rows.T @ drows)"),
+        ("dbias a mean", "drows.sum(axis=0) if", "drows.mean(axis=0) if"),
+        (
+            "dx by the weight, not transposed",
+            "dx = drows @ cache.weight.T",
+            "dx = drows @ cache.weight.reshape(cache.weight.T.shape)",
+        ),
+    ),
+    *_in(
+        "layers/embedding.py",
+        ("repeated tokens keep one gradient", "np.add.at(dwte, cache.tokens, dout)", "dwte[cache.tokens] += dout"),
+        ("positions from the end", "position = wpe[: tokens.shape[1]]", "position = wpe[-tokens.shape[1] :]"),
+        ("dwpe averaged over the batch", "dwpe[:time] = dout.sum(axis=0)", "dwpe[:time] = dout.mean(axis=0)"),
+        ("position not added", "out = token + position", "out = token + 0 * position"),
+    ),
+    *_in(
+        "layers/layer_norm.py",
+        (
+            "epsilon outside the root",
+            "rstd = 1 / np.sqrt(variance + epsilon)",
+            "rstd = 1 / (np.sqrt(variance) + epsilon)",
+        ),
+        ("no epsilon", "np.sqrt(variance + epsilon)", "np.sqrt(variance)"),
+        ("variance over n − 1", "keepdims=True) / width  # (4.3)", "keepdims=True) / max(width - 1, 1)  # (4.3)"),
+        (
+            "one-pass variance",
+            "np.add.reduce(centered * centered, axis=-1, keepdims=True) / width",
+            "np.add.reduce(x * x, axis=-1, keepdims=True) / width - mean * mean",
+        ),
+        ("mean term dropped backward", "dx = dnormalized - along_constant", "dx = dnormalized - 0 * along_constant"),
+        ("normalized term dropped backward", "dx -= normalized * along_normalized", "dx -= 0 * along_normalized"),
+        ("rstd dropped backward", "    dx *= cache.rstd\n", "    dx *= 1\n"),
+        ("dweight without the normalized values", "dweight = (dout * normalized)", "dweight = (dout * 1)"),
+        ("dnormalized without the weight", "dnormalized = dout * cache.weight", "dnormalized = dout * 1"),
+    ),
+    *_in(
+        "layers/activation.py",
+        (
+            "erf for tanh",
+            'if kind == "gelu_tanh":\n        inner = x * x',
+            'if kind == "never":\n        inner = x * x',
+        ),
+        ("cubic constant 0.04471", "_CUBIC = 0.044715", "_CUBIC = 0.04471"),
+        ("factor 3 lost in the slope", "slope *= 3 * _CUBIC", "slope *= _CUBIC"),
+        ("derivative of tanh without the square", "slope *= 1 - inner * inner", "slope *= 1 - inner"),
+        ("density of the erf slope without the half", "        slope *= -0.5\n", "        slope *= -1.0\n"),
+        ("ReLU passes what is negative", "np.where(x <= 0, 0, dout)", "np.where(x >= 0, 0, dout)"),
+    ),
+    *_in(
+        "layers/softmax.py",
+        (
+            "sum over the wrong axis backward",
+            "dot = np.add.reduce(dx, axis=-1, keepdims=True)",
+            "dot = np.add.reduce(dx, axis=-2, keepdims=True)",
+        ),
+        ("dot term dropped", "dx -= probabilities * dot", "dx -= 0 * dot"),
+        ("maximum not subtracted", "exponentials = x - largest", "exponentials = x - 0 * largest"),
+    ),
+    *_in(
+        "layers/dropout.py",
+        ("mask forgotten backward", "return dout * mask", "return dout"),
+        ("mask applied twice", "return x * mask, mask", "return x * mask * mask, mask"),
+    ),
+    *_in(
+        "layers/attention.py",
+        (
+            "mask off by one: the present hidden",
+            "~np.tri(time, dtype=np.bool_)",
+            "~np.tri(time, k=-1, dtype=np.bool_) & ~np.eye(1, time, dtype=np.bool_)",
+        ),
+        (
+            "mask off by one: one future token seen",
+            "~np.tri(time, dtype=np.bool_)",
+            "~np.tri(time, k=1, dtype=np.bool_)",
+        ),
+        ("mask of a large finite number", "= -math.inf  # (8.4)", "= -10.0  # (8.4)"),
+        ("scale forgotten backward", "dscores *= 1 / math.sqrt(cache.q.shape[-1])", "dscores *= 1"),
+        ("dq from q", "dq = dscores @ cache.k", "dq = dscores @ cache.q"),
+        ("dv by the weights, not transposed", "dv = cache.used.swapaxes(-1, -2) @ dheads", "dv = cache.used @ dheads"),
+        (
+            "dv by the weights before dropout",
+            "dv = cache.used.swapaxes(-1, -2)",
+            "dv = cache.softmax.probabilities.swapaxes(-1, -2)",
+        ),
+        (
+            "heads merged without moving the axis",
+            "return heads.swapaxes(1, 2).reshape(batch, time, n_head * size)",
+            "return heads.reshape(batch, time, n_head * size)",
+        ),
+        ("keys and values exchanged", "np.concatenate([dq, dk, dv], axis=1)", "np.concatenate([dq, dv, dk], axis=1)"),
+    ),
+    *_in(
+        "layers/block.py",
+        ("bypass forgotten backward", "    dx += da  # (10.4)", "    dx += 0 * da  # (10.4)"),
+        (
+            "second norm reads the first stream",
+            "normed, ln_2 = layer_norm_forward(a,",
+            "normed, ln_2 = layer_norm_forward(x,",
+        ),
+    ),
+    *_in(
+        "layers/cross_entropy.py",
+        (
+            "gradient not divided by the count",
+            "dlogits = probabilities / targets.size",
+            "dlogits = probabilities / len(targets)",
+        ),
+        ("one-hot not subtracted", "axis=-1) - 1\n", "axis=-1) - 0\n"),
+        ("logarithm of the sum dropped", "np.log(total) + (largest - at_target)", "(largest - at_target)"),
+    ),
+    *_in(
+        "gpt.py",
+        (
+            "tied gradient of the embedding lost",
+            'gradients["wte.weight"][...] += dwte',
+            'gradients["wte.weight"][...] += 0 * dwte',
+        ),
+        (
+            "tied gradient of the head lost",
+            "gradients.head[...] = dhead_transposed.T",
+            "gradients.head[...] = 0 * dhead_transposed.T",
+        ),
+        (
+            "blocks undone in the order of forward",
+            "for layer in reversed(range(len(cache.blocks)))",
+            "for layer in range(len(cache.blocks))",
+        ),
+    ),
+    *_in(
+        "adamw.py",
+        ("bias correction of m missing", "change *= learning_rate / (1 - beta1**step)", "change *= learning_rate"),
+        ("bias correction of v missing", "denominator *= 1 / (1 - beta2**step) ** 0.5", "denominator *= 1"),
+        (
+            "epsilon inside the root's correction",
+            "denominator *= 1 / (1 - beta2**step) ** 0.5  # (13.7): √v̂ = √v / √(1 − β₂ᵗ)\n    denominator += epsilon",
+            "denominator += epsilon\n    denominator *= 1 / (1 - beta2**step) ** 0.5",
+        ),
+        (
+            "decay coupled to the gradient",
+            "parameters.decayed[...] *= 1 - learning_rate * weight_decay",
+            "g[: parameters.decayed.size] += weight_decay * parameters.decayed",
+        ),
+        ("decay on norms and biases", "parameters.decayed[...] *= 1 -", "parameters.flat[...] *= 1 -"),
+    ),
+    *_in(
+        "clipping.py",
+        (
+            "clipping per entry",
+            "gradients.flat *= scale",
+            "np.clip(gradients.flat, -max_norm, max_norm, out=gradients.flat)",
+        ),
+    ),
+    *_in(
+        "sampling.py",
+        ("temperature multiplies", "(z - z.max()) / temperature", "(z - z.max()) * temperature"),
+        (
+            "nucleus without the token that crosses p",
+            "probabilities[order[before >= top_p]] = 0",
+            "probabilities[order[before + probabilities[order] >= top_p]] = 0",
+        ),
+    ),
+    *_in(
+        "layers/cached_attention.py",
+        (
+            "cache mask without the past",
+            "np.tri(x.shape[1], end, length, dtype=np.bool_)",
+            "np.tri(x.shape[1], end, 0, dtype=np.bool_)",
+        ),
+    ),
+    *_in(
+        "layers/linear.py",
+        (
+            "copy of the rows",
+            "rows = x.reshape(-1, x.shape[-1])  # one",
+            "rows = x.reshape(-1, x.shape[-1]).copy()  # one",
+            "a copy has the same numbers: only slower",
+        ),
+    ),
+]

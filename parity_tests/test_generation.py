@@ -1,0 +1,67 @@
+"""Both twins generate the same tokens from the same uniform numbers, with a cache of keys and values and without."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from numpy_gpt import decoding as ours
+from numpy_gpt import gpt_forward
+from numpy_gpt import sampling as our_sampling
+from numpy_gpt.parameters import parameters_from
+from numpy_gpt.shared.randomness import sampling_uniforms
+from parity_tests.comparator import assert_close
+from parity_tests.strategies import Case, cases
+from torch_gpt import decoding as twins
+from torch_gpt import sampling as twin_sampling
+from torch_gpt.parameters import parameters_from as twin_parameters_from
+
+choices = st.fixed_dictionaries(
+    {
+        "temperature": st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+        "top_k": st.sampled_from([None, 1, 2, 100]),
+        "top_p": st.sampled_from([0.3, 0.9, 1.0]),
+    }
+)
+
+
+def _both(case: Case):
+    values = case.parameters()
+    return parameters_from(case.config, values), twin_parameters_from(case.config, values)
+
+
+@given(cases(dropout=False), choices)
+def test_the_same_uniform_numbers_give_the_same_tokens_with_and_without_cache(case, choice):
+    parameters, twin = _both(case)
+    prompt = case.tokens()[0].tolist()
+    uniforms = sampling_uniforms(case.seed, 2 * case.config.block_size)
+    generated = [
+        *(list(our_sampling.generate(parameters, prompt, uniforms, **choice, cache=cache)) for cache in (True, False)),
+        *(
+            list(twin_sampling.generate(twin, case.config, prompt, uniforms, **choice, cache=cache, fused=fused))
+            for cache in (True, False)
+            for fused in (True, False)
+        ),
+    ]
+    # Two tokens that are equally likely to the last bit may change places by rounding; random weights have none.
+    assert all(tokens == generated[0] for tokens in generated)
+
+
+@given(cases(dropout=False), st.data())
+def test_reading_a_text_in_pieces_gives_the_logits_of_reading_it_at_once(case, data):
+    parameters, twin = _both(case)
+    tokens = case.tokens()
+    cuts = sorted({0, case.time, *data.draw(st.lists(st.integers(0, case.time), max_size=3))})
+    decoders = ours.Decoder(parameters, case.batch), twins.Decoder(twin, case.config)
+    read: list[list] = [[], []]
+    for first, last in pairwise(cuts):
+        for pieces, decoder in zip(read, decoders, strict=True):
+            pieces.append(np.asarray(decoder.read(tokens[:, first:last])))
+    expected, _ = gpt_forward(parameters, tokens)
+    # Fewer rows at once is another order of the same sums: nothing but rounding, which this scale bounds.
+    tolerance = 1e-9 * (1 + np.abs(expected).max())
+    for name, pieces in zip(("logits (cached)", "logits (twin, cached)"), read, strict=True):
+        assert_close(name, np.concatenate(pieces, axis=1), expected, tolerance)

@@ -1,0 +1,69 @@
+"""The whole model's statement: loss and every gradient over any kind of bound, every array by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.record import Record, within
+from parity_tests.tolerances import statement
+from parity_tests.tolerances.statement import Value
+
+
+def gpt(
+    ops: Any,
+    parameters: Mapping[str, Value],
+    config: GPTConfig,
+    tokens: Any,
+    targets: Any,
+    masks: Mapping[str, Value],
+    record: Record,
+) -> dict[str, Value]:
+    """Return the gradient of every parameter by name; ``record`` gets all activations, their gradients and the loss."""
+    wte, wpe = parameters["wte.weight"], parameters["wpe.weight"]
+    head = parameters.get("lm_head.weight", wte)
+    x = statement.embedding(ops, tokens, wte, wpe, within(record, "embedding"))
+    embedding_mask = masks.get("embedding.dropout")
+    if embedding_mask is not None:
+        x = ops.multiply(x, embedding_mask)
+        record("embedding.dropout", x)
+    backward = []
+    for layer in range(config.n_layer):
+        name = f"h.{layer}"
+        inside, masked = statement.inside(parameters, name), statement.inside(masks, name)
+        x, back = statement.block(ops, x, inside, config, masked, within(record, name))
+        backward.append((name, back))
+    weight, bias, epsilon = parameters["ln_f.weight"], parameters.get("ln_f.bias"), config.layer_norm_epsilon
+    final, ln_f = statement.layer_norm(ops, x, weight, bias, epsilon, within(record, "ln_f"))
+    head_transposed = ops.shaped(head, lambda a: a.swapaxes(-1, -2))
+    logits = ops.linear(final, head_transposed, None)
+    record("logits", logits)
+    dlogits = _loss(ops, logits, targets, record)
+
+    record("dlogits", dlogits)
+    dx, dhead, _ = statement.linear_backward(ops, dlogits, final, head_transposed, False)
+    dx, dweight, dbias = statement.layer_norm_backward(ops, dx, ln_f, within(record, "ln_f"))
+    gradients = {"ln_f.weight": dweight, "ln_f.bias": dbias}
+    for name, back in reversed(backward):
+        dx, inside = back(dx)
+        gradients |= {f"{name}.{key}": value for key, value in inside.items()}
+    if embedding_mask is not None:
+        record("embedding.ddropout", dx)
+        dx = ops.multiply(dx, embedding_mask)
+    dwte, dwpe = statement.embedding_backward(ops, dx, tokens, wte, wpe, within(record, "embedding"))
+    dhead = ops.shaped(dhead, lambda a: a.swapaxes(-1, -2))
+    gradients |= {"wte.weight": dwte, "wpe.weight": dwpe, "lm_head.weight": dhead}
+    if "lm_head.weight" not in parameters:
+        gradients["wte.weight"] = ops.add(dwte, dhead)
+    return {name: gradients[name] for name in parameters}
+
+
+def _loss(ops: Any, logits: Value, targets: Any, record: Record) -> Value:
+    parts = ops.cross_entropy(logits, targets)
+    for name in ("max", "exponentials", "sum"):
+        record(f"softmax.{name}", getattr(parts.softmax, name))
+    record("probabilities", parts.softmax.probabilities)
+    record("losses", parts.losses)
+    record("loss", parts.loss)
+    return ops.cross_entropy_backward(parts.softmax.probabilities, targets)

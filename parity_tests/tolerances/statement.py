@@ -1,0 +1,259 @@
+"""The composition of the layers, forward and explicit backward, stated once for every kind of bound.
+
+``ops`` is ``worst_case`` (values with worst-case errors) or a ``sensitivity.Tape`` (values with derivatives); both have
+the same operations. ``record`` is called with the names of numpy_gpt.shared.names and their values. The equations are
+those of docs/derivations.md, written down here a second time: a mistake in numpy_gpt must not move its own tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.record import Record, within
+
+Value = Any  # a Bounded, or a tape's tensor
+Backward = Callable[[Value], tuple[Value, dict[str, Value]]]
+
+
+def linear_backward(ops: Any, dout: Value, x: Value, weight: Value, has_bias: bool) -> tuple[Value, Value, Value]:
+    """Return dx, dweight, dbias."""
+    rows = ops.shaped(x, lambda a: a.reshape(-1, x.shape[-1]))
+    drows = ops.shaped(dout, lambda a: a.reshape(-1, dout.shape[-1]))
+    dbias = ops.total(drows, 0) if has_bias else None
+    dweight = ops.matmul(ops.shaped(rows, _transposed), drows)
+    return ops.matmul(dout, ops.shaped(weight, _transposed)), dweight, dbias
+
+
+class Norm(NamedTuple):
+    """What layer norm's backward pass needs."""
+
+    normalized: Value
+    rstd: Value
+    weight: Value
+    has_bias: bool
+    x: Value  # where fused kernels are to be covered, else None
+
+
+def layer_norm(
+    ops: Any, x: Value, weight: Value, bias: Value, epsilon: float, record: Record, *, kernel: bool = True
+) -> tuple[Value, Norm]:
+    """Return y and what its backward pass needs; ``kernel`` says whether the bound is to cover fused kernels."""
+    parts = ops.layer_norm(x, epsilon, kernel=kernel)
+    for name in ("mean", "centered", "variance", "rstd"):
+        part = getattr(parts, name)
+        record(name, part if name == "centered" else ops.shaped(part, lambda a: a[..., 0]))
+    record("normalized", parts.normalized)
+    out = ops.multiply(parts.normalized, weight)
+    if bias is not None:
+        out = ops.add(out, bias)
+    record("out", out)
+    return out, Norm(parts.normalized, parts.rstd, weight, bias is not None, x if kernel else None)
+
+
+def layer_norm_backward(ops: Any, dout: Value, norm: Norm, record: Record) -> tuple[Value, Value, Value]:
+    """Return dx, dweight, dbias."""
+    record("dout", dout)
+    width = dout.shape[-1]
+    rows = ops.shaped(dout, lambda a: a.reshape(-1, width))
+    products = ops.shaped(ops.multiply(dout, norm.normalized), lambda a: a.reshape(-1, width))
+    dnormalized = ops.multiply(dout, norm.weight)
+    record("dnormalized", dnormalized)
+    dx = ops.layer_norm_backward(dnormalized, norm.normalized, norm.rstd, norm.x)
+    return dx, ops.total(products, 0), ops.total(rows, 0) if norm.has_bias else None
+
+
+def softmax(ops: Any, x: Value, record: Record) -> Value:
+    """Return the probabilities."""
+    parts = ops.softmax(x)
+    for name in ("max", "exponentials", "sum"):
+        record(f"softmax.{name}", getattr(parts, name))
+    return parts.probabilities
+
+
+class Attention(NamedTuple):
+    """What attention's backward pass needs."""
+
+    x: Value
+    q: Value
+    k: Value
+    v: Value
+    weights: Value
+    mask: Value
+    heads: Value
+    merged: Value
+    factor: float
+
+
+def attention(
+    ops: Any, x: Value, p: Mapping[str, Value], n_head: int, mask: Value, record: Record
+) -> tuple[Value, Backward]:
+    """Return the output and the backward pass, a function of dout that returns dx and the parameters' gradients."""
+    qkv = ops.linear(x, p["c_attn.weight"], p.get("c_attn.bias"))
+    q, k, v = (ops.shaped(qkv, _head_part(n_head, part)) for part in range(3))
+    for name, value in (("q", q), ("k", k), ("v", v)):
+        record(name, value)
+    factor = 1 / math.sqrt(q.shape[-1])
+    scores = ops.matmul(q, ops.shaped(k, _transposed))
+    record("scores", scores)
+    scaled = ops.scale(scores, factor)
+    record("scaled", scaled)
+    masked = ops.causal(scaled)
+    record("masked", masked)
+    weights = softmax(ops, masked, record)
+    record("weights", weights)
+    used = _dropped(ops, weights, mask, "weights_dropout", record)
+    heads = ops.matmul(used, v)
+    record("heads", heads)
+    merged = ops.shaped(heads, _merged)
+    record("merged", merged)
+    out = ops.linear(merged, p["c_proj.weight"], p.get("c_proj.bias"))
+    record("out", out)
+    saved = Attention(x, q, k, v, weights, mask, heads, merged, factor)
+    return out, lambda dout: _attention_backward(ops, dout, p, saved, record)
+
+
+def _attention_backward(
+    ops: Any, dout: Value, p: Mapping[str, Value], saved: Attention, record: Record
+) -> tuple[Value, dict[str, Value]]:
+    _, q, k, v, weights, mask, heads, merged, factor = saved
+    record("dout", dout)
+    dmerged, dproj, dproj_bias = linear_backward(ops, dout, merged, p["c_proj.weight"], "c_proj.bias" in p)
+    record("dmerged", dmerged)
+    dheads = ops.shaped(dmerged, _as_heads(q.shape[1]))
+    record("dheads", dheads)
+    dused = ops.matmul(dheads, ops.shaped(v, _transposed))
+    again = ops.recomputed(weights, q, k, factor)
+    dv = ops.matmul(ops.shaped(again if mask is None else ops.multiply(again, mask), _transposed), dheads)
+    dweights = _dropped(ops, dused, mask, "dweights_dropout", record, before=True)
+    record("dweights", dweights)
+    dmasked = ops.softmax_backward(dweights, again, (dheads, heads))
+    record("dmasked", dmasked)
+    record("dscaled", dmasked)
+    dscores = ops.scale(dmasked, factor)
+    record("dscores", dscores)
+    dq, dk = ops.matmul(dscores, k), ops.matmul(ops.shaped(dscores, _transposed), q)
+    for name, value in (("dq", dq), ("dk", dk), ("dv", dv)):
+        record(name, value)
+    dqkv = ops.concatenate([ops.shaped(part, _merged) for part in (dq, dk, dv)], -1)
+    dx, dattn, dattn_bias = linear_backward(ops, dqkv, saved.x, p["c_attn.weight"], "c_attn.bias" in p)
+    names = ("c_attn.weight", "c_attn.bias", "c_proj.weight", "c_proj.bias")
+    return dx, dict(zip(names, (dattn, dattn_bias, dproj, dproj_bias), strict=True))
+
+
+def feed_forward(ops: Any, x: Value, p: Mapping[str, Value], kind: str, record: Record) -> tuple[Value, Backward]:
+    """Return the output and the backward pass, as attention does."""
+    hidden = ops.linear(x, p["c_fc.weight"], p.get("c_fc.bias"))
+    record("hidden", hidden)
+    parts = ops.activation(hidden, kind)
+    for name, value in parts.inner.items():
+        record(name, value)
+    activated = parts.out
+    record("activated", activated)
+    out = ops.linear(activated, p["c_proj.weight"], p.get("c_proj.bias"))
+    record("out", out)
+
+    def backward(dout: Value) -> tuple[Value, dict[str, Value]]:
+        record("dout", dout)
+        dactivated, dproj, dproj_bias = linear_backward(ops, dout, activated, p["c_proj.weight"], "c_proj.bias" in p)
+        record("dactivated", dactivated)
+        dhidden = ops.activation_backward(dactivated, hidden, kind)
+        record("dhidden", dhidden)
+        dx, dfc, dfc_bias = linear_backward(ops, dhidden, x, p["c_fc.weight"], "c_fc.bias" in p)
+        return dx, {"c_fc.weight": dfc, "c_fc.bias": dfc_bias, "c_proj.weight": dproj, "c_proj.bias": dproj_bias}
+
+    return out, backward
+
+
+def block(
+    ops: Any, x: Value, p: Mapping[str, Value], config: GPTConfig, masks: Mapping[str, Value], record: Record
+) -> tuple[Value, Backward]:
+    """Return the output and the backward pass, with parameters and masks by their names inside the block."""
+    epsilon, at = config.layer_norm_epsilon, lambda name: within(record, name)
+    normed, ln_1 = layer_norm(ops, x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, at("ln_1"))
+    weights_mask = masks.get("attn.weights_dropout")
+    attended, attn_back = attention(ops, normed, inside(p, "attn"), config.n_head, weights_mask, at("attn"))
+    attended = _dropped(ops, attended, masks.get("attn.out_dropout"), "attn.out_dropout", record)
+    a = ops.add(x, attended)
+    record("attn.residual", a)
+    normed, ln_2 = layer_norm(ops, a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, at("ln_2"))
+    fed, mlp_back = feed_forward(ops, normed, inside(p, "mlp"), config.activation, at("mlp"))
+    fed = _dropped(ops, fed, masks.get("mlp.out_dropout"), "mlp.out_dropout", record)
+    y = ops.add(a, fed)
+    record("mlp.residual", y)
+
+    def backward(dout: Value) -> tuple[Value, dict[str, Value]]:
+        record("mlp.dresidual", dout)
+        dfed = _dropped(ops, dout, masks.get("mlp.out_dropout"), "mlp.dout_dropout", record, before=True)
+        dnormed, dmlp = mlp_back(dfed)
+        da, dweight_2, dbias_2 = layer_norm_backward(ops, dnormed, ln_2, at("ln_2"))
+        da = ops.add(da, dout)
+        record("attn.dresidual", da)
+        dattended = _dropped(ops, da, masks.get("attn.out_dropout"), "attn.dout_dropout", record, before=True)
+        dnormed, dattn = attn_back(dattended)
+        dx, dweight_1, dbias_1 = layer_norm_backward(ops, dnormed, ln_1, at("ln_1"))
+        gradients = {"ln_1.weight": dweight_1, "ln_1.bias": dbias_1, "ln_2.weight": dweight_2, "ln_2.bias": dbias_2}
+        for name, part in (("attn", dattn), ("mlp", dmlp)):
+            gradients |= {f"{name}.{key}": value for key, value in part.items()}
+        return ops.add(dx, da), {key: value for key, value in gradients.items() if value is not None}
+
+    return y, backward
+
+
+def embedding(ops: Any, tokens: Any, wte: Value, wpe: Value, record: Record) -> Value:
+    """Return wte[tokens] + wpe[:T]."""
+    token = ops.shaped(wte, lambda a: a[tokens])
+    position = ops.shaped(wpe, lambda a: a[: tokens.shape[1]])
+    record("token", token)
+    record("position", position)
+    out = ops.add(token, position)
+    record("sum", out)
+    return out
+
+
+def embedding_backward(ops: Any, dout: Value, tokens: Any, wte: Value, wpe: Value, record: Record) -> Any:
+    """Return dwte and dwpe."""
+    record("dsum", dout)
+    record("dtoken", dout)
+    dposition = ops.total(dout, 0)
+    record("dposition", dposition)
+    dwpe = ops.scatter_rows(dposition, np.arange(tokens.shape[1]), wpe.shape[0])
+    return ops.scatter_rows(dout, tokens, wte.shape[0]), dwpe
+
+
+def inside(values: Mapping[str, Value], name: str) -> dict[str, Value]:
+    """Return what belongs to ``name``, without the prefix."""
+    return {key.removeprefix(f"{name}."): v for key, v in values.items() if key.startswith(f"{name}.")}
+
+
+def _dropped(ops: Any, x: Value, mask: Value, name: str, record: Record, *, before: bool = False) -> Value:
+    if mask is None:
+        return x
+    out = ops.multiply(x, mask)
+    record(name, x if before else out)
+    return out
+
+
+def _transposed(a: Any) -> Any:
+    return a.swapaxes(-1, -2)
+
+
+def _head_part(n_head: int, part: int) -> Callable[[Any], Any]:
+    def pick(qkv: Any) -> Any:
+        width = qkv.shape[-1] // 3
+        return _as_heads(n_head)(qkv[..., part * width : (part + 1) * width])
+
+    return pick
+
+
+def _as_heads(n_head: int) -> Callable[[Any], Any]:
+    return lambda a: a.reshape(*a.shape[:2], n_head, -1).swapaxes(1, 2)
+
+
+def _merged(heads: Any) -> Any:
+    merged = heads.swapaxes(1, 2)
+    return merged.reshape(*merged.shape[:2], -1)
