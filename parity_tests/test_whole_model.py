@@ -66,14 +66,31 @@ def _assume_no_kink(case: Case, arrays: dict) -> None:
     assume(case.config.activation != "relu" or min(hidden, default=1.0) > 1e-3)
 
 
+def _near_ties(arrays: dict) -> set[str]:
+    """Return the exponentials and sums whose largest score is within rounding of the second.
+
+    Either of the two may then be taken off, and both are right: the weights do not depend on it, but these do.
+    """
+    found = set()
+    for name, scores in arrays.items():
+        scope = "" if name == "logits" else name.removesuffix("masked") if name.endswith("attn.masked") else None
+        if scope is not None and scores.shape[-1] > 1:
+            second, first = np.moveaxis(np.sort(scores, axis=-1)[..., -2:], -1, 0)
+            if (first - second <= 1e-4 * np.abs(first)).any():
+                found |= {f"{scope}softmax.exponentials", f"{scope}softmax.sum"}
+    return found
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @given(cases())
 def test_every_activation_and_every_gradient_of_both_twins_agree(dtype, case):
+    assume(case.config.n_embd != 2)  # layer norm makes ±1 of two channels: gradients vanish to first order, bounds too
     computed = {"numpy_gpt": arrays_of_numpy_gpt(case, dtype)}
     _assume_no_kink(case, computed["numpy_gpt"])
     computed["explicit"], computed["fused"] = (arrays_of_torch_gpt(case, dtype, fused) for fused in (False, True))
     allowed = {name: between_two_statistical(value, dtype) for name, value in deviations(statement_of(case)).items()}
 
+    near_ties = _near_ties(computed["numpy_gpt"])
     names = set(activation_shapes(case.config, case.batch, case.time, dropout=case.config.dropout > 0))
     assert names | set(case.parameters()) <= set(computed["numpy_gpt"])
     assert set(computed["numpy_gpt"]) <= set(computed["explicit"])
@@ -81,7 +98,7 @@ def test_every_activation_and_every_gradient_of_both_twins_agree(dtype, case):
     for (one, ours_here), (other, theirs) in combinations(computed.items(), 2):
         if other == "fused" and case.config.n_embd < 3:
             continue  # rows of one or two channels are constant or nearly so: docs/verdicts.md, "a constant row"
-        for name in ours_here.keys() & theirs.keys() & allowed.keys():
+        for name in ours_here.keys() & theirs.keys() & allowed.keys() - near_ties:
             assert_close(f"{name} ({one}, {other})", theirs[name], ours_here[name], allowed[name])
 
 

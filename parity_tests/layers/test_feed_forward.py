@@ -78,6 +78,7 @@ def test_twins_are_identical_for_whole_numbers(case):
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 @given(case=cases(layers=(1, 1)))
 def test_gradients_are_differences(kind, case):
-    layer = layer_of(replace(case, scale=min(case.scale, 0.5)), kind)
+    # Small weights make gradients of weights that are next to nothing beside the output: quotients all rounding.
+    layer = layer_of(replace(case, scale=min(max(case.scale, 0.2), 0.5)), kind)
     assume(kind != "relu" or nearest_to_kink(layer) > 1e-4)
-    assert_gradients_are_differences(layer, step=1e-6 if kind == "relu" else 1e-4)
+    assert_gradients_are_differences(layer, step=1e-5 if kind == "relu" else 1e-4)

@@ -169,7 +169,7 @@ class Tape:
             return dout * (x > 0)
         value = self._inner(x, kind)["value"]
         if kind == "gelu_tanh":
-            sure = _saturated(value)
+            sure = _saturated(x, kind)
             squared, rest = (value * value).masked_fill(sure, 0), (1 - value * value).masked_fill(sure, 0)
             rate = self._rounded(1 - value * value, (1, squared.detach()), (1, _abs(rest)))
             second = self._once(0.5 * x * rate * ROOT * (1 + 3 * CUBIC * x * x), 8)
@@ -192,7 +192,7 @@ class Tape:
             value = torch.erf(argument)
         # Counted absolutely for erf: see the activation's bounds.
         magnitude = _abs(value) if kind == "gelu_tanh" else torch.ones_like(value).detach()
-        magnitude = magnitude.masked_fill(_saturated(value), 0)
+        magnitude = magnitude.masked_fill(_saturated(x, kind), 0)
         return {"argument": argument, "value": self._rounded(value, (ELEMENTARY, magnitude))}
 
     def _exponentials(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -222,5 +222,10 @@ def _abs(x: Tensor) -> Tensor:
     return x.detach().abs()
 
 
-def _saturated(value: Tensor) -> Tensor:
-    return 1 - value.detach().abs() < 2.0**-58  # u/32: see the activation's bounds
+def _saturated(x: Tensor, kind: str) -> Tensor:
+    # 1 − |tanh| or 1 − |erf| below u/32 (see activation.py), by formulas that do not cancel: where the rounded
+    # value is ±1 already, another library's may still be its neighbour.
+    size = x.detach().abs()
+    if kind == "gelu_tanh":
+        return 2 / (torch.exp(2 * ROOT * size * (1 + CUBIC * size * size)) + 1) < 2.0**-58
+    return torch.erfc(size / math.sqrt(2)) < 2.0**-58
