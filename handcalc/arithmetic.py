@@ -10,6 +10,7 @@ from handcalc.expression import (
     Function,
     Masked,
     Maximum,
+    Positive,
     Product,
     Quotient,
     Ref,
@@ -36,6 +37,8 @@ def _write(node: Expression, page: Page) -> tuple[str, int]:
             return format_number(page[node.name][node.index]), _ATOM
         case Constant():
             return format_number(node.value), _ATOM
+        case Positive():
+            return "1" if page[node.cell.name][node.cell.index] > 0 else "0", _ATOM
         case Sum():
             return " + ".join(_inside(term, page, _SUM) for term in node.terms), _SUM
         case Difference():

@@ -8,7 +8,18 @@ printed number, which is how ``calculator`` knows that the number is right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import (
+    MAX_EMAX,
+    MIN_EMIN,
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
 from functools import cache
 from typing import Any
 
@@ -20,6 +31,7 @@ from handcalc.expression import (
     Index,
     Masked,
     Maximum,
+    Positive,
     Product,
     Quotient,
     Ref,
@@ -32,7 +44,15 @@ Page = Mapping[str, Mapping[Index, Decimal]]
 Bounds = tuple[Decimal, Decimal]
 
 ZERO, ONE, TWO, THREE = Decimal(0), Decimal(1), Decimal(2), Decimal(3)
-EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+MOST_EXACT_DIGITS = 200_000
+"""Far more than any sum or product of a trace has; 1 + exp(1e9) written out would fill the memory."""
+
+EXACT = Context(
+    prec=MOST_EXACT_DIGITS,
+    Emax=MAX_EMAX,
+    Emin=MIN_EMIN,
+    traps=[DivisionByZero, Inexact, InvalidOperation, Overflow],
+)
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
 
@@ -57,6 +77,11 @@ def _ref(node: Ref, page: Page, precision: int) -> Bounds:
 
 def _given(node: Constant | Masked, page: Page, precision: int) -> Bounds:
     return node.value, node.value
+
+
+def _positive(node: Positive, page: Page, precision: int) -> Bounds:
+    value = ONE if page[node.cell.name][node.cell.index] > 0 else ZERO
+    return value, value
 
 
 def _sum(node: Sum, page: Page, precision: int) -> Bounds:
@@ -172,6 +197,7 @@ _RULES: dict[type[Expression], Callable[[Any, Page, int], Bounds]] = {
     Ref: _ref,
     Constant: _given,
     Masked: _given,
+    Positive: _positive,
     Sum: _sum,
     Difference: _difference,
     Product: _product,

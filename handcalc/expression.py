@@ -115,6 +115,15 @@ class Maximum(Expression):
         self.arguments = arguments
 
 
+class Positive(Expression):
+    """1 where the printed number ``cell`` is above 0, else 0: the slope of ReLU, and the bracket of (5.9)."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, cell: Ref) -> None:
+        self.cell = cell
+
+
 class Cells:
     """A named tensor whose cells are referred to by subscript: ``Cells("ln_f.mean")[t]``."""
 

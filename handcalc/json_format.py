@@ -9,10 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from handcalc.expression import Index
+from handcalc.float64 import Training
 from handcalc.next_word import comparisons, largest_difference, likeliest_words
 from handcalc.number_format import format_number
-from handcalc.selection import Selection, select_steps, shown_indices, shown_places
-from handcalc.steps import Step, indices_of
+from handcalc.optimizer import Optimizer
+from handcalc.page import steps_to_show
+from handcalc.selection import Selection, shown_indices, shown_places
+from handcalc.steps import UPDATED, Step, indices_of
 from handcalc.worked import cell_arithmetic, worked_index
 from handcalc.working import Trace
 from numpy_gpt.shared.names import parameter_count
@@ -23,9 +26,9 @@ SCHEMA_VERSION = 1
 def json_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[str]:
     """Yield the lines of the trace as one JSON object.
 
-    Every number of the calculator is a string, exactly as printed. ``weights`` are always complete. ``steps`` are those
-    selected; a cell's ``expression`` is its arithmetic, and null where it was given, masked, or (without ``full``) not
-    worked out. ``probabilities`` compares each with float64.
+    docs/trace-format.md says what each field means. Every number of the calculator is a string, exactly as printed.
+    ``weights`` are always complete. ``steps`` are those selected; a cell's ``expression`` is its arithmetic, and null
+    where it was given, masked, or (without ``full``) not worked out. ``probabilities`` compares each with float64.
     """
     positions = shown_places("t", trace.sizes, selection)
     record = {
@@ -37,22 +40,48 @@ def json_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[st
         },
         "text": trace.text,
         "digits": trace.digits,
-        "tokens": [
-            {"position": position, "word": trace.vocabulary[token], "id": token}
-            for position, token in enumerate(trace.tokens)
-        ],
+        "tokens": _words(trace, trace.tokens),
+        "targets": _words(trace, trace.targets),
+        "optimizer": None if trace.optimizer is None else _optimizer(trace.optimizer),
         "weights": [
             {"name": name, "shape": list(shape), "cells": _Lines(_weight_cells(trace, name, shape))}
             for name, shape in trace.weight_shapes.items()
         ],
-        "steps": [_step(trace, step, selection, full=full) for step in select_steps(trace.steps, selection)],
+        "steps": [
+            _step(trace, step, selection, full=full) for step in steps_to_show(trace.steps, selection, full=full)
+        ],
         "next_words": _Lines(_next_word(trace, position) for position in positions),
         "largest_difference_from_float64": largest_difference(
             [one for position in positions for one in comparisons(trace, position)]
         ).difference,
         "probabilities": _Lines(_compared(trace, positions)),
+        "training": None if trace.training is None else _training(trace, trace.training),
     }
     yield from "".join(_written(record, "")).split("\n")
+
+
+def _words(trace: Trace, tokens: Iterable[int]) -> list[dict[str, Any]]:
+    return [
+        {"position": position, "word": trace.vocabulary[token], "id": token} for position, token in enumerate(tokens)
+    ]
+
+
+def _optimizer(optimizer: Optimizer) -> dict[str, str]:
+    return {name: format_number(value) for name, value in optimizer._asdict().items()}
+
+
+def _training(trace: Trace, exact: Training) -> dict[str, Any]:
+    """Return the loss, before and after, and how far gradients and new weights are from float64."""
+    from handcalc.closing_training import gradient_distances, update_distances
+
+    after = trace.page.get(f"{UPDATED}.loss")
+    return {
+        "loss": {"calculator": format_number(trace.page["loss"][()]), "float64": exact.loss},
+        "loss_after_update": after and {"calculator": format_number(after[()]), "float64": exact.updated_loss},
+        "differences_from_float64": _Lines(
+            one._asdict() for one in (*gradient_distances(trace), *update_distances(trace))
+        ),
+    }
 
 
 def _weight_cells(trace: Trace, name: str, shape: tuple[int, ...]) -> Iterator[dict[str, Any]]:
@@ -63,6 +92,8 @@ def _step(trace: Trace, step: Step, selection: Selection, *, full: bool) -> dict
     worked = worked_index(trace, step, selection)
     return {
         "name": step.name,
+        "phase": step.phase,
+        "undoes": list(step.undoes),
         "meaning": step.meaning,
         "equation": step.equation,
         "section": step.section,
@@ -74,6 +105,7 @@ def _step(trace: Trace, step: Step, selection: Selection, *, full: bool) -> dict
                 trace.page[step.name][index],
                 cell_arithmetic(trace, step, index) if full or index == worked else None,
             )
+            | ({"masked": True} if (step.name, index) in trace.masked else {})
             for index in shown_indices(step, trace.sizes, selection)
         ),
     }

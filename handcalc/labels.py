@@ -14,6 +14,11 @@ def visible(word: str) -> str:
     return _SIGNS.get(word) or "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in word)
 
 
+def visible_word(trace: Trace, token: int) -> str:
+    """Return a word of the vocabulary by its id, so that it can be seen."""
+    return visible(trace.vocabulary[token])
+
+
 def visible_text(trace: Trace, stop: int) -> str:
     """Return the words before position ``stop`` as a text whose last space can be seen."""
     *before, last = (trace.vocabulary[token] for token in trace.tokens[:stop])

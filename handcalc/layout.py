@@ -38,11 +38,17 @@ def prose(text: str, *, indent: str = "", continued: str | None = None) -> list[
 
 def table_lines(table: Table) -> list[str]:
     """Return the table's lines: as it is if it fits the page, else turned on its side, else cut into several."""
-    for candidate in (table, table.transposed()):
-        label, columns = _columns(candidate)
-        if _width(label, columns) <= WIDTH:
-            return _joined(label, columns)
-    return side_by_side(*_columns(table))
+    return side_by_side(*_columns(turned(table)))
+
+
+def turned(table: Table) -> Table:
+    """Return the table turned on its side if only then it fits the page, else as it is."""
+    across = table.transposed()
+    return table if _fits(table) or not _fits(across) else across
+
+
+def _fits(table: Table) -> bool:
+    return _width(*_columns(table)) <= WIDTH
 
 
 def _columns(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -91,10 +97,11 @@ def _joined(label: list[str], columns: list[list[str]]) -> list[str]:
 def worked_lines(name: str, index: tuple[int, ...], arithmetic: str, value: str) -> list[str]:
     """Return a worked line, cut where it is too long; what is cut off stands below, further in.
 
-    The grammar: four spaces, then ``name[index] = arithmetic = value``. Lines with eight spaces belong to the line
-    before: joined by a space they are one line again. There is one space around ``=``, and none inside a number.
+    The grammar: four spaces, then ``name[index] = arithmetic = value``, and of a single number without the index. Lines
+    with eight spaces belong to the line before: joined by a space they are one line again. There is one space around
+    ``=``, and none inside a number. docs/trace-format.md has it in full.
     """
-    lines, line = [], INDENT + f"{name}[{','.join(map(str, index))}]"
+    lines, line = [], INDENT + name + (f"[{','.join(map(str, index))}]" if index else "")
     for word in _breakable(f"= {arithmetic} = {value}"):
         if len(line) + 1 + len(word) > WIDTH:
             lines.append(line)

@@ -65,8 +65,8 @@ def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:
             near = suggestion(pattern, _known_words(names)) or "; --list shows them"
             raise UserError(f"--only {shown(pattern)} fits no step{near}")
         wanted.update(matches)
-    scope = "" if selection.layer is None else f"h.{selection.layer}."
-    chosen = [step for step in steps if step.name in wanted and step.name.startswith(scope)]
+    scope = "" if selection.layer is None else f".h.{selection.layer}."
+    chosen = [step for step in steps if step.name in wanted and scope in f".{step.name}"]
     if not chosen:
         raise UserError(f"--only {','.join(selection.only)} names no step of --layer {selection.layer}")
     return chosen

@@ -17,8 +17,22 @@ AXES = {
     "d": ("D", "channels of a head"),
     "f": ("F", "hidden units"),
     "v": ("V", "words"),
+    "p": ("P", "places that have a vector"),
+    "i": ("3C", "columns of c_attn: queries, keys, values"),
+    "j": ("J", "channels of all heads, side by side"),
 }
 """Index letter → the axis letter of the project's shapes, and what is counted along that axis."""
+
+
+FORWARD, BACKWARD, UPDATE, AGAIN = "forward", "backward", "update", "forward again"
+PHASES = (FORWARD, BACKWARD, UPDATE, AGAIN)
+"""The parts of a training step, in order; the last is the forward pass with the new weights."""
+
+UPDATED = "updated"
+"""What stands before the name of everything that belongs to the model after the update."""
+
+CHANGE = "change"
+"""What stands before a parameter's name where its change is meant."""
 
 
 class Sizes(NamedTuple):
@@ -31,12 +45,16 @@ class Sizes(NamedTuple):
     d: int
     f: int
     v: int
+    p: int
+    i: int
+    j: int
 
     @classmethod
     def of(cls, config: GPTConfig, time: int) -> Sizes:
         """Return the sizes of a text of ``time`` tokens."""
         c, d = config.n_embd, config.head_size
-        return cls(h=config.n_head, t=time, s=time, c=c, d=d, f=config.n_hidden, v=config.vocab_size)
+        h, f, v, p = config.n_head, config.n_hidden, config.vocab_size, config.block_size
+        return cls(h=h, t=time, s=time, c=c, d=d, f=f, v=v, p=p, i=3 * c, j=c)
 
     def shape(self, axes: str) -> tuple[int, ...]:
         """Return the shape of a tensor whose indices are the letters ``axes``."""
@@ -69,7 +87,8 @@ class Step(NamedTuple):
 
     ``name`` is of the project's one list of names; ``axes`` has a letter for each index; ``cell(*index)`` is the
     expression of one cell; ``weights`` are the parameters it uses; ``section`` is the equation's number in
-    docs/derivations.md.
+    docs/derivations.md; ``undoes`` are, of a backward step, the forward steps that it undoes; ``phase`` is one of
+    PHASES.
     """
 
     name: str
@@ -79,6 +98,8 @@ class Step(NamedTuple):
     meaning: str
     cell: Callable[..., Expression]
     weights: tuple[Weights, ...] = ()
+    undoes: tuple[str, ...] = ()
+    phase: str = FORWARD
 
 
 def last_part(name: str) -> str:

@@ -1,104 +1,89 @@
 """Read a trace as text: a page 100 columns wide, to be followed with a pocket calculator.
 
-The grammar of a worked line, for whoever wants to read it by program::
-
-    line       = "    " name "[" index "]" " = " arithmetic " = " value
-    index      = integers with commas between, counted from 0
-    arithmetic = Python's syntax over numbers and + - * / ( ) exp log sqrt tanh max
-    value      = a number
-
-A line that is longer than the page goes on in lines that start with eight spaces; joined by one space they are one line
-again. Nothing else on the page starts with four spaces, a name, and integers in brackets.
+docs/trace-format.md says how a program reads its worked lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from handcalc.closing import float64_lines, next_word_lines
-from handcalc.layout import INDENT, prose, table_lines
-from handcalc.opening import opening_lines
-from handcalc.selection import Selection, select_steps, shown_indices, shown_places
-from handcalc.steps import AXES, Step, Weights
-from handcalc.tables import step_tables, weight_table
-from handcalc.worked import cell_lines, worked_index
+from handcalc.blocks import PAGE, PART, STEP, Block, Columns, Formula, Grid, Heading, Note, Panels, Paragraph, Worked
+from handcalc.layout import INDENT, left_columns, prose, side_by_side, table_lines, worked_lines
+from handcalc.page import page_blocks
+from handcalc.selection import Selection
 from handcalc.working import Trace
 
 Style = Callable[[str], str]
 """What makes a heading stand out, or leaves it as it is."""
 
-_PARTS = {
-    "embedding": "Embedding: words become vectors",
-    "ln_1": "norm before attention",
-    "attn": "attention",
-    "ln_2": "norm before the feed-forward network",
-    "mlp": "feed-forward network",
-    "ln_f": "Final norm",
-}
+Accent = Callable[[str, str], str]
+"""The same for the ``name`` and the ``value`` of a worked line, and for ``masked``: called with role and text."""
 
 
-def text_lines(trace: Trace, selection: Selection, *, full: bool, style: Style) -> Iterator[str]:
-    """Yield the page's lines."""
-    chosen = select_steps(trace.steps, selection)
-    yield from _titled("The arithmetic of a GPT, by pocket calculator", "=", style)
-    yield from opening_lines(trace, len(chosen))
-    numbers = {step.name: number for number, step in enumerate(trace.steps, 1)}
-    printed: dict[Weights, str] = {}
-    part = ""
-    for step in chosen:
-        if part != (part := part_title(step.name)):
-            yield from ("", "", *_titled(part, "-", style))
-        else:
-            yield ""
-        yield style(f"{numbers[step.name]}. {step.name}")
-        yield from _step_lines(trace, step, selection, printed, full=full)
-    if not selection.narrows_steps:
-        positions = shown_places("t", trace.sizes, selection)
-        yield from ("", "", *_titled("The next word", "-", style), *next_word_lines(trace, positions))
-        yield from ("", "", *_titled("How far from float64", "-", style), *float64_lines(trace, positions))
+def plain(role: str, text: str) -> str:
+    """Return the text as it is."""
+    return text
 
 
-def part_title(name: str) -> str:
-    """Return which part of the model a step belongs to: ``h.0.attn.q`` → ``Layer 0: attention``."""
-    parts = name.split(".")
-    if parts[0] == "h":
-        return f"Layer {parts[1]}: {_PARTS[parts[2]]}"
-    return _PARTS.get(parts[0], "Output: the probability of every next word")
+_UNDERLINES = {PAGE: "=", PART: "-"}
 
 
-def _titled(title: str, line: str, style: Style) -> tuple[str, str, str]:
-    return style(title), style(line * len(title)), ""
-
-
-def _step_lines(
-    trace: Trace, step: Step, selection: Selection, printed: dict[Weights, str], *, full: bool
+def text_lines(
+    trace: Trace, selection: Selection, *, full: bool, style: Style, accent: Accent = plain
 ) -> Iterator[str]:
-    yield from prose(step.meaning)
-    yield ""
-    letters = ", ".join(AXES[letter][0] for letter in step.axes)
-    shape = ", ".join(map(str, trace.sizes.shape(step.axes)))
-    yield from prose(f"{step.equation}   ({step.section})", indent=INDENT)
-    yield f"{INDENT}shape ({letters}) = ({shape})"
-    for weights in step.weights:
-        yield from _weight_lines(trace, weights, printed, step.name)
-    for title, table in step_tables(trace, step, selection):
-        title = title or ("result" if step.weights else "")
-        yield ""
-        yield from ([INDENT + title] if title else [])
-        yield from table_lines(table)
-    yield ""
-    indices = shown_indices(step, trace.sizes, selection) if full else [worked_index(trace, step, selection)]
-    for index in indices:
-        yield from cell_lines(trace, step, index)
+    """Yield the page's lines."""
+    return block_lines(page_blocks(trace, selection, full=full), style, accent)
 
 
-def _weight_lines(trace: Trace, weights: Weights, printed: dict[Weights, str], name: str) -> Iterator[str]:
-    yield ""
-    columns = "" if weights.stop is None else f", columns {weights.start} to {weights.stop - 1}"
-    if weights in printed:
-        yield f"{INDENT}uses {weights.name}{columns}: printed at {printed[weights]}"
-        return
-    printed[weights] = name
-    shape = " × ".join(map(str, trace.weight_shapes[weights.name]))
-    yield f"{INDENT}uses {weights.name} ({shape}){columns}"
-    yield from table_lines(weight_table(trace, weights))
+def block_lines(blocks: Iterable[Block], style: Style, accent: Accent = plain) -> Iterator[str]:
+    """Yield the lines of the blocks, with the blank lines between them."""
+    before: Block | None = None
+    for block in blocks:
+        yield from [""] * _gap(before, block)
+        yield from _lines(block, style, accent)
+        before = block
+
+
+def _gap(before: Block | None, block: Block) -> int:
+    """Return how many blank lines stand between two blocks."""
+    if before is None or (isinstance(before, Heading) and before.level == STEP):
+        return 0
+    if isinstance(before, Worked) and isinstance(block, Worked):
+        return 0
+    return 2 if isinstance(block, Heading) and block.level in _UNDERLINES else 1
+
+
+def _lines(block: Block, style: Style, accent: Accent) -> Iterator[str]:
+    match block:
+        case Heading(text, level) if level in _UNDERLINES:
+            yield style(text)
+            yield style(_UNDERLINES[level] * len(text))
+        case Heading(text, level):
+            yield style(text) if level == STEP else text
+        case Paragraph(text):
+            yield from prose(text)
+        case Formula(equation, section, facts):
+            yield from prose(f"{equation}   ({section})", indent=INDENT)
+            for fact in facts:
+                yield from prose(fact, indent=INDENT)
+        case Note(text):
+            yield INDENT + text
+        case Grid(title, table):
+            yield from ([INDENT + title] if title else [])
+            yield from (line.replace("masked", accent("masked", "masked")) for line in table_lines(table))
+        case Columns(rows):
+            yield from (INDENT + line for line in left_columns(rows))
+        case Panels(labels, panels):
+            yield from side_by_side(labels, panels)
+        case Worked():
+            yield from _accented(block, accent)
+
+
+def _accented(block: Worked, accent: Accent) -> list[str]:
+    """Return the worked line with its name and its value made to stand out."""
+    lines = worked_lines(*block)
+    if accent is not plain:
+        name, rest = lines[0].split(" = ", 1) if " = " in lines[0] else (lines[0], "")
+        lines[0] = f"{INDENT}{accent('name', name.strip())}{' = ' * bool(rest)}{rest}"
+        lines[-1] = lines[-1].removesuffix(block.value) + accent("value", block.value)
+    return lines

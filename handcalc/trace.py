@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from gpt_data.atomic import atomic_write
 from gpt_data.errors import UserError
-from handcalc.forward import forward_steps
+from handcalc import terminal
+from handcalc.calculator import Calculator
 from handcalc.layout import INDENT, left_columns, prose
+from handcalc.optimizer import optimizer_of
+from handcalc.plan import Plan, planned_steps, training_plan
 from handcalc.selection import Selection, check_selection, select_steps
-from handcalc.steps import AXES
-from handcalc.text import Style, text_lines
-from handcalc.working import Trace, work_out
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_model
+from handcalc.size import check_size, size_of
+from handcalc.steps import AXES, Sizes
+from handcalc.text import plain, text_lines
+from handcalc.working import Trace, check_length, work_out
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
 from numpy_gpt.shared.command_line import Parser, run_command, whole_number
-from numpy_gpt.shared.config import GPTConfig
 
 _EPILOG = """\
-Everything is worked out whatever is shown: --only, --layer, --head and --position choose from it.
+Everything is worked out whatever is shown: --only, --layer, --head and --position choose from it. On a terminal, a page
+longer than the screen is shown by $PAGER, or less. docs/trace-format.md says how a program reads the output.
 
 exit status:
   0    done (also where the reader of a pipe stopped reading)
@@ -32,6 +33,9 @@ exit status:
 examples:
   python -m handcalc.trace "hello world"
   python -m handcalc.trace "hello world" --only attn.scores --head 1 --full
+  python -m handcalc.trace "hello world" --backward --only "h.0.attn.d*"
+  python -m handcalc.trace "hello world" --update --only wte.weight,loss
+  python -m handcalc.trace "hello world" --update --full --format markdown --output hello.md
   python -m handcalc.trace "once upon a" --digits 8 --format json --full --output once.json
 """
 
@@ -44,6 +48,9 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("text", nargs="*", metavar="TEXT", help='the text to read, in quotes: "hello world"')
+    add("--backward", action="store_true", help="work out the loss and the gradient of every number and weight, too")
+    add("--update", action="store_true", help="and then the new weights, and the forward pass with these")
+    add("--learning_rate", type=float, metavar="RATE", help="of the update (default: the last of the model's training)")
     add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
     add("--full", action="store_true", help="work every number out, not one for each step")
     add(
@@ -64,8 +71,10 @@ def _parser() -> Parser:
     )
     add("--list", action="store_true", help="list the steps, their shapes and equations, and stop")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
-    add("--format", choices=("text", "json"), default="text", help="how to write the trace (default text)")
+    add("--format", choices=("text", "markdown", "json"), default="text", help="how to write the trace (default text)")
     add("--output", metavar="FILE", help="write there instead of to the screen; the whole file or nothing")
+    add("--no_pager", action="store_true", help="never show the page screen by screen")
+    add("--force", action="store_true", help="work out and print even what is very large")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -76,39 +85,70 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    model = SHIPPED_MODEL if options.model is None else Path(options.model)
+    path = SHIPPED_MODEL if options.model is None else Path(options.model)
     selection = _selection(options)
+    model = load_model(path)
     if options.list:
-        lines = _list_lines(load_model(model).config, selection)
+        lines = _list_lines(model, _plan(options, model, (0, 0)), selection)
     else:
-        trace = _trace(options, model)
-        check_selection(selection, trace.config, len(trace.tokens))
-        if options.format == "json":
-            from handcalc.json_format import json_lines  # not needed for text, and start-up time counts
-
-            lines = json_lines(trace, selection, full=options.full)
-        else:
-            style = _style(to_screen=options.output is None)
-            lines = text_lines(trace, selection, full=options.full, style=style)
-    _write("".join(f"{line}\n" for line in lines), options.output)
+        lines = _page_lines(options, _trace(options, path, model, selection), selection)
+    terminal.write("".join(f"{line}\n" for line in lines), options.output, paged=not options.no_pager)
     return 0
 
 
-def _trace(options: argparse.Namespace, path: Path) -> Trace:
+def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection) -> Iterator[str]:
+    if options.format == "json":
+        from handcalc.json_format import json_lines  # not needed for text, and start-up time counts
+
+        return json_lines(trace, selection, full=options.full)
+    if options.format == "markdown":
+        from handcalc.markdown import markdown_lines
+
+        return markdown_lines(trace, selection, full=options.full)
+    if options.output is None and terminal.wants_colour():
+        return text_lines(
+            trace,
+            selection,
+            full=options.full,
+            style=lambda heading: terminal.coloured("heading", heading),
+            accent=terminal.coloured,
+        )
+    return text_lines(trace, selection, full=options.full, style=lambda heading: heading, accent=plain)
+
+
+def _trace(options: argparse.Namespace, path: Path, model: Checkpoint, selection: Selection) -> Trace:
     if len(options.text) != 1:
         together = " ".join(options.text) or "hello world"
         raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
-    model = load_model(path)
     (text,) = options.text
+    config, words = model.config, model.tokenizer.vocabulary
+    plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
+    check_length(len(plan.tokens), config.block_size)
+    check_selection(selection, config, len(plan.tokens))
+    if not options.force:
+        digits, sizes = Calculator(options.digits).digits, Sizes.of(config, len(plan.tokens))
+        steps = planned_steps(config, plan, digits=digits)
+        check_size(size_of(steps, config, sizes, selection, digits=digits, full=options.full), config)
     return work_out(
-        model.config,
+        config,
         model.values,
-        model.tokenizer.vocabulary,
+        # A vocabulary may be padded: the model has rows for ids that stand for no word.
+        (*words, *(f"id {token}" for token in range(len(words), config.vocab_size))),
         text,
-        tuple(model.tokenizer.encode(text).tolist()),
+        plan.tokens,
         digits=options.digits,
         model=path.resolve().name,
+        targets=plan.targets,
+        optimizer=plan.optimizer,
     )
+
+
+def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
+    if options.learning_rate is not None and not options.update:
+        raise UserError("--learning_rate is the rate of an update: add --update")
+    if options.update:
+        return training_plan(tokens, optimizer_of(model.recipe, options.learning_rate))
+    return training_plan(tokens) if options.backward else Plan(tokens)
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -118,47 +158,15 @@ def _selection(options: argparse.Namespace) -> Selection:
     return Selection(only, options.layer, options.head, options.position)
 
 
-def _list_lines(config: GPTConfig, selection: Selection) -> Iterator[str]:
-    steps = select_steps(tuple(forward_steps(config, (0,), digits=4)), selection)
+def _list_lines(model: Checkpoint, plan: Plan, selection: Selection) -> Iterator[str]:
+    """Yield each step's name, axes and equation, as for any short text."""
+    steps = select_steps(planned_steps(model.config, plan, digits=4), selection)
     rows = [
         [step.name, f"({', '.join(AXES[letter][0] for letter in step.axes)})", f"{step.equation}   ({step.section})"]
         for step in steps
     ]
     for line in left_columns(rows):
         yield from prose(line, continued=INDENT)
-
-
-def _style(*, to_screen: bool) -> Style:
-    """Return what makes headings bold on a terminal, and leaves them alone elsewhere or where NO_COLOR is set."""
-    if to_screen and sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        return lambda heading: f"\x1b[1m{heading}\x1b[0m"
-    return lambda heading: heading
-
-
-def _write(content: str, output: str | None) -> None:
-    """Write to the file, whole or not at all, or to the screen.
-
-    Raises
-    ------
-    UserError
-        If it cannot be written.
-    BrokenPipeError
-        If whoever read the screen has enough of it.
-    """
-    if output is not None:
-        atomic_write(output, content.encode())
-        return
-    with suppress(AttributeError):  # a stand-in for stdout may have no encoding to set
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    try:
-        sys.stdout.write(content)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # What is left in stdout's buffer would fail again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError(f"cannot write to standard output: {error.strerror or error}; has it room?") from error
 
 
 if __name__ == "__main__":

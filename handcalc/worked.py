@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from handcalc.arithmetic import arithmetic
+from handcalc.blocks import Worked
 from handcalc.expression import Index
 from handcalc.layout import worked_lines
 from handcalc.next_word import likeliest_words
 from handcalc.number_format import format_number
 from handcalc.selection import Selection
-from handcalc.steps import Step
+from handcalc.steps import AGAIN, FORWARD, Step
 from handcalc.working import Trace
 
 
@@ -16,13 +17,20 @@ def worked_index(trace: Trace, step: Step, selection: Selection) -> Index:
     """Return the cell that stands for its step: always the same path through the model.
 
     Of the chosen position, or else the last, it is the first channel, of the chosen head or else the first; attention
-    looks at the first position; of the words it is the likeliest next one.
+    looks at the first position; of the words it is the likeliest next one. Backwards, it is the word that came next;
+    of what belongs to words and not to positions, it is the word that was read.
     """
     position = trace.sizes.t - 1 if selection.position is None else selection.position
-    places = {"t": position, "h": selection.head or 0}
+    places = {"t": position, "p": position, "h": selection.head or 0}
     if "v" in step.axes:
-        places["v"] = likeliest_words(trace, position, 1)[0][0]
+        places["v"] = _worked_word(trace, step, position)
     return tuple(places.get(letter, 0) for letter in step.axes)
+
+
+def _worked_word(trace: Trace, step: Step, position: int) -> int:
+    if step.phase in (FORWARD, AGAIN):
+        return likeliest_words(trace, position, 1)[0][0]
+    return trace.targets[position] if "t" in step.axes else trace.tokens[position]
 
 
 def cell_text(trace: Trace, name: str, index: Index) -> str:
@@ -35,7 +43,12 @@ def cell_arithmetic(trace: Trace, step: Step, index: Index) -> str | None:
     return arithmetic(step.cell(*index), trace.page)
 
 
+def worked_block(trace: Trace, step: Step, index: Index) -> list[Worked]:
+    """Return the worked line of a cell; nothing for a masked cell."""
+    worked = cell_arithmetic(trace, step, index)
+    return [] if worked is None else [Worked(step.name, index, worked, format_number(trace.page[step.name][index]))]
+
+
 def cell_lines(trace: Trace, step: Step, index: Index) -> list[str]:
     """Return the worked line of a cell, cut to the page; nothing for a masked cell."""
-    worked = cell_arithmetic(trace, step, index)
-    return [] if worked is None else worked_lines(step.name, index, worked, format_number(trace.page[step.name][index]))
+    return [line for block in worked_block(trace, step, index) for line in worked_lines(*block)]

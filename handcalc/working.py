@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gpt_data.errors import UserError
 from handcalc.calculator import Calculator
 from handcalc.expression import Index, Masked
-from handcalc.forward import forward_steps
+from handcalc.float64 import Arrays, Training, float64_parameters, float64_probabilities, float64_training
+from handcalc.optimizer import Optimizer
+from handcalc.plan import Plan, planned_steps
 from handcalc.steps import Sizes, Step, indices_of
-from numpy_gpt.gpt import predict
-from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import parameter_shapes
-
-Arrays = Mapping[str, Any]
-"""The model's parameters: name → float array."""
 
 
 class Trace(NamedTuple):
     """One text worked out: the numbers on the page, and what they were worked out from.
 
-    ``page`` holds weights and activations, name → index → printed value, in the order in which they come to be;
-    ``masked`` the cells that are not worked out; ``float64`` the probabilities from numpy_gpt, position → word.
+    ``page`` holds weights and all that is worked out, name → index → printed value, in the order in which they come to
+    be; ``masked`` the cells that are not worked out; ``float64`` the probabilities from numpy_gpt, position → word.
+    ``targets`` are the words that came next, where the loss and its gradients were worked out, ``optimizer`` the
+    numbers of the update, where there was one, and ``training`` what numpy_gpt computes for the same.
     """
 
     model: str
@@ -39,6 +37,9 @@ class Trace(NamedTuple):
     page: dict[str, dict[Index, Decimal]]
     masked: frozenset[tuple[str, Index]]
     float64: list[list[float]]
+    targets: tuple[int, ...] = ()
+    optimizer: Optimizer | None = None
+    training: Training | None = None
 
 
 def work_out(
@@ -50,8 +51,13 @@ def work_out(
     *,
     digits: int,
     model: str,
+    targets: tuple[int, ...] = (),
+    optimizer: Optimizer | None = None,
 ) -> Trace:
     """Return the whole forward pass of ``tokens``, calculated with ``digits`` significant digits.
+
+    With ``targets``, the words that came next, loss and gradients are worked out as well, and with ``optimizer`` the
+    new weights and the forward pass with these.
 
     Raises
     ------
@@ -59,12 +65,13 @@ def work_out(
         If there are more tokens than the model sees, ``digits`` is out of range, a weight is not finite, or the model
         has an activation that is not among the calculator's functions.
     """
-    calculator = Calculator(digits)
-    _check_length(len(tokens), config.block_size)
-    steps = tuple(forward_steps(config, tokens, digits=digits))
+    calculator, plan = Calculator(digits), Plan(tokens, targets, optimizer)
+    check_length(len(tokens), config.block_size)
+    steps = planned_steps(config, plan, digits=digits)
     sizes = Sizes.of(config, len(tokens))
     page = printed_weights(arrays, calculator)
     masked = _fill(page, steps, sizes, calculator)
+    exact = float64_parameters(config, arrays)
     return Trace(
         model=model,
         config=config,
@@ -77,11 +84,21 @@ def work_out(
         steps=steps,
         page=page,
         masked=masked,
-        float64=predict(parameters_from(config, arrays), [tokens])[0].tolist(),
+        float64=float64_probabilities(exact, tokens),
+        targets=targets,
+        optimizer=optimizer,
+        training=float64_training(exact, plan) if targets else None,
     )
 
 
-def _check_length(time: int, block_size: int) -> None:
+def check_length(time: int, block_size: int) -> None:
+    """Refuse more tokens than the model sees.
+
+    Raises
+    ------
+    UserError
+        If there are.
+    """
     if time > block_size:
         raise UserError(
             f"the text has {time} tokens (spaces count), and this model sees at most {block_size}; shorten it"

@@ -1,7 +1,6 @@
 """The forward pass as expressions: one module per part of the model, each a list of steps in order of computation.
 
-A module here says what each cell *is*; it holds no numbers and evaluates nothing. Hand-derived backward steps belong in
-a package beside this one.
+A module here says what each cell *is*; it holds no numbers and evaluates nothing. ``handcalc.backward`` undoes it.
 """
 
 from __future__ import annotations

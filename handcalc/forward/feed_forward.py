@@ -15,6 +15,13 @@ ROOT_2_OVER_PI = "0.797884560802865355879892119868763736951717262329869315331851
 """√(2/π). A page shows 10 digits of it, as calculators do, and 6 more than of its other numbers if that is more: so the
 constant's own error is far below theirs."""
 
+CUBIC = Constant("0.044715")
+
+
+def root_2_over_pi(digits: int) -> Constant:
+    """Return √(2/π) as a page of numbers with so many digits shows it."""
+    return Constant(ROOT_2_OVER_PI[: 2 + max(10, digits + 6)])
+
 
 def feed_forward_steps(block: str, config: GPTConfig, sizes: Sizes, digits: int) -> Iterator[Step]:
     """Yield the steps from ``ln_2.out`` (T, C) through the hidden layer (T, F) to ``mlp.out`` (T, C).
@@ -61,12 +68,11 @@ def _activation(name: str) -> Callable[[str, int], Iterator[Step]]:
 def _gelu_steps(mlp: str, digits: int) -> Iterator[Step]:
     """Yield GELU in its tanh form, ½x(1 + tanh(√(2/π)(x + 0.044715x³))), x the hidden unit."""
     hidden, argument, bend = Cells(f"{mlp}.hidden"), Cells(f"{mlp}.gelu.argument"), Cells(f"{mlp}.gelu.tanh")
-    root = Constant(ROOT_2_OVER_PI[: 2 + max(10, digits + 6)])
-    cubic, half, one = Constant("0.044715"), Constant("0.5"), Constant(1)
+    root, half, one = root_2_over_pi(digits), Constant("0.5"), Constant(1)
 
     def argument_cell(t: int, f: int) -> Expression:
         x = hidden[t, f]
-        return root * (x + cubic * x * x * x)
+        return root * (x + CUBIC * x * x * x)
 
     yield Step(
         name=f"{mlp}.gelu.argument",

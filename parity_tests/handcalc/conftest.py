@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
 
+from handcalc.optimizer import Optimizer, optimizer_of
+from handcalc.plan import training_plan
 from handcalc.working import Trace, work_out
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_model
 from numpy_gpt.shared.config import GPTConfig
@@ -44,5 +47,60 @@ def trace_random() -> Callable[..., Trace]:
         }
         text = "".join(WORDS[token] for token in tokens)
         return work_out(config, arrays, WORDS, text, tokens, digits=digits, model="random")
+
+    return trace
+
+
+@pytest.fixture(scope="session")
+def train_shipped() -> Callable[..., Trace]:
+    """Return a function that works out a whole training step of the shipped model on a text."""
+    model = load_model(SHIPPED_MODEL)
+
+    def trace(text: str, digits: int = 4, learning_rate: float | None = None, update: bool = True) -> Trace:
+        tokens = tuple(model.tokenizer.encode(text).tolist())
+        plan = training_plan(tokens, optimizer_of(model.recipe, learning_rate) if update else None)
+        return work_out(
+            model.config,
+            model.values,
+            model.tokenizer.vocabulary,
+            text,
+            plan.tokens,
+            digits=digits,
+            model="tiny",
+            targets=plan.targets,
+            optimizer=plan.optimizer,
+        )
+
+    return trace
+
+
+@pytest.fixture(scope="session")
+def train_random() -> Callable[..., tuple[Trace, dict[str, Any]]]:
+    """Return a function that works out a training step of a random model, and returns its weights as well."""
+
+    def trace(
+        tokens: tuple[int, ...], digits: int, seed: int = 0, scale: float = 0.4, grad_clip: str = "1", **changes: Any
+    ) -> tuple[Trace, dict[str, Any]]:
+        fields = {"vocab_size": 6, "block_size": 6, "n_layer": 1, "n_head": 2, "n_embd": 4} | changes
+        config = GPTConfig(**fields)
+        rng = np.random.default_rng(seed)
+        arrays = {
+            name: rng.normal(float(name.endswith(("_1.weight", "_2.weight", "f.weight"))), scale, shape)
+            for name, shape in parameter_shapes(config).items()
+        }
+        plan = training_plan(tokens, Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", grad_clip))))
+        text = "".join(WORDS[token] for token in tokens)
+        worked = work_out(
+            config,
+            arrays,
+            WORDS,
+            text,
+            plan.tokens,
+            digits=digits,
+            model="random",
+            targets=plan.targets,
+            optimizer=plan.optimizer,
+        )
+        return worked, arrays
 
     return trace

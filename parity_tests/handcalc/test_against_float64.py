@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handcalc import working
+from handcalc import plan
 from handcalc.expression import Cells, Constant, Expression, sqrt
 from handcalc.steps import Step
 from handcalc.working import Trace
@@ -113,12 +113,12 @@ def test_bounds_notice_mistakes(
     mutant: str, digits: int, trace_shipped: Callable[..., Trace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, mutate = MUTANTS[mutant]
-    original = working.forward_steps
+    original = plan.forward_steps
 
     def mutated(*arguments: Any, **options: Any) -> list[Step]:
         steps = original(*arguments, **options)
         return [step._replace(cell=mutate(step)) if step.name == name else step for step in steps]
 
-    monkeypatch.setattr(working, "forward_steps", mutated)
+    monkeypatch.setattr(plan, "forward_steps", mutated)
     noticed = name in outside(trace_shipped("hello world", digits))
     assert noticed == (digits == 16 or mutant not in SEEN_ONLY_WITH_MANY_DIGITS)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ Capture = pytest.CaptureFixture[str]
         (["hello", "--only", "logits", "--layer", "0"], "--only logits names no step of --layer 0"),
         (["hello", "--format", "xml"], "invalid choice: 'xml'"),
         (["hello", "--fornat", "json"], "did you mean '--format'?"),
+        (["hello", "--backward"], "there is nothing to predict: give a text of at least two tokens (spaces count)"),
+        (["hello", "--update"], "there is nothing to predict"),
+        (["to be or not to be", "--backward"], "the text has 10 tokens (spaces count), and this model sees at most 8"),
+        (["hello world", "--backward", "--position", "2"], "--position 2 is not there: this text has 2 positions"),
+        (["hello world", "--only", "dq"], "--only 'dq' fits no step"),
+        (["hello world", "--learning_rate", "0.1"], "--learning_rate is the rate of an update: add --update"),
+        (["hello world", "--update", "--learning_rate", "-1"], "--learning_rate must be at least 0 and finite, not -1"),
+        (["hello world", "--update", "--learning_rate", "nan"], "--learning_rate must be at least 0 and finite"),
+        (["hello world", "--update", "--learning_rate", "fast"], "--learning_rate"),
         (["hello", "--output", "no/such/directory/file"], "cannot write no/such/directory/file"),
         (["hello", "--output", "."], "cannot write"),
     ],
@@ -130,6 +140,9 @@ def test_list_names_every_step_and_needs_no_text(capsys: Capture) -> None:
     assert max(map(len, lines)) <= 100
     assert main(["--list", "--only", "scores"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+    for option, count in (("--backward", 181), ("--update", 419)):
+        assert main(["--list", option]) == 0
+        assert sum(not line.startswith(" ") for line in capsys.readouterr().out.splitlines()) == count
 
 
 def test_json(capsys: Capture) -> None:
@@ -151,6 +164,46 @@ def test_json(capsys: Capture) -> None:
     assert [cell["index"] for cell in record["steps"][0]["cells"]] == [[1, 1, 0], [1, 1, 1], [1, 1, 2]]
 
 
+def test_json_of_a_training_step(capsys: Capture) -> None:
+    assert main(["hello world", "--backward", "--format", "json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [one["word"] for one in record["tokens"]] == ["hello", " "]
+    assert [one["word"] for one in record["targets"]] == [" ", "world"]
+    assert record["optimizer"] is None and record["training"]["loss_after_update"] is None
+    assert {step["phase"] for step in record["steps"]} == {"forward", "backward"}
+    assert len(record["training"]["differences_from_float64"]) == len(record["weights"])
+    assert main(["hello world", "--update", "--learning_rate=0.001", "--format", "json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["optimizer"]["learning_rate"] == "0.001"
+    assert {step["phase"] for step in record["steps"]} == {"forward", "backward", "update"}
+    after = record["training"]["loss_after_update"]
+    assert float(after["calculator"]) < 0.01 and abs(float(after["calculator"]) - after["float64"]) < 0.001
+    assert main(["hello world", "--update", "--format", "json", "--only", "updated.loss,h.*.dq"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [step["name"] for step in record["steps"]] == ["h.1.attn.dq", "h.0.attn.dq", "updated.loss"]
+
+
+def test_the_numbers_of_the_update_are_those_of_the_recipe(tmp_path: Path, capsys: Capture) -> None:
+    shipped = load_model(SHIPPED_MODEL)
+    assert shipped.recipe is not None
+    training = {**shipped.recipe["training"], "learning_rate": 0.02, "beta1": 0.8, "grad_clip": 0.0}
+    for recipe, expected in (
+        ({**shipped.recipe, "training": training}, {"learning_rate": "0.002", "beta1": "0.8", "grad_clip": "0"}),
+        ({**shipped.recipe, "training": {**training, "min_lr": 0.5}}, {"learning_rate": "0.5"}),
+        (None, {"learning_rate": "0.0003", "beta1": "0.9", "grad_clip": "1"}),
+    ):
+        save_checkpoint(tmp_path / "model", replace(shipped, recipe=recipe))
+        assert main(["hello world", "--update", "--format", "json", "--model", str(tmp_path / "model")]) == 0
+        optimizer = json.loads(capsys.readouterr().out)["optimizer"]
+        assert expected.items() <= optimizer.items()
+
+
+def test_a_padded_vocabulary_has_names_for_ids_without_a_word(tmp_path: Path, capsys: Capture) -> None:
+    model = saved(tmp_path / "model", vocab_size=34)
+    assert main(["hello world", "--model", model, "--only", "logits"]) == 0
+    assert "id 33" in capsys.readouterr().out
+
+
 def test_ctrl_c_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def interrupted(*arguments: object, **options: object) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -158,19 +211,6 @@ def test_ctrl_c_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     monkeypatch.setattr(command, "work_out", interrupted)
     assert main(["hello"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
-
-
-def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert main(["gpt"]) == 0
-    assert "\x1b[1m" in capsys.readouterr().out
-    assert main(["gpt", "--output", str(tmp_path / "trace.txt")]) == 0
-    assert b"\x1b" not in (tmp_path / "trace.txt").read_bytes()
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert main(["gpt"]) == 0
-    assert "\x1b" not in capsys.readouterr().out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes that close early, no /dev/full")
@@ -201,6 +241,8 @@ def test_output_is_utf_8_whatever_the_terminal_says() -> None:
 def test_start_is_light() -> None:
     program = (
         "import sys; from handcalc.trace import main; main(['hello world']); "
-        "heavy = {'torch', 'rich', 'matplotlib', 'mpmath'} & set(sys.modules); sys.exit(len(heavy))"
+        "heavy = {'torch', 'rich', 'matplotlib', 'mpmath'} | {f'handcalc.{name}' for name in "
+        "('backward', 'update', 'markdown', 'json_format', 'closing_training', 'verification', 'exercises')}; "
+        "sys.exit(len(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL, check=False).returncode == 0

@@ -24,6 +24,7 @@ FUNCTIONS = {"exp": mpmath.exp, "log": mpmath.log, "sqrt": mpmath.sqrt, "tanh": 
 WORKING_DIGITS = 80
 SMALLEST = Fraction(1, 10**9999)
 CONSTANTS = {"0", "0.5", "1", "0.044715", "1e-05", "0.7978845608"}
+TRAINING_CONSTANTS = CONSTANTS | {"-1", "-0.5", "2", "3", "1e-06"}
 
 
 def evaluated(expression: str) -> Number:
@@ -87,8 +88,10 @@ def check_every_cell(record: dict[str, Any]) -> int:
             for cell in step["cells"]:
                 if cell["expression"] is None:
                     future = step["axes"] == ["h", "t", "s"] and cell["index"][2] > cell["index"][1]
-                    assert future and cell["value"] == ("-inf" if step["name"].endswith("masked") else "0")
+                    before_softmax = step["name"].endswith(".masked")
+                    assert future and cell["masked"] and cell["value"] == ("-inf" if before_softmax else "0")
                     continue
+                assert "masked" not in cell
                 value = rounded(evaluated(cell["expression"]), record["digits"])
                 assert value == Fraction(cell["value"]), (step["name"], cell)
                 checked += 1
@@ -141,6 +144,41 @@ def test_every_line_is_true_for_random_models(
     check_every_cell(record_of(trace_random(tokens, digits, seed, scale, **changes)))
 
 
+def test_every_line_of_a_training_step_is_true(train_shipped: Callable[..., Trace]) -> None:
+    record = record_of(train_shipped("hello world"))
+    masked = 2 * 2 * 8 * 1  # layers × heads × steps that are masked, forward, backward and again × pairs in the future
+    masked += 2 * 2 * 3 * 1
+    assert check_every_cell(record) == sum(len(step["cells"]) for step in record["steps"]) - masked
+    assert check_every_cell(record) > 15_000
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    tokens=st.lists(st.integers(0, 5), min_size=2, max_size=5).map(tuple),
+    digits=st.integers(1, 12),
+    seed=st.integers(0, 1000),
+    scale=st.sampled_from([0.02, 0.5, 1.0]),
+    changes=st.fixed_dictionaries(
+        {
+            "bias": st.booleans(),
+            "tie_weights": st.booleans(),
+            "activation": st.sampled_from(["gelu_tanh", "relu"]),
+            "n_layer": st.integers(0, 1),
+            "grad_clip": st.sampled_from(["0", "1"]),
+        }
+    ),
+)
+def test_every_line_of_a_training_step_is_true_for_random_models(
+    tokens: tuple[int, ...],
+    digits: int,
+    seed: int,
+    scale: float,
+    changes: dict[str, Any],
+    train_random: Callable[..., tuple[Trace, Any]],
+) -> None:
+    check_every_cell(record_of(train_random(tokens, digits, seed, scale, **changes)[0]))
+
+
 def literals(expression: str) -> Iterator[str]:
     """Yield the numbers of an expression as they are written, the sign included."""
     pending: list[ast.AST] = [ast.parse(expression, mode="eval")]
@@ -153,9 +191,16 @@ def literals(expression: str) -> Iterator[str]:
 
 
 def test_every_operand_is_printed_before(trace_shipped: Callable[..., Trace]) -> None:
-    record = record_of(trace_shipped("hello world"))
-    sizes = {str(record["model"]["config"]["n_embd"]), "3"}
-    page = CONSTANTS | sizes | {cell["value"] for weight in record["weights"] for cell in weight["cells"]}
+    check_operands(record_of(trace_shipped("hello world")), CONSTANTS | {"6", "3"})
+
+
+def test_every_operand_of_a_training_step_is_printed_before(train_shipped: Callable[..., Trace]) -> None:
+    record = record_of(train_shipped("hello world"))
+    check_operands(record, TRAINING_CONSTANTS | {"6", "3", "2"} | set(record["optimizer"].values()))
+
+
+def check_operands(record: dict[str, Any], constants: set[str]) -> None:
+    page = constants | {cell["value"] for weight in record["weights"] for cell in weight["cells"]}
     for step in record["steps"]:
         for cell in step["cells"]:
             assert set(literals(cell["expression"] or "0")) <= page, (step["name"], cell)

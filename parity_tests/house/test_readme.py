@@ -7,13 +7,24 @@ import shlex
 import tomllib
 from pathlib import Path
 
+from handcalc.averaging import main as averaging
+from handcalc.exercise import main as exercise
 from handcalc.trace import main as trace
+from handcalc.verify import main as verify
 from numpy_gpt.cli import main as numpy_gpt
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_checkpoint
+from torch_gpt.cli import main as torch_gpt
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-PROGRAMS = {"numpy_gpt": numpy_gpt, "python -m handcalc.trace": trace}
+PROGRAMS = {
+    "numpy_gpt": numpy_gpt,
+    "torch_gpt": torch_gpt,
+    "python -m handcalc.trace": trace,
+    "python -m handcalc.verify": verify,
+    "python -m handcalc.exercise": exercise,
+    "python -m handcalc.averaging": averaging,
+}
 
 
 def _blocks(language: str) -> list[str]:
@@ -56,3 +67,15 @@ def test_the_stated_requirements_are_those_of_the_package():
     assert f"Python {project['requires-python'].removeprefix('>=')}" in TEXT
     for extra in re.findall(r'"\.\[([\w,]+)\]"', TEXT):
         assert set(extra.split(",")) <= set(project["optional-dependencies"])
+
+
+def test_the_worked_lines_are_those_of_the_trace(tmp_path, capsys):
+    output = tmp_path / "trace.txt"
+    assert trace(["hello world", "--update", "--full", "--output", str(output)]) == 0
+    lines = set(output.read_text(encoding="utf-8").replace("\n        ", " ").splitlines())
+    (block,) = _blocks("trace")
+    for line in block.splitlines():
+        assert f"    {line}" in lines
+    assert any("attn.scores[" in line for line in block.splitlines())
+    assert any("dweight[" in line for line in block.splitlines())
+    assert any("updated." in line for line in block.splitlines())

@@ -1,0 +1,173 @@
+"""The command ``python -m handcalc.exercise``: questions to be answered with a pocket calculator."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from random import Random
+
+from gpt_data.atomic import atomic_files
+from gpt_data.errors import UserError
+from gpt_data.wording import suggestion
+from handcalc.calculator import MOST_DIGITS
+from handcalc.exercises.answer import is_right, read_answer, verdict
+from handcalc.exercises.exercise import solve
+from handcalc.exercises.page import Part, as_markdown, as_text, paragraph, question, solution, working
+from handcalc.exercises.source import Source, random_text
+from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
+from handcalc.exercises.worksheet import make_worksheet
+from handcalc.layout import left_columns
+from handcalc.model_trace import named_model
+from handcalc.terminal import write
+from numpy_gpt.shared.checkpoint import Checkpoint
+from numpy_gpt.shared.command_line import Parser, run_command, whole_number
+
+EXIT_WRONG = 1
+_MORE_DIGITS = 1
+_MOST_EXERCISES = 1000
+
+_EPILOG = """\
+Without --worksheet: a question is printed, one line is read as the answer, and you hear whether it is right, or which
+mistake it looks like; then the working is shown. An empty line, or none at all, shows the solution straight away. The
+same --seed gives the same question.
+
+exit status:
+  0    the answer was right, the solution was shown, or the worksheet is written
+  1    the answer was wrong
+  2    bad input: one line on stderr says what and how to mend it
+  130  interrupted with Ctrl-C
+
+examples:
+  python -m handcalc.exercise
+  python -m handcalc.exercise --topic softmax --level 2 --seed 7
+  echo 0.148 | python -m handcalc.exercise --topic scaling --level 1 --seed 3
+  python -m handcalc.exercise --worksheet 12 --seed 1 --format markdown --output sheet
+"""
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m handcalc.exercise",
+        description="Exercises in working out a GPT by hand, with the numbers of a real, trained model.",
+        epilog=_EPILOG,
+    )
+    add = parser.add_argument
+    add("--topic", metavar="NAME", help="what about (default: any; --list shows the names)")
+    add(
+        "--level", type=whole_number, metavar="N", help="1 one operation, 2 a whole cell, 3 several steps (default any)"
+    )
+    add("--seed", type=whole_number, metavar="N", help="which exercise (default: a new one each time)")
+    add("--digits", type=whole_number, default=3, metavar="N", help="significant digits asked for (default 3)")
+    add("--text", help="what the model reads (default: a few random words of its vocabulary)")
+    add("--list", action="store_true", help="list the topics and levels, and stop")
+    add("--worksheet", type=whole_number, metavar="N", help="write N exercises, and a separate page with the answers")
+    add("--format", choices=("text", "markdown"), default="text", help="of the worksheet (default text)")
+    add("--output", metavar="NAME", help="write the worksheet to NAME.md and NAME-answers.md (or .txt)")
+    add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 1 for a wrong answer, 2 for bad input, 130 when interrupted."""
+    return run_command(_run, _parser(), argv)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.list:
+        write("".join(f"{line}\n" for line in _list_lines()), None)
+        return 0
+    _check(options)
+    model, name = named_model(options.model)
+
+    def source_of(rng: Random) -> Source:
+        text = random_text(model, rng) if options.text is None else options.text
+        return Source(model, name, text, options.digits + _MORE_DIGITS)
+
+    seed = Random().randrange(10_000) if options.seed is None else options.seed
+    source = source_of(Random(f"{seed} text 0"))
+    topics = _topics(options, model, source)
+    levels = list(LEVELS) if options.level is None else [options.level]
+    if options.worksheet is not None:
+        sheet = make_worksheet(options.worksheet, options.digits, seed, topics, levels, source_of)
+        return _write_worksheet(sheet.questions(), sheet.answers(), options)
+    rng = Random(f"{seed} exercise")
+    return _ask(source, rng.choice(topics), rng.choice(levels), seed, options.digits)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.topic is not None and options.topic not in TOPICS:
+        near = suggestion(options.topic, TOPICS) or "; --list shows them"
+        raise UserError(f"there is no --topic {options.topic!r}{near}")
+    if options.level is not None and options.level not in LEVELS:
+        raise UserError(f"--level must be 1, 2 or 3, not {options.level}")
+    if not 1 <= options.digits < MOST_DIGITS:
+        raise UserError(f"--digits must be a whole number from 1 to {MOST_DIGITS - _MORE_DIGITS}, not {options.digits}")
+    if options.worksheet is not None and not 1 <= options.worksheet <= _MOST_EXERCISES:
+        raise UserError(f"--worksheet must be a whole number from 1 to {_MOST_EXERCISES:,}, not {options.worksheet}")
+    if options.output is not None and options.worksheet is None:
+        raise UserError("--output is for worksheets; say how many exercises with --worksheet")
+
+
+def _topics(options: argparse.Namespace, model: Checkpoint, source: Source) -> list[str]:
+    """Return the topics to choose from: the one that was asked for, or all that the model and the text have."""
+    return topics_of(model.config, len(source.tokens)) if options.topic is None else [options.topic]
+
+
+def _list_lines() -> Iterator[str]:
+    yield from left_columns([[name, topic.about] for name, topic in TOPICS.items()])
+    yield ""
+    yield from (f"level {level}  {what}" for level, what in LEVELS.items())
+
+
+def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
+    exercise = build(topic, level, source, Random(f"{seed} {topic} {level}"))
+    again = f"(--topic {topic} --level {level} --seed {seed})"
+    _say(question(exercise, digits, f"{topic}, level {level}: {LEVELS[level]}   {again}"))
+    answers = solve(exercise, digits)
+    answer = None
+    while answer is None:
+        write("\nYour answer (an empty line shows the solution): ", None)
+        line = _read_line()
+        if not sys.stdin.isatty():
+            write("\n", None)  # what was typed on a terminal has ended its line already
+        if not line.strip():
+            _say(solution(exercise, digits), blank=True)
+            return 0
+        answer = read_answer(line)
+        if answer is None:
+            write(f"{line.strip()[:60]!r} is not a number; write one such as -0.0123 or 1.23e-05.\n", None)
+    _say([paragraph(verdict(answer, answers, digits))], blank=True)
+    right = is_right(answer, answers, digits)
+    _say(working(exercise, digits) if right else solution(exercise, digits), blank=True)
+    return 0 if right else EXIT_WRONG
+
+
+def _read_line() -> str:
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError as error:
+        raise UserError("the answer is not text; write a number such as -0.0123 or 1.23e-05") from error
+
+
+def _say(parts: Iterable[Part], *, blank: bool = False) -> None:
+    write("\n" * blank + "".join(f"{line}\n" for line in as_text(parts)), None)
+
+
+def _write_worksheet(questions: Iterable[Part], answers: Iterable[Part], options: argparse.Namespace) -> int:
+    written = as_markdown if options.format == "markdown" else as_text
+    pages = ["".join(f"{line}\n" for line in written(parts)) for parts in (questions, answers)]
+    if options.output is None:
+        write("\n\n".join(pages), None)
+        return 0
+    ending = ".md" if options.format == "markdown" else ".txt"
+    names = [f"{options.output}{part}{ending}" for part in ("", "-answers")]
+    with atomic_files(*names) as files:
+        for file, page in zip(files, pages, strict=True):
+            file.write(page.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

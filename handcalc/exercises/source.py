@@ -1,0 +1,133 @@
+"""Where the numbers of the exercises come from: the real trace of some words by a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from random import Random
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from handcalc.calculator import Calculator
+from handcalc.expression import Index
+from handcalc.labels import visible, visible_text
+from handcalc.model_trace import traced
+from handcalc.optimizer import Optimizer, optimizer_of
+from handcalc.steps import indices_of
+from handcalc.working import Trace, check_length
+from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
+from numpy_gpt.clipping import clip_gradients
+from numpy_gpt.gpt import loss_and_gradients
+from numpy_gpt.parameters import Parameters, parameters_from
+from numpy_gpt.shared.checkpoint import Checkpoint
+
+STEP_NUMBER = 3
+"""Which step of training the exercises on AdamW are about, counted from 1."""
+
+_WORDS = 3
+_FAR_FROM_0 = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One matrix entry on its way through AdamW: its value, its gradient, and both moments before the step."""
+
+    name: str
+    index: Index
+    value: Decimal
+    gradient: Decimal
+    m: Decimal
+    v: Decimal
+
+
+class Source:
+    """A model that reads some words; its numbers are worked out with ``digits`` digits when they are asked for."""
+
+    def __init__(self, model: Checkpoint, name: str, text: str, digits: int) -> None:
+        self.config, self.text, self.digits = model.config, text, digits
+        self._model, self._name = model, name
+        self.tokens = tuple(model.tokenizer.encode(text).tolist())
+        check_length(len(self.tokens), model.config.block_size)
+
+    @cached_property
+    def forward(self) -> Trace:
+        """The forward pass of the whole text."""
+        return self._traced(self.tokens, ())
+
+    @cached_property
+    def training(self) -> Trace:
+        """The forward and the backward pass of predicting each next word of the text."""
+        if len(self.tokens) < 2:
+            raise UserError("a text of one token has no next word to predict; give a longer --text")
+        return self._traced(self.tokens[:-1], self.tokens[1:])
+
+    def _traced(self, tokens: tuple[int, ...], targets: tuple[int, ...]) -> Trace:
+        return traced(self._model, self._name, self.text, tokens, digits=self.digits, targets=targets)
+
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        """The numbers of AdamW in the recipe that the model was trained by."""
+        return optimizer_of(self._model.recipe)
+
+    def weight(self, rng: Random) -> Weight:
+        """Return a random entry of a matrix before the third step of training, which is on this text.
+
+        The two steps before are on other random words, taken by numpy_gpt in float64, and the numbers are rounded to
+        the page's digits. After a first step alone both moments would be multiples of one gradient, and half the
+        mistakes invisible.
+        """
+        if len(self.tokens) < 2:
+            raise UserError("a text of one token has no next word to predict; give a longer --text")
+        texts = [random_text(self._model, rng) for _ in range(STEP_NUMBER - 1)]
+        encoded = [tuple(self._model.tokenizer.encode(text).tolist()) for text in texts]
+        parameters, gradients, state = self._trained([*(ids for ids in encoded if len(ids) > 1), self.tokens])
+        matrices = [name for name, array in gradients.items() if array.ndim == 2 and array.any()]
+        name = rng.choice(matrices)
+        sizes = {index: abs(float(gradients[name][index])) for index in indices_of(gradients[name].shape)}
+        typical = sorted(sizes.values())[len(sizes) // 2]
+        moved = [index for index, size in sizes.items() if size and size >= typical]
+        far = [index for index in moved if abs(parameters[name][index]) >= _FAR_FROM_0]
+        index = rng.choice(far or moved)
+        arrays = (parameters, gradients, state.m, state.v)
+        return Weight(name, index, *(self.rounded(float(array[name][index])) for array in arrays))
+
+    def _trained(self, texts: Sequence[tuple[int, ...]]) -> tuple[Parameters, Parameters, AdamWState]:
+        """Return weights and moments after a step of training on each text but the last, and the last's gradients."""
+        numbers = {name: float(value) for name, value in self.optimizer._asdict().items()}
+        rate, clip = numbers.pop("learning_rate"), numbers.pop("grad_clip")
+        numbers["epsilon"] = numbers.pop("adam_epsilon")
+        values = {name: np.array(array, dtype=np.float64) for name, array in self._model.values.items()}
+        parameters = parameters_from(self.config, values)
+        state = adamw_state(parameters)
+        for step, tokens in enumerate(texts, 1):
+            _, gradients = loss_and_gradients(parameters, [tokens[:-1]], [tokens[1:]])
+            clip_gradients(gradients, clip)
+            if step < len(texts):
+                adamw_step(parameters, gradients, state, step, rate, **numbers)
+        return parameters, gradients, state
+
+    def rounded(self, value: float | Decimal) -> Decimal:
+        """Return a number as the page shows it."""
+        return Calculator(self.digits).round(Decimal(value))
+
+    def word(self, position: int) -> str:
+        """Return how the word at a position is called in a sentence: position 2 ("world")."""
+        return f'position {position} ("{visible(self.forward.vocabulary[self.tokens[position]])}")'
+
+    def scene(self, where: str = "") -> str:
+        """Return where in which text we are."""
+        text = visible_text(self.forward, len(self.tokens))
+        return f'The model {self._name} reads "{text}"{f"; {where}" if where else ""}.'
+
+
+def random_text(model: Checkpoint, rng: Random) -> str:
+    """Return a few random words of the vocabulary, as many as the model sees at once and not more than three."""
+    vocabulary: Sequence[str] = model.tokenizer.vocabulary
+    words = [word for word in vocabulary if word != " "]
+    gap = " " if " " in vocabulary else ""
+    per_word = 2 if gap else 1
+    count = max(1, min(_WORDS, (model.config.block_size + per_word - 1) // per_word))
+    return gap.join(rng.sample(words, count) if len(words) >= count else words) or " "

@@ -1,0 +1,80 @@
+"""The topics, and for each the question of every level: 1 one operation, 2 a whole cell, 3 several steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from handcalc.exercises import adamw, cross_entropy, gelu, gradient, layer_norm, scores, softmax, weighted_sum
+from handcalc.exercises.exercise import Exercise
+from handcalc.exercises.source import Source
+from numpy_gpt.shared.config import GPTConfig
+
+Builder = Callable[[Source, Random], Exercise]
+
+
+class Topic(NamedTuple):
+    """A topic: what it is about, and its questions by level."""
+
+    about: str
+    levels: tuple[Builder, Builder, Builder]
+
+
+TOPICS = {
+    scores.DOT_PRODUCT: Topic("how well a query fits a key", (scores.one_product, scores.score, scores.best_score)),
+    scores.SCALING: Topic(
+        "scores divided by the root of the head size",
+        (scores.scaled_score, scores.score_and_scale, scores.scaled_exponential),
+    ),
+    softmax.SOFTMAX: Topic(
+        "scores become shares of attention", (softmax.exponential, softmax.weight, softmax.weight_from_queries)
+    ),
+    weighted_sum.WEIGHTED_SUM: Topic(
+        "what attention brings back, and the residual stream",
+        (weighted_sum.one_term, weighted_sum.mixed_value, weighted_sum.residual),
+    ),
+    layer_norm.LAYER_NORM: Topic(
+        "mean, variance, and the normed vector", (layer_norm.mean, layer_norm.variance, layer_norm.normalized)
+    ),
+    gelu.GELU: Topic("the feed-forward network's bend", (gelu.activated, gelu.argument, gelu.whole)),
+    cross_entropy.CROSS_ENTROPY: Topic(
+        "how surprised the model is by the next word",
+        (cross_entropy.surprise, cross_entropy.from_logits, cross_entropy.mean_loss),
+    ),
+    gradient.GRADIENT: Topic(
+        "of a logit, through a softmax, of a query",
+        (gradient.of_a_logit, gradient.through_softmax, gradient.of_a_query),
+    ),
+    adamw.ADAMW: Topic("how a weight is changed", (adamw.first_moment, adamw.length_of_step, adamw.change)),
+}
+
+LEVELS = {1: "one operation", 2: "a whole cell", 3: "several steps"}
+
+_ATTENTION = (scores.DOT_PRODUCT, scores.SCALING, softmax.SOFTMAX, weighted_sum.WEIGHTED_SUM)
+
+
+def topics_of(config: GPTConfig, tokens: int) -> list[str]:
+    """Return the topics that a model has, when it reads a text of so many tokens."""
+    return [topic for topic in TOPICS if _has(topic, config, tokens)]
+
+
+def _has(topic: str, config: GPTConfig, tokens: int) -> bool:
+    if topic in _ATTENTION:
+        return config.n_layer > 0
+    if topic == gelu.GELU:
+        return config.n_layer > 0 and config.activation == "gelu_tanh"
+    if topic == gradient.GRADIENT:
+        return config.n_layer > 0 and tokens > 1
+    return tokens > 1 or topic == layer_norm.LAYER_NORM
+
+
+def build(topic: str, level: int, source: Source, rng: Random) -> Exercise:
+    """Return an exercise of the topic and level.
+
+    Raises
+    ------
+    UserError
+        If the model or the text has nothing to ask about in this topic.
+    """
+    return TOPICS[topic].levels[level - 1](source, rng)

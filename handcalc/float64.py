@@ -1,0 +1,59 @@
+"""What numpy_gpt computes from the same weights in float64, to be compared with the calculator's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from handcalc.plan import Plan
+from numpy_gpt.gpt import loss_and_gradients, loss_of, predict
+from numpy_gpt.parameters import Parameters, parameters_from
+from numpy_gpt.shared.config import GPTConfig
+
+Arrays = Mapping[str, Any]
+"""The model's parameters, or their gradients: name → float array."""
+
+
+class Training(NamedTuple):
+    """A training step in float64; the last two are there only after an update."""
+
+    loss: float
+    gradients: Arrays
+    updated: Arrays | None
+    updated_loss: float | None
+
+
+def float64_parameters(config: GPTConfig, arrays: Arrays) -> Parameters:
+    """Return the weights in float64, whatever precision the model was trained in."""
+    return parameters_from(config, {name: array.astype("float64", copy=False) for name, array in arrays.items()})
+
+
+def float64_probabilities(parameters: Parameters, tokens: tuple[int, ...]) -> list[list[float]]:
+    """Return the probability of each next word, position by position."""
+    probabilities: list[list[float]] = predict(parameters, [tokens])[0].tolist()
+    return probabilities
+
+
+def float64_training(parameters: Parameters, plan: Plan) -> Training:
+    """Return loss, gradients and new weights; ``parameters`` are left as they are."""
+    loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
+    if plan.optimizer is None:
+        return Training(float(loss), gradients, None, None)
+    from numpy_gpt.adamw import adamw_state, adamw_step
+    from numpy_gpt.clipping import clip_gradients
+
+    numbers = plan.optimizer
+    updated, clipped = (Parameters(part.config, part.flat.copy()) for part in (parameters, gradients))
+    clip_gradients(clipped, float(numbers.grad_clip))
+    adamw_step(
+        updated,
+        clipped,
+        adamw_state(updated),
+        1,
+        float(numbers.learning_rate),
+        beta1=float(numbers.beta1),
+        beta2=float(numbers.beta2),
+        epsilon=float(numbers.adam_epsilon),
+        weight_decay=float(numbers.weight_decay),
+    )
+    return Training(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))

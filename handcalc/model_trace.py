@@ -1,0 +1,50 @@
+"""A text worked out by a model as it was loaded, for whatever needs the numbers of a trace and not its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from handcalc.working import Trace, work_out
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
+
+
+def named_model(path: str | None) -> tuple[Checkpoint, str]:
+    """Return the model in a directory, the shipped one for None, and what to call it.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is damaged.
+    """
+    directory = SHIPPED_MODEL if path is None else Path(path)
+    return load_model(directory), directory.resolve().name
+
+
+def traced(
+    model: Checkpoint,
+    name: str,
+    text: str,
+    tokens: tuple[int, ...],
+    *,
+    digits: int,
+    targets: tuple[int, ...] = (),
+) -> Trace:
+    """Return the forward pass of the tokens, and with ``targets`` the backward pass too.
+
+    Raises
+    ------
+    UserError
+        If there are more tokens than the model sees, ``digits`` is out of range, or the model cannot be traced.
+    """
+    config, words = model.config, model.tokenizer.vocabulary
+    return work_out(
+        config,
+        model.values,
+        # A vocabulary may be padded: the model has rows for ids that stand for no word.
+        (*words, *(f"id {token}" for token in range(len(words), config.vocab_size))),
+        text,
+        tokens,
+        digits=digits,
+        model=name,
+        targets=targets,
+    )
