@@ -23,13 +23,13 @@ from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import parameter_count
 
 MOST_NUMBERS = 2_000_000
-"""Numbers that a trace may work out; with 4 digits each of them takes some 10 to 20 microseconds, and 300 bytes."""
+"""Numbers that a trace may hold, weights included; each takes some 300 bytes of memory."""
 
-MOST_OPERANDS = 30_000_000
-"""Numbers that these may be worked out from, all together; about a microsecond each."""
+MOST_OPERANDS = 20_000_000
+"""Numbers that these may be worked out from, all together; each takes some 3 microseconds, so this is a minute."""
 
 MOST_CHARACTERS = 50_000_000
-"""Characters that a page may have; a full forward and backward pass and update of "hello world" has about 2 million."""
+"""Characters that a page may have; "hello world" with ``--update --full`` has 1.5 million."""
 
 
 class Size(NamedTuple):

@@ -14,6 +14,7 @@ What is promised:
   that the text does not reach, contradicts nothing, unless the trace has an ``--update``, which uses all of them.
   Where not every number is worked out, the tables are held against the formulas too, but a change of an operand so
   small that rounding hides it is found only where the operand itself is printed with a formula.
+- A digit can also make a file unreadable (JSON has no number 01): then the exit status is 2.
 - Prose, headings, and the comparison with float64 on the last pages are not checked.
 """
 

@@ -72,7 +72,19 @@ def _own_tests(mutant: Mutant) -> str:
 
 
 def _first_failure(copy: Path, tests: str) -> str:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "--no-header",
+        "--tb=no",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        tests,
+    ]
     command += [f"--ignore-glob=*/{name}" for name in _NOT_RUN if name.endswith(".py")]
     command += [f"--ignore=parity_tests/{name}" for name in _NOT_RUN if not name.endswith(".py")]
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'data'}", "OMP_NUM_THREADS": "1"}

@@ -17,7 +17,8 @@ from handcalc.exercises.topics import TOPICS
 from handcalc.layout import WIDTH
 from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
-from parity_tests.handcalc.exercise_solver import MISTAKES, SOLUTIONS, read_question
+from parity_tests.handcalc.exercise_mistakes import MISTAKES
+from parity_tests.handcalc.exercise_solver import SOLUTIONS, read_question
 
 Capture = pytest.CaptureFixture[str]
 Run = Callable[..., tuple[int, str]]

@@ -17,7 +17,8 @@ from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
 from numpy_gpt.shared.config import GPTConfig
-from parity_tests.handcalc.exercise_solver import MISTAKES, SOLUTIONS, Question, read_question
+from parity_tests.handcalc.exercise_mistakes import MISTAKES
+from parity_tests.handcalc.exercise_solver import SOLUTIONS, Question, read_question
 
 SEEDS = range(12)
 EVERY = [(topic, level) for topic in TOPICS for level in LEVELS]
