@@ -12,6 +12,7 @@ from numpy_gpt import clipping as our_clipping
 from numpy_gpt.cli import main as numpy_gpt
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.parameters import parameters_from
+from numpy_gpt.shared.checkpoint import load_checkpoint
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import parameter_shapes
 from numpy_gpt.shared.presets import preset
@@ -40,14 +41,24 @@ def _evaluation_lines(program, capsys, *flags):
     [
         ["--max_iters", "500", "--eval_interval", "25"],
         ["--max_iters", "500", "--eval_interval", "25", "--dropout", "0.2"],
-        [],  # the whole run of 6,000 steps
     ],
-    ids=["500 steps", "500 steps with dropout", "the whole run"],
+    ids=["500 steps", "500 steps with dropout"],
 )
 def test_both_programs_print_the_same_losses_to_every_digit(flags, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ours = _evaluation_lines(numpy_gpt, capsys, *flags)
     assert ours == _evaluation_lines(torch_gpt, capsys, "--device", "cpu", *flags)
+
+
+def test_whole_runs_print_the_same_losses_and_end_at_the_same_weights(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = _evaluation_lines(numpy_gpt, capsys, "--out_dir", "ours")
+    assert lines == _evaluation_lines(torch_gpt, capsys, "--device", "cpu", "--out_dir", "twins")
+    ours, twins = (load_checkpoint(tmp_path / place).values for place in ("ours", "twins"))
+    recipe = preset("tiny").override({"dtype": "float64"})
+    *_, control = lockstep(recipe, fresh(NumpyEngine, recipe), fresh(JitteredEngine, recipe, 0), 6000)
+    for name, value in ours.items():
+        assert_close(f"{name} after the whole run", twins[name], value, 4 * control.weight)
 
 
 @pytest.mark.parametrize("fused", [False, True])
