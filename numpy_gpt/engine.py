@@ -10,7 +10,7 @@ import numpy as np
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.gpt import loss_and_gradients, loss_of
-from numpy_gpt.parameters import parameters_from
+from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.sampling import generate
 from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.presets import Recipe
@@ -45,18 +45,22 @@ class NumpyEngine:
         if math.isfinite(loss) and math.isfinite(norm):
             for name, gradient in gradients.items():
                 record(f"clipped.{name}", gradient)
-            adamw_step(
-                self.parameters,
-                gradients,
-                self._state,
-                step + 1,
-                learning_rate,
-                beta1=training.beta1,
-                beta2=training.beta2,
-                epsilon=training.adam_epsilon,
-                weight_decay=training.weight_decay,
-            )
+            self._update(gradients, step, learning_rate)
         return StepResult(float(loss), norm)
+
+    def _update(self, gradients: Parameters, step: int, learning_rate: float) -> None:
+        training = self.recipe.training
+        adamw_step(
+            self.parameters,
+            gradients,
+            self._state,
+            step + 1,
+            learning_rate,
+            beta1=training.beta1,
+            beta2=training.beta2,
+            epsilon=training.adam_epsilon,
+            weight_decay=training.weight_decay,
+        )
 
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""

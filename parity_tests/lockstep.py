@@ -9,7 +9,6 @@ import numpy as np
 
 from gpt_data.batches import BatchSampler
 from gpt_data.corpora import load_corpus
-from numpy_gpt.adamw import adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.gpt import loss_and_gradients
@@ -56,17 +55,7 @@ class JitteredEngine(NumpyEngine):
             scale = NOISE * UNIT[training.dtype] * np.abs(gradient).max()
             gradient += (scale * self._noise.standard_normal(gradient.shape)).astype(gradient.dtype)
         norm = clip_gradients(gradients, training.grad_clip)
-        adamw_step(
-            self.parameters,
-            gradients,
-            self._state,
-            step + 1,
-            learning_rate,
-            beta1=training.beta1,
-            beta2=training.beta2,
-            epsilon=training.adam_epsilon,
-            weight_decay=training.weight_decay,
-        )
+        self._update(gradients, step, learning_rate)
         return StepResult(float(loss), norm)
 
 
