@@ -1,9 +1,10 @@
-"""A text worked out by a model as it was loaded, for whatever needs the numbers of a trace and not its page."""
+"""A text worked out by a model as it was loaded, for every command that needs the numbers of a trace."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from handcalc.optimizer import Optimizer
 from handcalc.working import Trace, work_out
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
 
@@ -28,8 +29,9 @@ def traced(
     *,
     digits: int,
     targets: tuple[int, ...] = (),
+    optimizer: Optimizer | None = None,
 ) -> Trace:
-    """Return the forward pass of the tokens, and with ``targets`` the backward pass too.
+    """Return the forward pass of the tokens, with ``targets`` the backward pass and with ``optimizer`` its step too.
 
     Raises
     ------
@@ -47,4 +49,5 @@ def traced(
         digits=digits,
         model=name,
         targets=targets,
+        optimizer=optimizer,
     )

@@ -11,13 +11,14 @@ from gpt_data.errors import UserError
 from handcalc import terminal
 from handcalc.calculator import Calculator
 from handcalc.layout import INDENT, left_columns, prose
+from handcalc.model_trace import traced
 from handcalc.optimizer import optimizer_of
 from handcalc.plan import Plan, planned_steps, training_plan
 from handcalc.selection import Selection, check_selection, select_steps
 from handcalc.size import check_size, size_of
 from handcalc.steps import AXES, Sizes
 from handcalc.text import plain, text_lines
-from handcalc.working import Trace, check_length, work_out
+from handcalc.working import Trace, check_length
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
 from numpy_gpt.shared.command_line import Parser, run_command, whole_number
 
@@ -121,7 +122,7 @@ def _trace(options: argparse.Namespace, path: Path, model: Checkpoint, selection
         together = " ".join(options.text) or "hello world"
         raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
     (text,) = options.text
-    config, words = model.config, model.tokenizer.vocabulary
+    config = model.config
     plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
     check_length(len(plan.tokens), config.block_size)
     check_selection(selection, config, len(plan.tokens))
@@ -129,18 +130,8 @@ def _trace(options: argparse.Namespace, path: Path, model: Checkpoint, selection
         digits, sizes = Calculator(options.digits).digits, Sizes.of(config, len(plan.tokens))
         steps = planned_steps(config, plan, digits=digits)
         check_size(size_of(steps, config, sizes, selection, digits=digits, full=options.full), config)
-    return work_out(
-        config,
-        model.values,
-        # A vocabulary may be padded: the model has rows for ids that stand for no word.
-        (*words, *(f"id {token}" for token in range(len(words), config.vocab_size))),
-        text,
-        plan.tokens,
-        digits=options.digits,
-        model=path.resolve().name,
-        targets=plan.targets,
-        optimizer=plan.optimizer,
-    )
+    name = path.resolve().name
+    return traced(model, name, text, plan.tokens, digits=options.digits, targets=plan.targets, optimizer=plan.optimizer)
 
 
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:

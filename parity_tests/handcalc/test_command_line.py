@@ -208,7 +208,7 @@ def test_ctrl_c_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     def interrupted(*arguments: object, **options: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(command, "work_out", interrupted)
+    monkeypatch.setattr(command, "traced", interrupted)
     assert main(["hello"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

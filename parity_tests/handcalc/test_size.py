@@ -49,7 +49,7 @@ def refuse(*arguments: object, **options: object) -> None:
 
 def test_too_large_to_work_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     model = saved(tmp_path / "model", n_embd=256, n_layer=8)
-    monkeypatch.setattr(trace, "work_out", refuse)
+    monkeypatch.setattr(trace, "traced", refuse)
     assert main(["hello world", "--model", model, "--only", "loss", "--update"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "this trace is too large to work out: " in err and "operands" in err
@@ -61,7 +61,7 @@ def test_too_large_to_print(monkeypatch: pytest.MonkeyPatch, capsys: Capture) ->
     assert main(["hello world", "--update", "--only", "dq"]) == 0
     assert main(["hello world", "--update", "--full", "--force"]) == 0
     capsys.readouterr()
-    monkeypatch.setattr(trace, "work_out", refuse)
+    monkeypatch.setattr(trace, "traced", refuse)
     assert main(["hello world", "--update", "--full"]) == 2
     err = capsys.readouterr().err
     assert "this page is too large to print: about " in err and "--only, --layer, --head or --position" in err
