@@ -12,6 +12,7 @@ from handcalc.model_trace import named_model, traced
 from handcalc.selection import Selection, check_selection
 from handcalc.terminal import write
 from numpy_gpt.shared.command_line import Parser, run_command, whole_number
+from numpy_gpt.shared.model_kind import gpt_config
 
 _EPILOG = """\
 The page is in the grammar of handcalc.trace: python -m handcalc.verify works every line out again.
@@ -53,10 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     model, name = named_model(options.model)
-    if model.config.n_layer == 0:
+    config = gpt_config(model.config)
+    if config.n_layer == 0:
         raise UserError("this model has no layers, so no attention to show; choose another --model")
     tokens = tuple(model.tokenizer.encode(options.text).tolist())
-    check_selection(Selection(layer=options.layer, head=options.head), model.config, len(tokens))
+    check_selection(Selection(layer=options.layer, head=options.head), config, len(tokens))
     trace = traced(model, name, options.text, tokens, digits=options.digits)
     lines = averaging_lines(trace, options.layer, options.head, full=options.full)
     write("".join(f"{line}\n" for line in lines), options.output)

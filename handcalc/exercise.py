@@ -20,7 +20,6 @@ from handcalc.exercises.worksheet import make_worksheet
 from handcalc.layout import left_columns
 from handcalc.model_trace import named_model
 from handcalc.terminal import write
-from numpy_gpt.shared.checkpoint import Checkpoint
 from numpy_gpt.shared.command_line import Parser, run_command, whole_number
 
 EXIT_WRONG = 1
@@ -87,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
 
     seed = Random().randrange(10_000) if options.seed is None else options.seed
     source = source_of(Random(f"{seed} text 0"))
-    topics = _topics(options, model, source)
+    topics = _topics(options, source)
     levels = list(LEVELS) if options.level is None else [options.level]
     if options.worksheet is not None:
         sheet = make_worksheet(options.worksheet, options.digits, seed, topics, levels, source_of)
@@ -110,9 +109,9 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError("--output is for worksheets; say how many exercises with --worksheet")
 
 
-def _topics(options: argparse.Namespace, model: Checkpoint, source: Source) -> list[str]:
+def _topics(options: argparse.Namespace, source: Source) -> list[str]:
     """Return the topics to choose from: the one that was asked for, or all that the model and the text have."""
-    return topics_of(model.config, len(source.tokens)) if options.topic is None else [options.topic]
+    return topics_of(source.config, len(source.tokens)) if options.topic is None else [options.topic]
 
 
 def _list_lines() -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from handcalc.plan import Plan
-from numpy_gpt.gpt import loss_and_gradients, loss_of, predict
+from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.config import GPTConfig
 

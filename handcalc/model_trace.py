@@ -6,7 +6,9 @@ from pathlib import Path
 
 from handcalc.optimizer import Optimizer
 from handcalc.working import Trace, work_out
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.model_kind import gpt_config
+from numpy_gpt.shared.run_directory import load_checkpoint
 
 
 def named_model(path: str | None) -> tuple[Checkpoint, str]:
@@ -18,7 +20,7 @@ def named_model(path: str | None) -> tuple[Checkpoint, str]:
         If there is none, or it is damaged.
     """
     directory = SHIPPED_MODEL if path is None else Path(path)
-    return load_model(directory), directory.resolve().name
+    return load_checkpoint(directory), directory.resolve().name
 
 
 def traced(
@@ -36,9 +38,10 @@ def traced(
     Raises
     ------
     UserError
-        If there are more tokens than the model sees, ``digits`` is out of range, or the model cannot be traced.
+        If there are more tokens than the model sees, ``digits`` is out of range, or the model
+        is no GPT or cannot be traced.
     """
-    config, words = model.config, model.tokenizer.vocabulary
+    config, words = gpt_config(model.config), model.tokenizer.vocabulary
     return work_out(
         config,
         model.values,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.presets import Recipe, TrainingConfig
+from numpy_gpt.shared.recipe import Recipe, TrainingConfig
 
 
 class Optimizer(NamedTuple):

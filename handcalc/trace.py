@@ -19,8 +19,11 @@ from handcalc.size import check_size, size_of
 from handcalc.steps import AXES, Sizes
 from handcalc.text import plain, text_lines
 from handcalc.working import Trace, check_length
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.command_line import Parser, run_command, whole_number
+from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.model_kind import gpt_config
+from numpy_gpt.shared.run_directory import load_checkpoint
 
 _EPILOG = """\
 Everything is worked out whatever is shown: --only, --layer, --head and --position choose from it. On a terminal, a page
@@ -88,11 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     path = SHIPPED_MODEL if options.model is None else Path(options.model)
     selection = _selection(options)
-    model = load_model(path)
+    model = load_checkpoint(path)
+    config = gpt_config(model.config)
     if options.list:
-        lines = _list_lines(model, _plan(options, model, (0, 0)), selection)
+        lines = _list_lines(config, _plan(options, model, (0, 0)), selection)
     else:
-        lines = _page_lines(options, _trace(options, path, model, selection), selection)
+        lines = _page_lines(options, _trace(options, path, model, config, selection), selection)
     terminal.write("".join(f"{line}\n" for line in lines), options.output, paged=not options.no_pager)
     return 0
 
@@ -117,12 +121,13 @@ def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection)
     return text_lines(trace, selection, full=options.full, style=lambda heading: heading, accent=plain)
 
 
-def _trace(options: argparse.Namespace, path: Path, model: Checkpoint, selection: Selection) -> Trace:
+def _trace(
+    options: argparse.Namespace, path: Path, model: Checkpoint, config: GPTConfig, selection: Selection
+) -> Trace:
     if len(options.text) != 1:
         together = " ".join(options.text) or "hello world"
         raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
     (text,) = options.text
-    config = model.config
     plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
     check_length(len(plan.tokens), config.block_size)
     check_selection(selection, config, len(plan.tokens))
@@ -149,9 +154,9 @@ def _selection(options: argparse.Namespace) -> Selection:
     return Selection(only, options.layer, options.head, options.position)
 
 
-def _list_lines(model: Checkpoint, plan: Plan, selection: Selection) -> Iterator[str]:
+def _list_lines(config: GPTConfig, plan: Plan, selection: Selection) -> Iterator[str]:
     """Yield each step's name, axes and equation, as for any short text."""
-    steps = select_steps(planned_steps(model.config, plan, digits=4), selection)
+    steps = select_steps(planned_steps(config, plan, digits=4), selection)
     rows = [
         [step.name, f"({', '.join(AXES[letter][0] for letter in step.axes)})", f"{step.equation}   ({step.section})"]
         for step in steps

@@ -6,8 +6,9 @@
     parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
     loss, gradients = loss_and_gradients(parameters, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
 
-``layers`` holds the mathematics of each layer, ``gpt`` puts them together, ``engine`` trains, and ``shared`` is
-all that has no mathematics. ``gradcheck`` tells whether any gradient is right.
+``layers`` holds the mathematics of each layer, ``gpt`` puts them together, ``bigram`` is the baseline of one table,
+``model`` has loss and gradients of either, ``engine`` trains, and ``shared`` is all that has no mathematics.
+``gradcheck`` tells whether any gradient is right.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from numpy_gpt.gpt import gpt_backward, gpt_forward, loss_and_gradients, loss_of, predict
+    from numpy_gpt.bigram import bigram_backward, bigram_forward
+    from numpy_gpt.gpt import gpt_backward, gpt_forward
     from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
+    from numpy_gpt.model import loss_and_gradients, loss_of, predict
     from numpy_gpt.parameters import Parameters, parameters_from
-    from numpy_gpt.shared.config import GPTConfig
+    from numpy_gpt.shared.config import BigramConfig, GPTConfig
     from numpy_gpt.shared.initial_values import initial_values
 
 __all__ = [
+    "BigramConfig",
     "GPTConfig",
     "GradientError",
     "Parameters",
+    "bigram_backward",
+    "bigram_forward",
     "check_gradients",
     "gpt_backward",
     "gpt_forward",
@@ -38,10 +44,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "gpt": ("gpt_backward", "gpt_forward", "loss_and_gradients", "loss_of", "predict"),
+    "bigram": ("bigram_backward", "bigram_forward"),
+    "gpt": ("gpt_backward", "gpt_forward"),
     "gradcheck": ("GradientError", "check_gradients", "gradient_errors"),
+    "model": ("loss_and_gradients", "loss_of", "predict"),
     "parameters": ("Parameters", "parameters_from"),
-    "shared.config": ("GPTConfig",),
+    "shared.config": ("BigramConfig", "GPTConfig"),
     "shared.initial_values": ("initial_values",),
 }
 

@@ -7,13 +7,13 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gpt_data.tokenizer import WordTokenizer
+from gpt_data.tokenizer import Tokenizer
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.arrays import Array, Tokens
+from numpy_gpt.shared.engine_protocol import Moments, StepResult
 from numpy_gpt.shared.names import activation_shapes, gradient_name, parameter_shapes
-from numpy_gpt.shared.presets import Recipe
+from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.record import Record, ignore, keep_in
-from numpy_gpt.shared.trainer import Moments, StepResult
 
 _LIKELIEST = 5
 
@@ -28,7 +28,7 @@ class ByHandEngine(NumpyEngine):
         self,
         recipe: Recipe,
         values: Mapping[str, Array],
-        tokenizer: WordTokenizer,
+        tokenizer: Tokenizer,
         steps: int,
         out: TextIO,
         moments: Moments | None = None,

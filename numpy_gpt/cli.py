@@ -1,4 +1,4 @@
-"""The command ``numpy_gpt``: train a model, look at its weights, make the model that ships again."""
+"""The command ``numpy_gpt``: the shared commands, and what only this twin does."""
 
 from __future__ import annotations
 
@@ -7,34 +7,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpt_data.corpora import Corpus
-from numpy_gpt.by_hand import ByHandEngine
+from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.rebuild import rebuild
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_checkpoint
-from numpy_gpt.shared.command_line import EXIT_STATUS, Parser, run_command, whole_number
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.command_line import run_command, whole_number
+from numpy_gpt.shared.commands.all_commands import add_command, program_parser
+from numpy_gpt.shared.commands.twin import Start, Twin
+from numpy_gpt.shared.engine_protocol import Engine
 from numpy_gpt.shared.parameter_table import weights_page
-from numpy_gpt.shared.presets import Recipe
-from numpy_gpt.shared.train_command import Start, add_train_flags, train_command
-from numpy_gpt.shared.trainer import Engine
-
-_EXAMPLES = """examples:
-  numpy_gpt train tiny
-  numpy_gpt train tiny16 --dtype float64 --seed 1 --out_dir runs/mine
-  numpy_gpt train tiny --n_embd 16 --max-iters=500 --json
-  numpy_gpt train --resume runs/tiny
-  numpy_gpt parameters --model runs/tiny
-"""
+from numpy_gpt.shared.recipe import Recipe
+from numpy_gpt.shared.run_directory import load_checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = Parser(prog="numpy_gpt", description="A small GPT in pure NumPy.", epilog=f"{_EXAMPLES}\n{EXIT_STATUS}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-
-    train = commands.add_parser("train", help="train a model", epilog=EXIT_STATUS)
-    add_train_flags(train, default_preset="tiny")
-    train.add_argument(
+    twin = Twin("numpy_gpt", "tiny", _engine, _no_flags)
+    parser, commands = program_parser(twin, "A small GPT in pure NumPy.")
+    commands.choices["train"].add_argument(
         "--by_hand",
         type=whole_number,
         nargs="?",
@@ -43,25 +32,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="STEPS",
         help="print every number of the first steps (1 if no number is given)",
     )
-    train.set_defaults(command=lambda arguments: train_command(arguments, _engine))
 
-    parameters = commands.add_parser("parameters", help="print all weights of a model on one page")
+    what = "print all weights of a model on one page"
+    parameters = add_command(commands, "numpy_gpt", "parameters", what, ("parameters", "parameters --model runs/tiny"))
     parameters.add_argument(
         "--model", type=Path, default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
     )
     parameters.set_defaults(command=_parameters)
 
-    again = commands.add_parser(
-        "rebuild", help="train the model that ships again and round its weights to two decimals"
-    )
+    what = "train the model that ships again and round its weights to two decimals"
+    again = add_command(commands, "numpy_gpt", "rebuild", what, ("rebuild --out_dir rebuilt",))
     again.add_argument("--out_dir", type=Path, required=True, help="where to write it")
     again.set_defaults(command=_rebuild)
     return run_command(lambda arguments: int(arguments.command(arguments)), parser, argv)
 
 
-def _engine(recipe: Recipe, start: Start, corpus: Corpus, arguments: argparse.Namespace) -> Engine:
-    if arguments.by_hand:
-        return ByHandEngine(recipe, start.values, corpus.tokenizer, arguments.by_hand, sys.stdout, start.moments)
+def _no_flags(parser: argparse.ArgumentParser) -> None:
+    """NumPy computes on the processor, in one way: there is nothing to choose."""
+
+
+def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engine:
+    if by_hand := getattr(arguments, "by_hand", 0):
+        if by_hand < 0:
+            raise UserError(f"--by_hand must be at least 0, not {by_hand}")
+        if recipe.training.gradient_accumulation_steps > 1:
+            raise UserError("--by_hand shows one batch a step; leave out --gradient_accumulation_steps")
+        from numpy_gpt.by_hand import ByHandEngine  # here and below: other commands need not wait for it
+
+        return ByHandEngine(recipe, start.values, start.tokenizer, by_hand, sys.stdout, start.moments)
     return NumpyEngine(recipe, start.values, start.moments)
 
 
@@ -72,6 +70,8 @@ def _parameters(arguments: argparse.Namespace) -> int:
 
 
 def _rebuild(arguments: argparse.Namespace) -> int:
+    from numpy_gpt.rebuild import rebuild
+
     model = rebuild(arguments.out_dir)
     for name, value in (model.facts or {}).items():
         print(f"{name}: {value}")

@@ -15,17 +15,24 @@ from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.token_ids import check_tokens
 
 
 class Decoder:
-    """A model reading a text piece by piece; it remembers keys and values of at most block_size tokens."""
+    """A GPT reading a text piece by piece; it remembers keys and values of at most block_size tokens.
+
+    Raises
+    ------
+    UserError
+        If the model is no GPT: no other has keys and values.
+    """
 
     def __init__(self, parameters: Parameters, batch: int = 1) -> None:
-        config = parameters.config
+        config = gpt_config(parameters.config)
         shape = (batch, config.n_head, config.block_size, config.head_size)
         dtype = parameters.flat.dtype
-        self._parameters = parameters
+        self._parameters, self._config = parameters, config
         self._past = [KeyValues(np.empty(shape, dtype), np.empty(shape, dtype)) for _ in range(config.n_layer)]
         self.length = 0
 
@@ -37,7 +44,7 @@ class Decoder:
         UserError
             If the tokens are not integers in [0, V), or more than block_size would have been read.
         """
-        parameters, config = self._parameters, self._parameters.config
+        parameters, config = self._parameters, self._config
         tokens = check_tokens(tokens, config)
         end = self.length + tokens.shape[1]
         if end > config.block_size:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from gpt_data.batches import BatchSampler
+from gpt_data.errors import UserError
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
-from numpy_gpt.gpt import loss_and_gradients, loss_of
+from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.sampling import generate
+from numpy_gpt.sampling import draws
 from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.presets import Recipe
-from numpy_gpt.shared.randomness import dropout_masks, sampling_uniforms
+from numpy_gpt.shared.engine_protocol import Moments, StepResult
+from numpy_gpt.shared.evaluation import mean_over
+from numpy_gpt.shared.not_finite import FirstNotFinite
+from numpy_gpt.shared.randomness import dropout_masks
+from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.trainer import Moments, StepResult
+from numpy_gpt.shared.sampling_choice import Draw
+from numpy_gpt.shared.speed import peak_memory_of_process
+from numpy_gpt.shared.team import ALONE, Team
 
 
 class NumpyEngine:
     """A model in training: its parameters and AdamW's moments, all float32 or all float64."""
 
+    team: Team = ALONE
+    peak_flops: float | None = None
+    evaluation_tokens = 2048
+
     def __init__(self, recipe: Recipe, values: Mapping[str, Array], moments: Moments | None = None) -> None:
+        if recipe.training.dtype != recipe.training.weights_dtype:
+            raise UserError(f"numpy_gpt computes in float32 or float64, not in {recipe.training.dtype}; use torch_gpt")
         self.recipe = recipe
         self.parameters = parameters_from(recipe.model, values)
         self._state = adamw_state(self.parameters)
@@ -32,21 +46,66 @@ class NumpyEngine:
     def training_step(
         self, inputs: Tokens, targets: Tokens, step: int, learning_rate: float, record: Record = ignore
     ) -> StepResult:
-        """Take one step, counted from 0: forward, backward, clipping, AdamW. Shapes: inputs, targets (B, T).
+        """Take one step, counted from 0: forward, backward, clipping, AdamW.
 
-        A loss or a gradient that is not finite is returned as it is, and the parameters stay as they were.
+        Shapes: inputs, targets (A·B, T), the A = gradient_accumulation_steps batches one after another. A loss or a
+        gradient that is not finite is returned as it is, and the parameters stay as they were.
         """
-        training = self.recipe.training
-        batch, time = inputs.shape
-        masks = dropout_masks(self.recipe.model, batch, time, training.seed, step, training.dtype)
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported once, by what is returned
-            loss, gradients = loss_and_gradients(self.parameters, inputs, targets, masks, record)
-            norm = clip_gradients(gradients, training.grad_clip)
+            loss, gradients = self._mean_loss_and_gradients(inputs, targets, step, record)
+            norm = clip_gradients(gradients, self.recipe.training.grad_clip)
         if math.isfinite(loss) and math.isfinite(norm):
             for name, gradient in gradients.items():
                 record(f"clipped.{name}", gradient)
             self._update(gradients, step, learning_rate)
-        return StepResult(float(loss), norm)
+        return StepResult(loss, norm)
+
+    def _mean_loss_and_gradients(
+        self, inputs: Tokens, targets: Tokens, step: int, record: Record
+    ) -> tuple[float, Parameters]:
+        training, losses = self.recipe.training, []
+        batches = training.gradient_accumulation_steps
+        total: Parameters | None = None
+        for part in range(batches):
+            rows = slice(part * len(inputs) // batches, (part + 1) * len(inputs) // batches)
+            size, time = inputs[rows].shape
+            masks = dropout_masks(self.recipe.model, size, time, training.seed, step, training.dtype, part)
+            loss, gradients = loss_and_gradients(self.parameters, inputs[rows], targets[rows], masks, record)
+            losses.append(float(loss))
+            if total is None:
+                total = gradients
+            else:
+                total.flat += gradients.flat  # the mean loss is a sum over batches: so is its gradient
+        assert total is not None  # there is at least one batch
+        if batches > 1:
+            total.flat /= batches
+        return sum(losses) / batches, total
+
+    def begin(self, tokens: Tokens) -> None:
+        """Take in the training text (n,), from which every step draws its batches."""
+        training = self.recipe.training
+        size = training.batch_size * training.gradient_accumulation_steps
+        self._batches = BatchSampler(tokens, self.recipe.model.block_size, size, training.seed)
+
+    def take_step(self, step: int, learning_rate: float) -> StepResult:
+        """Take the step counted from 0 on its own batches, as ``training_step`` does."""
+        self._latest = step, self.training_step(*self._batches.batch(step), step, learning_rate)
+        return self._latest[1]
+
+    def latest(self) -> tuple[int, StepResult]:
+        """Return the last step and its result."""
+        return self._latest
+
+    def first_not_finite(self, step: int) -> str | None:
+        """Return the name of the first array that is not finite when this step's gradient is computed, or None."""
+        watch = FirstNotFinite(self.parameters)
+        with np.errstate(over="ignore", invalid="ignore"):
+            _, gradients = self._mean_loss_and_gradients(*self._batches.batch(step), step, watch.record)
+        return watch.name_among(gradients)
+
+    def peak_memory(self) -> int | None:
+        """Return the most bytes that the process had in memory."""
+        return peak_memory_of_process()
 
     def _update(self, gradients: Parameters, step: int, learning_rate: float) -> None:
         training = self.recipe.training
@@ -66,6 +125,18 @@ class NumpyEngine:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
         return float(loss_of(self.parameters, inputs, targets))
 
+    def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
+        """Return the mean loss over all targets of the batches, without dropout."""
+        return mean_over(self.loss, batches)
+
+    def engine_state(self) -> Mapping[str, Any] | None:
+        """Return what a run needs to go on beside weights and moments: nothing."""
+        return None
+
+    def predict(self, tokens: Any) -> Array:
+        """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+        return predict(self.parameters, tokens)
+
     def values(self) -> Mapping[str, Array]:
         """Return the parameters by name, as they stand."""
         return self.parameters
@@ -74,6 +145,14 @@ class NumpyEngine:
         """Return AdamW's m and v by parameter name, as they stand."""
         return self._state
 
-    def sample(self, prompt: list[int], count: int) -> list[int]:
-        """Return ``count`` tokens that follow the prompt, drawn at temperature 1 with the recipe's seed."""
-        return list(generate(self.parameters, prompt, sampling_uniforms(self.recipe.training.seed, count)))
+    def draws(
+        self,
+        prompt: Sequence[int],
+        uniforms: Iterable[float],
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        cache: bool = True,
+    ) -> Iterator[Draw]:
+        """Yield a token, and the probabilities that it was drawn from, for each of the uniform numbers."""
+        return draws(self.parameters, prompt, uniforms, temperature, top_k, top_p, cache)

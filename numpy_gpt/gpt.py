@@ -1,4 +1,4 @@
-"""The whole GPT: tokens to logits, loss, and the gradient of every parameter."""
+"""The whole GPT: tokens to logits, and back from these to the gradient of every parameter."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from numpy_gpt.layers.block import BlockCache, block_backward, block_forward
-from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embedding_forward
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
-from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.given_masks import check_masks
+from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.record import Record, ignore, within
-from numpy_gpt.shared.token_ids import check_targets, check_tokens
+from numpy_gpt.shared.token_ids import check_tokens
 
 Masks = Mapping[str, Array]
 """Dropout masks by the names of ``shared.names.dropout_shapes``; entries are 0 or 1/(1 − dropout)."""
@@ -32,6 +31,11 @@ class GPTCache(NamedTuple):
     ln_f: LayerNormCache
     head: LinearCache
 
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens (B, T) that were read."""
+        return self.embedding.tokens
+
 
 def gpt_forward(
     parameters: Parameters, tokens: Any, masks: Masks | None = None, record: Record = ignore
@@ -44,9 +48,10 @@ def gpt_forward(
     Raises
     ------
     UserError
-        If the tokens are not such an array, or masks are given but not all of them, in their shapes and this dtype.
+        If the model is no GPT, the tokens are not such an array, or masks are given but not all of them, in their
+        shapes and this dtype.
     """
-    config, masks = parameters.config, masks or {}
+    config, masks = gpt_config(parameters.config), masks or {}
     tokens = check_tokens(tokens, config)
     check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype.name)
     x, embedding = embedding_forward(
@@ -90,39 +95,6 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> Pa
     gradients["wte.weight"][...] += dwte  # (12.6): tied, the head's gradient is in there already
     gradients["wpe.weight"][...] = dwpe
     return gradients
-
-
-def loss_and_gradients(
-    parameters: Parameters, tokens: Any, targets: Any, masks: Masks | None = None, record: Record = ignore
-) -> tuple[Array, Parameters]:
-    """Return the mean loss in nats per token, a 0-d array, and the gradient of every parameter.
-
-    Shapes: tokens and targets (B, T).
-
-    Raises
-    ------
-    UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size.
-    """
-    logits, cache = gpt_forward(parameters, tokens, masks, record)
-    targets = check_targets(targets, cache.embedding.tokens, parameters.config)
-    loss, loss_cache = cross_entropy_forward(logits, targets, record)
-    return loss, gpt_backward(cross_entropy_backward(loss_cache), cache, record)
-
-
-def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
-    """Return the mean loss in nats per token without any gradient; the same arguments and errors."""
-    logits, cache = gpt_forward(parameters, tokens)
-    targets = check_targets(targets, cache.embedding.tokens, parameters.config)
-    return cross_entropy_forward(logits, targets)[0]
-
-
-def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Array:
-    """Return the probability of every next token (B, T, V) for tokens (B, T)."""
-    logits, _ = gpt_forward(parameters, tokens, record=record)
-    probabilities, _ = softmax_forward(logits, record)
-    record("probabilities", probabilities)
-    return probabilities
 
 
 def _inside(masks: Masks, name: str) -> Masks:

@@ -14,7 +14,8 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import ModelConfig
+from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.names import Shape, parameter_shapes
 from numpy_gpt.shared.parameter_values import check_values
 
@@ -22,7 +23,7 @@ from numpy_gpt.shared.parameter_values import check_values
 class Parameters(Mapping[str, Array]):
     """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same form."""
 
-    def __init__(self, config: GPTConfig, flat: Array) -> None:
+    def __init__(self, config: ModelConfig, flat: Array) -> None:
         self.config = config
         self.flat = flat
         self._views: dict[str, Array] = {}
@@ -44,16 +45,16 @@ class Parameters(Mapping[str, Array]):
 
     @cached_property
     def blocks(self) -> list[dict[str, Array]]:
-        """The tensors of each block under their names inside it, such as ``attn.c_attn.weight``."""
-        prefixes = [f"h.{layer}." for layer in range(self.config.n_layer)]
+        """The tensors of each block of a GPT under their names inside it, such as ``attn.c_attn.weight``."""
+        prefixes = [f"h.{layer}." for layer in range(gpt_config(self.config).n_layer)]
         return [
             {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)} for prefix in prefixes
         ]
 
     @property
     def head(self) -> Array:
-        """The output head (V, C): ``wte.weight`` itself where the weights are tied."""
-        return self["wte.weight" if self.config.tie_weights else "lm_head.weight"]
+        """The output head (V, C) of a GPT: ``wte.weight`` itself where the weights are tied."""
+        return self["wte.weight" if gpt_config(self.config).tie_weights else "lm_head.weight"]
 
     @cached_property
     def decayed(self) -> Array:
@@ -65,7 +66,7 @@ class Parameters(Mapping[str, Array]):
         return Parameters(self.config, np.zeros_like(self.flat))
 
 
-def parameters_from(config: GPTConfig, values: Mapping[str, Array]) -> Parameters:
+def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Parameters:
     """Return Parameters that hold a copy of ``values``.
 
     Raises
@@ -81,6 +82,6 @@ def parameters_from(config: GPTConfig, values: Mapping[str, Array]) -> Parameter
     return parameters
 
 
-def _flat_order(config: GPTConfig) -> dict[str, Shape]:
+def _flat_order(config: ModelConfig) -> dict[str, Shape]:
     shapes = parameter_shapes(config)
     return dict(sorted(shapes.items(), key=lambda item: -len(item[1])))  # stable: matrices, then vectors

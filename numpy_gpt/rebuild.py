@@ -12,10 +12,11 @@ from gpt_data.corpora import load_corpus
 from gpt_data.loss_floor import corpus_loss_floor
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.checkpoint import Checkpoint, save_checkpoint
+from numpy_gpt.shared.evaluation import evaluate
 from numpy_gpt.shared.initial_values import initial_values
 from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.progress import PlainDisplay
-from numpy_gpt.shared.trainer import evaluate, train
+from numpy_gpt.shared.trainer import train
 
 DECIMALS = 2
 
@@ -32,16 +33,16 @@ def rebuild(out_dir: Path) -> Checkpoint:
     corpus = load_corpus(recipe.dataset)
     engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))
     with tempfile.TemporaryDirectory() as run:
-        last = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
+        state = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
     # + 0 turns the −0 that rounding leaves into 0: a page of weights has no use for it.
     rounded = {name: np.round(array, DECIMALS) + 0.0 for name, array in engine.values().items()}
-    block_size, stride = recipe.model.block_size, recipe.training.eval_stride
+    block_size, stride = recipe.model.block_size, recipe.eval_stride
     facts = {
-        "val_loss_before_rounding": last.val_loss,
+        "val_loss_before_rounding": state.evaluated.val_loss,
         "val_loss": evaluate(NumpyEngine(recipe, rounded), corpus.val, block_size, stride),
         "loss_floor": corpus_loss_floor(corpus, "val", block_size, stride),
         "decimals": DECIMALS,
     }
-    model = Checkpoint(recipe.model, corpus.tokenizer, rounded, last.step, recipe.to_dict(), facts)
+    model = Checkpoint(recipe.model, corpus.tokenizer, rounded, state.step, recipe.to_dict(), facts)
     save_checkpoint(out_dir, model)
     return replace(model, path=out_dir)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from numpy_gpt.decoding import Decoder
-from numpy_gpt.gpt import gpt_forward
 from numpy_gpt.layers.softmax import softmax_forward
+from numpy_gpt.model import model_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.sampling_choice import check_choice, check_logits, check_uniform
+from numpy_gpt.shared.config import BigramConfig
+from numpy_gpt.shared.sampling_choice import Draw, check_choice, check_logits, check_uniform
 from numpy_gpt.shared.token_ids import check_prompt
 
 
@@ -35,7 +36,8 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
     if temperature == 0:
         certain: Array = np.eye(len(z))[z.argmax()]
         return certain
-    z = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
+    with np.errstate(over="ignore"):
+        z = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
     order = np.argsort(-z, kind="stable")
     if top_k is not None:
         z[order[top_k:]] = -math.inf
@@ -61,6 +63,34 @@ def sample_token(probabilities: Array, uniform: float) -> int:
     return int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
 
 
+def draws(
+    parameters: Parameters,
+    prompt: Sequence[int],
+    uniforms: Iterable[float],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    cache: bool = True,
+) -> Iterator[Draw]:
+    """Yield a new token, and what it was drawn from, for each of ``uniforms``; past block_size the window slides.
+
+    With ``cache``, a GPT's keys and values are kept as long as the window does not slide: a sliding window moves every
+    token to another position, which changes all of them. A bigram model looks at the last token, and has none.
+
+    Raises
+    ------
+    UserError
+        If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
+    """
+    check_choice(temperature, top_k, top_p)
+    tokens = list(check_prompt(prompt, parameters.config))
+    next_logits = _next_logits(parameters, cache)
+    for uniform in uniforms:
+        probabilities = token_probabilities(next_logits(tokens), temperature, top_k, top_p)
+        tokens.append(sample_token(probabilities, uniform))
+        yield Draw(tokens[-1], probabilities)
+
+
 def generate(
     parameters: Parameters,
     prompt: Sequence[int],
@@ -70,29 +100,21 @@ def generate(
     top_p: float = 1.0,
     cache: bool = True,
 ) -> Iterator[int]:
-    """Yield one new token for each number in ``uniforms``; past block_size the window slides.
-
-    With ``cache``, keys and values are kept as long as the window does not slide: a sliding window moves every token
-    to another position, which changes all of them.
-
-    Raises
-    ------
-    UserError
-        If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
-    """
-    check_choice(temperature, top_k, top_p)
-    tokens = list(check_prompt(prompt, parameters.config))
-    next_logits = _cached_logits(parameters) if cache else _window_logits(parameters)
-    for uniform in uniforms:
-        probabilities = token_probabilities(next_logits(tokens), temperature, top_k, top_p)
-        tokens.append(sample_token(probabilities, uniform))
-        yield tokens[-1]
+    """Yield the tokens of ``draws`` alone; the same arguments and errors."""
+    for draw in draws(parameters, prompt, uniforms, temperature, top_k, top_p, cache):
+        yield draw.token
 
 
-def _window_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
+def _next_logits(parameters: Parameters, cache: bool) -> Callable[[list[int]], Array]:
+    if isinstance(parameters.config, BigramConfig):
+        return _window_logits(parameters, 1)
+    return _cached_logits(parameters) if cache else _window_logits(parameters, parameters.config.block_size)
+
+
+def _window_logits(parameters: Parameters, length: int) -> Callable[[list[int]], Array]:
     def logits(tokens: list[int]) -> Array:
-        window = np.array([tokens[-parameters.config.block_size :]], dtype=np.int64)
-        all_logits, _ = gpt_forward(parameters, window)
+        window = np.array([tokens[-length:]], dtype=np.int64)
+        all_logits, _ = model_forward(parameters, window)
         last: Array = all_logits[0, -1]
         return last
 
@@ -100,10 +122,11 @@ def _window_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
 
 
 def _cached_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
-    decoder, window_logits = Decoder(parameters), _window_logits(parameters)
+    block_size = parameters.config.block_size
+    decoder, window_logits = Decoder(parameters), _window_logits(parameters, block_size)
 
     def logits(tokens: list[int]) -> Array:
-        if len(tokens) > parameters.config.block_size:
+        if len(tokens) > block_size:
             return window_logits(tokens)
         unread = np.array([tokens[decoder.length :]], dtype=np.int64)
         last: Array = decoder.read(unread)[0, -1]

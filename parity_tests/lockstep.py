@@ -11,12 +11,12 @@ from gpt_data.batches import BatchSampler
 from gpt_data.corpora import load_corpus
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.gpt import loss_and_gradients
+from numpy_gpt.model import loss_and_gradients
+from numpy_gpt.shared.engine_protocol import StepResult
 from numpy_gpt.shared.initial_values import initial_values
-from numpy_gpt.shared.presets import Recipe
 from numpy_gpt.shared.randomness import dropout_masks
+from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.schedule import learning_rate_at
-from numpy_gpt.shared.trainer import StepResult
 
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 NOISE = 8

@@ -6,22 +6,9 @@ test could see, and says why.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """A change of one place of numpy_gpt: ``before``, which stands there exactly once, becomes ``after``."""
-
-    name: str
-    path: str
-    before: str
-    after: str
-    explained: str = ""
-
-
-def _in(path: str, *changes: tuple[str, str, str] | tuple[str, str, str, str]) -> list[Mutant]:
-    return [Mutant(change[0], path, *change[1:]) for change in changes]
-
+from parity_tests.mutant import Mutant
+from parity_tests.mutant import in_file as _in
+from parity_tests.mutant_list_bigram_and_erf import BIGRAM_AND_ERF
 
 REAL = [
     Mutant(
@@ -88,8 +75,8 @@ MUTANTS = [
         "layers/activation.py",
         (
             "erf for tanh",
-            'if kind == "gelu_tanh":\n        inner = x * x',
-            'if kind == "never":\n        inner = x * x',
+            'if kind == "gelu_tanh":\n        inner: Array = x * x',
+            'if kind == "never":\n        inner: Array = x * x',
         ),
         ("cubic constant 0.04471", "_CUBIC = 0.044715", "_CUBIC = 0.04471"),
         ("factor 3 lost in the slope", "slope *= 3 * _CUBIC", "slope *= _CUBIC"),
@@ -177,6 +164,7 @@ MUTANTS = [
             "for layer in range(len(cache.blocks))",
         ),
     ),
+    *BIGRAM_AND_ERF,
     *_in(
         "adamw.py",
         ("bias correction of m missing", "change *= learning_rate / (1 - beta1**step)", "change *= learning_rate"),
@@ -203,6 +191,11 @@ MUTANTS = [
     ),
     *_in(
         "sampling.py",
+        (
+            "the first tokens for the last in the window",
+            "window = np.array([tokens[-length:]], dtype=np.int64)",
+            "window = np.array([tokens[:length]], dtype=np.int64)",
+        ),
         ("temperature multiplies", "(z - z.max()) / temperature", "(z - z.max()) * temperature"),
         (
             "nucleus without the token that crosses p",

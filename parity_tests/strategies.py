@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.config import ACTIVATIONS, GPTConfig
+from numpy_gpt.shared.config import ACTIVATIONS, BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.names import parameter_shapes
 from numpy_gpt.shared.randomness import dropout_masks
 
@@ -28,7 +28,7 @@ HEADS_AND_SIZES = ((1, 1), (1, 4), (1, 5), (2, 1), (2, 3), (3, 2), (3, 4), (4, 1
 class Case:
     """Everything that a test's arrays follow from."""
 
-    config: GPTConfig
+    config: ModelConfig
     batch: int
     time: int
     seed: int
@@ -101,4 +101,12 @@ def cases(draw: Any, **options: Any) -> Case:
     """Draw a config with a batch size, a length (often 1 or block_size), a seed and a scale of weights."""
     config = draw(configs(**options))
     time = draw(st.one_of(st.just(config.block_size), st.just(1), st.integers(1, config.block_size)))
+    return Case(config, draw(st.sampled_from((1, 2, 3))), time, draw(seeds), draw(scales))
+
+
+@st.composite
+def bigram_cases(draw: Any) -> Case:
+    """Draw a bigram model with a batch size, a length, a seed and a scale of weights."""
+    config = BigramConfig(vocab_size=draw(st.sampled_from((1, 2, 3, 5, 11))), block_size=draw(st.sampled_from(SIZES)))
+    time = draw(st.one_of(st.just(config.block_size), st.integers(1, config.block_size)))
     return Case(config, draw(st.sampled_from((1, 2, 3))), time, draw(seeds), draw(scales))

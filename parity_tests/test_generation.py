@@ -9,12 +9,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from numpy_gpt import decoding as ours
-from numpy_gpt import gpt_forward
+from numpy_gpt import gpt_forward, predict
 from numpy_gpt import sampling as our_sampling
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.randomness import sampling_uniforms
 from parity_tests.comparator import assert_close
-from parity_tests.strategies import Case, cases
+from parity_tests.strategies import Case, bigram_cases, cases
 from parity_tests.test_whole_model import statement_of
 from parity_tests.tolerances.sensitivity import between_two_statistical, deviations
 from torch_gpt import decoding as twins
@@ -35,7 +35,7 @@ def _both(case: Case):
     return parameters_from(case.config, values), twin_parameters_from(case.config, values)
 
 
-@given(cases(dropout=False), choices)
+@given(st.one_of(cases(dropout=False), bigram_cases()), choices)
 def test_the_same_uniform_numbers_give_the_same_tokens_with_and_without_cache(case, choice):
     parameters, twin = _both(case)
     prompt = case.tokens()[0].tolist()
@@ -50,6 +50,24 @@ def test_the_same_uniform_numbers_give_the_same_tokens_with_and_without_cache(ca
     ]
     # Two tokens that are equally likely to the last bit may change places by rounding; random weights have none.
     assert all(tokens == generated[0] for tokens in generated)
+
+
+@given(st.one_of(cases(dropout=False), bigram_cases()), choices, st.booleans())
+def test_what_a_token_was_drawn_from_is_handed_out_with_it_and_is_the_same_in_both_twins(case, choice, cache):
+    parameters, twin = _both(case)
+    prompt, uniforms = case.tokens()[0].tolist(), sampling_uniforms(case.seed, case.config.block_size + 1)
+    ours = list(our_sampling.draws(parameters, prompt, uniforms, **choice, cache=cache))
+    theirs = list(twin_sampling.draws(twin, case.config, prompt, uniforms, **choice, cache=cache))
+    tokens = list(our_sampling.generate(parameters, prompt, uniforms, **choice, cache=cache))
+    assert [draw.token for draw in ours] == [draw.token for draw in theirs] == tokens
+    for place, (draw, other, uniform) in enumerate(zip(ours, theirs, uniforms, strict=True)):
+        assert isinstance(other.probabilities, np.ndarray)
+        assert draw.probabilities.shape == (case.config.vocab_size,)
+        assert_close("probabilities of a draw", other.probabilities, draw.probabilities, 1e-9 * draw.probabilities)
+        assert draw.token == our_sampling.sample_token(draw.probabilities, uniform)
+        if choice["temperature"] == 1 and choice["top_k"] is None and choice["top_p"] == 1:
+            window = [*prompt, *tokens[:place]][-case.config.block_size :]
+            assert_close("probabilities of a draw", draw.probabilities, predict(parameters, [window])[0, -1], 1e-9)
 
 
 @given(cases(dropout=False), st.data())

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_data.errors import UserError
-from numpy_gpt import GPTConfig, initial_values, parameters_from
+from numpy_gpt import BigramConfig, GPTConfig, initial_values, parameters_from
 from numpy_gpt.decoding import Decoder
 from numpy_gpt.gpt import gpt_forward
-from numpy_gpt.sampling import generate, sample_token, token_probabilities
+from numpy_gpt.sampling import draws, generate, sample_token, token_probabilities
 from numpy_gpt.shared.randomness import sampling_uniforms
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
@@ -128,6 +128,17 @@ def test_the_window_slides_past_the_context():
     for end in range(4, 13):  # what comes next depends on the last three tokens only
         (again,) = generate(parameters, tokens[end - 3 : end], uniforms[end - 1 : end])
         assert again == tokens[end]
+
+
+def test_a_bigram_model_draws_from_the_row_of_the_last_token_alone():
+    table = np.log(np.array([[0.1, 0.2, 0.7], [1e-9, 1e-9, 1.0], [0.5, 0.4, 0.1]]))
+    parameters = parameters_from(BigramConfig(vocab_size=3, block_size=2), {"wte.weight": table})
+    last, drawn = 0, list(draws(parameters, [1, 2, 0], sampling_uniforms(2, 20)))
+    for draw in drawn:
+        row = np.exp(table[last])
+        assert np.allclose(draw.probabilities, row / row.sum(), rtol=1e-14)
+        last = draw.token
+    assert {draw.token for draw in drawn} == {0, 1, 2}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import numpy_gpt.gpt
 import torch_gpt.gpt
+import torch_gpt.model
 from parity_tests.verdict_cases.evaluation import Case, problem, text_of, verdicts
 from parity_tests.verdict_cases.implementations import IMPLEMENTATIONS, NumpyGPT
 from parity_tests.verdict_cases.reasons import REASONS
@@ -98,16 +100,21 @@ def _case(given: str) -> Case:
     return case
 
 
-@pytest.mark.parametrize("module", [numpy_gpt.gpt, torch_gpt.gpt])
+CHECKS = ([numpy_gpt.gpt], [torch_gpt.gpt, torch_gpt.model])
+"""The modules in which each twin checks ids."""
+
+
+@pytest.mark.parametrize("modules", CHECKS)
 @pytest.mark.parametrize("given", ["id −1", "float ids: 0.5"])
-def test_a_twin_that_stops_checking_ids_is_found(given, module, monkeypatch):
+def test_a_twin_that_stops_checking_ids_is_found(given, modules, monkeypatch):
     assert problem(_case(given)) == ""
-    monkeypatch.setattr(module, "check_tokens", lambda tokens, config: np.asarray(tokens).astype(np.int64))
+    for module in modules:
+        monkeypatch.setattr(module, "check_tokens", lambda tokens, config: np.asarray(tokens).astype(np.int64))
     assert "the implementations differ" in problem(_case(given))
 
 
 def test_ids_that_wrap_in_both_twins_alike_put_the_document_out_of_date(monkeypatch):
-    for module in (numpy_gpt.gpt, torch_gpt.gpt):
+    for module in chain(*CHECKS):
         monkeypatch.setattr(module, "check_tokens", lambda tokens, config: np.asarray(tokens) % config.vocab_size)
     case = _case("id −1")
     assert problem(case) == ""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 
-from numpy_gpt import gpt as ours
+from numpy_gpt import model as ours
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.names import activation_shapes
 from numpy_gpt.shared.record import keep_in
@@ -20,7 +20,7 @@ from parity_tests.comparator import assert_close, assert_identical
 from parity_tests.strategies import Case, cases
 from parity_tests.tolerances.model import gpt
 from parity_tests.tolerances.sensitivity import between_two_statistical, deviations
-from torch_gpt import gpt as twins
+from torch_gpt import model as twins
 from torch_gpt.parameters import parameters_from as twin_parameters_from
 from torch_gpt.record import keep_in as keep_tensors_in
 
@@ -157,11 +157,11 @@ def test_past_logits_do_not_change_by_one_bit_when_the_future_does_in_either_twi
     tokens, changed = case.tokens(), case.tokens("other tokens")
     changed[:, :cut] = tokens[:, :cut]
     parameters = parameters_from(case.config, case.parameters("float32"))
-    before, after = (ours.gpt_forward(parameters, given)[0][:, :cut] for given in (tokens, changed))
+    before, after = (ours.model_forward(parameters, given)[0][:, :cut] for given in (tokens, changed))
     assert_identical("logits of the past", before, after)
     twin = twin_parameters_from(case.config, case.parameters("float32"))
     for fused in (False, True):
         before, after = (
-            twins.gpt_forward(twin, case.config, given, fused=fused)[:, :cut] for given in (tokens, changed)
+            twins.model_forward(twin, case.config, given, fused=fused)[:, :cut] for given in (tokens, changed)
         )
         assert_identical("logits of the past (twin)", before, after)

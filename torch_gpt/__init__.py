@@ -1,4 +1,4 @@
-"""The twin: the same GPT as numpy_gpt under the same names, in PyTorch, with gradients by autograd.
+"""The twin: the same models as numpy_gpt under the same names, in PyTorch, with gradients by autograd.
 
     from torch_gpt import GPTConfig, initial_values, loss_and_gradients, parameters_from
 
@@ -14,18 +14,22 @@ that is used, so that the command line can say what to do where it is missing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import BigramConfig, GPTConfig
 from numpy_gpt.shared.initial_values import initial_values
 
 if TYPE_CHECKING:
+    from torch_gpt.bigram import bigram_forward
     from torch_gpt.engine import TorchEngine
-    from torch_gpt.gpt import gpt_forward, loss_and_gradients, loss_of, predict
+    from torch_gpt.gpt import gpt_forward
+    from torch_gpt.model import loss_and_gradients, loss_of, predict
     from torch_gpt.parameters import parameters_from
     from torch_gpt.record import keep_in
 
 __all__ = [
+    "BigramConfig",
     "GPTConfig",
     "TorchEngine",
+    "bigram_forward",
     "gpt_forward",
     "initial_values",
     "keep_in",
@@ -37,12 +41,13 @@ __all__ = [
 
 _HOMES = {
     "TorchEngine": "engine",
+    "bigram_forward": "bigram",
     "gpt_forward": "gpt",
     "keep_in": "record",
-    "loss_and_gradients": "gpt",
-    "loss_of": "gpt",
+    "loss_and_gradients": "model",
+    "loss_of": "model",
     "parameters_from": "parameters",
-    "predict": "gpt",
+    "predict": "model",
 }
 
 

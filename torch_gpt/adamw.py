@@ -61,12 +61,19 @@ def fused_adamw(
     beta2: float,
     epsilon: float,
     weight_decay: float,
+    rate: Tensor | None = None,
 ) -> torch.optim.AdamW:
-    """Return torch's own fused AdamW, which does the same; it works on ``state``, after ``step`` steps so far."""
+    """Return torch's own fused AdamW, which does the same; it works on ``state``, after ``step`` steps so far.
+
+    ``rate`` is a tensor that it reads its learning rate from, so that a CUDA graph can hold the step.
+    """
     matrices = [parameter for parameter in parameters.values() if decays(parameter)]
     vectors = [parameter for parameter in parameters.values() if not decays(parameter)]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(beta1, beta2), eps=epsilon, fused=True)
+    on_cuda = rate is not None and rate.device.type == "cuda"
+    optimizer = torch.optim.AdamW(
+        groups, lr=0.0 if rate is None else rate, betas=(beta1, beta2), eps=epsilon, fused=True, capturable=on_cuda
+    )
     for name, parameter in parameters.items():
         steps = torch.tensor(float(step), device=parameter.device)
         optimizer.state[parameter] = {"step": steps, "exp_avg": state.m[name], "exp_avg_sq": state.v[name]}

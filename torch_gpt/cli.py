@@ -1,4 +1,4 @@
-"""The command ``torch_gpt``: train a model. PyTorch is imported only when training starts."""
+"""The command ``torch_gpt``: the shared commands, on a device. PyTorch is imported when an engine is made."""
 
 from __future__ import annotations
 
@@ -6,32 +6,25 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from gpt_data.corpora import Corpus
 from gpt_data.errors import UserError
-from numpy_gpt.shared.command_line import EXIT_STATUS, Parser, run_command, truth
-from numpy_gpt.shared.presets import Recipe
-from numpy_gpt.shared.train_command import Start, add_train_flags, train_command
-from numpy_gpt.shared.trainer import Engine
-
-_EXAMPLES = """examples:
-  torch_gpt train tiny
-  torch_gpt train tiny --device cpu --dtype float64    prints what numpy_gpt train tiny --dtype float64 prints
-  torch_gpt train tiny16 --device cuda --seed 1 --out_dir runs/mine
-  torch_gpt train --resume runs/tiny
-"""
+from numpy_gpt.shared.command_line import run_command, truth
+from numpy_gpt.shared.commands.all_commands import program_parser
+from numpy_gpt.shared.commands.twin import Start, Twin
+from numpy_gpt.shared.engine_protocol import Engine
+from numpy_gpt.shared.recipe import Recipe
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = Parser(prog="torch_gpt", description="A small GPT in PyTorch.", epilog=f"{_EXAMPLES}\n{EXIT_STATUS}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    parser, _ = program_parser(Twin("torch_gpt", "tiny", _engine, _add_device_flags), "A small GPT in PyTorch.")
+    return run_command(_with_torch, parser, argv)
 
-    train = commands.add_parser("train", help="train a model", epilog=EXIT_STATUS)
-    add_train_flags(train, default_preset="tiny")
-    train.add_argument(
+
+def _add_device_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--device", default="auto", help="auto (the first there is of cuda, mps, cpu), cpu, cuda, cuda:N or mps"
     )
-    train.add_argument(
+    parser.add_argument(
         "--fused",
         type=truth,
         nargs="?",
@@ -39,23 +32,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="BOOL",
         help="use torch's fused operations, the same function to rounding (default: on cuda yes, elsewhere no)",
     )
-    train.set_defaults(command=_train)
-    return run_command(lambda arguments: int(arguments.command(arguments)), parser, argv)
 
 
-def _train(arguments: argparse.Namespace) -> int:
-    try:
-        from torch_gpt import device
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise UserError('torch_gpt needs PyTorch, which is not installed: pip install "numpy-gpt[torch]"') from error
-    device.forbid_tf32()
-    device.choose_device(arguments.device)  # before any work is done for a device that is not there
-    return train_command(arguments, _engine)
+def _with_torch(arguments: argparse.Namespace) -> int:
+    if "device" in arguments:  # before any work is done for a device that is not there
+        try:
+            from torch_gpt import device
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise UserError(
+                'torch_gpt needs PyTorch, which is not installed: pip install "numpy-gpt[torch]"'
+            ) from error
+        device.forbid_tf32()
+        device.choose_device(arguments.device)
+    return int(arguments.command(arguments))
 
 
-def _engine(recipe: Recipe, start: Start, corpus: Corpus, arguments: argparse.Namespace) -> Engine:
+def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engine:
     from torch_gpt.device import choose_device, described, limit_threads
     from torch_gpt.engine import TorchEngine
 

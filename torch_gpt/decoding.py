@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.token_ids import check_tokens
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.feed_forward import feed_forward_forward
@@ -19,9 +20,16 @@ from torch_gpt.parameters import head, inside, tensor_from
 
 
 class Decoder:
-    """A model reading a text piece by piece; it remembers keys and values of at most block_size tokens."""
+    """A GPT reading a text piece by piece; it remembers keys and values of at most block_size tokens.
 
-    def __init__(self, parameters: Mapping[str, Tensor], config: GPTConfig) -> None:
+    Raises
+    ------
+    UserError
+        If the model is no GPT: no other has keys and values.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], config: ModelConfig) -> None:
+        config = gpt_config(config)
         self._parameters, self._config = parameters, config
         self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
         self._past: list[KeyValues | None] = [None] * config.n_layer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import ModelConfig
 from numpy_gpt.shared.names import parameter_count
 
 _WORTH_THREADS = 2e8
@@ -47,7 +47,7 @@ def forbid_tf32() -> None:
     torch.set_float32_matmul_precision("highest")
 
 
-def limit_threads(model: GPTConfig, batch_size: int) -> None:
+def limit_threads(model: ModelConfig, batch_size: int) -> None:
     """Let one CPU thread compute a small model: on a busy machine, waiting for others can take 100 times as long."""
     # Each parameter and token: a multiplication and an addition forward, twice as many backward.
     if 6 * parameter_count(model) * batch_size * model.block_size < _WORTH_THREADS:

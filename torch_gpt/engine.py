@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gpt_data.batches import BatchSampler
 from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.presets import Recipe
-from numpy_gpt.shared.randomness import dropout_masks, sampling_uniforms
+from numpy_gpt.shared.engine_protocol import Moments, StepResult
+from numpy_gpt.shared.evaluation import mean_over
+from numpy_gpt.shared.not_finite import FirstNotFinite
+from numpy_gpt.shared.randomness import dropout_masks
+from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.trainer import Moments, StepResult
+from numpy_gpt.shared.sampling_choice import Draw
+from numpy_gpt.shared.speed import peak_memory_of_process
+from numpy_gpt.shared.team import ALONE, Team
 from torch_gpt.adamw import AdamWState, adamw_state, adamw_step, fused_adamw, fused_adamw_step
 from torch_gpt.clipping import clip_gradients, clip_gradients_fused
 from torch_gpt.device import choose_device
-from torch_gpt.gpt import loss_and_gradients, loss_of
+from torch_gpt.model import loss_and_gradients, loss_of, predict
 from torch_gpt.parameters import parameters_from
-from torch_gpt.sampling import generate
+from torch_gpt.sampling import draws
 
 
 class TorchEngine:
@@ -43,6 +49,9 @@ class TorchEngine:
         fused: bool = False,
     ) -> None:
         self.recipe, self.fused = recipe, fused
+        self.team: Team = ALONE
+        self.peak_flops: float | None = None
+        self.evaluation_tokens = 2048
         self.device = choose_device(device, recipe.training.dtype)
         self.parameters = parameters_from(recipe.model, values, self.device)
         self._state = adamw_state(self.parameters)
@@ -54,16 +63,14 @@ class TorchEngine:
     def training_step(
         self, inputs: Tokens, targets: Tokens, step: int, learning_rate: float, record: Record = ignore
     ) -> StepResult:
-        """Take one step, counted from 0: forward, backward, clipping, AdamW. Shapes: inputs, targets (B, T).
+        """Take one step, counted from 0: forward, backward, clipping, AdamW.
 
-        A loss or a gradient that is not finite is returned as it is, and the parameters stay as they were.
+        Shapes: inputs, targets (A·B, T), the A = gradient_accumulation_steps batches one after another. A loss or a
+        gradient that is not finite is returned as it is, and the parameters stay as they were.
         """
-        model, training = self.recipe.model, self.recipe.training
-        batch, time = inputs.shape
-        masks = dropout_masks(model, batch, time, training.seed, step, training.dtype)
-        loss, gradients = loss_and_gradients(self.parameters, model, inputs, targets, masks, record, self.fused)
+        loss, gradients = self._mean_loss_and_gradients(inputs, targets, step, record, self.fused)
         clip = clip_gradients_fused if self.fused else clip_gradients
-        norm = clip(gradients, training.grad_clip)
+        norm = clip(gradients, self.recipe.training.grad_clip)
         result = StepResult(float(loss), float(norm))
         if math.isfinite(result.loss) and math.isfinite(result.gradient_norm):
             for name, gradient in gradients.items():
@@ -71,10 +78,77 @@ class TorchEngine:
             self._update(gradients, step, learning_rate)
         return result
 
+    def _mean_loss_and_gradients(
+        self, inputs: Tokens, targets: Tokens, step: int, record: Record, fused: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        model, training = self.recipe.model, self.recipe.training
+        batches = training.gradient_accumulation_steps
+        losses: list[Tensor] = []
+        total: dict[str, Tensor] = {}
+        for part in range(batches):
+            rows = slice(part * len(inputs) // batches, (part + 1) * len(inputs) // batches)
+            size, time = inputs[rows].shape
+            masks = dropout_masks(model, size, time, training.seed, step, training.weights_dtype, part)
+            loss, gradients = loss_and_gradients(
+                self.parameters, model, inputs[rows], targets[rows], masks, record, fused
+            )
+            losses.append(loss)
+            if total:
+                torch._foreach_add_(list(total.values()), list(gradients.values()))
+            else:
+                total = gradients
+        if batches > 1:  # a mean of losses has the mean of their gradients
+            torch._foreach_div_(list(total.values()), batches)
+        return torch.stack(losses).mean(), total
+
+    def begin(self, tokens: Tokens) -> None:
+        """Take in the training text (n,), from which every step draws its batches."""
+        training = self.recipe.training
+        size = training.batch_size * training.gradient_accumulation_steps
+        self._batches = BatchSampler(tokens, self.recipe.model.block_size, size, training.seed)
+
+    def take_step(self, step: int, learning_rate: float) -> StepResult | None:
+        """Take the step counted from 0 on its own batches, as ``training_step`` does."""
+        self._latest = step, self.training_step(*self._batches.batch(step), step, learning_rate)
+        return self._latest[1]
+
+    def latest(self) -> tuple[int, StepResult]:
+        """Return the last step and its result."""
+        return self._latest
+
+    def first_not_finite(self, step: int) -> str | None:
+        """Return the name of the first array that is not finite when this step's gradient is computed, or None.
+
+        It is computed on the explicit path, which names every array.
+        """
+        watch = FirstNotFinite(self.values())
+        _, gradients = self._mean_loss_and_gradients(
+            *self._batches.batch(step), step, lambda name, tensor: watch.record(name, tensor.cpu().numpy()), False
+        )
+        return watch.name_among(_arrays(gradients))
+
+    def peak_memory(self) -> int | None:
+        """Return the most bytes that were in use: on a CUDA device its own memory, elsewhere the process's."""
+        cuda = self.device.type == "cuda"
+        return torch.cuda.max_memory_allocated(self.device) if cuda else peak_memory_of_process()
+
     @torch.no_grad()
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
         return float(loss_of(self.parameters, self.recipe.model, inputs, targets, fused=self.fused))
+
+    def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
+        """Return the mean loss over all targets of the batches, without dropout."""
+        return mean_over(self.loss, batches)
+
+    def engine_state(self) -> Mapping[str, Any] | None:
+        """Return what a run needs to go on beside weights and moments: nothing."""
+        return None
+
+    def predict(self, tokens: Any) -> Array:
+        """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+        probabilities: Array = predict(self.parameters, self.recipe.model, tokens, fused=self.fused).cpu().numpy()
+        return probabilities
 
     def values(self) -> Mapping[str, Array]:
         """Return a copy of the parameters by name."""
@@ -84,10 +158,27 @@ class TorchEngine:
         """Return a copy of AdamW's m and v by parameter name."""
         return _arrays(self._state.m), _arrays(self._state.v)
 
-    def sample(self, prompt: list[int], count: int) -> list[int]:
-        """Return ``count`` tokens that follow the prompt, drawn at temperature 1 with the recipe's seed."""
-        uniforms = sampling_uniforms(self.recipe.training.seed, count)
-        return list(generate(self.parameters, self.recipe.model, prompt, uniforms, fused=self.fused))
+    def draws(
+        self,
+        prompt: Sequence[int],
+        uniforms: Iterable[float],
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        cache: bool = True,
+    ) -> Iterator[Draw]:
+        """Yield a token, and the probabilities that it was drawn from, for each of the uniform numbers."""
+        return draws(
+            self.parameters,
+            self.recipe.model,
+            prompt,
+            uniforms,
+            temperature,
+            top_k,
+            top_p,
+            cache=cache,
+            fused=self.fused,
+        )
 
     def _update(self, gradients: Mapping[str, Tensor], step: int, learning_rate: float) -> None:
         training = self.recipe.training

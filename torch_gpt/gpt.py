@@ -1,4 +1,4 @@
-"""The whole GPT: tokens to logits and loss; autograd finds the gradients."""
+"""The whole GPT: tokens to logits; autograd finds the way back."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ import torch
 from torch import Tensor
 
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.given_masks import check_masks
+from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.record import Record, ignore, within
-from numpy_gpt.shared.token_ids import check_targets, check_tokens
+from numpy_gpt.shared.token_ids import check_tokens
 from torch_gpt.layers.block import block_forward
-from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.embedding import embedding_forward, embedding_fused
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
-from torch_gpt.layers.softmax import softmax_forward, softmax_fused
-from torch_gpt.parameters import head, inside, tensor_from
-from torch_gpt.record import with_gradients
+from torch_gpt.parameters import head, inside, on_host, tensor_from
 
 Masks = Mapping[str, Array | Tensor]
 """Dropout masks by the names of ``shared.names.dropout_shapes``, of the parameters' dtype."""
@@ -30,7 +28,7 @@ Masks = Mapping[str, Array | Tensor]
 
 def gpt_forward(
     parameters: Mapping[str, Tensor],
-    config: GPTConfig,
+    config: ModelConfig,
     tokens: Any,
     masks: Masks | None = None,
     record: Record = ignore,
@@ -45,10 +43,12 @@ def gpt_forward(
     Raises
     ------
     UserError
-        If the tokens are not such an array, or masks are given but not all of them, in their shapes and this dtype.
+        If the model is no GPT, the tokens are not such an array, or masks are given but not all of them, in their
+        shapes and this dtype.
     """
+    config = gpt_config(config)
     device = parameters["wte.weight"].device
-    checked = check_tokens(_on_host(tokens), config)
+    checked = check_tokens(on_host(tokens), config)
     dtype = str(parameters["wte.weight"].dtype).removeprefix("torch.")
     check_masks(masks or {}, config, checked.shape[0], checked.shape[1], dtype)
     ids = tensor_from(checked, device, torch.int64)
@@ -60,7 +60,7 @@ def logits_of(
     parameters: Mapping[str, Tensor],
     config: GPTConfig,
     tokens: Tensor,
-    masks: Mapping[str, Tensor],
+    masks: Mapping[str, Tensor | float],
     record: Record = ignore,
     fused: bool = False,
 ) -> Tensor:
@@ -81,66 +81,6 @@ def logits_of(
     logits = linear(x, head(parameters, config).T, None)  # (12.3)
     record("logits", logits)
     return logits
-
-
-def loss_of(
-    parameters: Mapping[str, Tensor],
-    config: GPTConfig,
-    tokens: Any,
-    targets: Any,
-    masks: Masks | None = None,
-    record: Record = ignore,
-    fused: bool = False,
-) -> Tensor:
-    """Return the mean loss in nats per token, a 0-d tensor that autograd can differentiate.
-
-    Shapes: tokens and targets (B, T).
-
-    Raises
-    ------
-    UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size.
-    """
-    ids = check_tokens(_on_host(tokens), config)
-    next_ids = check_targets(_on_host(targets), ids, config)
-    logits = gpt_forward(parameters, config, ids, masks, record, fused)
-    cross_entropy = cross_entropy_fused if fused else cross_entropy_forward
-    return cross_entropy(logits, tensor_from(next_ids, logits.device, torch.int64), record)
-
-
-def loss_and_gradients(
-    parameters: Mapping[str, Tensor],
-    config: GPTConfig,
-    tokens: Any,
-    targets: Any,
-    masks: Masks | None = None,
-    record: Record = ignore,
-    fused: bool = False,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the mean loss in nats per token, a 0-d tensor, and the gradient of every parameter by name.
-
-    ``record`` is given the activations in the forward pass, and their gradients, by ``shared.names.gradient_name``, in
-    the backward pass; both are detached. Arguments, shapes and errors are those of ``loss_of``.
-    """
-    loss = loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused)
-    gradients = torch.autograd.grad(loss, list(parameters.values()))
-    # Autograd may return a transposed view; the optimizer wants the parameter's own layout.
-    return loss.detach(), {name: part.contiguous() for name, part in zip(parameters, gradients, strict=True)}
-
-
-@torch.no_grad()
-def predict(
-    parameters: Mapping[str, Tensor], config: GPTConfig, tokens: Any, record: Record = ignore, fused: bool = False
-) -> Tensor:
-    """Return the probability of every next token (B, T, V) for tokens (B, T)."""
-    logits = gpt_forward(parameters, config, tokens, record=record, fused=fused)
-    probabilities = softmax_fused(logits) if fused else softmax_forward(logits, record)
-    record("probabilities", probabilities)
-    return probabilities
-
-
-def _on_host(ids: Any) -> Any:
-    return ids.cpu() if isinstance(ids, Tensor) else ids
 
 
 def _on_device(mask: Array | Tensor, device: torch.device) -> Tensor:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.parameter_values import check_values
+
+Value = TypeVar("Value")
 
 
 def parameters_from(
-    config: GPTConfig,
+    config: ModelConfig,
     values: Mapping[str, Array],
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
@@ -38,6 +40,11 @@ def tensor_from(array: Any, device: torch.device | str, dtype: torch.dtype | Non
     return torch.from_numpy(native).to(device, dtype)
 
 
+def on_host(ids: Any) -> Any:
+    """Return token ids, which may be a tensor on any device, as something that NumPy can read."""
+    return ids.cpu() if isinstance(ids, Tensor) else ids
+
+
 def head(parameters: Mapping[str, Tensor], config: GPTConfig) -> Tensor:
     """Return the output head (V, C): ``wte.weight`` itself where the weights are tied."""
     return parameters["wte.weight" if config.tie_weights else "lm_head.weight"]
@@ -48,7 +55,7 @@ def decays(parameter: Tensor) -> bool:
     return parameter.ndim == 2
 
 
-def inside(tensors: Mapping[str, Tensor], scope: str) -> dict[str, Tensor]:
+def inside(tensors: Mapping[str, Value], scope: str) -> dict[str, Value]:
     """Return the tensors of one scope under their names in it: of ``h.0``, ``h.0.ln_1.weight`` as ``ln_1.weight``."""
     prefix = f"{scope}."
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from numpy_gpt.shared.arrays import Tokens
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.sampling_choice import check_choice, check_logits, check_uniform
+from numpy_gpt.shared.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.sampling_choice import Draw, check_choice, check_logits, check_uniform
 from numpy_gpt.shared.token_ids import check_prompt
 from torch_gpt.decoding import Decoder
-from torch_gpt.gpt import gpt_forward
 from torch_gpt.layers.softmax import softmax_forward
+from torch_gpt.model import model_forward
 
 
 def token_probabilities(
@@ -66,9 +66,9 @@ def sample_token(probabilities: Tensor, uniform: float) -> int:
 
 
 @torch.no_grad()
-def generate(
+def draws(
     parameters: Mapping[str, Tensor],
-    config: GPTConfig,
+    config: ModelConfig,
     prompt: Sequence[int],
     uniforms: Iterable[float],
     temperature: float = 1.0,
@@ -76,11 +76,11 @@ def generate(
     top_p: float = 1.0,
     fused: bool = False,
     cache: bool = True,
-) -> Iterator[int]:
-    """Yield one new token for each number in ``uniforms``; past block_size the window slides.
+) -> Iterator[Draw]:
+    """Yield a new token, and what it was drawn from, for each of ``uniforms``; past block_size the window slides.
 
-    With ``cache``, keys and values are kept until the window slides and every token changes its position. The cache
-    has no fused path: ``fused`` concerns the windows that are computed as a whole.
+    With ``cache``, a GPT's keys and values are kept until the window slides and every token changes its position; a
+    bigram model has none. The cache has no fused path: ``fused`` concerns the windows that are computed as a whole.
 
     Raises
     ------
@@ -89,14 +89,32 @@ def generate(
     """
     check_choice(temperature, top_k, top_p)
     tokens = list(check_prompt(prompt, config))
-    decoder = Decoder(parameters, config)
+    decoder = Decoder(parameters, config) if cache and isinstance(config, GPTConfig) else None
+    window = config.block_size if isinstance(config, GPTConfig) else 1  # a bigram model looks at the last token only
     for uniform in uniforms:
-        if cache and len(tokens) <= config.block_size:
+        if decoder is not None and len(tokens) <= config.block_size:
             logits = decoder.read(_row(tokens[decoder.length :]))
         else:
-            logits = gpt_forward(parameters, config, _row(tokens[-config.block_size :]), fused=fused)
-        tokens.append(sample_token(token_probabilities(logits[0, -1], temperature, top_k, top_p), uniform))
-        yield tokens[-1]
+            logits = model_forward(parameters, config, _row(tokens[-window:]), fused=fused)
+        probabilities = token_probabilities(logits[0, -1], temperature, top_k, top_p)
+        tokens.append(sample_token(probabilities, uniform))
+        yield Draw(tokens[-1], probabilities.numpy())
+
+
+def generate(
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    prompt: Sequence[int],
+    uniforms: Iterable[float],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    fused: bool = False,
+    cache: bool = True,
+) -> Iterator[int]:
+    """Yield the tokens of ``draws`` alone; the same arguments and errors."""
+    for draw in draws(parameters, config, prompt, uniforms, temperature, top_k, top_p, fused, cache):
+        yield draw.token
 
 
 def _row(tokens: list[int]) -> Tokens:

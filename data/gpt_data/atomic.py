@@ -70,6 +70,34 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
         ) from error
 
 
+@contextmanager
+def made_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a directory, and those above it, for a ``with`` block to fill; if it fails, those made are removed.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made.
+    """
+    place, missing = Path(path), list[Path]()
+    try:
+        try:
+            missing += [directory for directory in (place, *place.parents) if not directory.exists()]
+            place.mkdir(parents=True, exist_ok=True)
+            for directory in missing:
+                _sync_directory(directory.parent)
+        except OSError as error:
+            raise UserError(
+                f"cannot make the directory {shown_path(place)}: {error.strerror or error}; choose another"
+            ) from error
+        yield place
+    except BaseException:
+        for directory in missing:  # from the innermost outwards; one that somebody else has filled stays
+            with suppress(OSError):
+                directory.rmdir()
+        raise
+
+
 def _beside(target: Path) -> Path:
     # The same directory is the same file system, where a rename is one step; the name is nobody else's.
     return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")

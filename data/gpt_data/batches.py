@@ -18,7 +18,8 @@ from gpt_data.checks import TokenIds, token_sequence, whole_number
 from gpt_data.errors import UserError
 
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-_CHUNK = 256  # steps whose starts are drawn at once: making a generator costs as much as a hundred draws
+CHUNK = 256
+"""Steps whose windows are drawn at once: making a generator costs as much as a hundred draws."""
 
 
 class BatchSampler:
@@ -35,7 +36,7 @@ class BatchSampler:
 
     def __init__(self, tokens: npt.ArrayLike, block_size: int, batch_size: int, seed: int, *, stream: int = 0) -> None:
         self._windows = _all_windows(tokens, block_size)
-        self._batch_size = whole_number("batch_size", batch_size, 1)
+        self.block_size, self.batch_size = block_size, whole_number("batch_size", batch_size, 1)
         self._key = (whole_number("seed", seed, 0), whole_number("stream", stream, 0))
         self._drawn = (-1, np.empty((0, 0), dtype=np.int64))  # the chunk in use; nothing but a cache
 
@@ -47,13 +48,15 @@ class BatchSampler:
         UserError
             If the step is negative.
         """
-        chunk, row = divmod(whole_number("step", step, 0), _CHUNK)
-        drawn, starts = self._drawn
-        if drawn != chunk:
-            generator = np.random.default_rng([*self._key, chunk])
-            starts = generator.integers(len(self._windows), size=(_CHUNK, self._batch_size))
-            self._drawn = (chunk, starts)
-        return _shifted(self._windows[starts[row]])
+        chunk, row = divmod(whole_number("step", step, 0), CHUNK)
+        if self._drawn[0] != chunk:
+            self._drawn = (chunk, self.starts(chunk))
+        return _shifted(self._windows[self._drawn[1][row]])
+
+    def starts(self, chunk: int) -> npt.NDArray[np.int64]:
+        """Return where the windows of the steps 256·chunk … 256·chunk + 255 start in the text (256, B)."""
+        generator = np.random.default_rng([*self._key, chunk])
+        return generator.integers(len(self._windows), size=(CHUNK, self.batch_size))
 
 
 def evaluation_windows(tokens: npt.ArrayLike, block_size: int, stride: int = 1, rows: int = 256) -> Iterator[Batch]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gpt_data.errors import UserError
 
 TokenIds = npt.NDArray[np.integer[Any]]
+_SLICE = 1 << 20  # ids looked at a time, so that the search takes no memory of the text's size
 
 
 def whole_number(name: str, value: object, least: int) -> int:
@@ -55,10 +56,26 @@ def ids_in_vocabulary(ids: npt.ArrayLike, vocab_size: int, what: str = "ids") ->
         If one does not: a negative id must never count from the end of the vocabulary.
     """
     array = token_sequence(ids, what)
-    if array.size and (array.min() < 0 or array.max() >= vocab_size):
-        place = int(np.flatnonzero((array < 0) | (array >= vocab_size))[0])
+    place = first_outside(array, vocab_size)
+    if place is not None:
         raise UserError(
-            f"{what} must lie in 0 … {vocab_size - 1} (the vocabulary has {vocab_size} tokens); "
-            f"id {array[place]} came at index {place}; was it made with another vocabulary?"
+            f"{outside_message(what, vocab_size, int(array[place]), place)}; was it made with another vocabulary?"
         )
     return array
+
+
+def first_outside(ids: TokenIds, vocab_size: int) -> int | None:
+    """Return the index of the first id that does not lie in 0 … V − 1, or None where all do."""
+    for start in range(0, ids.size, _SLICE):
+        part = ids[start : start + _SLICE]
+        if part.min() < 0 or part.max() >= vocab_size:
+            return start + int(np.flatnonzero((part < 0) | (part >= vocab_size))[0])
+    return None
+
+
+def outside_message(what: str, vocab_size: int, found: int, place: int) -> str:
+    """Return what an error about an id outside the vocabulary says before the remedy."""
+    return (
+        f"{what} must lie in 0 … {vocab_size - 1} (the vocabulary has {vocab_size} tokens); "
+        f"id {found} came at index {place}"
+    )

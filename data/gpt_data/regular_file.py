@@ -31,16 +31,19 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """Return the file's whole content.
+def read_regular(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
+    """Return the file's whole content, of at most ``limit`` bytes where that is given.
 
     Raises
     ------
     UserError
-        If it is missing, unreadable, or not a regular file.
+        If it is missing, unreadable, not a regular file or too large.
     """
     with open_regular(path) as file:
         try:
-            return file.read()
+            content = file.read() if limit is None else file.read(limit + 1)
         except OSError as error:
             raise UserError(f"cannot read {shown_path(path)}: {error.strerror or error}") from error
+    if limit is not None and len(content) > limit:
+        raise UserError(f"{shown_path(path)} must have at most {limit} bytes, and has more; is it the right file?")
+    return content

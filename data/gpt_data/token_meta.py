@@ -18,6 +18,7 @@ from gpt_data.wording import shown_path
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
+TOKEN_FILES = (*(f"{split}.bin" for split in SPLITS), "meta.json")  # last the one that vouches for the others
 OWN_KEYS = ("format_version", "dtype", "vocab_size", *SPLITS, "sha256")
 
 

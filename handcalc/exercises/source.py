@@ -20,9 +20,10 @@ from handcalc.steps import indices_of
 from handcalc.working import Trace, check_length
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
-from numpy_gpt.gpt import loss_and_gradients
+from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.checkpoint import Checkpoint
+from numpy_gpt.shared.model_kind import gpt_config
 
 STEP_NUMBER = 3
 """Which step of training the exercises on AdamW are about, counted from 1."""
@@ -47,7 +48,7 @@ class Source:
     """A model that reads some words; its numbers are worked out with ``digits`` digits when they are asked for."""
 
     def __init__(self, model: Checkpoint, name: str, text: str, digits: int) -> None:
-        self.config, self.text, self.digits = model.config, text, digits
+        self.config, self.text, self.digits = gpt_config(model.config), text, digits
         self._model, self._name = model, name
         self.tokens = tuple(model.tokenizer.encode(text).tolist())
         check_length(len(self.tokens), model.config.block_size)

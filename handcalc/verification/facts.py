@@ -85,7 +85,7 @@ def _facts(config: Mapping[str, Any], tokens: list[int], targets: list[int], upd
     """Return the facts, or None where there is no such model, or one that cannot have been traced."""
     try:
         known = {item.name: config[item.name] for item in fields(GPTConfig) if item.name in config}
-        model = GPTConfig.from_dict(known)
+        model = GPTConfig(**known)
         optimizer = None if update is None else Optimizer(*(literal(str(number)) for number in update))
         Calculator(digits)
         if not 0 < len(tokens) <= model.block_size or max(*tokens, *targets, 0) >= model.vocab_size:

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_gpt.layers.erf import erf
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.record import Record, ignore
 
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
-_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has no erf of its own
 
 
 class ActivationCache(NamedTuple):
@@ -33,7 +33,7 @@ def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Ar
     if kind == "relu":
         return np.maximum(x, 0), ActivationCache(x, None, kind)
     if kind == "gelu_tanh":
-        inner = x * x
+        inner: Array = x * x
         inner *= _CUBIC
         inner += 1
         inner *= x
@@ -42,7 +42,7 @@ def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Ar
         np.tanh(inner, out=inner)  # (5.2)
         record("gelu.tanh", inner)
     else:
-        inner = _erf(x / math.sqrt(2)).astype(x.dtype)  # (5.5)
+        inner = erf(x / math.sqrt(2))  # (5.5)
         record("gelu.erf", inner)
     out = inner + 1
     out *= x

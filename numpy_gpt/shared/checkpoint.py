@@ -2,7 +2,7 @@
 
 A checkpoint directory holds ``model.safetensors`` (a GPT-2 checkpoint by its names), in training also
 ``optimizer.safetensors`` (AdamW's moments), and ``checkpoint.json``: config, tokenizer, step, recipe, and the size and
-SHA-256 of every file, itself included. A run directory holds such directories under ``checkpoints/``, the newest two.
+SHA-256 of every file, itself included.
 """
 
 from __future__ import annotations
@@ -12,42 +12,46 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gpt_data.errors import UserError
-from gpt_data.regular_file import read_regular
 from gpt_data.sealed_json import read_sealed, seal
-from gpt_data.tokenizer import WordTokenizer
+from gpt_data.tokenizer import Tokenizer, tokenizer_from_dict
 from gpt_data.wording import shown_path
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.names import parameter_shapes
+from numpy_gpt.shared.tensor_files import first_not_finite, read_tensors, tensor_bytes
 
 FORMAT = "numpy-gpt checkpoint"
 FORMAT_VERSION = 1
 MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetensors", "checkpoint.json"
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
-_KEPT = 2
+SET_ASIDE = ".replaced"
+"""What a directory's name ends with while a newer one takes its place: it stays complete until that is done."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model and, where training can go on from it, its moments and recipe.
+    """A model and, where training can go on from it, its moments, recipe and state.
 
-    ``values`` and the two ``moments`` (m, v) go by parameter name; ``facts`` are measured figures such as losses.
+    ``values`` and the two ``moments`` (m, v) go by parameter name; ``facts`` are measured figures such as losses;
+    ``state`` is that of ``run_state``; ``corpus`` the fingerprint of the text that the run reads; ``engine_state`` what
+    the engine keeps beside weights and moments.
     """
 
-    config: GPTConfig
-    tokenizer: WordTokenizer
+    config: ModelConfig
+    tokenizer: Tokenizer
     values: Mapping[str, Array]
     step: int = 0
     recipe: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] | None = None
     moments: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
+    state: Mapping[str, Any] | None = None
+    corpus: str | None = None
+    engine_state: Mapping[str, Any] | None = None
     path: Path | None = None
 
 
@@ -57,27 +61,18 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     Raises
     ------
     UserError
-        If it cannot be written; what was there before is then untouched and no temporary directory is left.
+        If a weight is not finite, or it cannot be written; what was there before is then untouched and no temporary
+        directory is left.
     """
-    from safetensors.numpy import save
-
-    contents = {MODEL_FILE: save(_contiguous(checkpoint.values))}
-    if checkpoint.moments is not None:
-        m, v = checkpoint.moments
-        moments = {f"{kind}.{name}": array for kind, part in (("m", m), ("v", v)) for name, array in part.items()}
-        contents[OPTIMIZER_FILE] = save(_contiguous(moments))
-    contents[MANIFEST] = _manifest(checkpoint, contents)
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
+    contents = _contents(checkpoint)
+    temporary = _hidden(directory, "tmp")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         for name, content in contents.items():
             _write_synced(temporary / name, content)
         _sync_directory(temporary)
-        if directory.exists():
-            _remove(directory)
-        temporary.rename(directory)
-        _sync_directory(directory.parent)
+        _put_in_place(temporary, directory)
     except OSError as error:
         raise UserError(
             f"cannot write {shown_path(directory)}: {error.strerror or error}; is the place writable, has it room?"
@@ -86,69 +81,70 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def save_in_run(run: Path, checkpoint: Checkpoint) -> Path:
-    """Write the checkpoint as the run's newest, then drop all but the newest two; return its directory."""
-    directory = run / "checkpoints" / f"step-{checkpoint.step:09d}"
-    save_checkpoint(directory, checkpoint)
-    for old in _newest_first(run)[_KEPT:]:
-        _remove(old)
-    for left_over in directory.parent.glob(".step-*"):  # of a process that was killed while it wrote
-        shutil.rmtree(left_over, ignore_errors=True)
-    return directory
+def _put_in_place(temporary: Path, directory: Path) -> None:
+    # A directory cannot be renamed over another. So the old one steps aside under a name that readers know, the new
+    # one takes its place, and only then is the old one removed: at any moment there is a complete one.
+    aside = directory.with_name(f"{directory.name}{SET_ASIDE}")
+    if directory.exists():
+        if aside.exists():
+            remove_directory(aside)
+        directory.rename(aside)
+    temporary.rename(directory)
+    _sync_directory(directory.parent)
+    if aside.exists():
+        remove_directory(aside)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Return the checkpoint in ``path``: a checkpoint directory, or a run directory, whose newest good one is taken.
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Return the checkpoint in this very directory.
 
     Raises
     ------
     UserError
         If there is none, or it is damaged, incomplete, of another format, or does not fit its own config.
     """
-    candidates = _newest_first(path) or [path]
-    for place, candidate in enumerate(candidates):
-        try:
-            return _read(candidate)
-        except UserError:
-            if place == len(candidates) - 1:
-                raise
-    raise UserError(f"no checkpoint in {shown_path(path)}")
-
-
-load_model = load_checkpoint
-
-
-def _read(directory: Path) -> Checkpoint:
-    manifest = _read_manifest(directory)
-    place = shown_path(directory)
+    manifest, place = _read_manifest(directory), shown_path(directory)
     try:
-        config = GPTConfig.from_dict(manifest["config"])
-        tokenizer = WordTokenizer.from_dict(manifest["tokenizer"])
+        config = config_from_dict(manifest["config"])
+        tokenizer = tokenizer_from_dict(manifest["tokenizer"])
         files, step = dict(manifest["files"]), int(manifest["step"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{place} is not a checkpoint of this program: {error}") from error
     shapes = parameter_shapes(config)
-    values = _tensors(directory / MODEL_FILE, files, shapes)
+    values = read_tensors(directory / MODEL_FILE, files.get(MODEL_FILE), shapes)
     moments = None
     if OPTIMIZER_FILE in files:
-        both = _tensors(
-            directory / OPTIMIZER_FILE, files, {f"{kind}.{name}": shapes[name] for kind in "mv" for name in shapes}
-        )
+        names = {f"{kind}.{name}": shapes[name] for kind in "mv" for name in shapes}
+        both = read_tensors(directory / OPTIMIZER_FILE, files[OPTIMIZER_FILE], names)
         m, v = ({name: both[f"{kind}.{name}"] for name in shapes} for kind in "mv")
         moments = (m, v)
-    recipe, facts = manifest.get("recipe"), manifest.get("facts")
-    return Checkpoint(config, tokenizer, values, step, recipe, facts, moments, directory)
+    rest = {name: manifest.get(name) for name in ("recipe", "facts", "state", "corpus", "engine_state")}
+    return Checkpoint(config, tokenizer, values, step, moments=moments, path=directory, **rest)
+
+
+def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
+    m, v = checkpoint.moments or ({}, {})
+    moments = {f"{kind}.{name}": array for kind, part in (("m", m), ("v", v)) for name, array in part.items()}
+    if name := first_not_finite(checkpoint.values) or first_not_finite(moments):
+        raise UserError(f"a checkpoint must hold finite numbers, but {name} does not; nothing was written")
+    contents = {MODEL_FILE: tensor_bytes(checkpoint.values)}
+    if moments:
+        contents[OPTIMIZER_FILE] = tensor_bytes(moments)
+    contents[MANIFEST] = _manifest(checkpoint, contents)
+    return contents
 
 
 def _manifest(checkpoint: Checkpoint, contents: Mapping[str, bytes]) -> bytes:
+    training = {"state": checkpoint.state, "corpus": checkpoint.corpus, "engine_state": checkpoint.engine_state}
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "step": checkpoint.step,
-        "config": asdict(checkpoint.config),
+        "config": config_to_dict(checkpoint.config),
         "tokenizer": checkpoint.tokenizer.to_dict(),
         "recipe": checkpoint.recipe,
         "facts": checkpoint.facts,
+        **{name: value for name, value in training.items() if value is not None},
         "files": {
             name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             for name, content in contents.items()
@@ -171,39 +167,16 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def _tensors(path: Path, files: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    place = shown_path(path)
-    expected = files.get(path.name)
-    if not isinstance(expected, dict):
-        raise UserError(f"{place} is not listed in its {MANIFEST}; use another checkpoint")
-    content = read_regular(path)
-    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
-        raise UserError(f"{place} is damaged: its checksum is wrong; use another checkpoint")
-    try:
-        tensors = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{place} is not a safetensors file: {error}") from error
-    if set(tensors) != set(shapes):
-        odd = min(set(tensors) ^ set(shapes))
-        raise UserError(f"{place}: tensor {odd!r} is {'unknown' if odd in tensors else 'missing'} for its config")
-    for name, shape in shapes.items():
-        if tensors[name].shape != shape or tensors[name].dtype not in (np.float32, np.float64):
-            raise UserError(
-                f"{place}: {name} must be float32 or float64 of shape {shape}, "
-                f"not {tensors[name].dtype} {tensors[name].shape}"
-            )
-    return {name: tensors[name] for name in shapes}
+def remove_directory(directory: Path) -> None:
+    """Remove a checkpoint; it is renamed first, so that none is ever seen half removed."""
+    doomed = _hidden(directory, "old")
+    directory.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _newest_first(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("step-*"), reverse=True)
-
-
-def _contiguous(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+def _hidden(directory: Path, ending: str) -> Path:
+    # The same place is the same file system, where a rename is one step; the name is nobody else's.
+    return directory.with_name(f".{directory.name}.{os.getpid()}-{os.urandom(4).hex()}.{ending}")
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -222,10 +195,3 @@ def _sync_directory(directory: Path) -> None:
     finally:
         with suppress(OSError):
             os.close(descriptor)
-
-
-def _remove(directory: Path) -> None:
-    # Renamed first: one step takes the whole directory out of sight, so none is ever seen half removed.
-    doomed = directory.with_name(f".{directory.name}.{os.getpid()}.old")
-    directory.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)

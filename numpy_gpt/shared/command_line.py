@@ -6,17 +6,19 @@ Exit status: 0 done; 2 the user can mend it (one line on stderr); 130 interrupte
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from io import TextIOWrapper
 from types import NoneType
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import Any, NoReturn
 
 from gpt_data.errors import UserError
 from gpt_data.wording import shown, suggestion
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.presets import TrainingConfig
+from numpy_gpt.shared.config import GPTConfig, kinds_of
+from numpy_gpt.shared.recipe import TrainingConfig
 from numpy_gpt.shared.stopping import EXIT_INTERRUPTED, EXIT_USER_ERROR, Interrupted
 
 EXIT_STATUS = "exit status: 0 done, 2 an error that you can mend, 130 interrupted (Ctrl-C), 143 terminated"
@@ -56,23 +58,23 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     """Give the parser a flag for every field of a recipe's model and training; those not given are absent."""
     for config in (GPTConfig, TrainingConfig):
         group = parser.add_argument_group("model" if config is GPTConfig else "training")
-        hints = get_type_hints(config)
+        allowed = kinds_of(config)
         for item in fields(config):
-            kinds = [kind for kind in (get_args(hints[item.name]) or (hints[item.name],)) if kind is not NoneType]
-            switch: dict[str, Any] = {"nargs": "?", "const": True} if kinds[0] is bool else {}
+            kind, *others = allowed[item.name]
+            switch: dict[str, Any] = {"nargs": "?", "const": True} if kind is bool else {}
             group.add_argument(
                 f"--{item.name}",
-                type=_READERS[kinds[0]],
+                type=_or_none(_READERS[kind]) if NoneType in others else _READERS[kind],
                 default=argparse.SUPPRESS,
-                metavar=kinds[0].__name__.upper(),
-                help=item.metadata["help"],
+                metavar=kind.__name__.upper(),
+                help=item.metadata["help"].replace("%", "%%"),
                 **switch,
             )
 
 
 def recipe_changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the recipe fields that were given as flags."""
-    names = {item.name for config in (GPTConfig, TrainingConfig) for item in fields(config)}
+    """Return the recipe fields that were given as flags, ``dataset`` among them."""
+    names = {"dataset", *(item.name for config in (GPTConfig, TrainingConfig) for item in fields(config))}
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
@@ -81,10 +83,25 @@ def whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        value = float(text)
-        if value != int(value):
+        value = _number(text, "a whole number")
+        if not value.is_integer():  # which neither nan nor inf is
             raise argparse.ArgumentTypeError(f"a whole number is needed, not {shown(text)}") from None
         return int(value)
+
+
+def number(text: str) -> float:
+    """Return the number that ``text`` writes."""
+    value = _number(text, "a number")
+    if value != value:  # nan
+        raise argparse.ArgumentTypeError(f"a number is needed, not {shown(text)}")
+    return value
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{what} is needed, not {shown(text)}") from None
 
 
 def truth(text: str) -> bool:
@@ -95,29 +112,61 @@ def truth(text: str) -> bool:
     return known[text.lower()]
 
 
-whole_number.__name__ = "whole number"
-_READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: float, bool: truth, str: str}
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    def reader(text: str) -> Any:
+        return None if text.lower() == "none" else read(text)
+
+    reader.__name__ = read.__name__
+    return reader
+
+
+_READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: number, bool: truth, str: str}
+
+
+def print_record(record: Mapping[str, Any]) -> None:
+    """Print what ``--json`` asks for: one line of JSON, in ASCII and without NaN, which JSON does not know."""
+    print(json.dumps(record, allow_nan=False))
+
+
+def add_debug_flag(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flag that ``run_command`` looks for."""
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def run_command(command: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequence[str] | None) -> int:
     """Parse ``argv``, run the command and return its exit status; an error of the user's is one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an output that takes ASCII only still gets something
     try:
         status = command(parser.parse_args(words))
         sys.stdout.flush()
         return status
-    except UserError as error:
+    except BrokenPipeError:  # whoever read our output has enough of it, as `head` does
+        _give_up_stdout()
+        return 0
+    except (UserError, OSError) as error:
         if "--debug" in words:
             raise
+        _give_up_stdout()
         return _fail(f"error: {error}", EXIT_USER_ERROR)
+    except MemoryError as error:
+        if "--debug" in words:
+            raise
+        reason = str(error) or "the system has no more to give"
+        return _fail(f"error: the memory does not suffice: {reason}; try smaller sizes", EXIT_USER_ERROR)
     except Interrupted as stopped:
         return _fail(str(stopped), stopped.exit_status)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has enough of it, as `head` does. Python would complain again on exiting.
+
+
+def _give_up_stdout() -> None:
+    """Drop what cannot be written, or Python would complain once more on exiting."""
+    try:
+        sys.stdout.flush()
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _fail(message: str, status: int) -> int:

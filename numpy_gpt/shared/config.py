@@ -1,9 +1,10 @@
-"""The shape of a GPT: everything that decides which numbers a model has and how they are combined."""
+"""The shape of a model: everything that decides which numbers it has and how they are combined."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, get_args, get_type_hints
 
 from gpt_data.errors import UserError
 
@@ -38,9 +39,7 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         for name, least in (("vocab_size", 1), ("block_size", 1), ("n_layer", 0), ("n_head", 1), ("n_embd", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
+            _check_whole(name, getattr(self, name), least)
         if self.n_embd % self.n_head:
             raise UserError(
                 f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}; try {self._nearest_widths()}"
@@ -69,22 +68,89 @@ class GPTConfig:
         """F = 4·C, the width of the feed-forward network's hidden layer, as in GPT-2."""
         return 4 * self.n_embd
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> GPTConfig:
-        """Return the config that ``dataclasses.asdict`` wrote.
 
-        Raises
-        ------
-        UserError
-            If a field is missing, unknown or out of its range.
-        """
-        known = {item.name for item in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise UserError(f"unknown config field {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise UserError(f"the config is incomplete: {error}") from error
+@dataclass(frozen=True, kw_only=True)
+class BigramConfig:
+    """A bigram model: one table (V, V) whose row of a token holds the logits of the next one.
+
+    ``block_size`` says only how long the windows are that it is trained on; no position but the last is looked at.
+
+    Raises
+    ------
+    UserError
+        If a field is not a whole number of at least 1.
+    """
+
+    vocab_size: int = described("tokens in the vocabulary (V)")
+    block_size: int = described("length of the training windows")
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "block_size"):
+            _check_whole(name, getattr(self, name), 1)
+
+    @property
+    def dropout(self) -> float:
+        """A bigram model has no dropout."""
+        return 0.0
+
+
+ModelConfig = GPTConfig | BigramConfig
+KINDS: dict[str, type[GPTConfig] | type[BigramConfig]] = {"gpt": GPTConfig, "bigram": BigramConfig}
+
+
+def config_to_dict(config: ModelConfig) -> dict[str, Any]:
+    """Return the config as plain values, for JSON; ``kind`` says what model it is, and is left out for a GPT."""
+    kind = next(kind for kind, made in KINDS.items() if isinstance(config, made))
+    return ({} if kind == "gpt" else {"kind": kind}) | asdict(config)
+
+
+def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
+    """Return the config that ``config_to_dict`` wrote.
+
+    Raises
+    ------
+    UserError
+        If the kind or a field is unknown, a field is missing, or out of its range.
+    """
+    rest = dict(values)
+    kind = rest.pop("kind", "gpt")
+    if kind not in KINDS:
+        raise UserError(f"the kind of a model must be one of {', '.join(KINDS)}, not {kind!r:.60}")
+    known = {item.name for item in fields(KINDS[kind])}
+    if unknown := sorted(set(rest) - known):
+        raise UserError(f"unknown config field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    try:
+        return KINDS[kind](**rest)
+    except TypeError as error:
+        raise UserError(f"the config is incomplete: {error}") from error
+
+
+_KIND_NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+
+
+def kinds_of(config: type) -> dict[str, tuple[type, ...]]:
+    """Return the types that each field of a config may have, NoneType among them where it may be left open."""
+    return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(config).items()}
+
+
+def check_kinds(config: Any) -> None:
+    """Say which field has a value of the wrong type: a whole number is a number, but True is neither.
+
+    Raises
+    ------
+    UserError
+        If one has.
+    """
+    for name, kinds in kinds_of(type(config)).items():
+        value = getattr(config, name)
+        allowed = (*kinds, int) if float in kinds else kinds
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):
+            raise UserError(f"{name} must be {_KIND_NAMES[kinds[0]]}, not {value!r:.60}")
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def _is_number(value: object) -> bool:

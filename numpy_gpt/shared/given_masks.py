@@ -7,13 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import ModelConfig
 from numpy_gpt.shared.names import Shape, dropout_shapes
 
 _shapes = lru_cache(maxsize=16)(dropout_shapes)
 
 
-def check_masks(masks: Mapping[str, Any], config: GPTConfig, batch: int, time: int, dtype: str) -> None:
+def check_masks(masks: Mapping[str, Any], config: ModelConfig, batch: int, time: int, dtype: str) -> None:
     """Say what is wrong with the masks; none at all are right, and mean no dropout.
 
     Raises

@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gpt_data.atomic import atomic_write
 from gpt_data.errors import UserError
 from gpt_data.wording import shown_path
+from numpy_gpt.shared.run_state import RunState
+
+
+class MetricsLog(Protocol):
+    """What hears of every evaluation and every logged step."""
+
+    def write(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Take in one line; ``kind`` is evaluation or step."""
 
 
 class MetricsFile:
-    """Appends lines; what a run that goes on from ``first_step`` will write again is dropped on entering."""
+    """Appends lines; what a run that goes on from ``state`` will write again is dropped on entering."""
 
-    def __init__(self, path: Path, first_step: int) -> None:
-        self._path, self._first_step = path, first_step
+    def __init__(self, path: Path, state: RunState) -> None:
+        self._path, self._state = path, state
 
     def __enter__(self) -> MetricsFile:
         try:
@@ -39,14 +47,15 @@ class MetricsFile:
             raise self._unwritable(error) from error
 
     def _lines_to_keep(self) -> list[str]:
-        if self._first_step == 0 or not self._path.is_file():
+        if self._state == RunState() or not self._path.is_file():
             return []
         kept = []
         for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
             try:
                 values = json.loads(line)
-                # The steps up to first_step are done; the evaluation after them is the first thing to come.
-                if values["step"] > self._first_step - (values["kind"] == "evaluation"):
+                # The steps so far are done; the evaluation after them is the first thing to come, if it is not there.
+                to_come = values["kind"] == "evaluation" and self._state.evaluation is None
+                if values["step"] > self._state.step - to_come:
                     break
             except (ValueError, KeyError, TypeError):  # the last line of a process that was killed while writing
                 break

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from math import prod
 
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import BigramConfig, GPTConfig, ModelConfig
 
 Shape = tuple[int, ...]
 
 
-def parameter_shapes(config: GPTConfig) -> dict[str, Shape]:
+def parameter_shapes(config: ModelConfig) -> dict[str, Shape]:
     """Return every parameter's name and shape, in order of computation.
 
     Matrices are stored (in, out) and used as ``x @ w + b``. The output head is stored (V, C), as in GPT-2's own
     checkpoints: tied, it *is* ``wte.weight``; untied, ``lm_head.weight`` has the same shape.
+    A bigram model has one tensor, the table of logits, which is a token embedding as wide as the vocabulary.
     """
+    if isinstance(config, BigramConfig):
+        return {"wte.weight": (config.vocab_size, config.vocab_size)}
     width, hidden = config.n_embd, config.n_hidden
     shapes: dict[str, Shape] = {
         "wte.weight": (config.vocab_size, width),
@@ -49,18 +52,20 @@ def parameter_shapes(config: GPTConfig) -> dict[str, Shape]:
     return shapes
 
 
-def parameter_count(config: GPTConfig) -> int:
+def parameter_count(config: ModelConfig) -> int:
     """Return how many numbers the model has."""
     return sum(prod(shape) for shape in parameter_shapes(config).values())
 
 
-def activation_shapes(config: GPTConfig, batch: int, time: int, *, dropout: bool = False) -> dict[str, Shape]:
+def activation_shapes(config: ModelConfig, batch: int, time: int, *, dropout: bool = False) -> dict[str, Shape]:
     """Return every activation's name and shape, in order of computation.
 
     With ``dropout`` the list also holds what comes out of each dropout. ``losses`` and ``loss`` exist only where
     there are targets.
     """
-    b, t, c, v = batch, time, config.n_embd, config.vocab_size
+    if isinstance(config, BigramConfig):
+        return _head_shapes(batch, time, config.vocab_size)
+    b, t, c = batch, time, config.n_embd
     shapes: dict[str, Shape] = {
         "embedding.token": (b, t, c),
         "embedding.position": (t, c),
@@ -70,12 +75,20 @@ def activation_shapes(config: GPTConfig, batch: int, time: int, *, dropout: bool
     for layer in range(config.n_layer):
         shapes |= {f"h.{layer}.{name}": shape for name, shape in _block_shapes(config, b, t).items()}
     shapes |= _layer_norm_shapes("ln_f", b, t, c)
-    shapes |= {"logits": (b, t, v)}
-    shapes |= _softmax_shapes("softmax", (b, t, v))
-    shapes |= {"probabilities": (b, t, v), "losses": (b, t), "loss": ()}
+    shapes |= _head_shapes(b, t, config.vocab_size)
     if not dropout:
         shapes = {name: shape for name, shape in shapes.items() if not name.endswith("dropout")}
     return shapes
+
+
+def _head_shapes(b: int, t: int, v: int) -> dict[str, Shape]:
+    return {
+        "logits": (b, t, v),
+        **_softmax_shapes("softmax", (b, t, v)),
+        "probabilities": (b, t, v),
+        "losses": (b, t),
+        "loss": (),
+    }
 
 
 def _block_shapes(config: GPTConfig, b: int, t: int) -> dict[str, Shape]:
@@ -137,7 +150,7 @@ def gradient_name(name: str) -> str:
     return f"{scope}{dot}d{last}"
 
 
-def dropout_shapes(config: GPTConfig, batch: int, time: int) -> dict[str, Shape]:
+def dropout_shapes(config: ModelConfig, batch: int, time: int) -> dict[str, Shape]:
     """Return the name and shape of each dropout mask, in order of computation: what comes out of it has that name."""
     shapes = activation_shapes(config, batch, time, dropout=True)
     return {name: shape for name, shape in shapes.items() if name.endswith("dropout")}

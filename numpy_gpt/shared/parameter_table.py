@@ -9,13 +9,13 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.names import parameter_count, parameter_shapes
 
 _LARGEST_PAGE = 10_000
 
 
-def parameter_table(config: GPTConfig) -> str:
+def parameter_table(config: ModelConfig) -> str:
     """Return name, shape and count of every tensor, and the sum."""
     shapes = parameter_shapes(config)
     width = max(map(len, shapes))
@@ -23,16 +23,17 @@ def parameter_table(config: GPTConfig) -> str:
     for name, shape in shapes.items():
         lines.append(f"{name:<{width}}  {' × '.join(map(str, shape)):>12}  {prod(shape):12,}")
     lines.append(f"{'sum':<{width}}  {'':>12}  {parameter_count(config):12,}")
-    if config.tie_weights:
+    if isinstance(config, GPTConfig) and config.tie_weights:
         lines.append("wte.weight is also the output head (tied), and counted once")
     return "\n".join(lines)
 
 
-def weights_page(config: GPTConfig, values: Mapping[str, Array], vocabulary: Sequence[str]) -> str:
+def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: Sequence[str]) -> str:
     """Return every weight, in columns: embeddings and final norm, then the blocks; two blocks take 138 characters.
 
     Each row is one vector of the width C, labelled with what it belongs to: the matrices c_attn and c_fc are shown
     with a row for each of their columns, so that a row is what one q, k, v or hidden unit multiplies its input with.
+    A bigram model is one table, and shown row by row.
 
     Raises
     ------
@@ -44,9 +45,7 @@ def weights_page(config: GPTConfig, values: Mapping[str, Array], vocabulary: Seq
         raise UserError(f"{count:,} weights do not fit on a page; at most {_LARGEST_PAGE:,} are printed")
     digits = _decimals(values)
     width = max(len(f"{value:.{digits}f}") for array in values.values() for value in array.flat)
-    columns = [_embedding_column(config, vocabulary)]
-    columns += [_block_column(config, layer) for layer in range(config.n_layer)]
-    rendered = [_rendered(column, values, digits, width) for column in columns]
+    rendered = [_rendered(column, values, digits, width) for column in _columns(config, vocabulary)]
     return f"{count:,} weights\n\n" + "\n".join(_side_by_side(rendered))
 
 
@@ -64,9 +63,15 @@ def _norm(config: GPTConfig, name: str) -> list[_Row]:
     return [(name, None)] + [(part, (f"{name}.{part}", None, 0)) for part in parts]
 
 
-def _embedding_column(config: GPTConfig, vocabulary: Sequence[str]) -> list[_Row]:
+def _columns(config: ModelConfig, vocabulary: Sequence[str]) -> list[list[_Row]]:
     words = [*("␠" if word == " " else word for word in vocabulary), *[""] * config.vocab_size]
     words = words[: config.vocab_size]
+    if isinstance(config, BigramConfig):
+        return [_rows("wte.weight", words, 0, ", row by row: the logits of what follows")]
+    return [_embedding_column(config, words), *(_block_column(config, layer) for layer in range(config.n_layer))]
+
+
+def _embedding_column(config: GPTConfig, words: Sequence[str]) -> list[_Row]:
     rows = _rows("wte.weight", words, 0)
     rows += _rows("wpe.weight", [f"position {t}" for t in range(config.block_size)], 0)
     rows += _norm(config, "ln_f")

@@ -8,11 +8,11 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import ModelConfig
 from numpy_gpt.shared.names import Shape, parameter_shapes
 
 
-def check_values(config: GPTConfig, values: Mapping[str, Array]) -> dict[str, Shape]:
+def check_values(config: ModelConfig, values: Mapping[str, Array]) -> dict[str, Shape]:
     """Return the model's parameter shapes, which ``values`` have, or say what is wrong with them.
 
     Raises

@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
-from numpy_gpt.shared.trainer import Evaluation, Progress
+from numpy_gpt.shared.run_state import Evaluation
+from numpy_gpt.shared.trainer import Display, Progress
 
 _LINE_SECONDS = 1.0
 
 
 def evaluation_line(evaluation: Evaluation) -> str:
     """Return an evaluation as a line that is the same for both twins as long as their numbers are."""
-    return (
+    line = (
         f"step {evaluation.step:6d}  train_loss {evaluation.train_loss:.6f}  "
         f"val_loss {evaluation.val_loss:.6f}  learning_rate {evaluation.learning_rate:.3e}"
     )
+    if evaluation.train_estimate is None or evaluation.val_estimate is None:
+        return line
+    return f"{line}  estimates {evaluation.train_estimate:.4f} {evaluation.val_estimate:.4f}"
 
 
 class PlainDisplay:
@@ -81,7 +86,7 @@ class BarDisplay:
         print(evaluation_line(evaluation), flush=True)
 
 
-def display_for(max_iters: int, first_step: int) -> PlainDisplay | BarDisplay:
+def display_for(max_iters: int, first_step: int) -> AbstractContextManager[Display]:
     """Return the display that suits stderr."""
     return BarDisplay(max_iters, first_step) if sys.stderr.isatty() else PlainDisplay(max_iters)
 
@@ -93,7 +98,12 @@ def _described(progress: Progress) -> str:
         f"rate {progress.learning_rate:.1e}",
     ]
     if not math.isnan(progress.seconds_left):
-        parts += [f"{progress.tokens_per_second:,.0f} tokens/s", f"{_clock(progress.seconds_left)} left"]
+        speed = progress.speed
+        parts += [f"{speed.tokens_per_second:,.0f} tokens/s", f"{speed.ms_per_step:.2f} ms/step"]
+        if speed.mfu is not None:
+            parts.append(f"MFU {'unknown' if math.isnan(speed.mfu) else f'{speed.mfu:.1%}'}")
+        parts += [f"{speed.peak_memory / 2**20:,.0f} MiB"] if speed.peak_memory is not None else []
+        parts.append(f"{_clock(progress.seconds_left)} left")
     return "  ".join(parts)
 
 

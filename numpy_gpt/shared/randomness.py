@@ -9,24 +9,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import ModelConfig
 from numpy_gpt.shared.names import dropout_shapes
 
 # One stream for each purpose, so that none changes when another draws more. Batches are stream 0 (gpt_data).
 _DROPOUT, _SAMPLING = 1, 2
 
 
-def dropout_masks(config: GPTConfig, batch: int, time: int, seed: int, step: int, dtype: str) -> dict[str, Array]:
-    """Return the masks of one training step by name, with entries 0 or 1/(1 − dropout); none where dropout is 0."""
+def dropout_masks(
+    config: ModelConfig, batch: int, time: int, seed: int, step: int, dtype: str, part: int = 0
+) -> dict[str, Array]:
+    """Return the masks of one training step by name, with entries 0 or 1/(1 − dropout); none where dropout is 0.
+
+    Where a step's gradient is summed over several batches, ``part`` says which of them it is, counted from 0: each
+    drops other values.
+    """
     if config.dropout == 0:
         return {}
-    rng = np.random.default_rng([seed, _DROPOUT, step])
+    rng = _stream(seed, _DROPOUT, step, part)
     kept = np.asarray(1 / (1 - config.dropout), dtype)
     shapes = dropout_shapes(config, batch, time)
     # Drawn as float32 whatever the dtype: runs in both precisions drop the same values.
     return {name: (rng.random(shape, np.float32) >= config.dropout) * kept for name, shape in shapes.items()}
 
 
-def sampling_uniforms(seed: int, count: int) -> NDArray[np.float64]:
-    """Return ``count`` numbers in [0, 1), one for each token to be sampled."""
-    return np.random.default_rng([seed, _SAMPLING]).random(count)
+def sampling_uniforms(seed: int, count: int, sample: int = 0) -> NDArray[np.float64]:
+    """Return ``count`` numbers in [0, 1), one for each token to be sampled.
+
+    ``sample`` counts the texts that are sampled with one seed, from 0: each has numbers of its own.
+    """
+    return _stream(seed, _SAMPLING, sample).random(count)
+
+
+def _stream(seed: int, purpose: int, step: int, part: int = 0) -> np.random.Generator:
+    """Return the generator of this one seed, purpose, step and part; no two of them have the same stream.
+
+    A generator is seeded with words of 32 bits, and what is missing of four is filled up with zeros: part 0 is the same
+    as no part. It is given all the same, because a seed beyond 32 bits has a word more, and could otherwise pass for a
+    smaller seed with another purpose and with a part. So the number of words tells how many are the seed's.
+    """
+    return np.random.default_rng([seed, purpose, step, part])

@@ -1,13 +1,21 @@
-"""One verdict on what a next token may be drawn from, for both twins."""
+"""What a draw is, and one verdict on what a next token may be drawn from, for both twins."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
+
+
+class Draw(NamedTuple):
+    """A token that was drawn, and the probabilities (V,) that it was drawn from: NumPy's float64 in both twins."""
+
+    token: int
+    probabilities: Array
 
 
 def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Tokens
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.config import ModelConfig
 
 
-def check_tokens(tokens: Any, config: GPTConfig) -> Tokens:
+def check_tokens(tokens: Any, config: ModelConfig) -> Tokens:
     """Return ``tokens`` as an integer array (B, T), or say what is wrong with them.
 
     Raises
@@ -31,7 +31,7 @@ def check_tokens(tokens: Any, config: GPTConfig) -> Tokens:
     return ids
 
 
-def check_targets(targets: Any, tokens: Tokens, config: GPTConfig) -> Tokens:
+def check_targets(targets: Any, tokens: Tokens, config: ModelConfig) -> Tokens:
     """Return ``targets`` as an integer array of the tokens' shape, or say what is wrong with them.
 
     Raises
@@ -47,7 +47,7 @@ def check_targets(targets: Any, tokens: Tokens, config: GPTConfig) -> Tokens:
     return ids
 
 
-def check_prompt(prompt: Any, config: GPTConfig) -> list[int]:
+def check_prompt(prompt: Any, config: ModelConfig) -> list[int]:
     """Return the prompt, which may be longer than the context, as a list of ids, or say what is wrong with it.
 
     Raises

@@ -3,61 +3,26 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from gpt_data.batches import BatchSampler, evaluation_windows
 from gpt_data.corpora import Corpus
 from gpt_data.errors import UserError
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.checkpoint import Checkpoint, save_in_run
-from numpy_gpt.shared.metrics import MetricsFile
-from numpy_gpt.shared.presets import Recipe
+from gpt_data.fingerprint import fingerprint
+from gpt_data.wording import shown_path
+from numpy_gpt.shared.checkpoint import Checkpoint
+from numpy_gpt.shared.engine_protocol import Engine, StepResult
+from numpy_gpt.shared.evaluation import evaluate_run
+from numpy_gpt.shared.metrics import MetricsFile, MetricsLog
+from numpy_gpt.shared.recipe import Recipe
+from numpy_gpt.shared.run_directory import save_in_run
+from numpy_gpt.shared.run_state import Evaluation, RunState
 from numpy_gpt.shared.schedule import learning_rate_at
+from numpy_gpt.shared.speed import Pace, Speed, operations_per_token
 from numpy_gpt.shared.stopping import Interrupted, StopSignals
-
-Moments = Sequence[Mapping[str, Array]]
-"""AdamW's m and v, each by parameter name."""
-
-
-class StepResult(NamedTuple):
-    """The batch's mean loss in nats per token, and the gradient's global norm before clipping."""
-
-    loss: float
-    gradient_norm: float
-
-
-class Engine(Protocol):
-    """What a twin must do to be trained; arrays are NumPy's on both sides."""
-
-    def training_step(self, inputs: Tokens, targets: Tokens, step: int, learning_rate: float) -> StepResult:
-        """Take the step counted from 0; leave the parameters alone if the loss or gradient is not finite."""
-
-    def loss(self, inputs: Tokens, targets: Tokens) -> float:
-        """Return the mean loss in nats per token, without dropout."""
-
-    def values(self) -> Mapping[str, Array]:
-        """Return the parameters by name."""
-
-    def moments(self) -> Moments:
-        """Return AdamW's m and v."""
-
-    def sample(self, prompt: list[int], count: int) -> list[int]:
-        """Return ``count`` tokens that follow the prompt."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Losses in nats per token after ``step`` steps; the rate is that of the next step."""
-
-    step: int
-    train_loss: float
-    val_loss: float
-    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -68,7 +33,7 @@ class Progress:
     loss: float
     val_loss: float
     learning_rate: float
-    tokens_per_second: float
+    speed: Speed
     seconds_left: float
 
 
@@ -82,117 +47,156 @@ class Display(Protocol):
         """Show an evaluation."""
 
 
-_REFRESH_SECONDS = 0.1
-
-
-def evaluate(engine: Engine, tokens: Tokens, block_size: int, stride: int) -> float:
-    """Return the mean loss in nats per token over all windows of ``tokens`` at distance ``stride``."""
-    total, count = 0.0, 0
-    for inputs, targets in evaluation_windows(tokens, block_size, stride):
-        total += engine.loss(inputs, targets) * targets.size
-        count += targets.size
-    return total / count
-
-
 def train(
-    recipe: Recipe, engine: Engine, corpus: Corpus, out_dir: Path, display: Display, first_step: int = 0
-) -> Evaluation:
-    """Train from ``first_step`` to max_iters and return the last evaluation; the run directory holds the rest.
+    recipe: Recipe,
+    engine: Engine,
+    corpus: Corpus,
+    out_dir: Path,
+    display: Display,
+    state: RunState | None = None,
+    logs: Sequence[MetricsLog] = (),
+) -> RunState:
+    """Train from ``state`` to max_iters, or until patience ends; return the last state, with its evaluation.
+
+    The run directory holds the rest: metrics.jsonl and checkpoints. ``logs`` hear of the same metrics.
 
     Raises
     ------
     UserError
-        If the loss or the gradient is no longer finite, or the run directory cannot be written.
+        If a loss or the gradient is no longer finite, or the run directory cannot be written.
     Interrupted
         On SIGINT or SIGTERM, after the step under way and a checkpoint.
     """
-    training, block_size = recipe.training, recipe.model.block_size
-    sampler = BatchSampler(corpus.train, block_size, training.batch_size, training.seed)
-    pace = _Pace(training.batch_size * block_size, training.max_iters)
-    result, evaluation = StepResult(math.nan, math.nan), None
-    with StopSignals() as stop, MetricsFile(out_dir / "metrics.jsonl", first_step) as metrics:
-        for step in range(first_step, training.max_iters + 1):
-            rate = learning_rate_at(step, **training.schedule())
+    training, state = recipe.training, state or RunState()
+    engine.begin(corpus.train)
+    with StopSignals() as stop, ExitStack() as stack:
+        metrics = _Metrics(engine, stack, out_dir, state, logs)
+        run = _Run(recipe, engine, corpus, out_dir, display, metrics)
+        for step in range(state.step, training.max_iters + 1):
+            state = state.after_steps(step)
             if step == training.max_iters or step % training.eval_interval == 0:
-                with pace.paused():
-                    evaluation = _evaluate_both(recipe, engine, corpus, step, rate)
-                    metrics.write("evaluation", asdict(evaluation))
-                    display.evaluation(evaluation)
-                    save_in_run(out_dir, _checkpoint(recipe, engine, corpus, step, asdict(evaluation)))
-            if step == training.max_iters:
-                break
-            result = engine.training_step(*sampler.batch(step), step, rate)
-            if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
-                raise UserError(_not_finite(result, step, out_dir))
-            if (step + 1) % training.log_interval == 0:
-                metrics.write("step", _logged(step + 1, result, rate))
-            if pace.due():
-                val_loss = evaluation.val_loss if evaluation else math.nan
-                display.progress(Progress(step + 1, result.loss, val_loss, rate, *pace.measure(step + 1)))
-            if stop.received:
-                save_in_run(out_dir, _checkpoint(recipe, engine, corpus, step + 1, None))
-                raise Interrupted(stop.received, step + 1, out_dir)
-    assert evaluation is not None  # the loop always ends with one
-    return evaluation
+                state = run.evaluate(state)
+                if step == training.max_iters or 0 < training.patience <= state.evaluations_since_best:
+                    break
+            result = engine.take_step(step, learning_rate_at(step, **training.schedule()))
+            stopped = engine.team.agreed(stop.received, step)
+            run.look(state, step, result, at_once=stopped != 0)
+            if stopped:
+                run.save(state.after_steps(step + 1))
+                raise Interrupted(stopped, step + 1, out_dir)
+    return state
 
 
-class _Pace:
-    """Measures training speed, leaving evaluations and checkpoints out."""
+class _Run:
+    """What is done beside the steps themselves: evaluating, looking at results, saving."""
 
-    def __init__(self, tokens_per_step: int, max_iters: int) -> None:
-        self._tokens_per_step, self._max_iters = tokens_per_step, max_iters
-        self._shown = self._since = time.perf_counter()
-        self._first_step: int | None = None
+    def __init__(
+        self, recipe: Recipe, engine: Engine, corpus: Corpus, out_dir: Path, display: Display, metrics: _Metrics
+    ) -> None:
+        self._recipe, self._engine, self._corpus, self._out_dir = recipe, engine, corpus, out_dir
+        self._display, self._metrics, self._fingerprint = display, metrics, fingerprint(corpus)
+        training = recipe.training
+        per_step = training.batch_size * training.gradient_accumulation_steps * recipe.model.block_size
+        self._pace = Pace(per_step, training.max_iters)
 
-    def due(self) -> bool:
-        return time.perf_counter() - self._shown >= _REFRESH_SECONDS
+    def evaluate(self, state: RunState) -> RunState:
+        """Evaluate and save, unless a resumed run has done so already; show it and return the state with it."""
+        team, step = self._engine.team, state.step
+        if state.evaluation is None:
+            rate = learning_rate_at(step, **self._recipe.training.schedule())
+            with self._pace.paused():
+                evaluation = team.from_main(evaluate_run(self._engine, self._recipe, self._corpus, step, rate))
+                state = state.after_evaluation(evaluation)
+                self._metrics.write("evaluation", asdict(evaluation))
+                self.save(state)
+        if team.rank == 0:
+            self._display.evaluation(state.evaluated)
+        return state
 
-    def measure(self, step: int) -> tuple[float, float]:
-        """Return tokens per second since the first measurement, and the seconds that the rest will take."""
-        self._shown = time.perf_counter()
-        if self._first_step is None:  # the first steps also warm up caches and libraries
-            self._first_step, self._since = step, self._shown
-            return math.nan, math.nan
-        per_second = (step - self._first_step) / (self._shown - self._since)
-        return per_second * self._tokens_per_step, (self._max_iters - step) / per_second
+    def look(self, state: RunState, step: int, result: StepResult | None, at_once: bool) -> None:
+        """See that the step's result is finite, log it and show it, as far as each is due.
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave out the time spent inside a ``with`` block."""
-        start = time.perf_counter()
-        yield
-        self._since += time.perf_counter() - start
+        A result that is not there yet is waited for only then: a device is not to be kept waiting for a look at it.
+        """
+        training, done = self._recipe.training, step + 1
+        log, show = done % training.log_interval == 0, self._pace.due()
+        if result is None and (log or show or at_once or done % training.eval_interval == 0):
+            step, result = self._engine.latest()
+        if result is None:
+            return
+        if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
+            raise UserError(_not_finite(self._engine, result, step, self._out_dir))
+        if not (log or show):
+            return
+        rate = learning_rate_at(done - 1, **training.schedule())
+        speed = self._pace.speed(
+            done, operations_per_token(self._recipe.model), self._engine.peak_flops, self._engine.peak_memory()
+        )
+        if log:
+            self._metrics.write("step", _logged(done, result, rate, speed))
+        if show:
+            self._pace.shown()
+            val_loss = state.evaluation.val_loss if state.evaluation else state.best_val_loss or math.nan
+            if self._engine.team.rank == 0:
+                left = self._pace.seconds_left(done)
+                self._display.progress(Progress(done, result.loss, val_loss, rate, speed, left))
+
+    def save(self, state: RunState) -> None:
+        """Write what is needed to go on from ``state``; all processes of a team take part, and the main one writes."""
+        m, v = self._engine.moments()
+        checkpoint = Checkpoint(
+            self._recipe.model,
+            self._corpus.tokenizer,
+            self._engine.values(),
+            state.step,
+            self._recipe.to_dict(),
+            None if state.evaluation is None else asdict(state.evaluation),
+            moments=(m, v),
+            state=state.to_dict(),
+            corpus=self._fingerprint,
+            engine_state=self._engine.engine_state(),
+        )
+        if self._engine.team.rank == 0:
+            save_in_run(self._out_dir, checkpoint)
 
 
-def _evaluate_both(recipe: Recipe, engine: Engine, corpus: Corpus, step: int, rate: float) -> Evaluation:
-    block_size, stride = recipe.model.block_size, recipe.training.eval_stride
-    # Of the training text as much as there is validation text: enough to compare the two.
-    excerpt = corpus.train[: max(len(corpus.val), block_size + 1)]
-    train_loss, val_loss = (evaluate(engine, tokens, block_size, stride) for tokens in (excerpt, corpus.val))
-    return Evaluation(step, train_loss, val_loss, rate)
+class _Metrics:
+    """All that hears of the metrics; in a team only the main process writes them."""
+
+    def __init__(
+        self, engine: Engine, stack: ExitStack, out_dir: Path, state: RunState, logs: Sequence[MetricsLog]
+    ) -> None:
+        self._logs: list[MetricsLog] = []
+        if engine.team.rank == 0:
+            self._logs = [stack.enter_context(MetricsFile(out_dir / "metrics.jsonl", state)), *logs]
+
+    def write(self, kind: str, values: dict[str, Any]) -> None:
+        """Hand on one line; ``kind`` is evaluation or step."""
+        for log in self._logs:
+            log.write(kind, values)
 
 
-def _checkpoint(
-    recipe: Recipe, engine: Engine, corpus: Corpus, step: int, facts: Mapping[str, Any] | None
-) -> Checkpoint:
-    m, v = engine.moments()
-    return Checkpoint(recipe.model, corpus.tokenizer, engine.values(), step, recipe.to_dict(), facts, moments=(m, v))
-
-
-def _logged(step: int, result: StepResult, rate: float) -> dict[str, Any]:
+def _logged(step: int, result: StepResult, rate: float, speed: Speed) -> dict[str, Any]:
+    known = {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in speed._asdict().items()
+    }
     return {
         "step": step,
         "train_loss": result.loss,
         "val_loss": None,
         "learning_rate": rate,
         "gradient_norm": result.gradient_norm,
+        **known,
     }
 
 
-def _not_finite(result: StepResult, step: int, out_dir: Path) -> str:
+def _not_finite(engine: Engine, result: StepResult, step: int, out_dir: Path) -> str:
     what = "loss" if not math.isfinite(result.loss) else "gradient's norm"
     value = result.loss if what == "loss" else result.gradient_norm
+    first = engine.first_not_finite(step)
     return (
-        f"the {what} must be finite, but is {value} at step {step}; the weights were left as they were before it, "
-        f"and {out_dir} keeps its last checkpoint; try a lower --learning_rate"
+        f"the {what} must be finite, but is {value} at step {step}"
+        f"{f', where {first} was the first to go bad' if first else ''}; the weights were left as they were before it, "
+        f"and {shown_path(out_dir)} keeps its last checkpoint; try a lower --learning_rate"
     )

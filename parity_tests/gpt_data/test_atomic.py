@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt_data.atomic import atomic_files, atomic_write
+from gpt_data.atomic import atomic_files, atomic_write, made_directory
 from gpt_data.errors import UserError
 
 
@@ -152,3 +152,36 @@ def test_a_link_stays_a_link(folder):
     atomic_write(folder / "link", b"new")
     assert (folder / "link").is_symlink()
     assert (folder / "a").read_bytes() == b"new"
+
+
+def test_a_directory_is_made_with_those_above_it_and_synced(folder, monkeypatch):
+    synced = fail_at(monkeypatch, "fsync", 0)
+    with made_directory(folder / "new" / "deep") as place:
+        assert place == folder / "new" / "deep"
+        assert place.is_dir()
+    assert place.is_dir()
+    assert len(synced) == 2  # the names of both, in the directories that hold them
+    with made_directory(str(place)):
+        pass
+    assert len(synced) == 2
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, UserError])
+def test_directories_made_are_removed_when_the_block_fails_and_others_stay(folder, interruption):
+    (folder / "there").mkdir()
+    for directory in ("there", "new/deep", "there/new"):
+        with pytest.raises(interruption), made_directory(folder / directory):
+            raise interruption
+    with pytest.raises(interruption), made_directory(folder / "filled" / "deep"):
+        (folder / "filled" / "by somebody else").write_text("")
+        raise interruption
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b", "filled", "there"]
+    assert [path.name for path in (folder / "filled").iterdir()] == ["by somebody else"]
+
+
+def test_directories_that_cannot_be_made_are_named(folder):
+    for place, reason in (("a", "File exists"), ("a/below", "Not a directory"), ("new/" + "x" * 300, "name too long")):
+        with pytest.raises(UserError, match=f"cannot make the directory .*{reason}"), made_directory(folder / place):
+            raise AssertionError("the block must not begin")
+    assert content_of(folder) == {"a": b"old a", "b": b"old b"}
+    assert not (folder / "new").exists()

@@ -71,6 +71,38 @@ def test_floor_of_the_tiny_corpus():
     assert corpus_loss_floor(corpus, "train", 8) == pytest.approx(0.4443958910, abs=5e-11)
 
 
+def test_floors_of_characters():
+    corpus = load_corpus("tiny-characters")
+    assert corpus_loss_floor(corpus, "val", 8) == pytest.approx(0.3741667509, abs=5e-11)
+    assert corpus_loss_floor(corpus, "val", 32) == pytest.approx(0.1565884552, abs=5e-11)
+    assert corpus_loss_floor(load_corpus("words"), "val", 32) == pytest.approx(1.1752210825, abs=5e-11)
+
+
+def test_floor_of_characters_is_that_of_the_enumeration():
+    for name, start in (("tiny-characters", 40), ("words", 0)):
+        corpus = load_corpus(name)
+        phrases = tuple(tuple(corpus.tokenizer.encode(f"{phrase} ").tolist()) for phrase in corpus.phrases)
+        text = corpus.val[start : start + 16].tolist()
+        assert loss_floor(text, phrases, 12) == pytest.approx(enumerated_floor(text, phrases, 12), rel=1e-12)
+
+
+def test_after_a_blank_the_words_that_begin_so_are_counted():
+    # Within a window, from its first blank on, no belief is needed: p(c | prefix) is a quotient of two counts.
+    corpus = load_corpus("words")
+    words = [f"{word} " for word in corpus.phrases]
+    text = corpus.tokenizer.decode(corpus.val[:400])
+    phrases = [corpus.tokenizer.encode(word) for word in words]
+    for start in (place + 1 for place in range(380) if text[place] == " "):
+        cost, prefix = 0.0, ""
+        for letter in text[start : start + 16]:
+            cost -= math.log(
+                sum(word.startswith(prefix + letter) for word in words) / sum(word.startswith(prefix) for word in words)
+            )
+            prefix = "" if letter == " " else prefix + letter
+        ids = corpus.tokenizer.encode(text[start - 1 : start + 16])
+        assert loss_floor(ids, phrases, len(ids) - 1) * (len(ids) - 1) == pytest.approx(cost, rel=1e-12)
+
+
 def test_every_target_weighs_the_same_also_in_the_shorter_last_window():
     corpus = load_corpus("tiny")
     phrases = [corpus.tokenizer.encode(f"{phrase} ") for phrase in corpus.phrases]

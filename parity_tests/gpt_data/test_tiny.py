@@ -4,8 +4,7 @@ import random
 
 import pytest
 
-from gpt_data.corpora import CORPORA, load_corpus
-from gpt_data.errors import UserError
+from gpt_data.corpora import load_corpus
 from gpt_data.tiny import PHRASES, tiny_phrases, tiny_text
 
 VOCABULARY = (
@@ -49,16 +48,19 @@ def test_counts_vocabulary_and_ids():
     assert corpus.phrases == tiny_phrases()
 
 
-def test_arrays_are_read_only():
-    corpus = load_corpus("tiny")
+@pytest.mark.parametrize("name", ["tiny", "tiny-characters"])
+def test_arrays_are_read_only(name):
+    corpus = load_corpus(name)
     for tokens in (corpus.train, corpus.val):
         with pytest.raises(ValueError, match="read-only"):
             tokens[0] = 1
 
 
-def test_unknown_corpus_names_the_nearest_and_all():
-    with pytest.raises(UserError, match=r"^unknown corpus 'tinny'; did you mean 'tiny'\? there are: 'tiny'$"):
-        load_corpus("tinny")
-    with pytest.raises(UserError, match=r"^unknown corpus 'a\\nb'; there are: "):
-        load_corpus("a\nb")
-    assert list(CORPORA) == ["tiny"]
+def test_the_same_text_as_characters():
+    corpus = load_corpus("tiny-characters")
+    assert corpus.name == "tiny-characters"
+    assert corpus.tokenizer.vocabulary == tuple(sorted(set(tiny_text())))
+    assert corpus.tokenizer.vocab_size == 25
+    assert (len(corpus.train), len(corpus.val)) == (3801, 951)
+    assert corpus.tokenizer.decode([*corpus.train, *corpus.val]) == tiny_text()
+    assert corpus.phrases == tiny_phrases()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 
 import numpy as np
@@ -13,9 +12,8 @@ from hypothesis import strategies as st
 from gpt_data.atomic import atomic_files
 from gpt_data.corpora import Corpus, load_corpus, open_corpus, prepare
 from gpt_data.errors import UserError
-from gpt_data.sealed_json import seal
-from gpt_data.token_files import read_token_file, read_token_files, write_token_files
-from gpt_data.tokenizer import WordTokenizer
+from gpt_data.token_files import read_token_file, read_token_files, write_token_chunks, write_token_files
+from gpt_data.word_tokenizer import WordTokenizer
 
 
 @pytest.fixture
@@ -30,13 +28,6 @@ def refusal(call, *arguments, **options):
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     return message
-
-
-def resign(folder, **changes):
-    """Write meta.json with other entries and a checksum that fits them."""
-    meta = json.loads((folder / "meta.json").read_text())
-    del meta["sha256"]
-    (folder / "meta.json").write_bytes(seal({**meta, **changes}))
 
 
 def test_a_corpus_comes_back(folder):
@@ -94,64 +85,6 @@ def test_any_ids_come_back(tmp_path_factory, vocab_size, data):
     assert (files.train.tolist(), files.val.tolist()) == (train, val)
 
 
-@pytest.mark.parametrize("name", ["train.bin", "val.bin", "meta.json"])
-class TestDamage:
-    def test_missing(self, folder, name):
-        (folder / name).unlink()
-        assert f"{name}: No such file" in refusal(open_corpus, folder)
-
-    def test_empty(self, folder, name):
-        (folder / name).write_bytes(b"")
-        assert name in refusal(open_corpus, folder)
-
-    def test_every_truncation(self, folder, name):
-        content = (folder / name).read_bytes()
-        for length in range(1, len(content), 7):
-            (folder / name).write_bytes(content[:length])
-            assert name in refusal(open_corpus, folder)
-
-    def test_longer(self, folder, name):
-        content = (folder / name).read_bytes()
-        for more in (b"\0", b"\0\0", b"\n"):
-            (folder / name).write_bytes(content + more)
-            assert name in refusal(open_corpus, folder)
-
-    def test_a_flipped_bit_in_every_byte(self, folder, name):
-        content = (folder / name).read_bytes()
-        for place in range(0, len(content), 3):
-            changed = bytearray(content)
-            changed[place] ^= 1 << (place // 3) % 8
-            (folder / name).write_bytes(changed)
-            assert name in refusal(open_corpus, folder)
-
-    def test_a_directory(self, folder, name):
-        (folder / name).unlink()
-        (folder / name).mkdir()
-        assert f"{name}: it is not a regular file" in refusal(open_corpus, folder)
-        assert f"{name}: it is not a regular file" in refusal(prepare, load_corpus("tiny"), folder)
-
-    def test_a_pipe_is_refused_and_not_waited_for(self, folder, name):
-        (folder / name).unlink()
-        os.mkfifo(folder / name)
-        assert f"{name}: it is not a regular file" in refusal(open_corpus, folder)
-
-    def test_a_full_disk_leaves_the_old_files(self, folder, name, monkeypatch):
-        before = {path.name: path.read_bytes() for path in folder.iterdir()}
-        failing = ["train.bin", "val.bin", "meta.json"].index(name)
-        real, calls = os.fsync, []
-
-        def fsync(descriptor):
-            calls.append(descriptor)
-            if len(calls) == failing + 1:
-                raise OSError(28, "No space left on device")
-            real(descriptor)
-
-        monkeypatch.setattr(os, "fsync", fsync)
-        other = Corpus("other", WordTokenizer((" ", "a")), np.array([0, 1]), np.array([1]))
-        assert "No space left on device" in refusal(prepare, other, folder)
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
 def test_messages_say_the_numbers(folder):
     content = (folder / "val.bin").read_bytes()
     (folder / "val.bin").write_bytes(content[:-1])
@@ -170,70 +103,56 @@ def test_a_file_without_meta_is_checked_too(tmp_path):
     for content in (b"", b"\0", b"\0\0\0"):
         path.write_bytes(content)
         assert f"has {len(content)} bytes" in refusal(read_token_file, path, 32)
-    path.write_bytes(np.array([1, 31, 2], dtype=">u2").tobytes())
-    assert "id 256 came at index 0" in refusal(read_token_file, path, 32)
 
 
-def test_ids_outside_the_vocabulary_are_refused_though_all_checksums_fit(folder):
-    resign(folder, vocab_size=31)
-    assert "must lie in 0 … 30" in refusal(open_corpus, folder)
-    resign(folder, vocab_size=33)
-    assert "vocab_size must be the tokenizer's 32, not 33" in refusal(open_corpus, folder)
+@pytest.mark.parametrize("vocab_size", [32, 300, 70_000])
+def test_the_other_byte_order_is_recognised(tmp_path, vocab_size):
+    path, size = tmp_path / "train.bin", 2 if vocab_size <= 1 << 16 else 4
+    ids = np.array([1, 31, 2, vocab_size - 1] * 300_000)
+    path.write_bytes(ids.astype(f">u{size}").tobytes())
+    message = refusal(read_token_file, path, vocab_size)
+    assert "came at index" in message
+    assert "its bytes seem to be in big-endian order" in message
+    path.write_bytes(ids.astype(f"<u{size}").tobytes())
+    assert read_token_file(path, vocab_size).tolist() == ids.tolist()
+    path.write_bytes(np.array([1, vocab_size], dtype=f"<u{size}").tobytes())
+    assert "at index 1; was it made with another vocabulary?" in refusal(read_token_file, path, vocab_size)
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"format_version": 2}, "format_version 1, not 2"),
-        ({"format_version": None}, "format_version"),
-        ({"format_version": True}, "format_version"),
-        ({"format_version": "1"}, "format_version"),
-        ({"vocab_size": 0}, "vocab_size"),
-        ({"vocab_size": 32.0}, "vocab_size"),
-        ({"dtype": "uint32"}, "dtype must be uint16 for 32 tokens, not 'uint32'"),
-        ({"train": None}, "train must hold tokens and sha256"),
-        ({"val": {"tokens": 340}}, "val must hold tokens and sha256"),
-        ({"val": {"tokens": -1, "sha256": ""}}, "tokens of val"),
-        ({"name": 3}, "name must be a string"),
-        ({"phrases": "hello"}, "phrases must be"),
-        ({"phrases": [1]}, "phrases must be"),
-        ({"tokenizer": None}, "a tokenizer must be"),
-        ({"tokenizer": {"kind": "words", "vocabulary": ["a", "a"]}}, "comes twice"),
-    ],
-)
-def test_entries_of_meta_are_checked_though_its_checksum_fits(folder, changes, reason):
-    resign(folder, **changes)
-    message = refusal(open_corpus, folder)
-    assert reason in message
-    assert "meta.json" in message
+def test_an_id_outside_is_found_wherever_it_is(tmp_path):
+    path = tmp_path / "train.bin"
+    for place in (0, (1 << 19) - 1, 1 << 19, 1_234_567):
+        ids = np.zeros(1_300_000, dtype="<u2")
+        ids[place:] = 7
+        path.write_bytes(ids.tobytes())
+        assert f"id 7 came at index {place};" in refusal(read_token_file, path, 7)
+        assert f"id 7 came at index {place};" in refusal(write_token_files, tmp_path / "new", ids, ids, 7, {})
+    assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"{",
-        b"null",
-        b"[]",
-        b"\xff",
-        b"\xef\xbb\xbf{}",
-        b"<html>",
-        b"[" * 100_000,
-        b"1" * 5000,
-        b"{}",
-        b"\0" * 10,
-    ],
-)
-def test_what_is_no_meta_is_refused(folder, content):
-    (folder / "meta.json").write_bytes(content)
-    assert "meta.json" in refusal(open_corpus, folder)
+def numbers(*chunks):
+    return iter([np.array(chunk, dtype=np.int64) for chunk in chunks])
 
 
-def test_a_meta_of_another_hand_is_refused(folder):
-    meta = json.loads((folder / "meta.json").read_text())
-    (folder / "meta.json").write_text(json.dumps(meta, indent=2))
-    assert "was changed" in refusal(open_corpus, folder)
-    (folder / "meta.json").write_text('{"format_version": 1, "x": ' + "[" * 600 + "]" * 600 + "}")
-    assert "was changed" in refusal(open_corpus, folder)
+@given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=8), st.integers(0, 20))
+def test_chunks_are_cut_where_training_ends(tmp_path_factory, chunks, train_tokens):
+    ids, folder = [number for chunk in chunks for number in chunk], tmp_path_factory.mktemp("chunks")
+    if 0 < train_tokens < len(ids):
+        write_token_chunks(folder, numbers(*chunks), train_tokens, 10, {})
+        files = read_token_files(folder)
+        assert (files.train.tolist(), files.val.tolist()) == (ids[:train_tokens], ids[train_tokens:])
+    else:
+        split = "train" if not ids or not train_tokens else "val"
+        message = refusal(write_token_chunks, folder / "new", numbers(*chunks), train_tokens, 10, {})
+        assert f"the {split} split must hold at least one token" in message
+        assert not any(folder.iterdir())
+
+
+def test_a_bad_chunk_leaves_the_old_files(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert "val tokens must lie in" in refusal(write_token_chunks, folder, numbers([1, 2], [3, 10]), 3, 10, {})
+    assert "id -1 came at index 1" in refusal(write_token_chunks, folder, numbers([1, -1], [3]), 2, 10, {})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_mix_of_two_writings_is_refused(folder, tmp_path):

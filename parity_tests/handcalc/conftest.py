@@ -12,9 +12,10 @@ import pytest
 from handcalc.optimizer import Optimizer, optimizer_of
 from handcalc.plan import training_plan
 from handcalc.working import Trace, work_out
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_model
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import parameter_shapes
+from numpy_gpt.shared.run_directory import load_checkpoint
 
 WORDS = (" ", "and", "cat", "dog", "sees", "the")
 
@@ -22,7 +23,7 @@ WORDS = (" ", "and", "cat", "dog", "sees", "the")
 @pytest.fixture(scope="session")
 def trace_shipped() -> Callable[..., Trace]:
     """Return a function that works a text out with the shipped model."""
-    model = load_model(SHIPPED_MODEL)
+    model = load_checkpoint(SHIPPED_MODEL)
 
     def trace(text: str, digits: int = 4) -> Trace:
         tokens = tuple(model.tokenizer.encode(text).tolist())
@@ -54,7 +55,7 @@ def trace_random() -> Callable[..., Trace]:
 @pytest.fixture(scope="session")
 def train_shipped() -> Callable[..., Trace]:
     """Return a function that works out a whole training step of the shipped model on a text."""
-    model = load_model(SHIPPED_MODEL)
+    model = load_checkpoint(SHIPPED_MODEL)
 
     def trace(text: str, digits: int = 4, learning_rate: float | None = None, update: bool = True) -> Trace:
         tokens = tuple(model.tokenizer.encode(text).tolist())

@@ -35,7 +35,7 @@ from handcalc.expression import (
 )
 from handcalc.steps import Step
 from handcalc.working import Trace
-from numpy_gpt.gpt import predict
+from numpy_gpt.model import predict
 from numpy_gpt.parameters import parameters_from
 
 FLOAT64 = 2.0**-52

@@ -18,9 +18,10 @@ from handcalc.layout import WIDTH
 from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
 from handcalc.working import Trace
-from numpy_gpt.gpt import predict
+from numpy_gpt.model import predict
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_model
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.run_directory import load_checkpoint
 
 Capture = pytest.CaptureFixture[str]
 
@@ -83,7 +84,7 @@ def test_nothing_differs_where_no_weight_is_rounded(capsys: Capture) -> None:
 
 def test_version_4_is_the_models_own_attention(capsys: Capture) -> None:
     shown = cells(page(capsys, "--layer", "1", "--head", "1", "--digits", "12", "--full"))
-    model, arrays = load_model(SHIPPED_MODEL), {}
+    model, arrays = load_checkpoint(SHIPPED_MODEL), {}
     values = {name: np.asarray(array, dtype=np.float64) for name, array in model.values.items()}
     tokens = model.tokenizer.encode("hello world").tolist()
     predict(parameters_from(model.config, values), [tokens], lambda name, array: arrays.update({name: array.copy()}))

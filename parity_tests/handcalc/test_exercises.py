@@ -15,8 +15,9 @@ from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.layout import WIDTH
 from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, load_model
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.run_directory import load_checkpoint
 from parity_tests.handcalc.exercise_mistakes import MISTAKES
 from parity_tests.handcalc.exercise_solver import SOLUTIONS, Question, read_question
 
@@ -27,7 +28,7 @@ DIGITS = 3
 
 @pytest.fixture(scope="module")
 def sources() -> list[Source]:
-    model = load_model(SHIPPED_MODEL)
+    model = load_checkpoint(SHIPPED_MODEL)
     return [Source(model, "tiny", random_text(model, Random(seed)), DIGITS + 1) for seed in SEEDS]
 
 
@@ -112,7 +113,7 @@ def test_the_working_is_true_and_ends_in_the_answer(topic: str, level: int, sour
 
 @pytest.mark.parametrize("digits", [1, 2, 6, 20, 33])
 def test_any_number_of_digits(digits: int) -> None:
-    model = load_model(SHIPPED_MODEL)
+    model = load_checkpoint(SHIPPED_MODEL)
     source = Source(model, "tiny", "once upon a", digits + 1)
     for topic, level in EVERY:
         exercise = build(topic, level, source, Random(digits))
@@ -163,7 +164,7 @@ def test_what_is_said_to_an_answer(answer: str, said: str) -> None:
 
 
 def test_models_of_other_kinds() -> None:
-    shipped = load_model(SHIPPED_MODEL)
+    shipped = load_checkpoint(SHIPPED_MODEL)
     import numpy as np
 
     from numpy_gpt.shared.names import parameter_shapes

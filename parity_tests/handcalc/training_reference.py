@@ -11,11 +11,11 @@ import torch
 from handcalc.working import Trace
 from numpy_gpt.adamw import adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
-from numpy_gpt.gpt import loss_and_gradients
+from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.names import gradient_name
 from numpy_gpt.shared.record import keep_in
-from torch_gpt.gpt import loss_and_gradients as torch_loss_and_gradients
+from torch_gpt.model import loss_and_gradients as torch_loss_and_gradients
 from torch_gpt.record import keep_in as torch_keep_in
 
 Arrays = dict[str, Any]

@@ -12,7 +12,8 @@ from handcalc.exercise import main as exercise
 from handcalc.trace import main as trace
 from handcalc.verify import main as verify
 from numpy_gpt.cli import main as numpy_gpt
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_checkpoint
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.run_directory import load_checkpoint
 from torch_gpt.cli import main as torch_gpt
 
 ROOT = Path(__file__).parents[2]

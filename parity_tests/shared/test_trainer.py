@@ -10,15 +10,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from gpt_data.corpora import load_corpus
 from gpt_data.errors import UserError
 from numpy_gpt import initial_values
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.checkpoint import load_checkpoint
-from numpy_gpt.shared.presets import Recipe, preset
+from numpy_gpt.shared.engine_protocol import StepResult
+from numpy_gpt.shared.evaluation import evaluate
+from numpy_gpt.shared.presets import preset
+from numpy_gpt.shared.recipe import Recipe
+from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.run_state import RunState
 from numpy_gpt.shared.stopping import Interrupted
-from numpy_gpt.shared.trainer import StepResult, evaluate, train
+from numpy_gpt.shared.trainer import train
+from parity_tests.kills import contents
+from torch_gpt.engine import TorchEngine
 
 
 class _Silent:
@@ -33,13 +40,21 @@ def _recipe(**changes) -> Recipe:
     return preset("tiny").override({"max_iters": 30, "eval_interval": 10, "log_interval": 5, "dropout": 0.1, **changes})
 
 
-def _engine(recipe, checkpoint=None):
+def _engine(recipe, checkpoint=None, kind="numpy"):
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.dtype)
-    return NumpyEngine(recipe, *((checkpoint.values, checkpoint.moments) if checkpoint else (values,)))
+    start = (checkpoint.values, checkpoint.moments) if checkpoint else (values, None)
+    if kind == "numpy":
+        return NumpyEngine(recipe, *start)
+    return TorchEngine(recipe, *start, "cpu", fused=kind == "torch fused")
 
 
-def _train(recipe, out_dir, engine=None, first_step=0):
-    return train(recipe, engine or _engine(recipe), load_corpus("tiny"), out_dir, _Silent(), first_step)
+def _train(recipe, out_dir, engine=None, state=None):
+    return train(recipe, engine or _engine(recipe), load_corpus("tiny"), out_dir, _Silent(), state)
+
+
+def _resume(recipe, out_dir, kind="numpy"):
+    checkpoint = load_checkpoint(out_dir)
+    return _train(recipe, out_dir, _engine(recipe, checkpoint, kind), RunState.from_dict(checkpoint.state))
 
 
 def _metrics(out_dir):
@@ -47,7 +62,7 @@ def _metrics(out_dir):
 
 
 def test_metrics_hold_every_evaluation_and_every_logged_step_at_full_precision(tmp_path):
-    last = _train(_recipe(), tmp_path)
+    last = _train(_recipe(), tmp_path).evaluated
     lines = _metrics(tmp_path)
     assert [(line["kind"], line["step"]) for line in lines] == [
         ("evaluation", 0),
@@ -62,7 +77,7 @@ def test_metrics_hold_every_evaluation_and_every_logged_step_at_full_precision(t
 
 def test_the_last_evaluation_is_that_of_the_saved_weights_over_all_windows(tmp_path):
     recipe = _recipe()
-    last = _train(recipe, tmp_path)
+    last = _train(recipe, tmp_path).evaluated
     engine = NumpyEngine(recipe, load_checkpoint(tmp_path).values)
     tokens = load_corpus("tiny").val
     losses = [engine.loss(tokens[None, i : i + 8], tokens[None, i + 1 : i + 9]) for i in range(len(tokens) - 8)]
@@ -72,28 +87,25 @@ def test_the_last_evaluation_is_that_of_the_saved_weights_over_all_windows(tmp_p
 
 
 @pytest.mark.parametrize("stop_at", [3, 10, 25])
-def test_a_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_ends(tmp_path, stop_at):
-    recipe = _recipe()
-    _train(recipe, tmp_path / "whole")
-    engine = _interrupting_engine(recipe, stop_at, signal.SIGINT)
+@pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
+def test_a_resumed_run_ends_byte_for_byte_where_an_uninterrupted_one_ends(tmp_path, stop_at, kind):
+    recipe = _recipe(gradient_accumulation_steps=2, eval_iters=2)
+    _train(recipe, tmp_path / "whole", _engine(recipe, kind=kind))
+    engine = _interrupted(_engine(recipe, kind=kind), stop_at, signal.SIGINT)
     with pytest.raises(Interrupted) as stopped:
         _train(recipe, tmp_path / "parts", engine)
     assert stopped.value.exit_status == 130
     assert f"after step {stop_at}" in str(stopped.value)
-    checkpoint = load_checkpoint(tmp_path / "parts")
-    assert checkpoint.step == stop_at
-    _train(recipe, tmp_path / "parts", _engine(recipe, checkpoint), checkpoint.step)
-    whole, parts = (load_checkpoint(tmp_path / name) for name in ("whole", "parts"))
-    for one, other in zip((whole.values, *whole.moments), (parts.values, *parts.moments), strict=True):
-        assert all(np.array_equal(one[name], other[name]) for name in one)
-    assert _metrics(tmp_path / "whole") == _metrics(tmp_path / "parts")
+    assert load_checkpoint(tmp_path / "parts").step == stop_at
+    _resume(recipe, tmp_path / "parts", kind)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
 
 
 def test_a_termination_signal_saves_too_and_the_old_handlers_come_back(tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     recipe = _recipe()
     with pytest.raises(Interrupted) as stopped:
-        _train(recipe, tmp_path, _interrupting_engine(recipe, 7, signal.SIGTERM))
+        _train(recipe, tmp_path, _interrupted(_engine(recipe), 7, signal.SIGTERM))
     assert stopped.value.exit_status == 143
     assert load_checkpoint(tmp_path).step == 7
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
@@ -101,35 +113,92 @@ def test_a_termination_signal_saves_too_and_the_old_handlers_come_back(tmp_path)
 
 def test_a_second_interrupt_does_not_wait(tmp_path):
     recipe = _recipe()
-    engine = _interrupting_engine(recipe, 7, signal.SIGINT, signal.SIGINT)
+    engine = _interrupted(_engine(recipe), 7, signal.SIGINT, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         _train(recipe, tmp_path, engine)
     assert load_checkpoint(tmp_path).step == 0  # the evaluation at the start saved one, and it is whole
 
 
-def _interrupting_engine(recipe, stop_at, *signals):
-    class Engine(NumpyEngine):
-        def training_step(self, inputs, targets, step, learning_rate, **options):
-            if step + 1 == stop_at:
-                for number in signals:
-                    os.kill(os.getpid(), number)
-            return super().training_step(inputs, targets, step, learning_rate, **options)
-
-    return Engine(recipe, initial_values(recipe.model, recipe.training.seed, recipe.training.dtype))
-
-
-@pytest.mark.parametrize("result", [StepResult(math.nan, 1.0), StepResult(1.0, math.inf)])
-def test_a_loss_or_gradient_that_is_not_finite_stops_the_run_and_spares_the_checkpoint(tmp_path, result):
+def test_two_termination_signals_still_end_with_a_checkpoint(tmp_path):
     recipe = _recipe()
+    with pytest.raises(Interrupted):
+        _train(recipe, tmp_path, _interrupted(_engine(recipe), 7, signal.SIGTERM, signal.SIGTERM))
+    assert load_checkpoint(tmp_path).step == 7
 
-    class Engine(NumpyEngine):
-        def training_step(self, inputs, targets, step, learning_rate, **options):
-            return result if step == 12 else super().training_step(inputs, targets, step, learning_rate, **options)
 
-    engine = Engine(recipe, initial_values(recipe.model, 0, "float32"))
-    with pytest.raises(UserError, match=r"must be finite, but is (nan|inf) at step 12"):
+def _interrupted(engine, stop_at, *signals):
+    step_of_engine = engine.training_step
+
+    def training_step(inputs, targets, step, learning_rate, **options):
+        if step + 1 == stop_at:
+            for number in signals:
+                os.kill(os.getpid(), number)
+        return step_of_engine(inputs, targets, step, learning_rate, **options)
+
+    engine.training_step = training_step
+    return engine
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        # what comes out of this norm is finite still, but not its cube
+        (lambda values: values["h.1.ln_2.weight"].fill(1e38), "h.1.mlp.gelu.argument"),
+        (lambda values: values["h.0.attn.c_attn.weight"].fill(np.float32(1e25)), "h.0.attn.scores"),
+        (lambda values: values["ln_f.weight"].fill(np.inf), "the parameter ln_f.weight"),
+    ],
+)
+def test_what_is_not_finite_stops_the_run_with_the_name_of_the_first_array(tmp_path, spoil, named, kind):
+    recipe = _recipe(dropout=0.0)
+    engine = _engine(recipe, kind=kind)
+    step_of_engine = engine.training_step
+
+    def training_step(inputs, targets, step, learning_rate):
+        if step == 12:
+            values = {name: array.copy() for name, array in engine.values().items()}
+            spoil(values)
+            for name, array in values.items():
+                _assign(engine.parameters[name], array)
+        return step_of_engine(inputs, targets, step, learning_rate)
+
+    engine.training_step = training_step
+    with pytest.raises(UserError, match=rf"at step 12, where {named} was the first to go bad; .* keeps its last"):
         _train(recipe, tmp_path, engine)
     assert load_checkpoint(tmp_path).step == 10
+
+
+def _assign(parameter, array):
+    if isinstance(parameter, np.ndarray):
+        parameter[...] = array
+    else:
+        parameter.data.copy_(torch.from_numpy(array))
+
+
+def test_a_gradient_that_alone_is_not_finite_is_named(tmp_path):
+    recipe = _recipe()
+    engine = _engine(recipe)
+    engine.first_not_finite = lambda step: "h.0.attn.dq"
+    engine.training_step = lambda inputs, targets, step, rate: StepResult(1.0, math.inf)
+    with pytest.raises(UserError, match=r"the gradient's norm must be finite, but is inf at step 0, where h.0.attn.dq"):
+        _train(recipe, tmp_path, engine)
+
+
+def test_weights_that_a_step_made_infinite_never_replace_a_checkpoint(tmp_path):
+    recipe = _recipe(eval_interval=5)
+    engine = _engine(recipe)
+    step_of_engine = engine.training_step
+
+    def training_step(inputs, targets, step, learning_rate):
+        result = step_of_engine(inputs, targets, step, learning_rate)
+        if step == 9:  # the last step before an evaluation
+            engine.parameters["wte.weight"][3, 1] = np.nan
+        return result
+
+    engine.training_step = training_step
+    with pytest.raises(UserError, match="loss must be finite, but is nan after step 10; no checkpoint was written"):
+        _train(recipe, tmp_path, engine)
+    assert load_checkpoint(tmp_path).step == 5
 
 
 def test_the_engine_leaves_the_parameters_alone_when_the_loss_is_not_finite():
@@ -144,7 +213,7 @@ def test_the_engine_leaves_the_parameters_alone_when_the_loss_is_not_finite():
 
 
 def test_no_steps_at_all_are_an_evaluation_and_a_checkpoint(tmp_path):
-    last = _train(_recipe(max_iters=0), tmp_path)
+    last = _train(_recipe(max_iters=0), tmp_path).evaluated
     assert last.step == 0
     assert last.val_loss == pytest.approx(math.log(32), abs=0.05)  # an untrained model knows nothing
     assert load_checkpoint(tmp_path).step == 0

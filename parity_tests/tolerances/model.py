@@ -1,4 +1,4 @@
-"""The whole model's statement: loss and every gradient over any kind of bound, every array by its name."""
+"""The whole models' statements: loss and every gradient over any kind of bound, every array by its name."""
 
 from __future__ import annotations
 
@@ -57,6 +57,23 @@ def gpt(
     if "lm_head.weight" not in parameters:
         gradients["wte.weight"] = ops.add(dwte, dhead)
     return {name: gradients[name] for name in parameters}
+
+
+def bigram(
+    ops: Any, parameters: Mapping[str, Value], tokens: Any, targets: Any, record: Record
+) -> tuple[Value, dict[str, Value]]:
+    """Return the loss and the table's gradient by its name; ``record`` gets what it gets of a GPT."""
+    table, kept = parameters["wte.weight"], {}
+    logits = ops.shaped(table, lambda a: a[tokens])
+    record("logits", logits)
+
+    def keep(name: str, value: Value) -> None:
+        kept[name] = value
+        record(name, value)
+
+    dlogits = _loss(ops, logits, targets, keep)
+    record("dlogits", dlogits)
+    return kept["loss"], {"wte.weight": ops.scatter_rows(dlogits, tokens, table.shape[0])}
 
 
 def _loss(ops: Any, logits: Value, targets: Any, record: Record) -> Value:

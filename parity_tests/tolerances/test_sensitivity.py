@@ -5,7 +5,7 @@ import math
 import numpy as np
 from hypothesis import assume, given, settings
 
-from numpy_gpt.gpt import loss_and_gradients
+from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.record import keep_in

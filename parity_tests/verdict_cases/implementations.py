@@ -13,18 +13,18 @@ from torch import Tensor
 import numpy_gpt.adamw
 import numpy_gpt.clipping
 import numpy_gpt.engine
-import numpy_gpt.gpt
+import numpy_gpt.model
 import numpy_gpt.sampling
 import torch_gpt.adamw
 import torch_gpt.clipping
 import torch_gpt.engine
-import torch_gpt.gpt
+import torch_gpt.model
 import torch_gpt.sampling
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.parameters import parameters_from as numpy_parameters
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.presets import Recipe
+from numpy_gpt.shared.recipe import Recipe
 from torch_gpt.parameters import parameters_from as torch_parameters
 from torch_gpt.parameters import tensor_from
 
@@ -86,14 +86,14 @@ class NumpyGPT:
         return {"out": out} | {label: gradient for label, gradient in named if gradient is not None}
 
     def logits(self, config: GPTConfig, values: Mapping[str, Array], tokens: Any, masks: Any) -> Array:
-        """Call ``gpt_forward``."""
-        return numpy_gpt.gpt.gpt_forward(numpy_parameters(config, values), tokens, masks)[0]
+        """Call ``model_forward``."""
+        return numpy_gpt.model.model_forward(numpy_parameters(config, values), tokens, masks)[0]
 
     def loss_and_gradients(
         self, config: GPTConfig, values: Mapping[str, Array], tokens: Any, targets: Any, masks: Any
     ) -> tuple[Any, Mapping[str, Array]]:
         """Call ``loss_and_gradients``."""
-        return numpy_gpt.gpt.loss_and_gradients(numpy_parameters(config, values), tokens, targets, masks)
+        return numpy_gpt.model.loss_and_gradients(numpy_parameters(config, values), tokens, targets, masks)
 
     def token_probabilities(self, logits: Array, **choice: Any) -> Array:
         """Call the function of that name."""
@@ -150,15 +150,15 @@ class TorchGPT:
         return {"out": _array(out)} | {name: _array(part) for name, part in zip(names, gradients, strict=True)}
 
     def logits(self, config: GPTConfig, values: Mapping[str, Array], tokens: Any, masks: Any) -> Array:
-        """Call ``gpt_forward``."""
+        """Call ``model_forward``."""
         parameters = torch_parameters(config, values)
-        return _array(torch_gpt.gpt.gpt_forward(parameters, config, tokens, masks, fused=self.fused))
+        return _array(torch_gpt.model.model_forward(parameters, config, tokens, masks, fused=self.fused))
 
     def loss_and_gradients(
         self, config: GPTConfig, values: Mapping[str, Array], tokens: Any, targets: Any, masks: Any
     ) -> tuple[Any, Mapping[str, Array]]:
         """Call ``loss_and_gradients``."""
-        loss, gradients = torch_gpt.gpt.loss_and_gradients(
+        loss, gradients = torch_gpt.model.loss_and_gradients(
             torch_parameters(config, values), config, tokens, targets, masks, fused=self.fused
         )
         return _array(loss), {name: _array(gradient) for name, gradient in gradients.items()}

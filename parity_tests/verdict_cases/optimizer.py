@@ -11,7 +11,7 @@ import numpy as np
 
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.presets import Recipe, TrainingConfig
+from numpy_gpt.shared.recipe import Recipe, TrainingConfig
 from parity_tests.verdict_cases.builders import SMALL, TARGETS, TOKENS, values_of
 from parity_tests.verdict_cases.evaluation import DTYPES, Case, Section
 from parity_tests.verdict_cases.implementations import Implementation, flat

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from numpy_gpt import gpt as numpy_twin
+from numpy_gpt import model as numpy_twin
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, load_checkpoint
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.run_directory import load_checkpoint
 from parity_tests import comparator
 from parity_tests.tolerances.formulas import as_mpmath
 from parity_tests.tolerances.model import gpt
@@ -17,7 +18,7 @@ from parity_tests.tolerances.rounding import rounding
 from parity_tests.tolerances.sensitivity import STATISTICAL_FACTOR, deviations
 from parity_tests.witness.model import truth
 from parity_tests.witness.scalar import DIGITS, Scalar, backward
-from torch_gpt import gpt as torch_twin
+from torch_gpt import model as torch_twin
 
 SHIPPED = load_checkpoint(SHIPPED_MODEL)
 CONFIG = SHIPPED.config

@@ -21,7 +21,7 @@ def attention_forward(
     c_proj_weight: Tensor,
     c_proj_bias: Tensor | None,
     n_head: int,
-    mask: Tensor | None = None,
+    mask: Tensor | float | None = None,
     record: Record = ignore,
 ) -> Tensor:
     """Return c_proj(concat over heads of softmax(q kᵀ/√D, the past only) v), with q, k, v = split(c_attn(x)).
@@ -36,7 +36,9 @@ def attention_forward(
     return out
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, record: Record = ignore) -> Tensor:
+def causal_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | float | None = None, record: Record = ignore
+) -> Tensor:
     """Return the averages of v that each query asks for: softmax over the keys up to its own of q·k/√D.
 
     Shapes: q, k, v (B, H, T, D), dropout mask on the weights (B, H, T, S) or None → (B, H, T, D).
@@ -64,18 +66,18 @@ def attention_fused(
     c_proj_weight: Tensor,
     c_proj_bias: Tensor | None,
     n_head: int,
-    mask: Tensor | None = None,
+    mask: Tensor | float | None = None,
     record: Record = ignore,
 ) -> Tensor:
     """Return the same by torch's scaled_dot_product_attention; scores and weights then never exist.
 
-    It can drop weights at random but not by a given mask. With a mask, the weights are written out as above.
+    It can drop weights at random, where ``mask`` is a rate. With a given mask, the weights are written out as above.
     """
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
-    if mask is None:
-        heads = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-    else:
+    if isinstance(mask, Tensor):
         heads = causal_attention(q, k, v, mask, record)
+    else:
+        heads = functional.scaled_dot_product_attention(q, k, v, dropout_p=mask or 0.0, is_causal=True)
     record("heads", heads)
     out = linear_fused(merge_heads(heads, record), c_proj_weight, c_proj_bias)
     record("out", out)

@@ -18,7 +18,7 @@ def block_forward(
     x: Tensor,
     parameters: Mapping[str, Tensor],
     config: GPTConfig,
-    masks: Mapping[str, Tensor] | None = None,
+    masks: Mapping[str, Tensor | float] | None = None,
     record: Record = ignore,
     fused: bool = False,
 ) -> Tensor:
@@ -59,7 +59,7 @@ def block_forward(
     return y
 
 
-def _dropped(x: Tensor, name: str, masks: Mapping[str, Tensor], record: Record) -> Tensor:
+def _dropped(x: Tensor, name: str, masks: Mapping[str, Tensor | float], record: Record) -> Tensor:
     if name not in masks:
         return x
     out = dropout_forward(x, masks[name])

@@ -1,0 +1,72 @@
+"""Reading a pickle that holds only dicts, strings and small whole numbers, and running nothing.
+
+A pickle is a program: it may import and call anything, and even without calls build what takes forever to hash or
+asks for all the memory there is. So every instruction is looked at before the first is carried out, and only those
+that plain values need are let through.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from typing import Any, NoReturn
+
+_NUMBERS = frozenset({"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"})
+_PLAIN = _NUMBERS | {
+    *("PROTO", "FRAME", "STOP"),
+    *("MARK", "DICT", "EMPTY_DICT", "SETITEM", "SETITEMS"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
+    *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
+}
+
+
+class NotPlainError(ValueError):
+    """The pickle is damaged, or holds or does something else; the message says what."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """The second wall: should an instruction get past the first, there is still nothing that it can name."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise NotPlainError(f"it asks for {module}.{name}"[:100])
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise NotPlainError("it asks for an object kept elsewhere")
+
+
+def load_plain(content: bytes, largest: int) -> object:
+    """Return what the pickle holds: dicts, strings, and whole numbers from 0 to ``largest``.
+
+    Raises
+    ------
+    NotPlainError
+        If it is damaged, goes on after its end, or has any instruction that these do not need.
+    """
+    try:
+        _check(content, largest)
+        return _Unpickler(io.BytesIO(content)).load()
+    except NotPlainError:
+        raise
+    except Exception as error:  # whatever a damaged pickle leads to: there are a dozen kinds
+        raise NotPlainError(str(error).splitlines()[0][:100] if str(error) else type(error).__name__) from error
+
+
+def _check(content: bytes, largest: int) -> None:
+    end = 0
+    for instruction, argument, place in pickletools.genops(content):
+        end = (place or 0) + 1
+        if instruction.name not in _PLAIN:
+            raise NotPlainError(f"it has the instruction {instruction.name} at byte {place}")
+        # The unpickler makes room for as many values as a PUT counts, whether or not they come.
+        if "PUT" in instruction.name:
+            _check_number(argument, len(content))
+        elif instruction.name in _NUMBERS:
+            _check_number(argument, largest)
+    if end != len(content):
+        raise NotPlainError(f"it ends at byte {end}, of {len(content)} bytes")
+
+
+def _check_number(argument: object, largest: int) -> None:
+    if type(argument) is not int or not 0 <= argument <= largest:
+        raise NotPlainError(f"its numbers must lie in 0 … {largest}")

@@ -1,0 +1,48 @@
+"""The bigram model, the baseline that a GPT must beat: the logits of the next token are a row of one table.
+
+Nothing is learned that could not be counted: where the loss is least, row v holds the logarithms of how often each
+token follows v, but for a constant (15.3), and the loss is the text's conditional entropy (15.4).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numpy_gpt.parameters import Parameters
+from numpy_gpt.shared.arrays import Array, Tokens
+from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.token_ids import check_tokens
+
+
+class BigramCache(NamedTuple):
+    """What bigram_backward needs."""
+
+    parameters: Parameters
+    tokens: Tokens
+
+
+def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore) -> tuple[Array, BigramCache]:
+    """Return logits[b, t] = table[tokens[b, t]] (15.1): what follows a token depends on that token alone.
+
+    Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``,
+    a token embedding as wide as the vocabulary.
+
+    Raises
+    ------
+    UserError
+        If the tokens are not such an array.
+    """
+    tokens = check_tokens(tokens, parameters.config)
+    logits = parameters["wte.weight"][tokens]  # (15.1)
+    record("logits", logits)
+    return logits, BigramCache(parameters, tokens)
+
+
+def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore) -> Parameters:
+    """Return the gradient of the table for dlogits (B, T, V); rows of tokens that did not occur get exactly zero."""
+    gradients = cache.parameters.zeros_like()
+    record("dlogits", dlogits)
+    np.add.at(gradients["wte.weight"], cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds
+    return gradients

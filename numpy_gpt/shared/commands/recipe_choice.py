@@ -1,0 +1,77 @@
+"""Which recipe a command line means: the preset, then the file of --config, then the flags; the later one wins."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from gpt_data.batches import evaluation_windows
+from gpt_data.corpora import Corpus, open_dataset
+from gpt_data.errors import UserError
+from numpy_gpt.shared.command_line import add_recipe_flags, recipe_changes
+from numpy_gpt.shared.presets import PRESETS, preset
+from numpy_gpt.shared.recipe import Recipe
+from numpy_gpt.shared.recipe_file import read_recipe_file
+
+PRECEDENCE = "a recipe is the preset's, changed by the file of --config, changed by the flags: the later one wins"
+
+
+def add_recipe_choice(parser: argparse.ArgumentParser, default_preset: str) -> None:
+    """Give the parser what chooses a recipe and its text."""
+    parser.add_argument("preset", nargs="?", help=f"one of {', '.join(PRESETS)} (default: {default_preset})")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a recipe in TOML, with the names of the flags below"
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="a corpus, or a directory made by `prepare` or by nanoGPT (default: the preset's)",
+    )
+    add_source_flag(parser)
+    parser.set_defaults(default_preset=default_preset)
+    add_recipe_flags(parser)
+
+
+def add_source_flag(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the flag for a text that is on the disk already."""
+    parser.add_argument(
+        "--source", type=Path, metavar="FILE", help="take the corpus `shakespeare` from a file (or set GPT_DATA_DIR)"
+    )
+
+
+def chosen_recipe(arguments: argparse.Namespace) -> tuple[Recipe, Corpus]:
+    """Return the recipe, its vocabulary that of its corpus, and the corpus.
+
+    Raises
+    ------
+    UserError
+        If preset, file or a flag is wrong, there is no such corpus, or its vocabulary does not fit.
+    """
+    changes = read_recipe_file(arguments.config) if arguments.config else {}
+    name = arguments.preset or changes.get("preset", arguments.default_preset)
+    changes = {key: value for key, value in changes.items() if key != "preset"} | recipe_changes(arguments)
+    recipe = preset(name).override(changes)
+    corpus = open_dataset(recipe.dataset, arguments.source)
+    if "vocab_size" not in changes and recipe.dataset != preset(name).dataset:
+        recipe = replace(recipe, model=replace(recipe.model, vocab_size=corpus.tokenizer.vocab_size))
+    check_corpus(recipe, corpus)
+    return recipe, corpus
+
+
+def check_corpus(recipe: Recipe, corpus: Corpus) -> None:
+    """Say what is wrong with the corpus for a recipe, before anything is computed or written.
+
+    Raises
+    ------
+    UserError
+        If the model's vocabulary is too small for it, a split too short for a window, or windows leave gaps.
+    """
+    if recipe.model.vocab_size < corpus.tokenizer.vocab_size:
+        raise UserError(
+            f"vocab_size={recipe.model.vocab_size} is too small for the corpus {corpus.name!r}; "
+            f"try {corpus.tokenizer.vocab_size}"
+        )
+    for split in (corpus.train, corpus.val):
+        evaluation_windows(split, recipe.model.block_size, recipe.eval_stride)

@@ -1,0 +1,82 @@
+"""Losses of a model over a text: over all its windows, which is deterministic, and nanoGPT's random estimate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from gpt_data.batches import BatchSampler, evaluation_windows
+from gpt_data.corpora import Corpus
+from gpt_data.errors import UserError
+from numpy_gpt.shared.arrays import Tokens
+from numpy_gpt.shared.recipe import Recipe
+from numpy_gpt.shared.run_state import Evaluation
+
+# Streams of random numbers beside those of shared.randomness and the training batches.
+_TRAIN_ESTIMATE, _VAL_ESTIMATE = 3, 4
+
+
+class Losses(Protocol):
+    """What can be evaluated: anything that tells its mean loss on a batch."""
+
+    evaluation_tokens: int
+    """How many tokens are evaluated at once: bounds the memory, whatever the context."""
+
+    def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
+        """Return the mean loss in nats over all targets of the batches, without dropout."""
+
+
+def evaluate(engine: Losses, tokens: Tokens, block_size: int, stride: int) -> float:
+    """Return the mean loss in nats per token over all windows of ``tokens`` at distance ``stride``."""
+    rows = max(1, engine.evaluation_tokens // block_size)
+    return engine.mean_loss(evaluation_windows(tokens, block_size, stride, rows))
+
+
+def estimate(engine: Losses, tokens: Tokens, recipe: Recipe, stream: int, step: int) -> float:
+    """Return nanoGPT's estimate: the mean loss of ``eval_iters`` random batches, other ones at each step."""
+    training = recipe.training
+    sampler = BatchSampler(tokens, recipe.model.block_size, training.batch_size, training.seed, stream=stream)
+    return engine.mean_loss(sampler.batch(step * training.eval_iters + place) for place in range(training.eval_iters))
+
+
+def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate: float) -> Evaluation:
+    """Return the losses after ``step`` steps: validation over the whole split, training over an excerpt as long.
+
+    Raises
+    ------
+    UserError
+        If a loss is not finite.
+    """
+    block_size, stride = recipe.model.block_size, recipe.eval_stride
+    # Of the training text as much as there is validation text: enough to compare the two.
+    excerpt = corpus.train[: max(len(corpus.val), block_size + 1)]
+    losses = [evaluate(engine, tokens, block_size, stride) for tokens in (excerpt, corpus.val)]
+    estimates = estimated(engine, recipe, corpus, step)
+    for name, loss in zip(("training", "validation"), losses, strict=True):
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the {name} loss must be finite, but is {loss} after step {step}; no checkpoint was written; "
+                "go on from the last one with a lower --learning_rate in a new run"
+            )
+    train_loss, val_loss = losses
+    return Evaluation(step, train_loss, val_loss, rate, *estimates)
+
+
+def estimated(engine: Losses, recipe: Recipe, corpus: Corpus, step: int) -> tuple[float | None, float | None]:
+    """Return nanoGPT's estimates of the training and the validation loss, or None where ``eval_iters`` is 0."""
+    if recipe.training.eval_iters == 0:
+        return None, None
+    return (
+        estimate(engine, corpus.train, recipe, _TRAIN_ESTIMATE, step),
+        estimate(engine, corpus.val, recipe, _VAL_ESTIMATE, step),
+    )
+
+
+def mean_over(loss: Callable[[Tokens, Tokens], float], batches: Iterable[tuple[Tokens, Tokens]]) -> float:
+    """Return the mean of the batches' losses, each weighed by its number of targets."""
+    total, count = 0.0, 0
+    for inputs, targets in batches:
+        total += loss(inputs, targets) * targets.size
+        count += targets.size
+    return total / count

@@ -1,0 +1,101 @@
+"""A run directory: its newest two checkpoints and the best one, each a directory under ``checkpoints/``.
+
+runs/tiny/metrics.jsonl
+runs/tiny/checkpoints/step-000005500/    model.safetensors  optimizer.safetensors  checkpoint.json
+runs/tiny/checkpoints/step-000006000/
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from gpt_data.errors import UserError
+from gpt_data.wording import shown_path
+from numpy_gpt.shared.checkpoint import SET_ASIDE, Checkpoint, read_checkpoint, remove_directory, save_checkpoint
+
+_KEPT = 2
+WHICH = ("last", "best")
+
+
+def save_in_run(run: Path, checkpoint: Checkpoint) -> Path:
+    """Write the checkpoint as the run's newest, drop those that are no longer needed, and return its directory.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written; what was there before is then untouched.
+    """
+    directory = _place(run, checkpoint.step)
+    save_checkpoint(directory, checkpoint)
+    for replaced in directory.parent.glob(f"step-*{SET_ASIDE}"):  # of a process that was killed while it replaced one
+        own = replaced.with_name(replaced.name.removesuffix(SET_ASIDE))
+        remove_directory(replaced) if own.exists() else replaced.rename(own)
+    kept = _kept(checkpoint, [_step(path) for path in _newest_first(run)])
+    for old in _newest_first(run):
+        if _step(old) not in kept:
+            remove_directory(old)
+    for left_over in directory.parent.glob(".step-*"):  # of a process that was killed while it wrote
+        shutil.rmtree(left_over, ignore_errors=True)
+    return directory
+
+
+def _kept(checkpoint: Checkpoint, newest_first: list[int]) -> set[int | None]:
+    """Return the steps whose checkpoints stay: this one, the best, and the two newest of those that were evaluated.
+
+    What an interruption wrote between two evaluations goes with the next one, and then the directory is what it would
+    be without the interruption.
+    """
+    training = (checkpoint.recipe or {}).get("training", {})
+    interval, end = training.get("eval_interval", 1), training.get("max_iters")
+    evaluated = [step for step in newest_first if step % interval == 0 or step == end]
+    return {checkpoint.step, (checkpoint.state or {}).get("best_step"), *evaluated[:_KEPT]}
+
+
+def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
+    """Return the checkpoint in ``path``: a checkpoint directory, or a run's newest good one, or its best one.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is damaged, incomplete, of another format, or does not fit its own config.
+    """
+    last = load_newest(path)[0]
+    best = (last.state or {}).get("best_step")
+    return last if which == "last" or best in (None, last.step) else read_checkpoint(_place(path, best))
+
+
+def load_newest(path: Path) -> tuple[Checkpoint, str]:
+    """Return the newest good checkpoint, and one line about those newer ones that are damaged, or nothing.
+
+    Raises
+    ------
+    UserError
+        If there is no good one.
+    """
+    candidates = _newest_first(path) or [path]
+    damage = ""
+    for place, candidate in enumerate(candidates):
+        try:
+            checkpoint = read_checkpoint(candidate)
+        except UserError as error:
+            if place == len(candidates) - 1:
+                raise
+            damage = damage or str(error)
+        else:
+            return checkpoint, f"{damage}; took {shown_path(candidate)} instead" if damage else ""
+    raise UserError(f"no checkpoint in {shown_path(path)}")
+
+
+def _place(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"step-{step:09d}"
+
+
+def _newest_first(run: Path) -> list[Path]:
+    # Of one step, step-N comes before step-N.replaced, which is there only while another takes its place.
+    return sorted((run / "checkpoints").glob("step-*"), key=lambda path: (-_step(path), path.name))
+
+
+def _step(path: Path) -> int:
+    digits = path.name.removeprefix("step-").partition(".")[0]
+    return int(digits) if digits.isdecimal() else -1

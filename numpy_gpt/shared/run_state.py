@@ -1,0 +1,88 @@
+"""What a run knows beside its weights and moments: how far it is, and which evaluation was the best.
+
+There is nothing else to remember: batches, dropout masks and the learning rate are functions of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from gpt_data.checks import whole_number
+from gpt_data.errors import UserError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Losses in nats per token after ``step`` steps; the rate is that of the next step.
+
+    ``train_loss`` and ``val_loss`` go over all evaluation windows, the estimates over random batches, as nanoGPT's.
+    """
+
+    step: int
+    train_loss: float
+    val_loss: float
+    learning_rate: float
+    train_estimate: float | None = None
+    val_estimate: float | None = None
+
+
+@dataclass(frozen=True)
+class RunState:
+    """After ``step`` steps: the best validation loss so far, at which step, and how many evaluations ago.
+
+    ``evaluation`` is that of this very step, if there was one.
+    """
+
+    step: int = 0
+    best_val_loss: float | None = None
+    best_step: int | None = None
+    evaluations_since_best: int = 0
+    evaluation: Evaluation | None = None
+
+    @property
+    def evaluated(self) -> Evaluation:
+        """The evaluation of this step, which a run that has ended always has.
+
+        Raises
+        ------
+        ValueError
+            If there was none.
+        """
+        if self.evaluation is None:
+            raise ValueError(f"step {self.step} was not evaluated")
+        return self.evaluation
+
+    def after_steps(self, step: int) -> RunState:
+        """Return the state when training has gone on to ``step``."""
+        return self if step == self.step else replace(self, step=step, evaluation=None)
+
+    def after_evaluation(self, evaluation: Evaluation) -> RunState:
+        """Return the state with one more evaluation."""
+        if self.best_val_loss is None or evaluation.val_loss < self.best_val_loss:
+            return RunState(evaluation.step, evaluation.val_loss, evaluation.step, 0, evaluation)
+        waited = self.evaluations_since_best + 1
+        return RunState(evaluation.step, self.best_val_loss, self.best_step, waited, evaluation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunState:
+        """Return the state that ``to_dict`` wrote.
+
+        Raises
+        ------
+        UserError
+            If a field is missing, unknown or of the wrong type.
+        """
+        try:
+            evaluation = values["evaluation"]
+            state = cls(**{**values, "evaluation": None if evaluation is None else Evaluation(**evaluation)})
+            whole_number("step", state.step, 0)
+            whole_number("evaluations_since_best", state.evaluations_since_best, 0)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"the state of the run is incomplete or of another version: {error}") from error
+        return state

@@ -1,0 +1,37 @@
+"""Several processes that train one model together, or one alone: who writes, and how they agree."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Team(Protocol):
+    """The processes of a run, numbered from 0; number 0, the main one, logs and writes."""
+
+    rank: int
+    size: int
+
+    def from_main(self, value: Value) -> Value:
+        """Return the main process's value, in all processes."""
+
+    def agreed(self, signal_number: int, step: int) -> int:
+        """Return a signal that any of the processes has received, in all of them at the same step; 0 for none."""
+
+
+class Alone:
+    """A team of one."""
+
+    rank, size = 0, 1
+
+    def from_main(self, value: Value) -> Value:
+        """Return the value."""
+        return value
+
+    def agreed(self, signal_number: int, step: int) -> int:
+        """Return the signal."""
+        return signal_number
+
+
+ALONE = Alone()

@@ -1,0 +1,124 @@
+"""Training is killed at random moments, again and again: ``python -m parity_tests.kills --count 200``.
+
+Each round starts a training, sends it SIGKILL, SIGTERM or SIGINT at a random moment, verifies what its directory holds,
+and goes on with it, until it ends. Then every byte of the directory must be that of a training which nobody disturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.run_directory import load_newest
+from numpy_gpt.shared.speed import Speed
+
+# Small enough to write a checkpoint every few milliseconds: a good part of the time is spent inside of writing one.
+TRAINING = ["tiny", "--max_iters", "400", "--eval_interval", "8", "--eval_stride", "8", "--dropout", "0.1"]
+# A process that has imported everything says so and waits: killing an interpreter that is still starting tests nothing.
+_PROGRAM = """
+import sys
+import numpy_gpt.engine, numpy_gpt.cli, safetensors.numpy
+print("ready", flush=True)
+sys.exit(numpy_gpt.cli.main(sys.argv[1:]))
+"""
+# As the shell reports an orderly end on a signal, and as the system does before training has begun.
+_ENDS = (0, -signal.SIGKILL, -signal.SIGTERM, 130, 143)
+_SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """Return every file of a run directory by its path in it; of the metrics all but how fast it went."""
+    files = {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+    lines = [json.loads(line) for line in files["metrics.jsonl"].splitlines()]
+    timeless = [{name: value for name, value in line.items() if name not in Speed._fields} for line in lines]
+    return files | {"metrics.jsonl": json.dumps(timeless).encode()}
+
+
+def undisturbed(run: Path) -> float:
+    """Train from beginning to end, and return the seconds that it took."""
+    process = _started(["train", *TRAINING, "--out_dir", str(run)])
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=120)
+    if process.returncode != 0:
+        raise RuntimeError(f"the undisturbed training failed: {errors}")
+    return time.monotonic() - began
+
+
+def disturbed(run: Path, kills: int, seconds: float, rng: random.Random) -> int:
+    """Train with that many kills at random moments, then to the end; return how many struck before the end came.
+
+    Raises
+    ------
+    AssertionError
+        If after a kill the directory has no complete, verified checkpoint although one had been written before.
+    """
+    struck, written = 0, False
+    for kill in range(kills + 1):
+        words = ["train", "--resume", str(run)] if written else ["train", *TRAINING, "--out_dir", str(run)]
+        if not written:
+            shutil.rmtree(run, ignore_errors=True)  # killed before the first checkpoint: there is nothing to lose
+        process = _started(words)
+        if kill < kills:
+            try:
+                process.wait(rng.uniform(0, seconds))
+            except subprocess.TimeoutExpired:
+                struck += 1
+                process.send_signal(rng.choice(_SIGNALS))
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode in _ENDS, (process.returncode, errors)
+        written = _verified(run) or written
+    return struck
+
+
+def _verified(run: Path) -> bool:
+    directories = [path for path in (run / "checkpoints").glob("*") if not path.name.startswith(".")]
+    if not directories:
+        return False
+    try:
+        _, damage = load_newest(run)
+    except UserError as error:
+        raise AssertionError(f"no complete checkpoint is left: {error}") from error
+    assert not damage, damage  # not even the newest may be incomplete: it was renamed into place when it was whole
+    return True
+
+
+def _started(words: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _PROGRAM, *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def main() -> int:
+    """Kill that often, say what came of it, and return 0 if nothing was ever lost."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=200, help="how often to kill (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments (default: 0)")
+    arguments = parser.parse_args()
+    rng, struck, lost, rounds = random.Random(arguments.seed), 0, 0, 0
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        seconds = undisturbed(place / "whole")
+        expected = contents(place / "whole")
+        while struck < arguments.count:
+            rounds += 1
+            run = place / f"run-{rounds}"
+            struck += disturbed(run, min(5, arguments.count - struck), seconds / 2, rng)
+            lost += contents(run) != expected
+            shutil.rmtree(run)
+            print(f"{struck} kills in {rounds} trainings, {lost} ended with other bytes", flush=True)
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The mutants of the bigram model, of what it has in common with a GPT, and of the error function."""
+
+from __future__ import annotations
+
+from parity_tests.mutant import in_file
+
+BIGRAM_AND_ERF = [
+    *in_file(
+        "bigram.py",
+        (
+            "repeated tokens overwritten",
+            'np.add.at(gradients["wte.weight"], cache.tokens, dlogits)',
+            'gradients["wte.weight"][cache.tokens] = dlogits',
+        ),
+        (
+            "repeated tokens counted once",
+            'np.add.at(gradients["wte.weight"], cache.tokens, dlogits)',
+            'gradients["wte.weight"][cache.tokens] += dlogits',
+        ),
+        (
+            "table of what came before",
+            'parameters["wte.weight"][tokens]',
+            'parameters["wte.weight"].T[tokens]',
+        ),
+        (
+            "gradient of the transposed table",
+            'np.add.at(gradients["wte.weight"], cache.tokens, dlogits)',
+            'np.add.at(gradients["wte.weight"].T, cache.tokens, dlogits)',
+        ),
+        (
+            "gradient added to the table itself",
+            "gradients = cache.parameters.zeros_like()\n",
+            "gradients = cache.parameters\n",
+        ),
+    ),
+    *in_file(
+        "model.py",
+        (
+            "a bigram's masks not looked at",
+            "    check_masks(masks or {}, parameters.config,",
+            "    check_masks({}, parameters.config,",
+        ),
+        (
+            "loss of the inputs",
+            "    loss, loss_cache = cross_entropy_forward(logits, targets, record)",
+            "    loss, loss_cache = cross_entropy_forward(logits, cache.tokens, record)",
+        ),
+    ),
+    *in_file(
+        "layers/erf.py",
+        ("slope taken as constant", "    step += curved\n", "    step += 0 * curved\n"),
+        ("a term of float64's series wrong by a twentieth", "s += 2 / 3", "s += 0.7"),
+        ("the last term of float64's series dropped", "q *= 1 / 3 - 0.1 * q", "q *= 1 / 3"),
+        ("a third for a half", "s += 0.5 * q", "s += q / 3"),
+        ("a float32 series of one term", "s = h * (-1 / 3)", "s = h * 0"),
+        ("sign lost", "    np.copysign(out, x, out=out)", "    out *= 1"),
+        ("limit too low", "(512.0, 4.0)", "(512.0, 3.75)"),
+        ("NaN taken for the limit", "h = np.minimum(np.abs(x), grid.limit)", "h = np.fmin(np.abs(x), grid.limit)"),
+        ("parts of the array overlap", "first + _CHUNK)", "first + _CHUNK - 1)"),
+    ),
+]

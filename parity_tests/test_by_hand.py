@@ -1,0 +1,74 @@
+"""``train --by_hand``: the first steps with every number, in a training that goes on as if nothing had been shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from numpy_gpt.cli import main
+from numpy_gpt.shared.run_directory import load_checkpoint
+
+QUICK = ["train", "tiny", "--max_iters", "20", "--eval_interval", "10"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def _run(capsys, *argv):
+    status = main([str(word) for word in argv])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_by_hand_shows_every_activation_gradient_and_change(capsys):
+    status, out, _ = _run(capsys, *QUICK, "--by-hand", "2", "--batch_size", "2")
+    assert status == 0
+    assert "=== step 1:" in out
+    assert "=== step 2:" in out
+    assert "=== step 3:" not in out
+    first = out[out.index("=== step 1:") : out.index("=== step 2:")]
+    for name in ("h.0.attn.q (2, 8, 3)", "h.1.attn.weights (2, 8, 8)", "h.1.mlp.hidden (8, 24)", "ln_f.out (8, 6)"):
+        assert name in first
+    for name in ("logits (8, 32)", "h.0.attn.dq (2, 8, 3)", "embedding.dtoken (8, 6)", "the 5 likeliest next tokens"):
+        assert name in first
+    assert "target" in first
+    changes = [
+        line.split() for line in first.splitlines() if line.startswith(("wte", "wpe", "h.", "ln_f")) and "[" in line
+    ]
+    changes = [line for line in changes if len(line) >= 5]
+    assert len(changes) == 1134
+    for line in changes:
+        before, change, after = map(float, line[-3:])
+        assert before + change == pytest.approx(after, abs=2e-6)
+
+
+def test_by_hand_trains_as_if_it_were_not_there(capsys):
+    _run(capsys, *QUICK, "--by_hand", "--out_dir", "a")
+    _run(capsys, *QUICK, "--out_dir", "b")
+    one, other = (load_checkpoint(Path(name)).values for name in "ab")
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_wider_vocabulary_than_the_corpus_is_shown_too(capsys):
+    status, out, _ = _run(capsys, *QUICK, "--vocab_size", "40", "--by_hand")
+    assert status == 0
+    assert "logits (8, 40)" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--by_hand", "--gradient_accumulation_steps", "2"], "--by_hand shows one batch a step"),
+        (["--by_hand", "-1"], "--by_hand must be at least 0, not -1"),
+        (["--by_hand", "x"], "a whole number is needed, not 'x'"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(capsys, flags, message):
+    status, _, err = _run(capsys, *QUICK, *flags)
+    assert (status, err.count("\n")) == (2, 1)
+    assert message in err
+    assert not Path("runs").exists()

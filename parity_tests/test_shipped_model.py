@@ -1,0 +1,79 @@
+"""The model that ships: printed on a page, made again by one command, and as good as it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpt_data.corpora import load_corpus
+from numpy_gpt.cli import main
+from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.evaluation import evaluate
+from numpy_gpt.shared.presets import preset
+from numpy_gpt.shared.run_directory import load_checkpoint
+
+QUICK = ["train", "tiny", "--max_iters", "20", "--eval_interval", "10"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def _run(capsys, *argv):
+    status = main([str(word) for word in argv])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_all_weights_of_the_shipped_model_fit_on_one_page(capsys):
+    status, out, _ = _run(capsys, "parameters")
+    lines = out.splitlines()
+    assert status == 0
+    assert len(lines) <= 84
+    assert max(map(len, lines)) <= 140
+    assert len(re.findall(r"-?\d+\.\d\d(?!\d)", out)) == 1134
+    assert "world" in out
+
+
+@pytest.mark.parametrize("flags", [["--bias", "True", "--tie_weights", "False"], ["--n_layer", "0"]])
+def test_the_page_shows_every_weight_of_any_small_model(capsys, flags):
+    _, out, _ = _run(capsys, *QUICK, *flags, "--json")
+    count = json.loads(out.splitlines()[-1])["parameters"]
+    _, page, _ = _run(capsys, "parameters", "--model", "runs/tiny")
+    assert len(re.findall(r"-?\d+\.\d{4}", page)) == count
+
+
+def test_a_model_too_large_for_a_page_is_refused(capsys):
+    _run(capsys, *QUICK, "--n_embd", "32", "--max_iters", "0")
+    status, _, err = _run(capsys, "parameters", "--model", "runs/tiny")
+    assert status == 2
+    assert "do not fit on a page" in err
+
+
+def test_the_shipped_model_is_made_again_as_good_by_one_command(capsys):
+    status, out, err = _run(capsys, "rebuild", "--out_dir", "again")
+    assert status == 0, err
+    again, shipped = load_checkpoint(Path("again")), load_checkpoint(SHIPPED_MODEL)
+    # Another BLAS rounds otherwise and training spreads that, so the weights differ, but not what they are worth.
+    assert abs(again.facts["val_loss"] - shipped.facts["val_loss"]) < 0.01
+    for model in (again, shipped):
+        assert model.facts["val_loss"] <= 0.47
+        assert abs(model.facts["val_loss"] - model.facts["val_loss_before_rounding"]) < 0.005
+        for value in model.values.values():
+            assert value.dtype == np.float64
+            assert np.array_equal(np.round(value, 2), value)
+            assert not np.signbit(value[value == 0]).any()
+    assert "val_loss_before_rounding" in out
+
+
+def test_the_shipped_models_stated_loss_is_its_loss():
+    model = load_checkpoint(SHIPPED_MODEL)
+    assert sum(value.size for value in model.values.values()) == 1134
+    engine = NumpyEngine(preset("tiny").override({"dtype": "float64"}), model.values)
+    assert evaluate(engine, load_corpus("tiny").val, 8, 1) == pytest.approx(model.facts["val_loss"], rel=1e-12)

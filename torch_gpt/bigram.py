@@ -1,0 +1,42 @@
+"""The bigram model, the baseline that a GPT must beat: the logits of the next token are a row of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from numpy_gpt.shared.config import BigramConfig
+from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.token_ids import check_tokens
+from torch_gpt.parameters import on_host, tensor_from
+
+
+def bigram_forward(
+    parameters: Mapping[str, Tensor], config: BigramConfig, tokens: Any, record: Record = ignore, fused: bool = False
+) -> Tensor:
+    """Return logits[b, t] = table[tokens[b, t]] (15.1).
+
+    Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``.
+    ``fused`` chooses torch's embedding, which has a faster backward; all activations are recorded there too.
+
+    Raises
+    ------
+    UserError
+        If the tokens are not such an array.
+    """
+    ids = tensor_from(check_tokens(on_host(tokens), config), parameters["wte.weight"].device, torch.int64)
+    return bigram_logits_of(parameters, ids, record, fused)
+
+
+def bigram_logits_of(
+    parameters: Mapping[str, Tensor], tokens: Tensor, record: Record = ignore, fused: bool = False
+) -> Tensor:
+    """Return bigram_forward's logits for tokens that are good and on the device already: nothing is checked."""
+    table = parameters["wte.weight"]
+    logits = functional.embedding(tokens, table) if fused else table[tokens]  # (15.1)
+    record("logits", logits)
+    return logits

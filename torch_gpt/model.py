@@ -1,0 +1,99 @@
+"""What all kinds of model have in common: loss, gradients by autograd and predictions, by the kind of the config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from numpy_gpt.shared.config import BigramConfig, ModelConfig
+from numpy_gpt.shared.given_masks import check_masks
+from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.token_ids import check_targets, check_tokens
+from torch_gpt.bigram import bigram_forward
+from torch_gpt.gpt import Masks, gpt_forward
+from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused
+from torch_gpt.layers.softmax import softmax_forward, softmax_fused
+from torch_gpt.parameters import on_host, tensor_from
+from torch_gpt.record import with_gradients
+
+
+def model_forward(
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    tokens: Any,
+    masks: Masks | None = None,
+    record: Record = ignore,
+    fused: bool = False,
+) -> Tensor:
+    """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are for a GPT with dropout only.
+
+    Raises
+    ------
+    UserError
+        If the tokens are not integers in [0, V), T > block_size, or masks are given that do not fit the model.
+    """
+    if not isinstance(config, BigramConfig):
+        return gpt_forward(parameters, config, tokens, masks, record, fused)
+    logits = bigram_forward(parameters, config, tokens, record, fused)
+    dtype = str(logits.dtype).removeprefix("torch.")
+    check_masks(masks or {}, config, logits.shape[0], logits.shape[1], dtype)  # it has none: all are unknown
+    return logits
+
+
+def loss_of(
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    tokens: Any,
+    targets: Any,
+    masks: Masks | None = None,
+    record: Record = ignore,
+    fused: bool = False,
+) -> Tensor:
+    """Return the mean loss in nats per token, a 0-d tensor that autograd can differentiate.
+
+    Shapes: tokens and targets (B, T).
+
+    Raises
+    ------
+    UserError
+        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size.
+    """
+    ids = check_tokens(on_host(tokens), config)
+    next_ids = check_targets(on_host(targets), ids, config)
+    logits = model_forward(parameters, config, ids, masks, record, fused)
+    cross_entropy = cross_entropy_fused if fused else cross_entropy_forward
+    return cross_entropy(logits, tensor_from(next_ids, logits.device, torch.int64), record)
+
+
+def loss_and_gradients(
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    tokens: Any,
+    targets: Any,
+    masks: Masks | None = None,
+    record: Record = ignore,
+    fused: bool = False,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the mean loss in nats per token, a 0-d tensor, and the gradient of every parameter by name.
+
+    ``record`` is given the activations in the forward pass, and their gradients, by ``shared.names.gradient_name``, in
+    the backward pass; both are detached. Arguments, shapes and errors are those of ``loss_of``.
+    """
+    loss = loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused)
+    gradients = torch.autograd.grad(loss, list(parameters.values()))
+    # Autograd may return a transposed view; the optimizer wants the parameter's own layout.
+    return loss.detach(), {name: part.contiguous() for name, part in zip(parameters, gradients, strict=True)}
+
+
+@torch.no_grad()
+def predict(
+    parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Any, record: Record = ignore, fused: bool = False
+) -> Tensor:
+    """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+    logits = model_forward(parameters, config, tokens, record=record, fused=fused)
+    probabilities = softmax_fused(logits) if fused else softmax_forward(logits, record)
+    record("probabilities", probabilities)
+    return probabilities
