@@ -1,4 +1,4 @@
-"""The command ``torch_gpt``: the shared commands, on a device. PyTorch is imported when an engine is made."""
+"""The command ``torch_gpt``: the shared commands, on a device. PyTorch is imported when a command needs a device."""
 
 from __future__ import annotations
 
@@ -7,54 +7,61 @@ import sys
 from collections.abc import Sequence
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.command_line import run_command, truth
+from numpy_gpt.shared.command_line import number, run_command, truth
 from numpy_gpt.shared.commands.all_commands import program_parser
 from numpy_gpt.shared.commands.twin import Start, Twin
 from numpy_gpt.shared.engine_protocol import Engine
 from numpy_gpt.shared.recipe import Recipe
 
+_PATHS = ("fast", "fused", "explicit")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser, _ = program_parser(Twin("torch_gpt", "tiny", _engine, _add_device_flags), "A small GPT in PyTorch.")
+    parser, _ = program_parser(Twin("torch_gpt", "shakespeare", _engine, _add_device_flags), "A small GPT in PyTorch.")
     return run_command(_with_torch, parser, argv)
 
 
 def _add_device_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    group = parser.add_argument_group("device")
+    group.add_argument(
         "--device", default="auto", help="auto (the first there is of cuda, mps, cpu), cpu, cuda, cuda:N or mps"
     )
-    parser.add_argument(
-        "--fused",
-        type=truth,
-        nargs="?",
-        const=True,
-        metavar="BOOL",
-        help="use torch's fused operations, the same function to rounding (default: on cuda yes, elsewhere no)",
+    group.add_argument(
+        "--path",
+        choices=_PATHS,
+        help="fast: nothing is waited for; fused: torch's fused operations; explicit: every operation written out; the "
+        "last two drop the values that numpy_gpt drops (default: fast, and explicit in float64)",
+    )
+    for flag, what in (
+        ("--compile", "torch.compile the fast path (default: on cuda yes, elsewhere no)"),
+        ("--graphs", "replay the fast path's steps as CUDA graphs (default: yes, on cuda)"),
+        ("--tf32", "let float32 products keep 10 bits of each factor, on cuda: faster, another function (default: no)"),
+        ("--fsdp", "share weights and moments out among torchrun's processes, by FSDP2 (default: no, DDP)"),
+    ):
+        group.add_argument(flag, type=truth, nargs="?", const=True, metavar="BOOL", help=what)
+    group.add_argument(
+        "--peak_tflops", type=number, metavar="X", help="what the card can do at most, for MFU (default: by its name)"
     )
 
 
 def _with_torch(arguments: argparse.Namespace) -> int:
-    if "device" in arguments:  # before any work is done for a device that is not there
-        try:
-            from torch_gpt import device
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise UserError(
-                'torch_gpt needs PyTorch, which is not installed: pip install "numpy-gpt[torch]"'
-            ) from error
-        device.forbid_tf32()
-        device.choose_device(arguments.device)
-    return int(arguments.command(arguments))
+    if "device" not in arguments:
+        return int(arguments.command(arguments))
+    try:
+        from torch_gpt.running import run_on_device
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        message = 'torch_gpt needs PyTorch, which is not installed: pip install "numpy-gpt[torch]"'
+        raise UserError(message) from error
+    return run_on_device(arguments)
 
 
 def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engine:
-    from torch_gpt.device import choose_device, described, limit_threads
-    from torch_gpt.engine import TorchEngine
+    from torch_gpt.running import engine_for
 
-    device = choose_device(arguments.device, recipe.training.dtype)
-    limit_threads(recipe.model, recipe.training.batch_size)
-    fused = device.type == "cuda" if arguments.fused is None else arguments.fused
-    print(described(device, fused), file=sys.stderr)
-    return TorchEngine(recipe, start.values, start.moments, str(device), fused)
+    engine, description = engine_for(recipe, start, arguments)
+    if engine.team.rank == 0:
+        print(description, file=sys.stderr)
+    return engine

@@ -39,12 +39,12 @@ def choose_device(name: str, dtype: str = "float32") -> torch.device:
     return device
 
 
-def forbid_tf32() -> None:
-    """Make every float32 product a float32 product, whatever the environment says.
+def set_tf32(allowed: bool) -> None:
+    """Make every float32 product a float32 product, whatever the environment says, unless TF32 is asked for.
 
     TF32 keeps 10 bits of each factor in place of 23: faster on CUDA, but another function.
     """
-    torch.set_float32_matmul_precision("highest")
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
 
 
 def limit_threads(model: ModelConfig, batch_size: int) -> None:
@@ -54,7 +54,7 @@ def limit_threads(model: ModelConfig, batch_size: int) -> None:
         torch.set_num_threads(1)
 
 
-def described(device: torch.device, fused: bool) -> str:
+def described(device: torch.device, how: str) -> str:
     """Return one line that says what computes, for stderr."""
     name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
-    return f"device: {device}{name}, {'fused' if fused else 'explicit'} operations"
+    return f"device: {device}{name}, {how}"

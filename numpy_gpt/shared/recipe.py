@@ -52,7 +52,8 @@ class TrainingConfig:
         check_kinds(self)
         for name in ("batch_size", "gradient_accumulation_steps", "eval_interval", "eval_stride", "log_interval"):
             value = getattr(self, name)
-            self._require(name, value is None or 1 <= value < _TOO_MANY, f"at least 1 and below {_TOO_MANY:,}")
+            self._require(name, value is None or value >= 1, "at least 1")
+            self._require(name, value is None or value < _TOO_MANY, f"below {_TOO_MANY:,}")
         for name in ("max_iters", "warmup_iters", "lr_decay_iters", "eval_iters", "patience", "seed"):
             value = getattr(self, name)
             self._require(name, value is None or value >= 0, "at least 0")

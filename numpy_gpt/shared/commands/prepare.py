@@ -55,7 +55,7 @@ def prepare_command(program: str, arguments: argparse.Namespace) -> int:
         print_record({"schema_version": SCHEMA_VERSION, **record})
     else:
         print(f"{shown_path(place)}: {size:,} different tokens, {train:,} for training, {val:,} for validation")
-        print(f"train on it: {program} train --dataset {shlex.quote(shown_path(place))}")
+        print(f"train on it: {program} train tiny --dataset {shlex.quote(shown_path(place))}")
     return 0
 
 

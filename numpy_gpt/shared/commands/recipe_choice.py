@@ -30,7 +30,8 @@ def add_recipe_choice(parser: argparse.ArgumentParser, default_preset: str) -> N
         help="a corpus, or a directory made by `prepare` or by nanoGPT (default: the preset's)",
     )
     add_source_flag(parser)
-    parser.set_defaults(default_preset=default_preset)
+    # What suits a device goes before the preset, and after all that the user says.
+    parser.set_defaults(default_preset=default_preset, device_defaults={})
     add_recipe_flags(parser)
 
 
@@ -52,7 +53,7 @@ def chosen_recipe(arguments: argparse.Namespace) -> tuple[Recipe, Corpus]:
     changes = read_recipe_file(arguments.config) if arguments.config else {}
     name = arguments.preset or changes.get("preset", arguments.default_preset)
     changes = {key: value for key, value in changes.items() if key != "preset"} | recipe_changes(arguments)
-    recipe = preset(name).override(changes)
+    recipe = preset(name).override(arguments.device_defaults | changes)
     corpus = open_dataset(recipe.dataset, arguments.source)
     if "vocab_size" not in changes and recipe.dataset != preset(name).dataset:
         recipe = replace(recipe, model=replace(recipe.model, vocab_size=corpus.tokenizer.vocab_size))

@@ -95,7 +95,7 @@ def _resumed(arguments: argparse.Namespace) -> _Beginning:
             f"{shown_path(run)} was trained on another text than {recipe.dataset!r} is now; "
             "bring that back, or train anew"
         )
-    start = Start(checkpoint.values, checkpoint.moments, corpus.tokenizer)
+    start = Start(checkpoint.values, checkpoint.moments, corpus.tokenizer, checkpoint.engine_state)
     return recipe, corpus, start, RunState.from_dict(checkpoint.state), run
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gpt_data.tokenizer import Tokenizer
 from numpy_gpt.shared.arrays import Array
@@ -23,6 +23,7 @@ class Start(NamedTuple):
     values: Mapping[str, Array]
     moments: Moments | None
     tokenizer: Tokenizer
+    engine_state: Mapping[str, Any] | None = None
 
 
 MakeEngine = Callable[[Recipe, Start, argparse.Namespace], Engine]

@@ -36,8 +36,8 @@ def test_a_text_is_split_as_chosen_and_nothing_of_it_is_lost(run, flags, tokens)
 def test_the_last_line_is_the_command_that_trains_on_it(run, program):
     out = run("prepare", "text", "input.txt", "--out_dir", "my text").out
     command = out.splitlines()[-1].removeprefix("train on it: ")
-    assert command == f"{program} train --dataset 'my text'"
-    result = run("train", "--dataset", "my text", "--max_iters", 2, "--out_dir", "run")
+    assert command == f"{program} train tiny --dataset 'my text'"
+    result = run("train", "tiny", "--dataset", "my text", "--max_iters", 2, "--out_dir", "run")
     assert result.status == 0
     model = load_checkpoint(Path("run"))
     assert model.tokenizer == open_dataset("my text").tokenizer
@@ -47,7 +47,7 @@ def test_the_last_line_is_the_command_that_trains_on_it(run, program):
 
 def test_a_directory_named_as_a_corpus_is_not_taken_for_it(run):
     result = run("prepare", "text", "input.txt", "--out_dir", "tiny")
-    assert result.out.splitlines()[-1].endswith("train --dataset ./tiny")
+    assert result.out.splitlines()[-1].endswith("train tiny --dataset ./tiny")
     assert f"{len(set(TEXT))} different tokens" in result.out
 
 

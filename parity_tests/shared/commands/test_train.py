@@ -20,7 +20,7 @@ def _texts(name, words):
 
 
 def test_a_run_is_what_file_and_flags_say_together(run):
-    Path("recipe.toml").write_text('[model]\nn_embd = 12\n[training]\nmax_iters = 4\nseed = 3\ndtype = "float64"\n')
+    Path("recipe.toml").write_text('preset = "tiny"\n[model]\nn_embd = 12\n[training]\nmax_iters = 4\nseed = 3\ndtype = "float64"\n')
     result = run("train", "--config", "recipe.toml", "--seed", 5, "--json")
     model = load_checkpoint(Path("runs/tiny"))
     assert result.status == 0
@@ -33,7 +33,7 @@ def test_a_text_of_ones_own_is_trained_on_and_resumed_as_long_as_it_is_the_same(
     _texts("one", "first text, ")
     _texts("other", "text first, ")  # the same vocabulary
     run("prepare", "text", "one.txt", "--out_dir", "data")
-    assert run("train", "--dataset", "data", *QUICK, "--out_dir", "run").status == 0
+    assert run("train", "tiny", "--dataset", "data", *QUICK, "--out_dir", "run").status == 0
     assert load_checkpoint(Path("run")).config.vocab_size == len(set("first text, "))
     assert run("train", "--resume", "run").status == 0
     run("prepare", "text", "other.txt", "--out_dir", "data")

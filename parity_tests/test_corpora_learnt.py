@@ -1,0 +1,64 @@
+"""What the recipes of the corpora learn: words that are words, and both twins the same verse."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from gpt_data.bigram_optimum import bigram_optimum
+from gpt_data.corpora import load_corpus
+from gpt_data.words import complete_words, share_in_list
+from numpy_gpt.cli import main
+from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.evaluation import evaluate
+from numpy_gpt.shared.presets import preset
+from numpy_gpt.shared.schedule import learning_rate_at
+from parity_tests.comparator import assert_close
+from parity_tests.lockstep import UNIT, JitteredEngine, fresh, lockstep
+from parity_tests.shakespeare_text import shakespeare_text
+from torch_gpt.engine import TorchEngine
+from torch_gpt.fast.engine import FastEngine
+
+
+def _record(capsys, *words):
+    assert main(list(words)) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_nine_words_in_ten_that_the_trained_model_writes_are_on_the_list(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = _record(capsys, "train", "words", "--json")
+    assert record["loss_floor"] < record["val_loss"] < record["loss_floor"] + 0.05
+    sampled = _record(
+        capsys, "sample", "runs/words", "--prompt", " ", "--max_new_tokens", "1500", "--num_samples", "2", "--json"
+    )
+    for sample in sampled["samples"]:
+        assert len(complete_words(sample["text"])) > 250
+        assert share_in_list(sample["text"]) >= 0.9
+
+
+def test_three_hundred_steps_of_both_twins_on_shakespeare_agree(monkeypatch):
+    monkeypatch.setenv("GPT_DATA_DIR", str(shakespeare_text().parent))
+    recipe, steps = preset("shakespeare-cpu"), 300
+    twin = list(lockstep(recipe, fresh(NumpyEngine, recipe), fresh(TorchEngine, recipe, None, "cpu", True), steps))
+    control = list(lockstep(recipe, fresh(NumpyEngine, recipe), fresh(JitteredEngine, recipe, 0), steps))
+    for field in ("loss", "weight"):
+        values, noise = (np.array([getattr(step, field) for step in run]) for run in (twin, control))
+        # As in test_training: four times what noise of a rounding's size does to the same training.
+        allowed = 4 * np.maximum.accumulate(noise) + 16 * UNIT["float32"]
+        assert_close(f"{field} after a step (shakespeare-cpu, fused), float32", values, np.zeros(steps), allowed)
+
+
+def test_a_trained_bigram_table_comes_to_the_optimum_of_counting(monkeypatch):
+    monkeypatch.setenv("GPT_DATA_DIR", str(shakespeare_text().parent))
+    recipe = preset("bigram")
+    corpus = load_corpus(recipe.dataset)
+    engines = [fresh(NumpyEngine, recipe), fresh(FastEngine, recipe)]
+    optimum = bigram_optimum(corpus.train, 65)
+    for engine in engines:
+        engine.begin(corpus.train)
+        for step in range(recipe.training.max_iters):
+            engine.take_step(step, learning_rate_at(step, **recipe.training.schedule()))
+        loss = evaluate(engine, corpus.train, recipe.model.block_size, recipe.eval_stride)
+        assert optimum < loss < optimum + 1e-3

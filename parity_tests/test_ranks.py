@@ -1,0 +1,146 @@
+"""Several processes train one model: together they take the steps that one alone would take (gloo, on the CPU)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpt_data.batches import BatchSampler
+from gpt_data.corpora import load_corpus
+from gpt_data.errors import UserError
+from numpy_gpt.shared.presets import preset
+from numpy_gpt.shared.run_directory import load_checkpoint, load_newest
+from parity_tests.comparator import assert_close
+from parity_tests.lockstep import UNIT
+from torch_gpt.cli import main
+from torch_gpt.fast.device_batches import DeviceBatches
+from torch_gpt.fast.ranks import check_divisible
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+TRAIN = ["train", "tiny", "--device", "cpu", "--dtype", "float64", "--path", "fast"]
+# Two sums of half the terms each are rounded differently, and Adam amplifies what is small: by rate / epsilon, 3e5,
+# where a gradient is nothing but rounding, in some thirty steps. A mistake, such as a sum for a mean, is off by 1e-3.
+_AMPLIFIED = 1e8
+SHORT = ["--max_iters", "30", "--eval_interval", "10", "--warmup_iters", "5"]
+
+
+def _torchrun(processes, *words):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return subprocess.Popen(
+        [*command, "-m", "torch_gpt", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+class _Member:
+    def __init__(self, rank, size):
+        self.rank, self.size = rank, size
+
+
+def test_the_processes_batches_are_disjoint_and_together_those_of_one_alone():
+    import torch
+
+    tokens, device = load_corpus("tiny").train, torch.device("cpu")
+    sampler = BatchSampler(tokens, 8, 12, 5)
+    parts = [DeviceBatches(tokens, sampler, device, _Member(rank, 3)) for rank in range(3)]
+    for step in (0, 1, 255, 256, 700):
+        inputs, targets = sampler.batch(step)
+        for rank, part in enumerate(parts):
+            part.turn_to(step)
+            windows = part.windows().numpy()
+            assert np.array_equal(windows[:, :-1], inputs[rank::3])
+            assert np.array_equal(windows[:, 1:], targets[rank::3])
+
+
+def test_a_batch_that_cannot_be_dealt_out_is_refused():
+    with pytest.raises(UserError, match="batch_size=16 is not divisible by the 3 processes; try 15 or 18"):
+        check_divisible(preset("tiny").training, 3)
+
+
+@pytest.mark.parametrize(
+    "flags", [[], ["--gradient_accumulation_steps", "2"], ["--fsdp"]], ids=["DDP", "parts", "FSDP"]
+)
+def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
+    assert main([*TRAIN, *SHORT, *flags, "--out_dir", str(tmp_path / "one")]) == 0
+    job = _torchrun(2, *TRAIN, *SHORT, *flags, "--out_dir", tmp_path / "two", "--json")
+    out, errors = job.communicate(timeout=120)
+    assert job.returncode == 0, errors
+    alone = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
+    lines = out.splitlines()
+    assert [line for line in lines if line.startswith("step ")] == alone  # the main process prints, and prints once
+    assert json.loads(lines[-1])["steps"] == 30
+    one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
+    for name, value in one.values.items():
+        assert_close(f"{name} of two processes", two.values[name], value, _AMPLIFIED * UNIT["float64"])
+
+
+def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone_ends(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main([*TRAIN, *SHORT, "--out_dir", str(whole)]) == 0
+    job = _torchrun(2, *TRAIN, *SHORT, "--out_dir", parts)
+    _, errors = job.communicate(timeout=120)
+    assert job.returncode == 0, errors
+    shutil.rmtree(parts / "checkpoints" / "step-000000030")  # as if both had been lost on their way there
+    assert main(["train", "--resume", str(parts), "--device", "cpu", "--path", "fast"]) == 0
+    one, two = load_checkpoint(whole), load_checkpoint(parts)
+    assert (one.step, two.step) == (30, 30)
+    for name, value in one.values.items():
+        assert_close(f"{name} of two processes, then one", two.values[name], value, _AMPLIFIED * UNIT["float64"])
+
+
+def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_goes_on(tmp_path):
+    run = tmp_path / "run"
+    job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "20", "--out_dir", run)
+    victim = _one_worker(job, run)
+    os.kill(victim, signal.SIGKILL)
+    errors = job.communicate(timeout=120)[1]
+    assert job.returncode != 0
+    told = [line for line in errors.splitlines() if line.startswith("error: another process of this job has ended")]
+    assert len(told) == 1
+    step = load_newest(run)[0].step
+    assert step >= 20
+    words = ["train", "--resume", str(run), "--device", "cpu", "--path", "fast"]
+    resumed = subprocess.Popen([sys.executable, "-m", "torch_gpt", *words], stdout=subprocess.PIPE, text=True)
+    assert resumed.stdout is not None
+    seen = next(line for line in resumed.stdout if line.startswith("step "))
+    resumed.send_signal(signal.SIGTERM)
+    resumed.communicate(timeout=60)
+    assert int(seen.split()[1]) == step
+    assert resumed.returncode == 143
+
+
+def test_a_scheduler_that_terminates_the_job_leaves_a_checkpoint_of_the_step_under_way(tmp_path):
+    run = tmp_path / "run"
+    job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "1000", "--out_dir", run)
+    _one_worker(job, run)
+    time.sleep(1.0)
+    job.send_signal(signal.SIGTERM)  # torchrun hands it on to all of them
+    _, errors = job.communicate(timeout=120)
+    assert "interrupted after step" in errors
+    assert load_newest(run)[0].step % 10 == 0  # they look every ten steps
+
+
+def _one_worker(job, run: Path) -> int:
+    """Wait until the job has written checkpoints, and return the process number of one of its workers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if len(list((run / "checkpoints").glob("step-*"))) >= 1 and (run / "metrics.jsonl").stat().st_size > 200:
+            children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+            return int(children[-1])
+        assert job.poll() is None, job.communicate()[1]
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint was written in a minute")

@@ -1,0 +1,79 @@
+"""What to do when something cannot be had: say so and go on without it, or say what would do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gpt_data.errors import UserError
+from torch_gpt.fast.whole_step import WholeStep
+
+Report = Callable[[str], None]
+
+
+def said(message: str) -> None:
+    """Say it on stderr, in one line."""
+    print(f"note: {' '.join(message.split())[:300]}", file=sys.stderr)
+
+
+def compiled(whole: WholeStep, loss_of: Any, report: Report) -> Any:
+    """Return the loss compiled, once it has been seen to work forwards and backwards, or else as it was.
+
+    Compiling can fail in many places: no C++ compiler, no Triton, an operation that is unknown to it.
+    """
+    whole.loss_of = torch.compile(loss_of)
+    try:
+        whole.rehearse()
+    except Exception as error:  # the compiler's own errors have no common class
+        if _is_out_of_memory(error):
+            raise
+        report(f"torch.compile cannot be had, training goes on without it: {type(error).__name__}: {error}")
+        return loss_of
+    return whole.loss_of
+
+
+def with_fitting_batch(whole: WholeStep, batch_size: int, device: torch.device) -> None:
+    """Rehearse the step; where memory does not suffice, find the largest batch for which it does.
+
+    Raises
+    ------
+    UserError
+        If it does not suffice; the message says which batch_size would fit, and how the step stays the same.
+    """
+    try:
+        whole.rehearse()
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+    fits, factor = batch_size // 2, 2
+    while fits and not _fits(whole, fits, device):
+        fits, factor = fits // 2, 2 * factor
+    if fits == 0:
+        raise UserError(f"not even a batch of one fits into the memory of {device}; try a smaller model or block_size")
+    raise UserError(
+        f"batch_size={batch_size} does not fit into the memory of {device}; {fits} would, and with "
+        f"{factor} times as many --gradient_accumulation_steps each step stays the same"
+    )
+
+
+def _fits(whole: WholeStep, rows: int, device: torch.device) -> bool:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    try:
+        whole.rehearse(rows)
+    except (RuntimeError, MemoryError) as error:
+        if _is_out_of_memory(error):
+            return False
+        raise
+    return True
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # On a processor torch raises a plain RuntimeError.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,0 +1,57 @@
+"""What a card can do at most: multiplications and additions a second in dense products, as its maker states them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+
+_TERA = 1e12
+
+
+class Peak(NamedTuple):
+    """Dense peaks in operations a second, without sparsity: float32, TF32, and half precision (bfloat16, float16)."""
+
+    float32: float
+    tf32: float | None
+    half: float
+    source: str
+
+
+def _peak(float32: float, tf32: float | None, half: float, source: str) -> Peak:
+    return Peak(float32 * _TERA, tf32 and tf32 * _TERA, half * _TERA, source)
+
+
+# By a part of the name that CUDA reports; the first that fits counts, so that the longer name of two comes first.
+PEAKS = {
+    "H200": _peak(67, 494.5, 989, "NVIDIA H200 Tensor Core GPU datasheet, SXM; half of the figures with sparsity"),
+    "H100 PCIe": _peak(51, 378, 756, "NVIDIA H100 Tensor Core GPU datasheet, PCIe; half of those with sparsity"),
+    "H100": _peak(67, 494.5, 989, "NVIDIA H100 Tensor Core GPU datasheet, SXM; half of those with sparsity"),
+    "A100": _peak(19.5, 156, 312, "NVIDIA A100 Tensor Core GPU datasheet"),
+    "A10G": _peak(31.5, 35, 70, "AWS and NVIDIA A10G specifications"),
+    "L40S": _peak(91.6, 183, 362, "NVIDIA L40S datasheet; half of the figures with sparsity"),
+    "L4": _peak(30.3, 60, 121, "NVIDIA L4 datasheet; half of the figures with sparsity"),
+    "V100": _peak(15.7, None, 125, "NVIDIA V100 Tensor Core GPU datasheet, SXM2"),
+    "T4": _peak(8.1, None, 65, "NVIDIA T4 datasheet"),
+    "RTX 4090": _peak(82.6, 82.6, 165.2, "NVIDIA Ada GPU architecture whitepaper, appendix A; accumulation in float32"),
+    "RTX 3090": _peak(35.6, 35.6, 71, "NVIDIA Ampere GA102 whitepaper, table 2; accumulation in float32"),
+}
+
+
+def peak_flops(name: str, dtype: str, tf32: bool) -> float | None:
+    """Return the peak of a card of this name in a dtype, or None where it is unknown: better none than a wrong one."""
+    peak = next((peak for part, peak in PEAKS.items() if part in name), None)
+    if peak is None or dtype == "float64":
+        return None
+    if dtype in ("bfloat16", "float16"):
+        return peak.half
+    return peak.tf32 or peak.float32 if tf32 else peak.float32
+
+
+def peak_of(device: torch.device, dtype: str, tf32: bool) -> float | None:
+    """Return the peak of a card, NaN where it is unknown; None for a device that is no card."""
+    if device.type != "cuda":
+        return None
+    known = peak_flops(torch.cuda.get_device_name(device), dtype, tf32)
+    return math.nan if known is None else known

@@ -1,0 +1,44 @@
+"""FSDP2: each process keeps a part of every weight, gradient and moment, and gathers the weights while it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from numpy_gpt.shared.arrays import Array
+from torch_gpt.adamw import AdamWState
+
+
+def shard(module: nn.Module) -> None:
+    """Give each process of the team its part of the module's parameters, in place."""
+    fully_shard(module)
+
+
+def shared_out(state: AdamWState, parameters: Mapping[str, Tensor]) -> AdamWState:
+    """Return the moments dealt out as the parameters are."""
+    return AdamWState(*({name: _dealt(part[name], parameters[name]) for name in part} for part in state))
+
+
+def gathered(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    """Return a copy of each tensor as an array; of one that is dealt out, the whole: all processes must take part."""
+    return {name: _whole(tensor.detach()).cpu().numpy().copy() for name, tensor in tensors.items()}
+
+
+def _dealt(tensor: Tensor, like: Tensor) -> Tensor:
+    if not isinstance(like, DTensor) or isinstance(tensor, DTensor):
+        return tensor
+    return distribute_tensor(tensor, like.device_mesh, like.placements)
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    whole: Tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return whole
+
+
+def whole_scalar(tensor: Tensor) -> Tensor:
+    """Return a number that every process knows a part of, such as a norm, as an ordinary tensor."""
+    return _whole(tensor).to(torch.get_default_dtype()) if isinstance(tensor, DTensor) else tensor

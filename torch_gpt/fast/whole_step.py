@@ -1,0 +1,107 @@
+"""A whole training step as a function of nothing: all that it reads and writes stays on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from numpy_gpt.shared.recipe import TrainingConfig
+from torch_gpt.fast.device_batches import DeviceBatches
+from torch_gpt.fast.precision import Precision
+from torch_gpt.fast.sharding import whole_scalar
+
+
+class WholeStep:
+    """Batches, forward, backward, clipping and AdamW; called again and again, or captured and replayed.
+
+    ``rate`` is what the step reads; ``loss`` and ``norm`` are what it leaves, and ``bad`` is 1 from the first step on
+    that was not finite: from then on nothing is updated any more, and loss and norm stay that step's. (In float16 a
+    gradient that overflows is no such step: the scaler leaves it out and scales less.)
+    """
+
+    def __init__(
+        self,
+        loss_of: Callable[[Tensor, Tensor], Tensor],
+        parameters: Iterable[Tensor],
+        optimizer: torch.optim.AdamW,
+        batches: DeviceBatches,
+        training: TrainingConfig,
+        precision: Precision,
+        scaler: torch.amp.GradScaler | None,
+        rate: Tensor,
+    ) -> None:
+        self.loss_of, self._optimizer, self._batches = loss_of, optimizer, batches
+        self._training, self._precision, self._scaler = training, precision, scaler
+        self._parameters = list(parameters)
+        self._device, self._dtype = self._parameters[0].device, self._parameters[0].dtype
+        self.rate = rate
+        self.loss, self.norm = (torch.zeros((), device=self._device, dtype=self._dtype) for _ in range(2))
+        self.bad = torch.zeros((), device=self._device)
+        self.step, self.bad_step = (torch.zeros((), dtype=torch.int64, device=self._device) for _ in range(2))
+
+    def __call__(self) -> None:
+        """Take the step that ``batches`` was turned to."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._forward_and_backward(self._batches.windows().chunk(self._training.gradient_accumulation_steps))
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        if self._scaler is not None:
+            self._scaler.unscale_(self._optimizer)
+        norm = whole_scalar(torch.nn.utils.get_total_norm(gradients))
+        if self._training.grad_clip > 0:
+            # The factor stays on the device: min(1, …) needs no look at its value. (13.2)
+            torch._foreach_mul_(gradients, torch.clamp(self._training.grad_clip / (norm + 1e-6), max=1.0))
+        self._note(loss, norm)
+        if self._scaler is None:
+            self._optimizer.found_inf = self.bad  # type: ignore[attr-defined]  # the fused AdamW then does nothing
+            self._optimizer.step()
+        else:
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+
+    def rehearse(self, rows: int | None = None) -> None:
+        """Compute the loss and the gradient of the first batch, or of so many rows of it, and forget them."""
+        windows = self._batches.windows()
+        size = len(windows) // self._training.gradient_accumulation_steps
+        self._forward_and_backward([windows[: rows or size]])
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def forget(self) -> None:
+        """Be as before the first step."""
+        for tensor in (self.loss, self.norm, self.bad, self.bad_step):
+            tensor.zero_()
+
+    def _forward_and_backward(self, batches: Sequence[Tensor]) -> Tensor:
+        """Return the mean loss of the batches; their mean gradient is in the parameters' ``grad``."""
+        parts = len(batches)
+        total = torch.zeros((), device=self._device, dtype=self._dtype)
+        for part, windows in enumerate(batches):
+            with self._unsynchronised(part < parts - 1), self._precision.context(self._device):
+                loss = self.loss_of(windows[:, :-1].contiguous(), windows[:, 1:].contiguous()) / parts
+            scaled: Any = loss if self._scaler is None else self._scaler.scale(loss)
+            with self._unsynchronised(part < parts - 1):
+                scaled.backward()
+            total += loss.detach()
+        if dist.is_initialized():
+            dist.all_reduce(total)
+            total /= dist.get_world_size()
+        return total
+
+    def _unsynchronised(self, wanted: bool) -> Any:
+        # Of several batches, only the last one's backward sends the sum of the gradients to the other processes.
+        parallel: Any = self.loss_of
+        return parallel.no_sync() if wanted and hasattr(parallel, "no_sync") else nullcontext()
+
+    def _note(self, loss: Tensor, norm: Tensor) -> None:
+        finite = torch.isfinite(loss) if self._scaler is not None else torch.isfinite(loss) & torch.isfinite(norm)
+        first = ~finite & (self.bad == 0)
+        good = self.bad == 0
+        self.bad_step.copy_(torch.where(first, self.step, self.bad_step))
+        self.loss.copy_(torch.where(good, loss, self.loss))
+        known = good if self._scaler is None else good & torch.isfinite(norm)
+        self.norm.copy_(torch.where(known, norm, self.norm))
+        self.bad.copy_(torch.maximum(self.bad, (~finite).to(self.bad.dtype)))

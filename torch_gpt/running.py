@@ -1,0 +1,98 @@
+"""From the flags to an engine on its device, alone or as one of torchrun's processes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.commands.twin import Start
+from numpy_gpt.shared.recipe import Recipe
+from numpy_gpt.shared.team import ALONE, Team
+from torch_gpt.device import choose_device, described, limit_threads, set_tf32
+from torch_gpt.engine import TorchEngine
+from torch_gpt.fast.engine import FastEngine, How
+from torch_gpt.fast.precision import has_bfloat16
+from torch_gpt.fast.ranks import (
+    Ranks,
+    check_divisible,
+    is_lost_connection,
+    local_device,
+    partner_lost,
+    silence_others,
+    started_by_torchrun,
+)
+
+
+def run_on_device(arguments: argparse.Namespace) -> int:
+    """Run the command that was chosen, and return its exit status.
+
+    Raises
+    ------
+    UserError
+        If there is no such device, or another process of the job was lost.
+    """
+    set_tf32(bool(arguments.tf32))
+    device = choose_device(arguments.device)  # before any work is done for a device that is not there
+    team: Team = ALONE
+    if started_by_torchrun():
+        if not hasattr(arguments, "resume"):
+            raise UserError("torchrun is for training: start other commands by themselves")
+        device = local_device(device)
+        team = Ranks(device)
+        silence_others()
+    arguments.chosen_device, arguments.team = device, team
+    arguments.device_defaults = _defaults(device, arguments)
+    try:
+        return int(arguments.command(arguments))
+    except RuntimeError as error:
+        if team.size == 1 or not is_lost_connection(error):
+            raise
+        run = arguments.resume or arguments.out_dir
+        raise partner_lost(error, None if run is None else Path(run)) from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _defaults(device: torch.device, arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what of a recipe suits the device: on cards that have it bfloat16, which twice halves the time."""
+    fast = arguments.path in (None, "fast")
+    return {"dtype": "bfloat16"} if fast and device.type == "cuda" and has_bfloat16(device) else {}
+
+
+def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> tuple[TorchEngine, str]:
+    """Return the engine that the flags ask for, and one line that says what computes.
+
+    Raises
+    ------
+    UserError
+        If the device cannot compute in the recipe's dtype, or a batch cannot be dealt out.
+    """
+    device, team, training = arguments.chosen_device, arguments.team, recipe.training
+    choose_device(str(device), training.dtype)
+    limit_threads(recipe.model, training.batch_size)
+    path = arguments.path or ("explicit" if training.dtype == "float64" and team.size == 1 else "fast")
+    if path != "fast":
+        if team.size > 1:
+            raise UserError(f"torchrun is for the fast path; leave out --path {path}")
+        if training.dtype != training.weights_dtype:
+            raise UserError(f"--path {path} computes in float32 or float64, not in {training.dtype}; use --path fast")
+        engine = TorchEngine(recipe, start.values, start.moments, str(device), fused=path == "fused")
+        return engine, described(device, f"{path} operations")
+    check_divisible(training, team.size)
+    on_cuda = device.type == "cuda"
+    how = How(
+        compile=on_cuda if arguments.compile is None else arguments.compile,
+        graphs=on_cuda and arguments.graphs is not False,
+        tf32=bool(arguments.tf32),
+        fsdp=bool(arguments.fsdp) and team.size > 1,
+        peak_flops=None if arguments.peak_tflops is None else arguments.peak_tflops * 1e12,
+    )
+    fast = FastEngine(recipe, start.values, start.moments, str(device), how, team, start.engine_state)
+    made_of = [training.dtype, "compiled"] if how.compile else [training.dtype]
+    made_of += ["CUDA graphs"] * how.graphs + [f"{team.size} processes"] * (team.size > 1) + ["sharded"] * how.fsdp
+    return fast, described(device, f"fast path ({', '.join(made_of)})")
