@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +45,8 @@ class MetricsFile:
             self._file.write(json.dumps({"kind": kind, **values}) + "\n")
             self._file.flush()
         except OSError as error:
+            with suppress(OSError):  # which tries to write the rest again
+                self._file.close()
             raise self._unwritable(error) from error
 
     def _lines_to_keep(self) -> list[str]:

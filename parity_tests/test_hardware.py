@@ -1,0 +1,77 @@
+"""Cards by their names, precisions by device, and what is said where something cannot be had."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from gpt_data.errors import UserError
+from torch_gpt.fast import hardware, precision
+from torch_gpt.fast.hardware import PEAKS, peak_flops, peak_of
+from torch_gpt.fast.precision import precision_of
+from torch_gpt.fast.ranks import is_lost_connection, local_device, partner_lost
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "tf32", "tera"),
+    [
+        ("NVIDIA H200", "bfloat16", False, 989),
+        ("NVIDIA H100 80GB HBM3", "float16", False, 989),
+        ("NVIDIA H100 PCIe", "bfloat16", False, 756),
+        ("NVIDIA A100-SXM4-80GB", "bfloat16", False, 312),
+        ("NVIDIA A100-SXM4-80GB", "float32", False, 19.5),
+        ("NVIDIA A100-SXM4-80GB", "float32", True, 156),
+        ("Tesla V100-SXM2-16GB", "float32", True, 15.7),
+        ("Tesla T4", "float16", False, 65),
+        ("NVIDIA L4", "bfloat16", False, 121),
+        ("NVIDIA L40S", "bfloat16", False, 362),
+    ],
+)
+def test_a_cards_peak_is_its_own(name, dtype, tf32, tera):
+    assert peak_flops(name, dtype, tf32) == tera * 1e12
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("AMD Instinct MI300X", "bfloat16"), ("NVIDIA H200", "float64")])
+def test_what_is_not_in_the_table_is_unknown(name, dtype):
+    assert peak_flops(name, dtype, False) is None
+
+
+def test_every_peak_has_a_source_and_half_precision_is_the_quickest():
+    for name, peak in PEAKS.items():
+        assert len(peak.source) > 10, name
+        assert peak.half >= max(peak.tf32 or 0, peak.float32), name
+
+
+def test_an_unknown_card_has_a_peak_that_is_no_number_and_a_processor_none(monkeypatch):
+    monkeypatch.setattr(hardware.torch.cuda, "get_device_name", lambda device: "Some Card 1")
+    assert math.isnan(peak_of(torch.device("cuda"), "bfloat16", False))
+    assert peak_of(torch.device("cpu"), "float32", False) is None
+
+
+def test_a_card_without_bfloat16_is_told_what_else_to_try(monkeypatch):
+    monkeypatch.setattr(precision.torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(precision.torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    with pytest.raises(UserError, match="Tesla T4 has no bfloat16; try --dtype float16, or float32"):
+        precision_of("bfloat16", torch.device("cuda"))
+    assert precision_of("float16", torch.device("cuda")).scaled
+    with pytest.raises(UserError, match="cannot compute in float64"):
+        precision_of("float64", torch.device("mps"))
+
+
+def test_each_process_has_a_card_of_its_own_or_is_told_how_many_there_are(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match="there are 2 for process 3; try --nproc-per-node 2"):
+        local_device(torch.device("cuda"))
+    assert local_device(torch.device("cpu")) == torch.device("cpu")
+    assert local_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
+
+
+def test_a_lost_partner_is_told_from_a_mistake_of_ones_own():
+    lost = RuntimeError("[/a/b/gloo/pair.cc:53] Read error [127.0.0.1]: Connection reset by peer. And so on.")
+    assert is_lost_connection(lost)
+    assert not is_lost_connection(RuntimeError("shape mismatch"))
+    message = str(partner_lost(lost, None))
+    assert "(Read error [127.0.0.1]: Connection reset by peer); start the job again with --resume RUN" in message
