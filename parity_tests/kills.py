@@ -116,9 +116,12 @@ def main() -> int:
             rounds += 1
             run = place / f"run-{rounds}"
             struck += disturbed(run, min(5, arguments.count - struck), seconds / 2, rng)
-            lost += contents(run) != expected
+            other = sorted(set(expected.items()) ^ set(contents(run).items()))
+            lost += bool(other)
             shutil.rmtree(run)
             print(f"{struck} kills in {rounds} trainings, {lost} ended with other bytes", flush=True)
+            for name, content in other:
+                print(f"  {name}: {content[:300]!r}", flush=True)
     return 1 if lost else 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,13 +67,23 @@ def fresh(engine: Any, recipe: Recipe, *arguments: Any) -> Any:
 
 def lockstep(recipe: Recipe, one: Any, other: Any, steps: int) -> Iterator[Divergence]:
     """Train both engines on the recipe's batches and yield their divergence after each step."""
+    for (divergence,) in lockstep_with(recipe, one, [other], steps):
+        yield divergence
+
+
+def lockstep_with(recipe: Recipe, one: Any, others: Sequence[Any], steps: int) -> Iterator[list[Divergence]]:
+    """Train one engine and others on the recipe's batches and yield how far each of the others is from the one."""
     training = recipe.training
     sampler = BatchSampler(
         load_corpus(recipe.dataset).train, recipe.model.block_size, training.batch_size, training.seed
     )
     for step in range(steps):
         rate = learning_rate_at(step, **training.schedule())
-        losses = [engine.training_step(*sampler.batch(step), step, rate).loss for engine in (one, other)]
-        ours, others = one.values(), other.values()
-        weight = max(float(np.abs(ours[name] - others[name]).max()) for name in ours)
-        yield Divergence(step + 1, abs(losses[0] - losses[1]), weight)
+        loss, *losses = (engine.training_step(*sampler.batch(step), step, rate).loss for engine in (one, *others))
+        values = one.values()
+        apart = []
+        for engine, its_loss in zip(others, losses, strict=True):
+            theirs = engine.values()
+            weight = max(float(np.abs(values[name] - theirs[name]).max()) for name in values)
+            apart.append(Divergence(step + 1, abs(loss - its_loss), weight))
+        yield apart

@@ -15,7 +15,7 @@ from numpy_gpt.shared.evaluation import evaluate
 from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.schedule import learning_rate_at
 from parity_tests.comparator import assert_close
-from parity_tests.lockstep import UNIT, JitteredEngine, fresh, lockstep
+from parity_tests.lockstep import UNIT, JitteredEngine, fresh, lockstep_with
 from parity_tests.shakespeare_text import shakespeare_text
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine
@@ -41,8 +41,8 @@ def test_nine_words_in_ten_that_the_trained_model_writes_are_on_the_list(capsys,
 def test_three_hundred_steps_of_both_twins_on_shakespeare_agree(monkeypatch):
     monkeypatch.setenv("GPT_DATA_DIR", str(shakespeare_text().parent))
     recipe, steps = preset("shakespeare-cpu"), 300
-    twin = list(lockstep(recipe, fresh(NumpyEngine, recipe), fresh(TorchEngine, recipe, None, "cpu", True), steps))
-    control = list(lockstep(recipe, fresh(NumpyEngine, recipe), fresh(JitteredEngine, recipe, 0), steps))
+    others = [fresh(TorchEngine, recipe, None, "cpu", True), fresh(JitteredEngine, recipe, 0)]
+    twin, control = zip(*lockstep_with(recipe, fresh(NumpyEngine, recipe), others, steps), strict=True)
     for field in ("loss", "weight"):
         values, noise = (np.array([getattr(step, field) for step in run]) for run in (twin, control))
         # As in test_training: four times what noise of a rounding's size does to the same training.

@@ -30,6 +30,8 @@ class MetricsFile:
     def __enter__(self) -> MetricsFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            for left_over in self._path.parent.glob(f".{self._path.name}.*.tmp"):  # of a process that was killed here
+                left_over.unlink()
             atomic_write(self._path, "".join(self._lines_to_keep()).encode())
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:

@@ -8,7 +8,9 @@ runs/tiny/checkpoints/step-000006000/
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.wording import shown_path
@@ -28,28 +30,40 @@ def save_in_run(run: Path, checkpoint: Checkpoint) -> Path:
     """
     directory = _place(run, checkpoint.step)
     save_checkpoint(directory, checkpoint)
-    for replaced in directory.parent.glob(f"step-*{SET_ASIDE}"):  # of a process that was killed while it replaced one
-        own = replaced.with_name(replaced.name.removesuffix(SET_ASIDE))
-        remove_directory(replaced) if own.exists() else replaced.rename(own)
-    kept = _kept(checkpoint, [_step(path) for path in _newest_first(run)])
-    for old in _newest_first(run):
-        if _step(old) not in kept:
-            remove_directory(old)
-    for left_over in directory.parent.glob(".step-*"):  # of a process that was killed while it wrote
-        shutil.rmtree(left_over, ignore_errors=True)
+    tidy(run, checkpoint.step, checkpoint.recipe or {}, checkpoint.state or {})
     return directory
 
 
-def _kept(checkpoint: Checkpoint, newest_first: list[int]) -> set[int | None]:
+def tidy(run: Path, step: int, recipe: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Drop what the run no longer needs once the checkpoint of ``step`` is complete.
+
+    A process may be killed after writing it and before this; whoever goes on from it does this first.
+    """
+    places = run / "checkpoints"
+    for left_over in places.glob(".step-*"):  # of a process that was killed while it wrote
+        shutil.rmtree(left_over, ignore_errors=True)
+    for replaced in places.glob(f"step-*{SET_ASIDE}"):  # of one that was killed while it replaced a checkpoint
+        own = replaced.with_name(replaced.name.removesuffix(SET_ASIDE))
+        remove_directory(replaced) if own.exists() else replaced.rename(own)
+    older = [path for path in _newest_first(run) if _step(path) <= step]
+    kept = _kept(step, recipe, state, [_step(path) for path in older])
+    for path in older:
+        if _step(path) not in kept:
+            remove_directory(path)
+
+
+def _kept(
+    step: int, recipe: Mapping[str, Any], state: Mapping[str, Any], newest_first: Sequence[int]
+) -> set[int | None]:
     """Return the steps whose checkpoints stay: this one, the best, and the two newest of those that were evaluated.
 
     What an interruption wrote between two evaluations goes with the next one, and then the directory is what it would
     be without the interruption.
     """
-    training = (checkpoint.recipe or {}).get("training", {})
+    training = recipe.get("training", {})
     interval, end = training.get("eval_interval", 1), training.get("max_iters")
-    evaluated = [step for step in newest_first if step % interval == 0 or step == end]
-    return {checkpoint.step, (checkpoint.state or {}).get("best_step"), *evaluated[:_KEPT]}
+    evaluated = [newer for newer in newest_first if newer % interval == 0 or newer == end]
+    return {step, state.get("best_step"), *evaluated[:_KEPT]}
 
 
 def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:

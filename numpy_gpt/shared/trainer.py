@@ -18,7 +18,7 @@ from numpy_gpt.shared.engine_protocol import Engine, StepResult
 from numpy_gpt.shared.evaluation import evaluate_run
 from numpy_gpt.shared.metrics import MetricsFile, MetricsLog
 from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.run_directory import save_in_run
+from numpy_gpt.shared.run_directory import save_in_run, tidy
 from numpy_gpt.shared.run_state import Evaluation, RunState
 from numpy_gpt.shared.schedule import learning_rate_at
 from numpy_gpt.shared.speed import Pace, Speed, operations_per_token
@@ -109,6 +109,8 @@ class _Run:
                 state = state.after_evaluation(evaluation)
                 self._metrics.write("evaluation", asdict(evaluation))
                 self.save(state)
+        elif team.rank == 0:
+            tidy(self._out_dir, step, self._recipe.to_dict(), state.to_dict())
         if team.rank == 0:
             self._display.evaluation(state.evaluated)
         return state

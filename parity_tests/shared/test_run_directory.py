@@ -16,7 +16,7 @@ from gpt_data.word_tokenizer import WordTokenizer
 from numpy_gpt import GPTConfig, initial_values
 from numpy_gpt.shared import checkpoint as checkpoints
 from numpy_gpt.shared.checkpoint import Checkpoint
-from numpy_gpt.shared.run_directory import load_checkpoint, load_newest, save_in_run
+from numpy_gpt.shared.run_directory import load_checkpoint, load_newest, save_in_run, tidy
 
 CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
 RECIPE = {"training": {"eval_interval": 10, "max_iters": 45}}
@@ -49,6 +49,18 @@ def test_what_an_interruption_wrote_goes_with_the_next_evaluation(tmp_path):
     assert _steps(tmp_path) == [_name(10), _name(20), _name(25)]
     save_in_run(tmp_path, _checkpoint(30))
     assert _steps(tmp_path) == [_name(20), _name(30)]
+
+
+def test_a_process_killed_before_it_could_tidy_leaves_that_to_the_one_that_goes_on(tmp_path):
+    for step in (20, 30):
+        save_in_run(tmp_path, _checkpoint(step))
+    last = _checkpoint(40, best=40)
+    checkpoints.save_checkpoint(tmp_path / "checkpoints" / _name(40), last)
+    (tmp_path / "checkpoints" / f".{_name(40)}.77-0.tmp").mkdir()
+    newer = tmp_path / "checkpoints" / _name(45)
+    newer.mkdir()  # damaged, or it would have been gone on from: it is replaced when its step comes again
+    tidy(tmp_path, 40, last.recipe, last.state)
+    assert _steps(tmp_path) == [_name(30), _name(40), _name(45)]
 
 
 def test_damage_is_told_in_one_line_when_an_older_one_serves(tmp_path):

@@ -101,6 +101,12 @@ def test_a_resumed_run_ends_byte_for_byte_where_an_uninterrupted_one_ends(tmp_pa
     assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
 
 
+def test_what_a_process_left_that_was_killed_while_it_rewrote_the_metrics_is_swept_up(tmp_path):
+    (tmp_path / ".metrics.jsonl.77-0.tmp").write_text("{")
+    _train(_recipe(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "metrics.jsonl"]
+
+
 def test_a_termination_signal_saves_too_and_the_old_handlers_come_back(tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     recipe = _recipe()

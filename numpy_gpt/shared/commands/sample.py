@@ -38,20 +38,7 @@ def add_sample_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
     parser.add_argument(
         "--num_samples", metavar="N", type=whole_number, default=1, help="how many samples (default: 1)"
     )
-    parser.add_argument(
-        "--temperature", metavar="T", type=number, default=1.0, help="divides the logits; 0 is argmax (default: 1)"
-    )
-    parser.add_argument("--top_k", metavar="K", type=whole_number, help="draw from the k likeliest tokens only")
-    parser.add_argument(
-        "--top_p",
-        metavar="P",
-        type=number,
-        default=1.0,
-        help="draw from the likeliest tokens that make up p together (default: 1)",
-    )
-    parser.add_argument(
-        "--seed", metavar="N", type=whole_number, default=1337, help="seed of the drawing (default: 1337)"
-    )
+    _add_drawing_flags(parser)
     parser.add_argument("--stop", metavar="TOKEN", help="end a sample before this token, such as a full stop")
     parser.add_argument(
         "--cache",
@@ -71,6 +58,23 @@ def add_sample_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON record in place of the text")
     twin.add_flags(parser)
     parser.set_defaults(command=lambda arguments: sample_command(twin, arguments))
+
+
+def _add_drawing_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--temperature", metavar="T", type=number, default=1.0, help="divides the logits; 0 is argmax (default: 1)"
+    )
+    parser.add_argument("--top_k", metavar="K", type=whole_number, help="draw from the k likeliest tokens only")
+    parser.add_argument(
+        "--top_p",
+        metavar="P",
+        type=number,
+        default=1.0,
+        help="draw from the likeliest tokens that make up p together (default: 1)",
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=whole_number, default=1337, help="seed of the drawing (default: 1337)"
+    )
 
 
 def sample_command(twin: Twin, arguments: argparse.Namespace) -> int:

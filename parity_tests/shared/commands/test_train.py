@@ -20,7 +20,9 @@ def _texts(name, words):
 
 
 def test_a_run_is_what_file_and_flags_say_together(run):
-    Path("recipe.toml").write_text('preset = "tiny"\n[model]\nn_embd = 12\n[training]\nmax_iters = 4\nseed = 3\ndtype = "float64"\n')
+    Path("recipe.toml").write_text(
+        'preset = "tiny"\n[model]\nn_embd = 12\n[training]\nmax_iters = 4\nseed = 3\ndtype = "float64"\n'
+    )
     result = run("train", "--config", "recipe.toml", "--seed", 5, "--json")
     model = load_checkpoint(Path("runs/tiny"))
     assert result.status == 0
