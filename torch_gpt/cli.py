@@ -18,7 +18,7 @@ _PATHS = ("fast", "fused", "explicit")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser, _ = program_parser(Twin("torch_gpt", "shakespeare", _engine, _add_device_flags), "A small GPT in PyTorch.")
+    parser, _ = program_parser(TWIN, "A small GPT in PyTorch.")
     return run_command(_with_torch, parser, argv)
 
 
@@ -65,3 +65,6 @@ def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engi
     if engine.team.rank == 0:
         print(description, file=sys.stderr)
     return engine
+
+
+TWIN = Twin("torch_gpt", "shakespeare", _engine, _add_device_flags)

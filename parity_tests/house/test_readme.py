@@ -13,7 +13,9 @@ from handcalc.trace import main as trace
 from handcalc.verify import main as verify
 from numpy_gpt.cli import main as numpy_gpt
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.commands.all_commands import program_parser
 from numpy_gpt.shared.run_directory import load_checkpoint
+from torch_gpt.cli import TWIN
 from torch_gpt.cli import main as torch_gpt
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +51,17 @@ def test_every_command_of_ours_runs_in_the_order_given(tmp_path, monkeypatch, ca
                 assert main(words) == 0, (line, capsys.readouterr().err)
                 ran += 1
     assert ran >= 10
+
+
+def test_commands_that_take_too_long_here_have_flags_that_exist():
+    lines = "\n".join(_blocks("bash")).splitlines()
+    parser, _ = program_parser(TWIN, "")
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        assert "torch_gpt" in words
+        arguments = parser.parse_args(words[words.index("torch_gpt") + 1 :])
+        assert callable(arguments.command)
+    assert len(lines) >= 5
 
 
 def test_the_python_example_runs(capsys):
