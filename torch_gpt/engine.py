@@ -145,6 +145,10 @@ class TorchEngine:
         """Return what a run needs to go on beside weights and moments: nothing."""
         return None
 
+    def whole_parameters(self) -> dict[str, Tensor]:
+        """Return the parameters as whole tensors on the device."""
+        return self.parameters
+
     def predict(self, tokens: Any) -> Array:
         """Return the probability of every next token (B, T, V) for tokens (B, T)."""
         probabilities: Array = predict(self.parameters, self.recipe.model, tokens, fused=self.fused).cpu().numpy()
@@ -169,7 +173,7 @@ class TorchEngine:
     ) -> Iterator[Draw]:
         """Yield a token, and the probabilities that it was drawn from, for each of the uniform numbers."""
         return draws(
-            self.parameters,
+            self.whole_parameters(),
             self.recipe.model,
             prompt,
             uniforms,

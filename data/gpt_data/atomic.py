@@ -63,7 +63,7 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
             for path, target in zip(temporary, targets, strict=True):
                 os.replace(path, target)  # noqa: PTH105 - the system call itself, which tests make fail
             for directory in dict.fromkeys(target.parent for target in targets):
-                _sync_directory(directory)
+                sync_directory(directory)
     except OSError as error:
         raise UserError(
             f"cannot write {names}: {error.strerror or error}; is the place writable, has it room?"
@@ -85,7 +85,7 @@ def made_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
             missing += [directory for directory in (place, *place.parents) if not directory.exists()]
             place.mkdir(parents=True, exist_ok=True)
             for directory in missing:
-                _sync_directory(directory.parent)
+                sync_directory(directory.parent)
         except OSError as error:
             raise UserError(
                 f"cannot make the directory {shown_path(place)}: {error.strerror or error}; choose another"
@@ -103,7 +103,7 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make the renames themselves survive a power cut; the files are complete under their names already."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows opens no directories
         return

@@ -11,11 +11,11 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpt_data.atomic import sync_directory
 from gpt_data.errors import UserError
 from gpt_data.sealed_json import read_sealed, seal
 from gpt_data.tokenizer import Tokenizer, tokenizer_from_dict
@@ -71,7 +71,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         temporary.mkdir()
         for name, content in contents.items():
             _write_synced(temporary / name, content)
-        _sync_directory(temporary)
+        sync_directory(temporary)
         _put_in_place(temporary, directory)
     except OSError as error:
         raise UserError(
@@ -90,7 +90,7 @@ def _put_in_place(temporary: Path, directory: Path) -> None:
             remove_directory(aside)
         directory.rename(aside)
     temporary.rename(directory)
-    _sync_directory(directory.parent)
+    sync_directory(directory.parent)
     if aside.exists():
         remove_directory(aside)
 
@@ -184,14 +184,3 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no directories
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        with suppress(OSError):
-            os.close(descriptor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from torch.nn.parallel import DistributedDataParallel
 from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.engine_protocol import Moments, StepResult
 from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.sampling_choice import Draw
 from numpy_gpt.shared.team import ALONE, Team
 from torch_gpt.adamw import fused_adamw
 from torch_gpt.engine import TorchEngine
@@ -26,7 +25,6 @@ from torch_gpt.fast.replay import captured
 from torch_gpt.fast.sharding import gathered, shard, shared_out
 from torch_gpt.fast.whole_step import WholeStep
 from torch_gpt.parameters import parameters_from, tensor_from
-from torch_gpt.sampling import draws
 
 _EVALUATION_TOKENS = {"cuda": 1 << 16, "cpu": 1 << 12, "mps": 1 << 14}
 _DROPOUT = 1  # the purpose of these random numbers, as in shared.randomness
@@ -131,18 +129,9 @@ class FastEngine(TorchEngine):
         """Return a copy of AdamW's m and v by parameter name."""
         return gathered(self._state.m), gathered(self._state.v)
 
-    def draws(
-        self,
-        prompt: Sequence[int],
-        uniforms: Iterable[float],
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        cache: bool = True,
-    ) -> Iterator[Draw]:
-        """Yield a token, and the probabilities that it was drawn from, for each of the uniform numbers."""
-        whole = parameters_from(self.recipe.model, self.values(), self.device) if self.how.fsdp else self.parameters
-        return draws(whole, self.recipe.model, prompt, uniforms, temperature, top_k, top_p, cache=cache, fused=True)
+    def whole_parameters(self) -> dict[str, Tensor]:
+        """Return the parameters as whole tensors; where they are dealt out, all processes must take part."""
+        return parameters_from(self.recipe.model, self.values(), self.device) if self.how.fsdp else self.parameters
 
     def engine_state(self) -> Mapping[str, Any] | None:
         """Return what a run needs to go on beside weights and moments: in float16 the scaler's state."""
