@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 def linear_forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -16,5 +16,11 @@ def linear_forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def linear_fused(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the same, product and bias in one operation; torch's own layer stores (out, in), hence the transpose."""
-    return functional.linear(x, weight.T, bias)
+    """Return the same, all positions as one matrix, product and bias in one operation.
+
+    Not by torch's own linear, which wants the weight as (out, in): of a transposed view it makes a gradient that must be
+    transposed once more.
+    """
+    rows = x.flatten(0, -2)  # (…, I) → (N, I)
+    product = rows @ weight if bias is None else torch.addmm(bias, rows, weight)
+    return product.view(*x.shape[:-1], -1)
