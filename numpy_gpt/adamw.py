@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.parameters import Parameters
+from numpy_gpt.parameters import Parameters, parts_of
 
 
 class AdamWState(NamedTuple):
@@ -38,19 +38,19 @@ def adamw_step(
     θ ← θ − η·λ·θ for matrices, then θ ← θ − η·m̂/(√v̂ + ε). Only matrices decay: a norm's scale has no reason to be
     near 0. ``gradients`` are overwritten.
     """
-    g, m, v = gradients.flat, state.m.flat, state.v.flat
     parameters.decayed[...] *= 1 - learning_rate * weight_decay  # (13.3)
+    for part in parts_of(parameters.flat):
+        theta, g, m, v = (values.flat[part] for values in (parameters, gradients, *state))
+        m *= beta1
+        m += (1 - beta1) * g  # (13.4)
+        g *= g
+        g *= 1 - beta2
+        v *= beta2
+        v += g  # (13.5)
 
-    m *= beta1
-    m += (1 - beta1) * g  # (13.4)
-    g *= g
-    g *= 1 - beta2
-    v *= beta2
-    v += g  # (13.5)
-
-    denominator = np.sqrt(v, out=g)
-    denominator *= 1 / (1 - beta2**step) ** 0.5  # (13.7): √v̂ = √v / √(1 − β₂ᵗ)
-    denominator += epsilon
-    change = np.divide(m, denominator, out=denominator)
-    change *= learning_rate / (1 - beta1**step)  # (13.6)
-    parameters.flat -= change  # (13.8)
+        denominator = np.sqrt(v, out=g)
+        denominator *= 1 / (1 - beta2**step) ** 0.5  # (13.7): √v̂ = √v / √(1 − β₂ᵗ)
+        denominator += epsilon
+        change = np.divide(m, denominator, out=denominator)
+        change *= learning_rate / (1 - beta1**step)  # (13.6)
+        theta -= change  # (13.8)

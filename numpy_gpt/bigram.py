@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numpy_gpt.layers.rows import add_rows
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.record import Record, ignore
@@ -35,14 +36,14 @@ def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore)
         If the tokens are not such an array.
     """
     tokens = check_tokens(tokens, parameters.config)
-    logits = parameters["wte.weight"][tokens]  # (15.1)
+    logits = parameters["wte.weight"].take(tokens, axis=0)  # (15.1)
     record("logits", logits)
     return logits, BigramCache(parameters, tokens)
 
 
-def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore) -> Parameters:
+def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore) -> dict[str, Array]:
     """Return the gradient of the table for dlogits (B, T, V); rows of tokens that did not occur get exactly zero."""
-    gradients = cache.parameters.zeros_like()
     record("dlogits", dlogits)
-    np.add.at(gradients["wte.weight"], cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds
-    return gradients
+    dtable = np.zeros_like(cache.parameters["wte.weight"])
+    add_rows(dtable, cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds
+    return {"wte.weight": dtable}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from numpy_gpt.layers.block import BlockCache, block_backward, block_forward
+from numpy_gpt.layers.block import MASKS, BlockCache, block_backward, block_forward
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embedding_forward
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
@@ -74,34 +74,28 @@ def gpt_forward(
     return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head)
 
 
-def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> Parameters:
-    """Return the gradient of every parameter for dlogits (B, T, V)."""
-    gradients = cache.parameters.zeros_like()
+def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> dict[str, Array]:
+    """Return the gradient of every parameter by name for dlogits (B, T, V)."""
+    gradients: dict[str, Any] = {}
     record("dlogits", dlogits)
     dx, dhead_transposed, _ = linear_backward(dlogits, cache.head)  # (12.4), (12.5) undo (12.3)
-    gradients.head[...] = dhead_transposed.T
     dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, within(record, "ln_f"))
-    _store(gradients, {"ln_f.weight": dweight, "ln_f.bias": dbias})
+    gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}
 
     for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
         name = f"h.{layer}"
         dx, dblock = block_backward(dx, cache.blocks[layer], within(record, name))
-        _store(gradients, {f"{name}.{key}": value for key, value in dblock.items()})
+        gradients |= {f"{name}.{key}": value for key, value in dblock.items()}
 
     if cache.embedding_mask is not None:
         record("embedding.ddropout", dx)
         dx = dropout_backward(dx, cache.embedding_mask)
     dwte, dwpe = embedding_backward(dx, cache.embedding, within(record, "embedding"))  # undoes (12.1)
-    gradients["wte.weight"][...] += dwte  # (12.6): tied, the head's gradient is in there already
-    gradients["wpe.weight"][...] = dwpe
-    return gradients
+    if gpt_config(cache.parameters.config).tie_weights:
+        dwte += dhead_transposed.T  # (12.6): one matrix in two places, so both gradients add
+    gradients |= {"wte.weight": dwte, "wpe.weight": dwpe, "lm_head.weight": dhead_transposed.T}
+    return {name: gradients[name] for name in cache.parameters}  # without those of absent biases or of a tied head
 
 
 def _inside(masks: Masks, name: str) -> Masks:
-    return {key.removeprefix(f"{name}."): mask for key, mask in masks.items() if key.startswith(f"{name}.")}
-
-
-def _store(gradients: Parameters, values: Mapping[str, Array | None]) -> None:
-    for name, value in values.items():
-        if value is not None:
-            gradients[name][...] = value
+    return {key: masks[f"{name}.{key}"] for key in MASKS} if masks else {}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from numpy_gpt.bigram import BigramCache, bigram_backward, bigram_forward
 from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, gpt_forward
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.config import BigramConfig
 from numpy_gpt.shared.given_masks import check_masks
 from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.token_ids import check_targets
+from numpy_gpt.shared.slices import in_order, slices_of
+from numpy_gpt.shared.token_ids import check_targets, check_tokens
 
 ModelCache = GPTCache | BigramCache
 
@@ -36,8 +39,8 @@ def model_forward(
     return logits, cache
 
 
-def model_backward(dlogits: Array, cache: ModelCache, record: Record = ignore) -> Parameters:
-    """Return the gradient of every parameter for dlogits (B, T, V)."""
+def model_backward(dlogits: Array, cache: ModelCache, record: Record = ignore) -> dict[str, Array]:
+    """Return the gradient of every parameter by name for dlogits (B, T, V)."""
     if isinstance(cache, BigramCache):
         return bigram_backward(dlogits, cache, record)
     return gpt_backward(dlogits, cache, record)
@@ -55,9 +58,59 @@ def loss_and_gradients(
     UserError
         If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size.
     """
+    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record)
+    return loss, parameters.empty_like().copied_from(gradients)
+
+
+def sliced_loss_and_gradients(
+    parameters: Parameters, tokens: Tokens, targets: Tokens, masks: Masks, out: Parameters, record: Record = ignore
+) -> tuple[Array, Parameters]:
+    """Return what ``loss_and_gradients`` does, the gradients in ``out``, computed in slices of the batch.
+
+    Their shares are added in the slices' order, whichever was finished first. A ``record`` sees the batch as a whole.
+
+    Raises
+    ------
+    UserError
+        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size, or masks do not fit.
+    """
+    batch, time = tokens.shape
+    slices = slices_of(parameters.config, batch, time, parameters.flat.itemsize) if record is ignore else ()
+    if len(slices) < 2:
+        loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record)
+        return loss, out.copied_from(gradients)
+
+    # Looked at as a whole first: cut to size, arrays of different lengths would seem to fit.
+    check_targets(targets, check_tokens(tokens, parameters.config), parameters.config)
+    check_masks(masks, parameters.config, batch, time, parameters.flat.dtype.name)
+
+    def share(rows: slice) -> tuple[Array, dict[str, Array]]:
+        part = {name: mask[rows] for name, mask in masks.items()}
+        # Each thread has settings of its own. An overflow shows in what is returned.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, tokens.size)
+
+    shares = in_order(share, slices)
+    loss, gradients = next(shares)
+    out.copied_from(gradients)
+    for other_loss, gradients in shares:
+        loss = loss + other_loss
+        for name, gradient in gradients.items():
+            out[name][...] += gradient
+    return loss, out
+
+
+def _loss_and_gradients(
+    parameters: Parameters,
+    tokens: Any,
+    targets: Any,
+    masks: Masks | None,
+    record: Record,
+    count: int | None = None,
+) -> tuple[Array, dict[str, Array]]:
     logits, cache = model_forward(parameters, tokens, masks, record)
     targets = check_targets(targets, cache.tokens, parameters.config)
-    loss, loss_cache = cross_entropy_forward(logits, targets, record)
+    loss, loss_cache = cross_entropy_forward(logits, targets, record, count)
     return loss, model_backward(cross_entropy_backward(loss_cache), cache, record)
 
 

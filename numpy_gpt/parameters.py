@@ -7,8 +7,9 @@ the flat array, so that those that weight decay shrinks are one slice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,20 @@ from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.names import Shape, parameter_shapes
 from numpy_gpt.shared.parameter_values import check_values
 
+_PART = 1 << 15  # numbers: 128 KiB in float32, of which an optimizer has four arrays and some room to calculate
+
+
+class _Layout(NamedTuple):
+    """The names in order of computation, where each tensor lies in the flat array, and how long that is.
+
+    The first ``matrices`` of its ``size`` numbers are those of matrices.
+    """
+
+    names: tuple[str, ...]
+    places: Mapping[str, tuple[slice, Shape]]
+    size: int
+    matrices: int
+
 
 class Parameters(Mapping[str, Array]):
     """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same form."""
@@ -26,22 +41,24 @@ class Parameters(Mapping[str, Array]):
     def __init__(self, config: ModelConfig, flat: Array) -> None:
         self.config = config
         self.flat = flat
-        self._views: dict[str, Array] = {}
-        offset = 0
-        for name, shape in _flat_order(config).items():
-            self._views[name] = flat[offset : offset + prod(shape)].reshape(shape)
-            offset += prod(shape)
-        if flat.shape != (offset,):
-            raise UserError(f"this model has {offset:,} parameters, but the flat array has shape {flat.shape}")
+        self._layout = _layout(config)
+        size = self._layout.size
+        if flat.shape != (size,):
+            raise UserError(f"this model has {size:,} parameters, but the flat array has shape {flat.shape}")
+
+    @cached_property
+    def _views(self) -> dict[str, Array]:
+        # Made when one is asked for: a step's gradients are looked at as one array only.
+        return {name: self.flat[place].reshape(shape) for name, (place, shape) in self._layout.places.items()}
 
     def __getitem__(self, name: str) -> Array:
         return self._views[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(parameter_shapes(self.config))
+        return iter(self._layout.names)
 
     def __len__(self) -> int:
-        return len(self._views)
+        return len(self._layout.names)
 
     @cached_property
     def blocks(self) -> list[dict[str, Array]]:
@@ -59,11 +76,25 @@ class Parameters(Mapping[str, Array]):
     @cached_property
     def decayed(self) -> Array:
         """The part of the flat array that weight decay applies to: the matrices, not norms and biases."""
-        return self.flat[: sum(view.size for view in self._views.values() if view.ndim == 2)]
+        return self.flat[: self._layout.matrices]
 
     def zeros_like(self) -> Parameters:
         """Return the same shapes and dtype, all zero."""
         return Parameters(self.config, np.zeros_like(self.flat))
+
+    def copied_from(self, tensors: Mapping[str, Array]) -> Parameters:
+        """Return itself, after copying tensors of these names and shapes into the flat array."""
+        np.concatenate([tensors[name] for name in self._layout.places], axis=None, out=self.flat)
+        return self
+
+    def empty_like(self) -> Parameters:
+        """Return the same shapes and dtype, not yet filled."""
+        return Parameters(self.config, np.empty_like(self.flat))
+
+
+def parts_of(flat: Array) -> Iterator[slice]:
+    """Return the places of a flat array in parts that stay in a processor's cache while several steps work on each."""
+    return (slice(first, first + _PART) for first in range(0, len(flat), _PART))
 
 
 def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Parameters:
@@ -82,6 +113,11 @@ def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Paramet
     return parameters
 
 
-def _flat_order(config: ModelConfig) -> dict[str, Shape]:
+@lru_cache(maxsize=16)
+def _layout(config: ModelConfig) -> _Layout:
     shapes = parameter_shapes(config)
-    return dict(sorted(shapes.items(), key=lambda item: -len(item[1])))  # stable: matrices, then vectors
+    places, first = {}, 0
+    for name, shape in sorted(shapes.items(), key=lambda item: -len(item[1])):  # stable: matrices, then vectors
+        places[name] = slice(first, first + prod(shape)), shape
+        first += prod(shape)
+    return _Layout(tuple(shapes), places, first, sum(prod(shape) for shape in shapes.values() if len(shape) == 2))

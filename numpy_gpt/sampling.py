@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numpy_gpt.decoding import Decoder
 from numpy_gpt.layers.softmax import softmax_forward
@@ -38,15 +39,19 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
         return certain
     with np.errstate(over="ignore"):
         z = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
-    order = np.argsort(-z, kind="stable")
     if top_k is not None:
-        z[order[top_k:]] = -math.inf
+        z[_likeliest_first(z)[top_k:]] = -math.inf
     probabilities, _ = softmax_forward(z)
     if top_p < 1:
+        order = _likeliest_first(z)
         before = np.cumsum(probabilities[order]) - probabilities[order]
         probabilities[order[before >= top_p]] = 0
         probabilities /= probabilities.sum()
     return probabilities
+
+
+def _likeliest_first(z: Array) -> NDArray[np.intp]:
+    return np.argsort(-z, kind="stable")  # of equals that of lower id first
 
 
 def sample_token(probabilities: Array, uniform: float) -> int:

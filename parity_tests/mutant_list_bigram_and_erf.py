@@ -9,28 +9,28 @@ BIGRAM_AND_ERF = [
         "bigram.py",
         (
             "repeated tokens overwritten",
-            'np.add.at(gradients["wte.weight"], cache.tokens, dlogits)',
-            'gradients["wte.weight"][cache.tokens] = dlogits',
+            "add_rows(dtable, cache.tokens, dlogits)",
+            "dtable[cache.tokens] = dlogits",
         ),
         (
             "repeated tokens counted once",
-            'np.add.at(gradients["wte.weight"], cache.tokens, dlogits)',
-            'gradients["wte.weight"][cache.tokens] += dlogits',
+            "add_rows(dtable, cache.tokens, dlogits)",
+            "dtable[cache.tokens] += dlogits",
         ),
         (
             "table of what came before",
-            'parameters["wte.weight"][tokens]',
-            'parameters["wte.weight"].T[tokens]',
+            'parameters["wte.weight"].take(',
+            'parameters["wte.weight"].T.take(',
         ),
         (
             "gradient of the transposed table",
-            'np.add.at(gradients["wte.weight"], cache.tokens, dlogits)',
-            'np.add.at(gradients["wte.weight"].T, cache.tokens, dlogits)',
+            "add_rows(dtable, cache.tokens, dlogits)",
+            "np.add.at(dtable.T, cache.tokens, dlogits)",
         ),
         (
             "gradient added to the table itself",
-            "gradients = cache.parameters.zeros_like()\n",
-            "gradients = cache.parameters\n",
+            'dtable = np.zeros_like(cache.parameters["wte.weight"])',
+            'dtable = cache.parameters["wte.weight"]',
         ),
     ),
     *in_file(
@@ -42,8 +42,31 @@ BIGRAM_AND_ERF = [
         ),
         (
             "loss of the inputs",
-            "    loss, loss_cache = cross_entropy_forward(logits, targets, record)",
-            "    loss, loss_cache = cross_entropy_forward(logits, cache.tokens, record)",
+            "    loss, loss_cache = cross_entropy_forward(logits, targets, record, count)",
+            "    loss, loss_cache = cross_entropy_forward(logits, cache.tokens, record, count)",
+        ),
+    ),
+    *in_file(
+        "model.py",
+        ("a slice's own mean for its share in the batch's", "part, ignore, tokens.size)", "part, ignore, None)"),
+        ("only the last slice's gradient", "out[name][...] += gradient", "out[name][...] = gradient"),
+    ),
+    *in_file(
+        "parameters.py",
+        ("parts with gaps", "range(0, len(flat), _PART)", "range(0, len(flat), _PART + 1)"),
+    ),
+    *in_file(
+        "shared/slices.py",
+        ("neighbouring slices share a sequence", "batch * (part + 1) // count)", "batch * (part + 1) // count + 1)"),
+        (
+            "slices of what fits, not of the model's weight",
+            "(config.n_layer * layer)), 1)",
+            "(config.n_layer**9 * layer)), 1)",
+        ),
+        (
+            "shares in the order in which they are done",
+            "yield from pool.map(function, items)",
+            "yield from pool.map(function, items[::-1])",
         ),
     ),
     *in_file(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy_gpt import GPTConfig, initial_values, parameters_from
 from numpy_gpt.adamw import adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients, global_norm
+from numpy_gpt.parameters import Parameters
 
 CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
 SETTINGS = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-8, "weight_decay": 0.1}
@@ -54,6 +55,22 @@ def test_twenty_steps_agree_with_the_textbook():
     for place in range(0, parameters.flat.size, 7):
         expected = _textbook(start[place], [g[place] for g in history], rates, decays=place < matrices)
         assert parameters.flat[place] == pytest.approx(expected, rel=1e-13, abs=1e-14)
+
+
+@pytest.mark.parametrize("part", [1, 7, 12, 10**6])
+def test_the_parts_that_the_optimizer_works_in_change_not_one_bit(monkeypatch, part):
+    def three_steps():
+        parameters = _parameters("float32")
+        state = adamw_state(parameters)
+        for step in range(1, 4):
+            gradients = _gradients(parameters, step).flat.astype("float32")
+            adamw_step(parameters, Parameters(CONFIG, gradients), state, step, 0.01, **SETTINGS)
+        return np.concatenate([parameters.flat, state.m.flat, state.v.flat])
+
+    expected, norm = three_steps(), global_norm(_gradients(_parameters(), 9))
+    monkeypatch.setattr("numpy_gpt.parameters._PART", part)
+    assert np.array_equal(three_steps(), expected)
+    assert global_norm(_gradients(_parameters(), 9)) == pytest.approx(norm, rel=1e-15)
 
 
 def test_the_first_step_is_the_rate_in_the_gradients_direction_whatever_its_size():

@@ -161,6 +161,16 @@ def _masks_of(config, dtype):
     return {name: mask.astype(dtype) for name, mask in _masks(config, 2, 5, 21).items()}
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int16", ">i8", "uint64"])
+def test_token_ids_of_every_integer_type_give_the_same_loss_and_gradient(kind):
+    config = GPTConfig(**SMALL)
+    parameters, (tokens, targets) = _random_parameters(config, 27), _batch(config, 2, 5, 28)
+    loss, gradients = loss_and_gradients(parameters, tokens.astype(kind), targets.astype(kind))
+    expected_loss, expected = loss_and_gradients(parameters, tokens, targets)
+    assert loss == expected_loss
+    assert np.array_equal(gradients.flat, expected.flat)
+
+
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [

@@ -7,6 +7,7 @@ import pytest
 
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, initial_values, parameters_from
+from numpy_gpt.parameters import parts_of
 from numpy_gpt.shared.names import parameter_count, parameter_shapes
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=2, n_embd=4)
@@ -24,6 +25,21 @@ def test_views_and_flat_array_are_the_same_memory():
     parameters["h.1.mlp.c_fc.weight"][2, 3] = -1
     assert (parameters.flat == -1).sum() == 1
     assert parameters.blocks[1]["mlp.c_fc.weight"][2, 3] == -1
+
+
+@pytest.mark.parametrize("size", [1, 2, 6, 7, 8, 14, 100])
+def test_every_number_is_in_one_part(monkeypatch, size):
+    monkeypatch.setattr("numpy_gpt.parameters._PART", 7)
+    numbers = np.arange(size)
+    assert np.array_equal(np.concatenate([numbers[part] for part in parts_of(numbers)]), numbers)
+
+
+def test_tensors_are_copied_to_where_their_views_are():
+    parameters = _parameters()
+    tensors = {name: np.random.default_rng(1).normal(size=view.shape) for name, view in parameters.items()}
+    copies = parameters.empty_like()
+    assert copies.copied_from(dict(reversed(tensors.items()))) is copies
+    assert all(np.array_equal(copies[name], tensor) for name, tensor in tensors.items())
 
 
 def test_names_come_in_order_of_computation():

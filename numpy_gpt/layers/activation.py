@@ -21,10 +21,10 @@ _CUBIC = 0.044715
 
 
 class ActivationCache(NamedTuple):
-    """What activation_backward needs; ``inner`` is tanh w or erf(x/√2), and None for ReLU."""
+    """What activation_backward needs; ``gate`` is ½(1 + tanh w) or ½(1 + erf(x/√2)), and None for ReLU."""
 
     x: Array
-    inner: Array | None
+    gate: Array | None
     kind: str
 
 
@@ -34,44 +34,39 @@ def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Ar
         return np.maximum(x, 0), ActivationCache(x, None, kind)
     if kind == "gelu_tanh":
         inner: Array = x * x
-        inner *= _CUBIC
-        inner += 1
-        inner *= x
-        inner *= _SQRT_2_OVER_PI  # (5.1): √(2/π)·(x + 0.044715·x³), x taken out so that x³ cannot overflow alone
+        inner *= _CUBIC * _SQRT_2_OVER_PI
+        inner += _SQRT_2_OVER_PI
+        inner *= x  # (5.1): √(2/π)·(x + 0.044715·x³), x taken out so that x³ cannot overflow alone
         record("gelu.argument", inner)
         np.tanh(inner, out=inner)  # (5.2)
         record("gelu.tanh", inner)
     else:
         inner = erf(x / math.sqrt(2))  # (5.5)
         record("gelu.erf", inner)
-    out = inner + 1
-    out *= x
-    out *= 0.5  # (5.3) and (5.6): ½·x·(1 + inner)
-    return out, ActivationCache(x, inner, kind)
+    gate = inner
+    gate += 1
+    gate *= 0.5
+    return x * gate, ActivationCache(x, gate, kind)  # (5.3) and (5.6): ½·x·(1 + inner)
 
 
 def activation_backward(dout: Array, cache: ActivationCache) -> Array:
     """Return dx for dout of x's shape."""
-    x, inner, kind = cache
-    if inner is None:
+    x, gate, kind = cache
+    if gate is None:
         return np.where(x <= 0, 0, dout)  # (5.9): at exactly 0 the slope is taken as 0; a NaN passes on
     slope = x * x
     if kind == "gelu_tanh":
-        # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
-        slope *= 3 * _CUBIC
-        slope += 1
-        slope *= 1 - inner * inner  # before x: where tanh is ±1 this is 0, however large x is
+        # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²), where ½·(1 − t²) = 2·gate·(1 − gate)
+        slope *= 2 * _SQRT_2_OVER_PI * 3 * _CUBIC
+        slope += 2 * _SQRT_2_OVER_PI
+        slope *= gate * (1 - gate)  # before x: where tanh is ±1 this is 0, however large x is
         slope *= x
-        slope *= _SQRT_2_OVER_PI
-        slope += inner
-        slope += 1
-        slope *= 0.5
     else:
         # (5.7): ½·(1 + erf(x/√2)) + x·exp(−x²/2)/√(2π)
         slope *= -0.5
         np.exp(slope, out=slope)
         slope *= x
         slope *= 1 / math.sqrt(2 * math.pi)
-        slope += 0.5 * (1 + inner)
+    slope += gate
     slope *= dout
     return slope

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,8 @@ def attention_forward(
     record("scores", scores)
     scores *= 1 / math.sqrt(q.shape[-1])  # (8.3)
     record("scaled", scores)
-    scores[..., _future(x.shape[1])] = -math.inf  # (8.4): set, not added: the future cannot leak in through a NaN
+    # (8.4): set, not added: the future cannot leak in through a NaN
+    np.copyto(scores, -math.inf, where=_future(x.shape[1]))
     record("masked", scores)
     weights, softmax = softmax_forward(scores, record)  # (8.5)
     record("weights", weights)
@@ -67,9 +69,10 @@ def attention_forward(
     if mask is not None:
         used, _ = dropout_forward(weights, mask)
         record("weights_dropout", used)
-    heads = used @ v  # (8.6): (B, H, T, S) (B, H, S, D) → (B, H, T, D)
+    merged = np.empty(x.shape, v.dtype)
+    (heads,) = per_head(merged, n_head, 1)  # (8.7): written to where they stand side by side
+    np.matmul(used, v, out=heads)  # (8.6): (B, H, T, S) (B, H, S, D) → (B, H, T, D)
     record("heads", heads)
-    merged = merge_heads(heads)  # (8.7)
     record("merged", merged)
     out, c_proj = linear_forward(merged, c_proj_weight, c_proj_bias)  # (8.8)
     record("out", out)
@@ -84,7 +87,9 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     (dheads,) = per_head(dmerged, cache.q.shape[1], 1)  # (8.10) undoes (8.7)
     record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
-    dv = cache.used.swapaxes(-1, -2) @ dheads  # (8.12) undoes (8.6)
+    dqkv = np.empty((*dout.shape[:-1], 3 * dout.shape[-1]), dout.dtype)
+    dq, dk, dv = per_head(dqkv, cache.q.shape[1], 3)  # (8.17) undoes (8.1): packed by where they are written to
+    np.matmul(cache.used.swapaxes(-1, -2), dheads, out=dv)  # (8.12) undoes (8.6)
     if cache.mask is not None:
         record("dweights_dropout", dused)
         dused = dropout_backward(dused, cache.mask)
@@ -94,12 +99,11 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dscaled", dscores)
     dscores *= 1 / math.sqrt(cache.q.shape[-1])  # (8.14) undoes (8.3)
     record("dscores", dscores)
-    dq = dscores @ cache.k  # (8.15) undoes (8.2)
-    dk = dscores.swapaxes(-1, -2) @ cache.q  # (8.16) undoes (8.2): summed over the queries, hence the transpose
+    np.matmul(dscores, cache.k, out=dq)  # (8.15) undoes (8.2)
+    np.matmul(dscores.swapaxes(-1, -2), cache.q, out=dk)  # (8.16) undoes (8.2): summed over queries, hence transposed
     record("dq", dq)
     record("dk", dk)
     record("dv", dv)
-    dqkv = merge_heads(np.concatenate([dq, dk, dv], axis=1))  # (8.17) undoes (8.1)
     # (8.18): softmax ignores a shift of its row, so the key bias (the middle third) gets zero, but for rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)
     return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
@@ -117,9 +121,8 @@ def per_head(x: Array, n_head: int, parts: int) -> tuple[Array, ...]:
     """Return ``parts`` arrays (B, H, T, D), views of x (B, T, parts·H·D)."""
     batch, time, width = x.shape
     size = width // (parts * n_head)
-    # (B, T, parts·H·D) → (B, T, parts·H, D) → (B, parts·H, T, D), then one array of H heads for each part
-    heads = x.reshape(batch, time, parts * n_head, size).swapaxes(1, 2)
-    return tuple(heads[:, part * n_head : (part + 1) * n_head] for part in range(parts))
+    # (B, T, parts·H·D) → (B, T, parts, H, D) → (parts, B, H, T, D), which is one array for each part
+    return tuple(x.reshape(batch, time, parts, n_head, size).transpose(2, 0, 3, 1, 4))
 
 
 def merge_heads(heads: Array) -> Array:
@@ -129,5 +132,8 @@ def merge_heads(heads: Array) -> Array:
     return heads.swapaxes(1, 2).reshape(batch, time, n_head * size)
 
 
+@lru_cache(maxsize=64)
 def _future(time: int) -> NDArray[np.bool_]:
-    return ~np.tri(time, dtype=np.bool_)  # True where the key s comes after the query t
+    future = ~np.tri(time, dtype=np.bool_)  # True where the key s comes after the query t
+    future.flags.writeable = False  # it is shared by all who ask
+    return future

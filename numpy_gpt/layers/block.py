@@ -13,6 +13,9 @@ from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.record import Record, ignore, within
 
+MASKS = ("attn.weights_dropout", "attn.out_dropout", "mlp.out_dropout")
+"""The names of a block's dropout masks."""
+
 
 class BlockCache(NamedTuple):
     """What block_backward needs."""

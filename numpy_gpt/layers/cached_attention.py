@@ -42,7 +42,9 @@ def cached_attention_forward(
     past.v[:, :, length:end] = v
     scores = q @ past.k[:, :, :end].swapaxes(-1, -2)  # (B, H, T, D) (B, H, D, S) → (B, H, T, S), S = length + T
     scores *= 1 / math.sqrt(q.shape[-1])
-    scores[..., ~np.tri(x.shape[1], end, length, dtype=np.bool_)] = -math.inf  # query t stands at position length + t
+    if x.shape[1] > 1:  # a single query comes last, and sees all there is
+        future = ~np.tri(x.shape[1], end, length, dtype=np.bool_)  # query t stands at position length + t
+        np.copyto(scores, -math.inf, where=future)
     weights, _ = softmax_forward(scores)
     out, _ = linear_forward(merge_heads(weights @ past.v[:, :, :end]), c_proj_weight, c_proj_bias)
     return out

@@ -12,32 +12,38 @@ from numpy_gpt.shared.record import Record, ignore
 
 
 class CrossEntropyCache(NamedTuple):
-    """What cross_entropy_backward needs."""
+    """What cross_entropy_backward needs; ``places`` are those of the targets among the B·T·V entries of the logits."""
 
     probabilities: Array
-    targets: Tokens
+    places: Tokens
+    positions: int
 
 
-def cross_entropy_forward(logits: Array, targets: Tokens, record: Record = ignore) -> tuple[Array, CrossEntropyCache]:
+def cross_entropy_forward(
+    logits: Array, targets: Tokens, record: Record = ignore, count: int | None = None
+) -> tuple[Array, CrossEntropyCache]:
     """Return the mean over all positions of −ln softmax(logits)[target], a 0-d array, in nats per token.
+
+    Where these are a slice of a batch, ``count`` is the number of all the batch's positions, of which the mean is
+    taken: the slices' losses and gradients then add up to the batch's.
 
     Each loss is ln Σexp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
     Shapes: logits (B, T, V), targets (B, T) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
     """
     probabilities, largest, total = softmax_with_sum(logits, record)
     record("probabilities", probabilities)
-    at_target = np.take_along_axis(logits, targets[..., None], axis=-1)
-    losses = (np.log(total) + (largest - at_target))[..., 0]  # (11.1)
+    places = np.arange(0, logits.size, logits.shape[-1]).reshape(targets.shape) + targets
+    losses = np.log(total[..., 0]) + (largest[..., 0] - logits.reshape(-1).take(places))  # (11.1)
     record("losses", losses)
-    loss = losses.mean()  # (11.2)
+    loss = np.add.reduce(losses, axis=None) / losses.dtype.type(count or losses.size)  # (11.2)
     record("loss", loss)
-    return loss, CrossEntropyCache(probabilities, targets)
+    return loss, CrossEntropyCache(probabilities, places, count or losses.size)
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     """Return dlogits (B, T, V) = (p − onehot(target)) / (B·T) (11.3)."""
-    probabilities, targets = cache
-    dlogits = probabilities / targets.size
-    at_target = np.take_along_axis(probabilities, targets[..., None], axis=-1) - 1
-    np.put_along_axis(dlogits, targets[..., None], at_target / targets.size, axis=-1)
+    probabilities, places, positions = cache
+    dlogits = probabilities.copy()
+    dlogits.reshape(-1)[places] -= 1
+    dlogits /= positions
     return dlogits

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_gpt.layers.rows import add_rows
 from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.record import Record, ignore
 
@@ -24,7 +25,7 @@ def embedding_forward(tokens: Tokens, wte: Array, wpe: Array, record: Record = i
     Shapes: tokens (B, T) with ids in [0, V) and T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids
     are checked once, by ``gpt_forward``, and not here: indexing would take a negative one from the end.
     """
-    token = wte[tokens]
+    token = wte.take(tokens, axis=0)
     position = wpe[: tokens.shape[1]]
     record("token", token)
     record("position", position)
@@ -40,9 +41,9 @@ def embedding_backward(dout: Array, cache: EmbeddingCache, record: Record = igno
     record("dtoken", dout)  # a sum passes its gradient on to both of its terms
 
     dwpe = np.zeros((cache.block_size, width), dout.dtype)
-    dwpe[:time] = dout.sum(axis=0)  # (3.3): a position's row was used by every sequence of the batch
+    dwpe[:time] = np.add.reduce(dout, axis=0)  # (3.3): a position's row was used by every sequence of the batch
     record("dposition", dwpe[:time])
 
     dwte = np.zeros((cache.vocab_size, width), dout.dtype)
-    np.add.at(dwte, cache.tokens, dout)  # (3.2): a repeated token adds; dwte[tokens] += dout would keep one
+    add_rows(dwte, cache.tokens, dout)  # (3.2): a repeated token adds; dwte[tokens] += dout would keep one
     return dwte, dwpe

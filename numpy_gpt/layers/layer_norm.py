@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_gpt.layers.rows import column_sums, row_sums
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.record import Record, ignore
 
@@ -28,11 +29,11 @@ def layer_norm_forward(
     soon as the mean is large. Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
     """
     width = x.shape[-1]
-    mean = np.add.reduce(x, axis=-1, keepdims=True) / width  # (4.1)
+    mean = row_sums(x) / width  # (4.1)
     record("mean", mean[..., 0])
     centered = x - mean  # (4.2)
     record("centered", centered)
-    variance = np.add.reduce(centered * centered, axis=-1, keepdims=True) / width  # (4.3)
+    variance = row_sums(centered * centered) / width  # (4.3)
     record("variance", variance[..., 0])
     rstd = 1 / np.sqrt(variance + epsilon)  # (4.4)
     record("rstd", rstd[..., 0])
@@ -51,15 +52,16 @@ def layer_norm_backward(
     """Return (dx, dweight, dbias) for dout (…, C); dbias is None where there is no bias."""
     normalized, width = cache.normalized, dout.shape[-1]
     record("dout", dout)
-    dbias = dout.reshape(-1, width).sum(axis=0) if cache.has_bias else None  # (4.8)
-    dweight = (dout * normalized).reshape(-1, width).sum(axis=0)  # (4.7)
+    dbias = column_sums(dout) if cache.has_bias else None  # (4.8)
+    product = dout * normalized
+    dweight = column_sums(product)  # (4.7)
     dnormalized = dout * cache.weight  # (4.9)
     record("dnormalized", dnormalized)
 
     # (4.10) undoes (4.5) to (4.1) at once. Neither a shift nor a scaling of x changes `normalized`, so the gradient
     # cannot have a part along the constant vector or along `normalized`: both are taken out.
-    along_constant = np.add.reduce(dnormalized, axis=-1, keepdims=True) / width
-    along_normalized = np.add.reduce(dnormalized * normalized, axis=-1, keepdims=True) / width
+    along_constant = row_sums(dnormalized) / width
+    along_normalized = row_sums(product, cache.weight) / width  # dnormalized·normalized is product·weight
     dx = dnormalized - along_constant
     dx -= normalized * along_normalized
     dx *= cache.rstd

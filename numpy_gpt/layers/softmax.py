@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numpy_gpt.layers.rows import equal_row_sums, row_maxima, row_sums
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.record import Record, ignore, within
 
@@ -30,7 +31,7 @@ def softmax_backward(dout: Array, cache: SoftmaxCache) -> Array:
     """Return dx = p · (dp − Σ p·dp) for dout = dp (…, N); exactly 0 where p is 0 (6.5)."""
     probabilities = cache.probabilities
     dx = probabilities * dout
-    dot = np.add.reduce(dx, axis=-1, keepdims=True)
+    dot = row_sums(dx)
     dx -= probabilities * dot
     return dx
 
@@ -38,11 +39,11 @@ def softmax_backward(dout: Array, cache: SoftmaxCache) -> Array:
 def softmax_with_sum(x: Array, record: Record) -> tuple[Array, Array, Array]:
     """Return p (…, N), the maximum (…, 1) and the sum of the shifted exponentials (…, 1): cross-entropy needs all."""
     record = within(record, "softmax")
-    largest = np.maximum.reduce(x, axis=-1, keepdims=True)  # (6.1)
+    largest = row_maxima(x)  # (6.1)
     record("max", largest[..., 0])
     exponentials = x - largest
     np.exp(exponentials, out=exponentials)  # (6.2)
     record("exponentials", exponentials)
-    total = np.add.reduce(exponentials, axis=-1, keepdims=True)  # (6.3)
+    total = equal_row_sums(exponentials)  # (6.3)
     record("sum", total[..., 0])
     return np.divide(exponentials, total, out=exponentials), largest, total  # (6.4)

@@ -27,6 +27,11 @@ def check_masks(masks: Mapping[str, Any], config: ModelConfig, batch: int, time:
     for name in sorted(shapes.keys() ^ masks.keys()):
         raise UserError(f"{'missing' if name in shapes else 'unknown'} dropout mask {name!r}; give all of them or none")
     for name, shape in shapes.items():
-        given = tuple(masks[name].shape), str(masks[name].dtype).removeprefix("torch.")
+        given = tuple(masks[name].shape), _name_of(masks[name].dtype)
         if given != (shape, dtype):
             raise UserError(f"dropout mask {name!r} must be {dtype} of shape {shape}, not {given[1]} {given[0]}")
+
+
+@lru_cache(maxsize=16)
+def _name_of(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -5,6 +5,9 @@ Both twins consume the same numbers, and a run can go on from any step with no s
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +17,7 @@ from numpy_gpt.shared.names import dropout_shapes
 
 # One stream for each purpose, so that none changes when another draws more. Batches are stream 0 (gpt_data).
 _DROPOUT, _SAMPLING = 1, 2
+_shapes = lru_cache(maxsize=16)(dropout_shapes)
 
 
 def dropout_masks(
@@ -28,9 +32,15 @@ def dropout_masks(
         return {}
     rng = _stream(seed, _DROPOUT, step, part)
     kept = np.asarray(1 / (1 - config.dropout), dtype)
-    shapes = dropout_shapes(config, batch, time)
-    # Drawn as float32 whatever the dtype: runs in both precisions drop the same values.
-    return {name: (rng.random(shape, np.float32) >= config.dropout) * kept for name, shape in shapes.items()}
+    shapes = _shapes(config, batch, time)
+    # Drawn as float32 whatever the dtype: runs in both precisions drop the same values. All at once they are the same
+    # numbers as one array after the other.
+    mask = (rng.random(sum(map(prod, shapes.values())), np.float32) >= config.dropout) * kept
+    masks, first = {}, 0
+    for name, shape in shapes.items():
+        masks[name] = mask[first : first + prod(shape)].reshape(shape)
+        first += prod(shape)
+    return masks
 
 
 def sampling_uniforms(seed: int, count: int, sample: int = 0) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ def check_tokens(tokens: Any, config: ModelConfig) -> Tokens:
             f"{ids.shape[1]} tokens do not fit into block_size={config.block_size}; give at most {config.block_size}"
         )
     _check_range(ids, config.vocab_size)
-    return ids
+    return ids.astype(np.intp, copy=False)  # every id fits, and this is what NumPy looks places up by
 
 
 def check_targets(targets: Any, tokens: Tokens, config: ModelConfig) -> Tokens:
@@ -44,7 +44,7 @@ def check_targets(targets: Any, tokens: Tokens, config: ModelConfig) -> Tokens:
         raise UserError(f"targets must have the tokens' shape {tokens.shape}, not {ids.shape}")
     _check_kind(ids)
     _check_range(ids, config.vocab_size)
-    return ids
+    return ids.astype(np.intp, copy=False)
 
 
 def check_prompt(prompt: Any, config: ModelConfig) -> list[int]:

@@ -1,0 +1,67 @@
+"""Sums and maxima of rows and columns: the numbers of NumPy's own reductions, whichever way is taken to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numpy_gpt.layers.rows import add_rows, column_sums, equal_row_sums, row_maxima, row_sums
+
+WIDTHS = (1, 2, 3, 7, 8, 9, 10, 31, 32, 33, 34, 48, 64, 65, 66, 128, 512, 514, 1000)
+DTYPES = ("float32", "float64")
+
+
+def _whole(shape, dtype, seed=0):
+    return np.random.default_rng(seed).integers(-9, 10, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_sums_of_whole_numbers_are_exact(width, dtype):
+    x, weight = _whole((2, 3, width), dtype), _whole((width,), dtype, 1)
+    for sums, expected in (
+        (row_sums(x), x.sum(-1, keepdims=True)),
+        (row_sums(x, weight), (x * weight).sum(-1, keepdims=True)),
+        (equal_row_sums(x), x.sum(-1, keepdims=True)),
+        (column_sums(x), x.sum((0, 1))),
+    ):
+        assert sums.dtype == dtype
+        assert sums.shape == expected.shape
+        assert np.array_equal(sums, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_maximum_is_found_wherever_it_stands(width, dtype):
+    x = np.full((width, 2, width), -np.inf, dtype)
+    x[np.arange(width), :, np.arange(width)] = np.arange(width)[:, None] - 5
+    expected = np.broadcast_to(np.arange(width)[:, None, None] - 5, (width, 2, 1))
+    assert row_maxima(x).dtype == dtype
+    assert np.array_equal(row_maxima(x), expected)
+    assert np.array_equal(row_maxima(x.swapaxes(0, 2)), np.maximum.reduce(x.swapaxes(0, 2), axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_nan_is_the_maximum_of_its_row_and_of_no_other(width):
+    x = np.zeros((width, width))
+    np.fill_diagonal(x[1:], np.nan)
+    assert np.array_equal(np.isnan(row_maxima(x))[:, 0], np.arange(width) > 0)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_equal_rows_have_equal_sums_wherever_they_stand(width):
+    row = np.random.default_rng(width).normal(size=width).astype("float32")
+    for rows in (1, 2, 5, 67):
+        assert len(np.unique(equal_row_sums(np.tile(row, (rows, 1))))) == 1
+    assert equal_row_sums(row[None]) == equal_row_sums(np.tile(row, (9, 1)))[8]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int32", "int64", "uint64"])
+def test_rows_of_repeated_places_add_up_and_no_small_integer_overflows(kind):
+    places = np.array([[250, 3, 250], [0, 250, 3]]).astype(kind)
+    rows, table = _whole((2, 3, 5), "float32"), np.zeros((251, 5), "float32")
+    expected = table.copy()
+    for place in np.ndindex(places.shape):
+        expected[places[place]] += rows[place]
+    add_rows(table, places, rows)
+    assert np.array_equal(table, expected)
