@@ -118,7 +118,7 @@ def _letter_blocks(trace: Trace) -> Iterator[Block]:
 
 def _token_blocks(trace: Trace) -> Iterator[Block]:
     yield Heading(
-        "The tokens: the text cut into words and spaces (␠); a token's id is its place in the vocabulary", INSET
+        "The tokens: the text cut up as the vocabulary has it (␠: a space); a token's id is its place there", INSET
     )
     width = len(str(max((*trace.tokens, *trace.targets))))
     head, rows = ["t", "word", "id"], [[str(t), *_named(trace, id_, width)] for t, id_ in enumerate(trace.tokens)]

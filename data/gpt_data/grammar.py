@@ -11,10 +11,9 @@ from bisect import bisect
 from itertools import accumulate
 from random import Random
 
-from gpt_data.errors import UserError
+from gpt_data.complete import complete_pieces, share_right
 from gpt_data.grammar_parser import parses
 from gpt_data.grammar_rules import RULES, START
-from gpt_data.wording import shown
 
 SENTENCES = 20_000
 SEED = 42
@@ -28,7 +27,7 @@ def grammar_text(sentences: int = SENTENCES, seed: int = SEED) -> str:
 
 def complete_sentences(text: str) -> list[str]:
     """Return what stands between the text's line breaks, in order: the first and the last fragment do not count."""
-    return text.split("\n")[1:-1]
+    return complete_pieces(text, "\n")
 
 
 def share_grammatical(text: str) -> float:
@@ -39,13 +38,7 @@ def share_grammatical(text: str) -> float:
     UserError
         If the text has no complete sentence.
     """
-    sentences = complete_sentences(text)
-    if not sentences:
-        raise UserError(
-            f"text must hold at least one sentence with a line break on both sides; {shown(text)} came; "
-            "sample more tokens"
-        )
-    return sum(map(parses, sentences)) / len(sentences)
+    return share_right(text, "\n", parses, "sentence with a line break")
 
 
 def _written(symbol: str, generator: Random) -> list[str]:

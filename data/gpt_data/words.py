@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from gpt_data.errors import UserError
-from gpt_data.wording import shown
+from gpt_data.complete import complete_pieces, share_right
 
 WORDS = tuple(
     """
@@ -44,7 +43,7 @@ def complete_words(text: str) -> list[str]:
 
     Two blanks in a row enclose the empty word, which is on no list.
     """
-    return text.split(" ")[1:-1]
+    return complete_pieces(text, " ")
 
 
 def share_in_list(text: str) -> float:
@@ -55,10 +54,4 @@ def share_in_list(text: str) -> float:
     UserError
         If the text has no complete word.
     """
-    words = complete_words(text)
-    if not words:
-        raise UserError(
-            f"text must hold at least one word with a blank on both sides; {shown(text)} came; sample more characters"
-        )
-    known = frozenset(WORDS)
-    return sum(word in known for word in words) / len(words)
+    return share_right(text, " ", frozenset(WORDS).__contains__, "word with a blank")
