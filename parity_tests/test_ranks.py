@@ -110,8 +110,7 @@ def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_g
     errors = job.communicate(timeout=120)[1]
     assert job.returncode != 0
     told = [line for line in errors.splitlines() if line.startswith("error: another process of this job has ended")]
-    # torchrun terminates the other process too: now and then before it has said its line.
-    assert len(told) == 1 or "Signal 15 (SIGTERM)" in errors
+    assert len(told) == 1  # although torchrun terminates the other process too
     step = load_newest(run)[0].step
     assert step >= 20
     words = ["train", "--resume", str(run), "--device", "cpu", "--path", "fast"]

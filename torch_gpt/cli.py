@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.command_line import number, run_command, truth
@@ -12,6 +13,8 @@ from numpy_gpt.shared.commands.all_commands import program_parser
 from numpy_gpt.shared.commands.twin import Start, Twin
 from numpy_gpt.shared.engine_protocol import Engine
 from numpy_gpt.shared.recipe import Recipe
+from numpy_gpt.shared.stopping import StopSignals
+from numpy_gpt.shared.team import started_by_torchrun
 
 _PATHS = ("fast", "fused", "explicit")
 
@@ -19,7 +22,9 @@ _PATHS = ("fast", "fused", "explicit")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser, _ = program_parser(TWIN, "A small GPT in PyTorch.")
-    return run_command(_with_torch, parser, argv)
+    # torchrun terminates all processes when one is lost: the others shall still say why before they end.
+    with StopSignals() if started_by_torchrun() else nullcontext():
+        return run_command(_with_torch, parser, argv)
 
 
 def _add_device_flags(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from gpt_data.errors import UserError
 from numpy_gpt.shared.commands.twin import Start
 from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.team import ALONE, Team
+from numpy_gpt.shared.team import ALONE, Team, started_by_torchrun
 from torch_gpt.device import choose_device, described, limit_threads, set_tf32
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine, How
@@ -23,7 +23,6 @@ from torch_gpt.fast.ranks import (
     local_device,
     partner_lost,
     silence_others,
-    started_by_torchrun,
 )
 
 

@@ -21,7 +21,10 @@ class Interrupted(Exception):
 
 
 class StopSignals:
-    """While entered, SIGINT and SIGTERM are noted in ``received``; a second SIGINT ends the program at once."""
+    """While entered, SIGINT and SIGTERM are noted in ``received``; a second SIGINT ends the program at once.
+
+    Entered inside another, it takes over what that one has noted.
+    """
 
     def __init__(self) -> None:
         self.received = 0
@@ -31,6 +34,9 @@ class StopSignals:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._note)
+                outer = getattr(self._previous[number], "__self__", None)
+                if isinstance(outer, StopSignals):
+                    self.received = self.received or outer.received
         return self
 
     def __exit__(self, *error: object) -> None:

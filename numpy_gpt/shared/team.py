@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol, TypeVar
 
 Value = TypeVar("Value")
@@ -35,3 +36,8 @@ class Alone:
 
 
 ALONE = Alone()
+
+
+def started_by_torchrun() -> bool:
+    """Return whether this process is one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1

@@ -149,6 +149,22 @@ def test_a_failure_at_any_write_leaves_the_old_checkpoint_and_no_temporary_file(
         assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
+def test_a_place_that_cannot_be_written_is_told_and_keeps_what_it_has(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "c", _checkpoint(1))
+    real = Path.mkdir
+
+    def mkdir(path, *arguments, **options):  # a directory's mode does not stop root
+        if path.name.endswith(".tmp"):
+            raise OSError(30, "Read-only file system")
+        real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(UserError, match=r"Read-only file system; is the place writable, has it room\?"):
+        save_checkpoint(tmp_path / "c", _checkpoint(2))
+    assert load_checkpoint(tmp_path / "c").step == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -22,7 +22,7 @@ from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.run_directory import load_checkpoint
 from numpy_gpt.shared.run_state import RunState
-from numpy_gpt.shared.stopping import Interrupted
+from numpy_gpt.shared.stopping import Interrupted, StopSignals
 from numpy_gpt.shared.trainer import train
 from parity_tests.kills import contents
 from torch_gpt.engine import TorchEngine
@@ -115,6 +115,15 @@ def test_a_termination_signal_saves_too_and_the_old_handlers_come_back(tmp_path)
     assert stopped.value.exit_status == 143
     assert load_checkpoint(tmp_path).step == 7
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_signal_that_came_before_training_began_is_not_forgotten(tmp_path):
+    recipe = _recipe()
+    with StopSignals(), pytest.raises(Interrupted) as stopped:
+        os.kill(os.getpid(), signal.SIGTERM)
+        _train(recipe, tmp_path)
+    assert stopped.value.exit_status == 143
+    assert load_checkpoint(tmp_path).step == 1
 
 
 def test_a_second_interrupt_does_not_wait(tmp_path):

@@ -41,11 +41,6 @@ class Ranks:
         return int(received)
 
 
-def started_by_torchrun() -> bool:
-    """Return whether this process is one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 def local_device(device: torch.device) -> torch.device:
     """Return the device of this process: of several on one machine, each has a card of its own."""
     if device.type != "cuda" or device.index is not None:
