@@ -11,7 +11,7 @@ from torch.nn import functional
 from numpy_gpt.shared.record import Record, ignore
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.linear import linear_forward, linear_fused
-from torch_gpt.layers.softmax import softmax_forward
+from torch_gpt.layers.softmax import softmax_forward, softmax_fused
 
 
 def attention_forward(
@@ -76,12 +76,23 @@ def attention_fused(
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if isinstance(mask, Tensor):
         heads = causal_attention(q, k, v, mask, record)
+    elif mask and q.device.type == "cpu":  # its scaled_dot_product_attention drops by torch's own, slow dropout
+        heads = _attention_dropping(q, k, v, mask)
     else:
         heads = functional.scaled_dot_product_attention(q, k, v, dropout_p=mask or 0.0, is_causal=True)
     record("heads", heads)
     out = linear_fused(merge_heads(heads, record), c_proj_weight, c_proj_bias)
     record("out", out)
     return out
+
+
+def _attention_dropping(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Tensor:
+    """Return what causal_attention does, of weights that are dropped at ``rate``; the same equations."""
+    time, head_size = q.shape[-2:]
+    future = torch.ones(time, time, dtype=torch.bool, device=q.device).triu(diagonal=1)
+    scores = (q / math.sqrt(head_size)) @ k.transpose(-2, -1)
+    weights = softmax_fused(scores.masked_fill(future, -math.inf)).to(v.dtype)
+    return dropout_forward(weights, rate) @ v
 
 
 def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
