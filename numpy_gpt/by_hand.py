@@ -32,8 +32,9 @@ class ByHandEngine(NumpyEngine):
         steps: int,
         out: TextIO,
         moments: Moments | None = None,
+        trained: Mapping[str, Array] | None = None,
     ) -> None:
-        super().__init__(recipe, values, moments)
+        super().__init__(recipe, values, moments, trained)
         self._tokenizer, self._steps_left, self._out = tokenizer, steps, out
 
     def training_step(

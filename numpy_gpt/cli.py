@@ -59,8 +59,8 @@ def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engi
             raise UserError("--by_hand shows one batch a step; leave out --gradient_accumulation_steps")
         from numpy_gpt.by_hand import ByHandEngine  # here and below: other commands need not wait for it
 
-        return ByHandEngine(recipe, start.values, start.tokenizer, by_hand, sys.stdout, start.moments)
-    return NumpyEngine(recipe, start.values, start.moments)
+        return ByHandEngine(recipe, start.values, start.tokenizer, by_hand, sys.stdout, start.moments, start.trained)
+    return NumpyEngine(recipe, start.values, start.moments, start.trained)
 
 
 def _parameters(arguments: argparse.Namespace) -> int:

@@ -11,11 +11,13 @@ import numpy as np
 from gpt_data.batches import BatchSampler
 from gpt_data.errors import UserError
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
+from numpy_gpt.averaging import average_weights
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_of, predict, sliced_loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.sampling import draws
 from numpy_gpt.shared.arrays import Array, Tokens
+from numpy_gpt.shared.averaging import share_of_newest
 from numpy_gpt.shared.engine_protocol import Moments, StepResult
 from numpy_gpt.shared.evaluation import mean_over
 from numpy_gpt.shared.not_finite import FirstNotFinite
@@ -28,17 +30,28 @@ from numpy_gpt.shared.team import ALONE, Team
 
 
 class NumpyEngine:
-    """A model in training: its parameters and AdamW's moments, all float32 or all float64."""
+    """A model in training: its parameters and AdamW's moments, all float32 or all float64.
+
+    Where the recipe averages the weights, ``values`` are the averages, and ``trained`` what training goes on with.
+    """
 
     team: Team = ALONE
     peak_flops: float | None = None
     evaluation_tokens = 2048
 
-    def __init__(self, recipe: Recipe, values: Mapping[str, Array], moments: Moments | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        values: Mapping[str, Array],
+        moments: Moments | None = None,
+        trained: Mapping[str, Array] | None = None,
+    ) -> None:
         if recipe.training.dtype != recipe.training.weights_dtype:
             raise UserError(f"numpy_gpt computes in float32 or float64, not in {recipe.training.dtype}; use torch_gpt")
         self.recipe = recipe
-        self.parameters = parameters_from(recipe.model, values)
+        self.parameters = parameters_from(recipe.model, trained or values)
+        averaged = recipe.training.ema_decay > 0
+        self._used = parameters_from(recipe.model, values) if averaged else self.parameters
         self._gradients = self.parameters.zeros_like()  # of the step under way
         self._state = adamw_state(self.parameters)
         if moments is not None:
@@ -120,11 +133,13 @@ class NumpyEngine:
             epsilon=training.adam_epsilon,
             weight_decay=training.weight_decay,
         )
+        if self._used is not self.parameters:
+            average_weights(self._used, self.parameters, share_of_newest(step + 1, training.ema_decay))
 
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in what is returned
-            return float(loss_of(self.parameters, inputs, targets))
+            return float(loss_of(self._used, inputs, targets))
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss over all targets of the batches, without dropout."""
@@ -136,11 +151,15 @@ class NumpyEngine:
 
     def predict(self, tokens: Any) -> Array:
         """Return the probability of every next token (B, T, V) for tokens (B, T)."""
-        return predict(self.parameters, tokens)
+        return predict(self._used, tokens)
 
     def values(self) -> Mapping[str, Array]:
-        """Return the parameters by name, as they stand."""
-        return self.parameters
+        """Return the parameters by name that the model is used with, as they stand."""
+        return self._used
+
+    def trained(self) -> Mapping[str, Array] | None:
+        """Return the parameters that are trained, where ``values`` are their averages; otherwise None."""
+        return None if self._used is self.parameters else self.parameters
 
     def moments(self) -> Moments:
         """Return AdamW's m and v by parameter name, as they stand."""
@@ -156,7 +175,7 @@ class NumpyEngine:
         cache: bool = True,
     ) -> Iterator[Draw]:
         """Yield a token, and the probabilities that it was drawn from, for each of the uniform numbers."""
-        return draws(self.parameters, prompt, uniforms, temperature, top_k, top_p, cache)
+        return draws(self._used, prompt, uniforms, temperature, top_k, top_p, cache)
 
 
 def _keep_freed_memory() -> None:

@@ -30,6 +30,7 @@ TRAIN = ["train", "tiny", "--device", "cpu", "--dtype", "float64", "--path", "fa
 # Two sums of half the terms each are rounded differently, and Adam amplifies what is small: by rate / epsilon, 3e5,
 # where a gradient is nothing but rounding, in some thirty steps. A mistake, such as a sum for a mean, is off by 1e-3.
 _AMPLIFIED = 1e8
+AVERAGED = ["--ema_decay", "0.9"]
 SHORT = ["--max_iters", "30", "--eval_interval", "10", "--warmup_iters", "5"]
 
 
@@ -72,7 +73,9 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused():
 
 
 @pytest.mark.parametrize(
-    "flags", [[], ["--gradient_accumulation_steps", "2"], ["--fsdp"]], ids=["DDP", "parts", "FSDP"]
+    "flags",
+    [[], ["--gradient_accumulation_steps", "2", *AVERAGED], ["--fsdp"], ["--fsdp", *AVERAGED]],
+    ids=["DDP", "DDP, parts, averaged", "FSDP", "FSDP, averaged"],
 )
 def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
     assert main([*TRAIN, *SHORT, *flags, "--out_dir", str(tmp_path / "one")]) == 0
@@ -86,12 +89,15 @@ def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
     one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
     for name, value in one.values.items():
         assert_close(f"{name} of two processes", two.values[name], value, _AMPLIFIED * UNIT["float64"])
+    assert (one.trained is None, two.trained is None) == (AVERAGED[0] not in flags,) * 2
+    for name, value in (one.trained or {}).items():
+        assert_close(f"{name} as trained by two", two.trained[name], value, _AMPLIFIED * UNIT["float64"])
 
 
 def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone_ends(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert main([*TRAIN, *SHORT, "--out_dir", str(whole)]) == 0
-    job = _torchrun(2, *TRAIN, *SHORT, "--out_dir", parts)
+    assert main([*TRAIN, *SHORT, *AVERAGED, "--out_dir", str(whole)]) == 0
+    job = _torchrun(2, *TRAIN, *SHORT, *AVERAGED, "--out_dir", parts)
     _, errors = job.communicate(timeout=120)
     assert job.returncode == 0, errors
     shutil.rmtree(parts / "checkpoints" / "step-000000030")  # as if both had been lost on their way there

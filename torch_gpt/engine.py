@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gpt_data.batches import BatchSampler
 from numpy_gpt.shared.arrays import Array, Tokens
+from numpy_gpt.shared.averaging import share_of_newest
 from numpy_gpt.shared.engine_protocol import Moments, StepResult
 from numpy_gpt.shared.evaluation import mean_over
 from numpy_gpt.shared.not_finite import FirstNotFinite
@@ -21,10 +22,11 @@ from numpy_gpt.shared.sampling_choice import Draw
 from numpy_gpt.shared.speed import peak_memory_of_process
 from numpy_gpt.shared.team import ALONE, Team
 from torch_gpt.adamw import AdamWState, adamw_state, adamw_step, fused_adamw, fused_adamw_step
+from torch_gpt.averaging import average_weights
 from torch_gpt.clipping import clip_gradients, clip_gradients_fused
 from torch_gpt.device import choose_device
 from torch_gpt.model import loss_and_gradients, loss_of, predict
-from torch_gpt.parameters import parameters_from
+from torch_gpt.parameters import parameters_from, tensor_from
 from torch_gpt.sampling import draws
 
 
@@ -33,6 +35,7 @@ class TorchEngine:
 
     With ``fused`` layers, clipping and AdamW are torch's fused operations, otherwise they are written out. Dropout
     masks are the shared ones on both paths and on every device: a run drops the same values wherever it is computed.
+    Where the recipe averages the weights, ``values`` are the averages, and ``trained`` what training goes on with.
 
     Raises
     ------
@@ -47,13 +50,16 @@ class TorchEngine:
         moments: Moments | None = None,
         device: str = "cpu",
         fused: bool = False,
+        trained: Mapping[str, Array] | None = None,
     ) -> None:
         self.recipe, self.fused = recipe, fused
         self.team: Team = ALONE
         self.peak_flops: float | None = None
         self.evaluation_tokens = 2048
         self.device = choose_device(device, recipe.training.dtype)
-        self.parameters = parameters_from(recipe.model, values, self.device)
+        self.parameters = parameters_from(recipe.model, trained or values, self.device)
+        averaged = recipe.training.ema_decay > 0
+        self._averages = {name: tensor_from(values[name], self.device) for name in self.parameters if averaged}
         self._state = adamw_state(self.parameters)
         if moments is not None:
             m, v = (parameters_from(recipe.model, part, self.device) for part in moments)
@@ -135,7 +141,7 @@ class TorchEngine:
     @torch.no_grad()
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
-        return float(loss_of(self.parameters, self.recipe.model, inputs, targets, fused=self.fused))
+        return float(loss_of(self._used, self.recipe.model, inputs, targets, fused=self.fused))
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss over all targets of the batches, without dropout."""
@@ -146,17 +152,21 @@ class TorchEngine:
         return None
 
     def whole_parameters(self) -> dict[str, Tensor]:
-        """Return the parameters as whole tensors on the device."""
-        return self.parameters
+        """Return the parameters that the model is used with as whole tensors on the device."""
+        return self._used
 
     def predict(self, tokens: Any) -> Array:
         """Return the probability of every next token (B, T, V) for tokens (B, T)."""
-        probabilities: Array = predict(self.parameters, self.recipe.model, tokens, fused=self.fused).cpu().numpy()
+        probabilities: Array = predict(self._used, self.recipe.model, tokens, fused=self.fused).cpu().numpy()
         return probabilities
 
     def values(self) -> Mapping[str, Array]:
-        """Return a copy of the parameters by name."""
-        return _arrays(self.parameters)
+        """Return a copy of the parameters by name that the model is used with."""
+        return _arrays(self._used)
+
+    def trained(self) -> Mapping[str, Array] | None:
+        """Return a copy of the parameters that are trained, where ``values`` are their averages; otherwise None."""
+        return _arrays(self.parameters) if self._averages else None
 
     def moments(self) -> Moments:
         """Return a copy of AdamW's m and v by parameter name."""
@@ -194,10 +204,15 @@ class TorchEngine:
         }
         if not self.fused:
             adamw_step(self.parameters, gradients, self._state, step + 1, learning_rate, **choices)
-            return
-        if self._optimizer is None:
-            self._optimizer = fused_adamw(self.parameters, self._state, step, **choices)
-        fused_adamw_step(self._optimizer, self.parameters, gradients, learning_rate)
+        else:
+            if self._optimizer is None:
+                self._optimizer = fused_adamw(self.parameters, self._state, step, **choices)
+            fused_adamw_step(self._optimizer, self.parameters, gradients, learning_rate)
+        average_weights(self._averages, self.parameters, share_of_newest(step + 1, training.ema_decay))
+
+    @property
+    def _used(self) -> dict[str, Tensor]:
+        return self._averages or self.parameters
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

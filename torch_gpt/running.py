@@ -80,7 +80,7 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
             raise UserError(f"torchrun is for the fast path; leave out --path {path}")
         if training.dtype != training.weights_dtype:
             raise UserError(f"--path {path} computes in float32 or float64, not in {training.dtype}; use --path fast")
-        engine = TorchEngine(recipe, start.values, start.moments, str(device), fused=path == "fused")
+        engine = TorchEngine(recipe, start.values, start.moments, str(device), path == "fused", start.trained)
         return engine, described(device, f"{path} operations")
     check_divisible(training, team.size)
     on_cuda = device.type == "cuda"
@@ -91,7 +91,9 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
         fsdp=bool(arguments.fsdp) and team.size > 1,
         peak_flops=None if arguments.peak_tflops is None else arguments.peak_tflops * 1e12,
     )
-    fast = FastEngine(recipe, start.values, start.moments, str(device), how, team, start.engine_state)
+    fast = FastEngine(
+        recipe, start.values, start.moments, str(device), how, team, start.engine_state, trained=start.trained
+    )
     made_of = [training.dtype, "compiled"] if how.compile else [training.dtype]
     made_of += ["CUDA graphs"] * how.graphs + [f"{team.size} processes"] * (team.size > 1) + ["sharded"] * how.fsdp
     return fast, described(device, f"fast path ({', '.join(made_of)})")

@@ -39,7 +39,8 @@ class Checkpoint:
 
     ``values`` and the two ``moments`` (m, v) go by parameter name; ``facts`` are measured figures such as losses;
     ``state`` is that of ``run_state``; ``corpus`` the fingerprint of the text that the run reads; ``engine_state`` what
-    the engine keeps beside weights and moments.
+    the engine keeps beside weights and moments. Where ``values`` are averages, ``trained`` are the weights that are
+    trained; they lie beside the moments.
     """
 
     config: ModelConfig
@@ -52,6 +53,7 @@ class Checkpoint:
     state: Mapping[str, Any] | None = None
     corpus: str | None = None
     engine_state: Mapping[str, Any] | None = None
+    trained: Mapping[str, Array] | None = None
     path: Path | None = None
 
 
@@ -112,24 +114,30 @@ def read_checkpoint(directory: Path) -> Checkpoint:
         raise UserError(f"{place} is not a checkpoint of this program: {error}") from error
     shapes = parameter_shapes(config)
     values = read_tensors(directory / MODEL_FILE, files.get(MODEL_FILE), shapes)
-    moments = None
-    if OPTIMIZER_FILE in files:
-        names = {f"{kind}.{name}": shapes[name] for kind in "mv" for name in shapes}
-        both = read_tensors(directory / OPTIMIZER_FILE, files[OPTIMIZER_FILE], names)
-        m, v = ({name: both[f"{kind}.{name}"] for name in shapes} for kind in "mv")
-        moments = (m, v)
     rest = {name: manifest.get(name) for name in ("recipe", "facts", "state", "corpus", "engine_state")}
-    return Checkpoint(config, tokenizer, values, step, moments=moments, path=directory, **rest)
+    moments = trained = None
+    if OPTIMIZER_FILE in files:
+        kinds = ["m", "v"] + ["trained"] * _is_averaged(rest["recipe"])
+        names = {f"{kind}.{name}": shapes[name] for kind in kinds for name in shapes}
+        tensors = read_tensors(directory / OPTIMIZER_FILE, files[OPTIMIZER_FILE], names)
+        m, v, *others = ({name: tensors[f"{kind}.{name}"] for name in shapes} for kind in kinds)
+        moments, trained = (m, v), others[0] if others else None
+    return Checkpoint(config, tokenizer, values, step, moments=moments, trained=trained, path=directory, **rest)
+
+
+def _is_averaged(recipe: Any) -> bool:
+    return isinstance(recipe, dict) and bool(dict(recipe.get("training", {})).get("ema_decay"))
 
 
 def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
     m, v = checkpoint.moments or ({}, {})
-    moments = {f"{kind}.{name}": array for kind, part in (("m", m), ("v", v)) for name, array in part.items()}
-    if name := first_not_finite(checkpoint.values) or first_not_finite(moments):
+    parts = {"m": m, "v": v, "trained": checkpoint.trained or {}}
+    tensors = {f"{kind}.{name}": array for kind, part in parts.items() for name, array in part.items()}
+    if name := first_not_finite(checkpoint.values) or first_not_finite(tensors):
         raise UserError(f"a checkpoint must hold finite numbers, but {name} does not; nothing was written")
     contents = {MODEL_FILE: tensor_bytes(checkpoint.values)}
-    if moments:
-        contents[OPTIMIZER_FILE] = tensor_bytes(moments)
+    if tensors:
+        contents[OPTIMIZER_FILE] = tensor_bytes(tensors)
     contents[MANIFEST] = _manifest(checkpoint, contents)
     return contents
 

@@ -65,7 +65,10 @@ class Engine(Protocol):
         """Return the probability of every next token (B, T, V) for tokens (B, T)."""
 
     def values(self) -> Mapping[str, Array]:
-        """Return the parameters by name."""
+        """Return the parameters by name that the model is used with: where they are averaged, their averages."""
+
+    def trained(self) -> Mapping[str, Array] | None:
+        """Return the parameters that are trained, where ``values`` are their averages; otherwise None."""
 
     def moments(self) -> Moments:
         """Return AdamW's m and v."""

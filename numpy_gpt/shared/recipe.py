@@ -36,6 +36,9 @@ class TrainingConfig:
     beta2: float = described("AdamW's decay of the mean squared gradient", default=0.99)
     adam_epsilon: float = described("added to the root of the mean squared gradient", default=1e-8)
     grad_clip: float = described("largest global norm of the gradient (0: no clipping)", default=1.0)
+    ema_decay: float = described(
+        "decay of a running average of the weights, which is then evaluated and sampled (0: none)", default=0.0
+    )
     eval_interval: int = described("steps between evaluations, each of which saves a checkpoint", default=500)
     eval_stride: int | None = described(
         "distance of evaluation windows (1: all windows; none: block_size, each token once)", default=1
@@ -61,7 +64,7 @@ class TrainingConfig:
         for name in ("learning_rate", "min_lr", "weight_decay", "grad_clip"):
             value = getattr(self, name)
             self._require(name, value is None or 0 <= value < float("inf"), "at least 0 and finite")
-        for name in ("beta1", "beta2"):
+        for name in ("beta1", "beta2", "ema_decay"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         self._require("dtype", self.dtype in DTYPES, " or ".join(DTYPES))
 

@@ -154,6 +154,7 @@ class _Run:
             self._recipe.to_dict(),
             None if state.evaluation is None else asdict(state.evaluation),
             moments=(m, v),
+            trained=self._engine.trained(),
             state=state.to_dict(),
             corpus=self._fingerprint,
             engine_state=self._engine.engine_state(),

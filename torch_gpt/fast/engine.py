@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from numpy_gpt.shared.arrays import Array, Tokens
+from numpy_gpt.shared.averaging import share_of_newest
 from numpy_gpt.shared.engine_protocol import Moments, StepResult
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.team import ALONE, Team
-from torch_gpt.adamw import fused_adamw
+from torch_gpt.adamw import AdamWState, fused_adamw
+from torch_gpt.averaging import exchange
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.fallback import Report, compiled, said, with_fitting_batch
@@ -22,7 +24,7 @@ from torch_gpt.fast.hardware import peak_of
 from torch_gpt.fast.loss_module import LossModule
 from torch_gpt.fast.precision import precision_of
 from torch_gpt.fast.replay import captured
-from torch_gpt.fast.sharding import gathered, shard, shared_out
+from torch_gpt.fast.sharding import gather_anew, gathered, shard, shared_out
 from torch_gpt.fast.whole_step import WholeStep
 from torch_gpt.parameters import parameters_from, tensor_from
 
@@ -59,8 +61,9 @@ class FastEngine(TorchEngine):
         team: Team = ALONE,
         state: Mapping[str, Any] | None = None,
         report: Report = said,
+        trained: Mapping[str, Array] | None = None,
     ) -> None:
-        super().__init__(recipe, values, moments, device, fused=True)
+        super().__init__(recipe, values, moments, device, fused=True, trained=trained)
         self.how, self.team, self._report = how or How(), team, report
         self._precision = precision_of(recipe.training.dtype, self.device)
         self.peak_flops = self.how.peak_flops or peak_of(self.device, recipe.training.dtype, self.how.tf32)
@@ -69,6 +72,7 @@ class FastEngine(TorchEngine):
         if self.how.fsdp:
             shard(self.module)
         self.parameters = dict(self.module.named_parameters())
+        self._averages = shared_out(self._averages, self.parameters)
         self._scaler = torch.amp.GradScaler(self.device.type) if self._precision.scaled else None
         if self._scaler is not None and state is not None:
             self._scaler.load_state_dict(dict(state["scaler"]))
@@ -92,6 +96,7 @@ class FastEngine(TorchEngine):
         if self._step is None or self._launch is None:
             self._step, self._launch = self._prepared(step)
         self._step.rate.fill_(learning_rate)
+        self._step.share.fill_(share_of_newest(step + 1, self.recipe.training.ema_decay))
         self._step.step.fill_(step)
         self._seed(step)
         self._launch()
@@ -112,9 +117,13 @@ class FastEngine(TorchEngine):
             self._evaluator = _Evaluator(self._evaluated, self.device, self.how.graphs)
         total, count = torch.zeros((), dtype=torch.float64), 0
         total = total.to(self.device) if self.device.type != "mps" else total.float().to(self.device)
-        for inputs, targets in batches:
-            total += self._evaluator(inputs, targets) * targets.size
-            count += targets.size
+        self._exchange()  # the module, compiled or captured, computes with its own tensors
+        try:
+            for inputs, targets in batches:
+                total += self._evaluator(inputs, targets) * targets.size
+                count += targets.size
+        finally:
+            self._exchange()
         return float(total) / count
 
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
@@ -122,8 +131,12 @@ class FastEngine(TorchEngine):
         return self.mean_loss([(inputs, targets)])
 
     def values(self) -> Mapping[str, Array]:
-        """Return a copy of the parameters by name."""
-        return gathered(self.parameters)
+        """Return a copy of the parameters by name that the model is used with."""
+        return gathered(self._used)
+
+    def trained(self) -> Mapping[str, Array] | None:
+        """Return a copy of the parameters that are trained, where ``values`` are their averages; otherwise None."""
+        return gathered(self.parameters) if self._averages else None
 
     def moments(self) -> Moments:
         """Return a copy of AdamW's m and v by parameter name."""
@@ -131,7 +144,7 @@ class FastEngine(TorchEngine):
 
     def whole_parameters(self) -> dict[str, Tensor]:
         """Return the parameters as whole tensors; where they are dealt out, all processes must take part."""
-        return parameters_from(self.recipe.model, self.values(), self.device) if self.how.fsdp else self.parameters
+        return parameters_from(self.recipe.model, self.values(), self.device) if self.how.fsdp else self._used
 
     def engine_state(self) -> Mapping[str, Any] | None:
         """Return what a run needs to go on beside weights and moments: in float16 the scaler's state."""
@@ -147,6 +160,11 @@ class FastEngine(TorchEngine):
         finally:
             self.module.train()
 
+    def _exchange(self) -> None:
+        exchange(self._averages, self.parameters)
+        if self.how.fsdp:
+            gather_anew(self.module)
+
     def _seed(self, step: int) -> None:
         """Make what is dropped a function of the step, so that a run can go on from any."""
         if self.recipe.model.dropout:
@@ -157,7 +175,7 @@ class FastEngine(TorchEngine):
         """Return the step and how it is launched: warmed up, compiled and captured, as far as that can be had."""
         training = self.recipe.training
         if self.how.fsdp:
-            self._state = shared_out(self._state, self.parameters)
+            self._state = AdamWState(*(shared_out(part, self.parameters) for part in self._state))
         # The fused AdamW of CUDA reads a rate in float32 and no other.
         dtype = torch.float64 if training.dtype == "float64" and self.device.type == "cpu" else torch.float32
         rate = torch.zeros((), device=self.device, dtype=dtype)
@@ -167,13 +185,14 @@ class FastEngine(TorchEngine):
         )
         whole = WholeStep(
             self._loss_of,
-            self.parameters.values(),
+            self.parameters,
             optimizer,
             self._windows,
             training,
             self._precision,
             self._scaler,
             rate,
+            self._averages,
         )
         with_fitting_batch(whole, training.batch_size // self.team.size, self.device)
         if self.how.compile:

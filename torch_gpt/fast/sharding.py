@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from numpy_gpt.shared.arrays import Array
-from torch_gpt.adamw import AdamWState
 
 
 def shard(module: nn.Module) -> None:
@@ -18,9 +18,14 @@ def shard(module: nn.Module) -> None:
     fully_shard(module)
 
 
-def shared_out(state: AdamWState, parameters: Mapping[str, Tensor]) -> AdamWState:
-    """Return the moments dealt out as the parameters are."""
-    return AdamWState(*({name: _dealt(part[name], parameters[name]) for name in part} for part in state))
+def gather_anew(module: nn.Module) -> None:
+    """Have the module drop what it gathered for a forward pass without a backward: its parameters have changed."""
+    cast(FSDPModule, module).reshard()
+
+
+def shared_out(tensors: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by parameter name, such as moments, dealt out as the parameters are."""
+    return {name: _dealt(tensor, parameters[name]) for name, tensor in tensors.items()}
 
 
 def gathered(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

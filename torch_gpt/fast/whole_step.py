@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from numpy_gpt.shared.recipe import TrainingConfig
+from torch_gpt.averaging import average_weights
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.precision import Precision
 from torch_gpt.fast.sharding import whole_scalar
@@ -19,27 +20,29 @@ from torch_gpt.fast.sharding import whole_scalar
 class WholeStep:
     """Batches, forward, backward, clipping and AdamW; called again and again, or captured and replayed.
 
-    ``rate`` is what the step reads; ``loss`` and ``norm`` are what it leaves, and ``bad`` is 1 from the first step on
-    that was not finite: from then on nothing is updated any more, and loss and norm stay that step's. (In float16 a
-    gradient that overflows is no such step: the scaler leaves it out and scales less.)
+    ``rate`` and the averages' ``share`` are what the step reads; ``loss`` and ``norm`` are what it leaves, and ``bad``
+    is 1 from the first step on that was not finite: from then on nothing is updated any more, and loss and norm stay
+    that step's. (In float16 a gradient that overflows is no such step: the scaler leaves it out and scales less.)
     """
 
     def __init__(
         self,
         loss_of: Callable[[Tensor, Tensor], Tensor],
-        parameters: Iterable[Tensor],
+        parameters: Mapping[str, Tensor],
         optimizer: torch.optim.AdamW,
         batches: DeviceBatches,
         training: TrainingConfig,
         precision: Precision,
         scaler: torch.amp.GradScaler | None,
         rate: Tensor,
+        averages: Mapping[str, Tensor],
     ) -> None:
         self.loss_of, self._optimizer, self._batches = loss_of, optimizer, batches
         self._training, self._precision, self._scaler = training, precision, scaler
-        self._parameters = list(parameters)
+        self._named, self._averages = parameters, averages
+        self._parameters = list(parameters.values())
         self._device, self._dtype = self._parameters[0].device, self._parameters[0].dtype
-        self.rate = rate
+        self.rate, self.share = rate, torch.zeros_like(rate)
         self.loss, self.norm = (torch.zeros((), device=self._device, dtype=self._dtype) for _ in range(2))
         self.bad = torch.zeros((), device=self._device)
         self.step, self.bad_step = (torch.zeros((), dtype=torch.int64, device=self._device) for _ in range(2))
@@ -63,6 +66,8 @@ class WholeStep:
         else:
             self._scaler.step(self._optimizer)
             self._scaler.update()
+        if self._averages:
+            average_weights(self._averages, self._named, self.share * (1 - self.bad))
 
     def rehearse(self, rows: int | None = None) -> None:
         """Compute the loss and the gradient of the first batch, or of so many rows of it, and forget them."""

@@ -16,7 +16,7 @@ from gpt_data.wording import shown_path
 from numpy_gpt.shared.command_line import print_record, recipe_changes
 from numpy_gpt.shared.commands.floor import Floor, loss_floor_of
 from numpy_gpt.shared.commands.recipe_choice import add_recipe_choice, check_corpus, chosen_recipe
-from numpy_gpt.shared.commands.twin import Start, Twin
+from numpy_gpt.shared.commands.twin import Start, Twin, start_of
 from numpy_gpt.shared.commands.wording import counted
 from numpy_gpt.shared.engine_protocol import Engine
 from numpy_gpt.shared.initial_values import initial_values
@@ -95,8 +95,7 @@ def _resumed(arguments: argparse.Namespace) -> _Beginning:
             f"{shown_path(run)} was trained on another text than {recipe.dataset!r} is now; "
             "bring that back, or train anew"
         )
-    start = Start(checkpoint.values, checkpoint.moments, corpus.tokenizer, checkpoint.engine_state)
-    return recipe, corpus, start, RunState.from_dict(checkpoint.state), run
+    return recipe, corpus, start_of(checkpoint), RunState.from_dict(checkpoint.state), run
 
 
 def free_directory(wanted: Path) -> Path:

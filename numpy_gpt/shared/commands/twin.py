@@ -18,12 +18,16 @@ from numpy_gpt.shared.run_directory import WHICH, load_checkpoint, load_newest
 
 
 class Start(NamedTuple):
-    """What an engine starts from: fresh values, or a checkpoint's with its moments."""
+    """What an engine starts from: fresh values, or a checkpoint's with its moments.
+
+    Where the values are averages, ``trained`` are the weights that training goes on with.
+    """
 
     values: Mapping[str, Array]
     moments: Moments | None
     tokenizer: Tokenizer
     engine_state: Mapping[str, Any] | None = None
+    trained: Mapping[str, Array] | None = None
 
 
 MakeEngine = Callable[[Recipe, Start, argparse.Namespace], Engine]
@@ -67,9 +71,16 @@ def recipe_of(checkpoint: Checkpoint) -> Recipe:
     return replace(recipe, model=checkpoint.config, training=replace(recipe.training, dtype=dtype))
 
 
+def start_of(checkpoint: Checkpoint) -> Start:
+    """Return what an engine goes on from."""
+    return Start(
+        checkpoint.values, checkpoint.moments, checkpoint.tokenizer, checkpoint.engine_state, checkpoint.trained
+    )
+
+
 def engine_for(
     twin: Twin, checkpoint: Checkpoint, arguments: argparse.Namespace, recipe: Recipe | None = None
 ) -> Engine:
     """Return the twin's engine for a trained model, with its moments where it has any."""
-    start = Start(checkpoint.values, checkpoint.moments, checkpoint.tokenizer)
+    start = start_of(checkpoint)
     return twin.make_engine(recipe or recipe_of(checkpoint), start, arguments)
