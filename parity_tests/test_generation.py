@@ -76,13 +76,14 @@ def test_reading_a_text_in_pieces_gives_the_logits_of_reading_it_at_once(case, d
     parameters, twin = _both(case)
     tokens = case.tokens()
     cuts = sorted({0, case.time, *data.draw(st.lists(st.integers(0, case.time), max_size=3))})
-    decoders = ours.Decoder(parameters, case.batch), twins.Decoder(twin, case.config)
-    read: list[list] = [[], []]
+    fused = twins.Decoder(twin, case.config, fused=True)
+    decoders = ours.Decoder(parameters, case.batch), twins.Decoder(twin, case.config), fused
+    read: list[list] = [[], [], []]
     for first, last in pairwise(cuts):
         for pieces, decoder in zip(read, decoders, strict=True):
             pieces.append(np.asarray(decoder.read(tokens[:, first:last])))
     expected, _ = gpt_forward(parameters, tokens)
     # Fewer rows at once is another order of the same sums: nothing but rounding.
     tolerance = between_two_statistical(deviations(statement_of(case))["logits"], "float64")
-    for name, pieces in zip(("logits (cached)", "logits (twin, cached)"), read, strict=True):
+    for name, pieces in zip(("logits (cached)", "logits (twin, cached)", "logits (fused, cached)"), read, strict=True):
         assert_close(name, np.concatenate(pieces, axis=1), expected, tolerance)

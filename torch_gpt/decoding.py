@@ -13,14 +13,16 @@ from numpy_gpt.shared.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.token_ids import check_tokens
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
-from torch_gpt.layers.feed_forward import feed_forward_forward
-from torch_gpt.layers.layer_norm import layer_norm_forward
-from torch_gpt.layers.linear import linear_forward
+from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused
+from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
+from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.parameters import head, inside, tensor_from
 
 
 class Decoder:
     """A GPT reading a text piece by piece; it remembers keys and values of at most block_size tokens.
+
+    ``fused`` chooses torch's fused operations: the same function.
 
     Raises
     ------
@@ -28,9 +30,9 @@ class Decoder:
         If the model is no GPT: no other has keys and values.
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], config: ModelConfig) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], config: ModelConfig, fused: bool = False) -> None:
         config = gpt_config(config)
-        self._parameters, self._config = parameters, config
+        self._parameters, self._config, self._fused = parameters, config, fused
         self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
         self._past: list[KeyValues | None] = [None] * config.n_layer
         self.length = 0
@@ -52,26 +54,32 @@ class Decoder:
         wte, wpe = p["wte.weight"], p["wpe.weight"]
         x = wte[tensor_from(ids, wte.device, torch.int64)] + wpe[self.length : end]
         for layer, block in enumerate(self._blocks):
-            x, self._past[layer] = _block(x, block, config, self._past[layer])
+            x, self._past[layer] = _block(x, block, config, self._past[layer], self._fused)
         self.length = end
-        x = layer_norm_forward(x, p["ln_f.weight"], p.get("ln_f.bias"), config.layer_norm_epsilon)
-        return linear_forward(x, head(p, config).T, None)
+        layer_norm = layer_norm_fused if self._fused else layer_norm_forward
+        x = layer_norm(x, p["ln_f.weight"], p.get("ln_f.bias"), config.layer_norm_epsilon)
+        return (linear_fused if self._fused else linear_forward)(x, head(p, config).T, None)
 
 
-def _block(x: Tensor, p: Mapping[str, Tensor], config: GPTConfig, past: KeyValues | None) -> tuple[Tensor, KeyValues]:
+def _block(
+    x: Tensor, p: Mapping[str, Tensor], config: GPTConfig, past: KeyValues | None, fused: bool
+) -> tuple[Tensor, KeyValues]:
+    layer_norm = layer_norm_fused if fused else layer_norm_forward
+    feed_forward = feed_forward_fused if fused else feed_forward_forward
     epsilon = config.layer_norm_epsilon
     attended, seen = cached_attention_forward(
-        layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon),
+        layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon),
         p["attn.c_attn.weight"],
         p.get("attn.c_attn.bias"),
         p["attn.c_proj.weight"],
         p.get("attn.c_proj.bias"),
         config.n_head,
         past,
+        fused,
     )
     a = x + attended
-    fed = feed_forward_forward(
-        layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon),
+    fed = feed_forward(
+        layer_norm(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon),
         p["mlp.c_fc.weight"],
         p.get("mlp.c_fc.bias"),
         p["mlp.c_proj.weight"],

@@ -39,16 +39,20 @@ def token_probabilities(
     if temperature == 0:
         return torch.eye(len(z), dtype=torch.float64)[z.argmax()]
     scaled = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
-    likeliest_first = scaled.argsort(descending=True, stable=True)
     if top_k is not None:
-        scaled = scaled.index_fill(0, likeliest_first[top_k:], -math.inf)
+        scaled = scaled.index_fill(0, _likeliest_first(scaled)[top_k:], -math.inf)
     probabilities = softmax_forward(scaled)
     if top_p < 1:
+        likeliest_first = _likeliest_first(scaled)
         sorted_probabilities = probabilities[likeliest_first]
         before = sorted_probabilities.cumsum(0) - sorted_probabilities  # what the likelier tokens have together
         probabilities = probabilities.index_fill(0, likeliest_first[before >= top_p], 0.0)
         probabilities = probabilities / probabilities.sum()
     return probabilities
+
+
+def _likeliest_first(z: Tensor) -> Tensor:
+    return z.argsort(descending=True, stable=True)  # of equals that of lower id first
 
 
 def sample_token(probabilities: Tensor, uniform: float) -> int:
@@ -80,7 +84,7 @@ def draws(
     """Yield a new token, and what it was drawn from, for each of ``uniforms``; past block_size the window slides.
 
     With ``cache``, a GPT's keys and values are kept until the window slides and every token changes its position; a
-    bigram model has none. The cache has no fused path: ``fused`` concerns the windows that are computed as a whole.
+    bigram model has none. ``fused`` chooses torch's fused operations: the same function.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def draws(
     """
     check_choice(temperature, top_k, top_p)
     tokens = list(check_prompt(prompt, config))
-    decoder = Decoder(parameters, config) if cache and isinstance(config, GPTConfig) else None
+    decoder = Decoder(parameters, config, fused) if cache and isinstance(config, GPTConfig) else None
     window = config.block_size if isinstance(config, GPTConfig) else 1  # a bigram model looks at the last token only
     for uniform in uniforms:
         if decoder is not None and len(tokens) <= config.block_size:

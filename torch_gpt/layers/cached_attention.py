@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from torch_gpt.layers.attention import merge_heads, split_heads
-from torch_gpt.layers.linear import linear_forward
+from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.layers.softmax import softmax_forward
 
 
@@ -28,17 +29,24 @@ def cached_attention_forward(
     c_proj_bias: Tensor | None,
     n_head: int,
     past: KeyValues | None = None,
+    fused: bool = False,
 ) -> tuple[Tensor, KeyValues]:
     """Return attention's output for T new positions, and the keys and values of the past with theirs.
 
-    Shapes: x (B, T, C), past S positions or None → (B, T, C), S + T positions.
+    Shapes: x (B, T, C), past S positions or None → (B, T, C), S + T positions. ``fused`` chooses torch's operations.
     """
-    q, k, v = split_heads(linear_forward(x, c_attn_weight, c_attn_bias), n_head)  # (8.1)
+    linear = linear_fused if fused else linear_forward
+    q, k, v = split_heads(linear(x, c_attn_weight, c_attn_bias), n_head)  # (8.1)
     if past is not None:
         k, v = torch.cat([past.k, k], dim=-2), torch.cat([past.v, v], dim=-2)
-    scaled = torch.einsum("bhtd,bhsd->bhts", q, k) / math.sqrt(q.shape[-1])  # (8.2), (8.3)
-    positions = torch.arange(k.shape[-2], device=x.device)
-    future = positions > positions[-q.shape[-2] :, None]  # the queries are the last T positions
-    weights = softmax_forward(scaled.masked_fill(future, -math.inf))  # (8.4), (8.5)
-    out = linear_forward(merge_heads(weights @ v), c_proj_weight, c_proj_bias)  # (8.6) to (8.8)
-    return out, KeyValues(k, v)
+    past_only = None  # a single query comes last, and sees all there is
+    if q.shape[-2] > 1:
+        positions = torch.arange(k.shape[-2], device=x.device)
+        past_only = positions <= positions[-q.shape[-2] :, None]  # the queries are the last T positions
+    if fused:
+        heads = functional.scaled_dot_product_attention(q, k, v, attn_mask=past_only)
+    else:
+        scaled = torch.einsum("bhtd,bhsd->bhts", q, k) / math.sqrt(q.shape[-1])  # (8.2), (8.3)
+        masked = scaled if past_only is None else scaled.masked_fill(~past_only, -math.inf)  # (8.4)
+        heads = softmax_forward(masked) @ v  # (8.5), (8.6)
+    return linear(merge_heads(heads), c_proj_weight, c_proj_bias), KeyValues(k, v)  # (8.7), (8.8)
