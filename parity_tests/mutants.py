@@ -66,7 +66,12 @@ def _apply(mutant: Mutant, path: Path) -> None:
 
 def _own_tests(mutant: Mutant) -> str:
     path = Path(mutant.path)
-    names = {"cached_attention": "test_generation", "clipping": "test_adamw", "model": "test_bigram"}
+    names = {
+        "cached_attention": "test_generation",
+        "clipping": "test_adamw",
+        "engine": "test_averaging",
+        "model": "test_bigram",
+    }
     own = Path("parity_tests") / path.parent / f"{names.get(path.stem, 'test_' + path.stem)}.py"
     return str(own if (ROOT / own).exists() else Path("parity_tests") / own.name)
 

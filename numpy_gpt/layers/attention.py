@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
@@ -60,8 +59,8 @@ def attention_forward(
     record("scores", scores)
     scores *= 1 / math.sqrt(q.shape[-1])  # (8.3)
     record("scaled", scores)
-    # (8.4): set, not added: the future cannot leak in through a NaN
-    np.copyto(scores, -math.inf, where=_future(x.shape[1]))
+    # (8.4): fmin, not a sum: not even a NaN of the future can leak in
+    np.fmin(scores, _causal(x.shape[1], scores.dtype), out=scores)
     record("masked", scores)
     weights, softmax = softmax_forward(scores, record)  # (8.5)
     record("weights", weights)
@@ -133,7 +132,8 @@ def merge_heads(heads: Array) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _future(time: int) -> NDArray[np.bool_]:
-    future = ~np.tri(time, dtype=np.bool_)  # True where the key s comes after the query t
-    future.flags.writeable = False  # it is shared by all who ask
-    return future
+def _causal(time: int, dtype: np.dtype[np.floating]) -> Array:
+    """Return −inf where the key s comes after the query t, and elsewhere NaN, which is no limit at all: (T, T)."""
+    limits = np.where(np.tri(time, dtype=np.bool_), math.nan, -math.inf).astype(dtype)
+    limits.flags.writeable = False  # it is shared by all who ask
+    return limits

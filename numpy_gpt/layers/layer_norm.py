@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import column_sums, row_sums
+from numpy_gpt.layers.rows import along_rows, column_sums, row_sums
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.record import Record, ignore
 
@@ -31,13 +31,13 @@ def layer_norm_forward(
     width = x.shape[-1]
     mean = row_sums(x) / width  # (4.1)
     record("mean", mean[..., 0])
-    centered = x - mean  # (4.2)
+    centered = x - along_rows(mean, width)  # (4.2)
     record("centered", centered)
     variance = row_sums(centered * centered) / width  # (4.3)
     record("variance", variance[..., 0])
     rstd = 1 / np.sqrt(variance + epsilon)  # (4.4)
     record("rstd", rstd[..., 0])
-    normalized = np.multiply(centered, rstd, out=centered)  # (4.5)
+    normalized = np.multiply(centered, along_rows(rstd, width), out=centered)  # (4.5)
     record("normalized", normalized)
     out = normalized * weight  # (4.6)
     if bias is not None:
@@ -62,7 +62,7 @@ def layer_norm_backward(
     # cannot have a part along the constant vector or along `normalized`: both are taken out.
     along_constant = row_sums(dnormalized) / width
     along_normalized = row_sums(product, cache.weight) / width  # dnormalized·normalized is product·weight
-    dx = dnormalized - along_constant
-    dx -= normalized * along_normalized
-    dx *= cache.rstd
+    dx = dnormalized - along_rows(along_constant, width)
+    dx -= normalized * along_rows(along_normalized, width)
+    dx *= along_rows(cache.rstd, width)
     return dx, dweight, dbias

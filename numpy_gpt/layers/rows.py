@@ -1,6 +1,6 @@
 """Sums and maxima over the last axis or over the others, each by the quickest of NumPy's ways to the same number.
 
-``np.add.reduce`` and ``np.maximum.reduce`` pay for every row anew, and a model's rows are short.
+``np.add.reduce``, ``np.maximum.reduce`` and broadcasting pay for every row anew, and a model's rows are short.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import numpy as np
 
 from numpy_gpt.shared.arrays import Array, Tokens
 
-_SHORT = 32  # up to here, turning rows into columns costs less than the maximum of one row after the other
-_LONG = 512  # up to here, laying one half of all rows on the other costs less, too
+_SHORT = 32  # longer rows are laid on each other by halves for their maximum, as long as they have halves
+_LONG = 512  # unless they are so long that this costs more than it saves
+_WIDE = 128  # up to here, turning rows into columns pays for their maximum, and writing a number along its row, too
 
 
 def row_sums(x: Array, weight: Array | None = None) -> Array:
@@ -45,14 +46,19 @@ def equal_row_sums(x: Array) -> Array:
 def row_maxima(x: Array) -> Array:
     """Return the maximum over the last axis, NaN where a row holds one. Shapes: x (…, N) → (…, 1)."""
     width = x.shape[-1]
-    while 8 < width <= _LONG and width % 2 == 0:
+    while _SHORT < width <= _LONG and width % 2 == 0:
         width //= 2
         x = np.maximum(x[..., :width], x[..., width:])
-    if width > _SHORT:
+    if width > _WIDE:
         return np.maximum.reduce(x, axis=-1, keepdims=True)
     columns = np.ascontiguousarray(x.reshape(-1, width).T)
     maxima: Array = np.maximum.reduce(columns, axis=0)
     return maxima.reshape((*x.shape[:-1], 1))
+
+
+def along_rows(column: Array, width: int) -> Array:
+    """Return what broadcasts to rows (…, N) in which each of the numbers (…, 1) stands N times."""
+    return column.repeat(width, -1) if width <= _WIDE else column
 
 
 def add_rows(table: Array, places: Tokens, rows: Array) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import equal_row_sums, row_maxima, row_sums
+from numpy_gpt.layers.rows import along_rows, equal_row_sums, row_maxima, row_sums
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.record import Record, ignore, within
 
@@ -32,18 +32,19 @@ def softmax_backward(dout: Array, cache: SoftmaxCache) -> Array:
     probabilities = cache.probabilities
     dx = probabilities * dout
     dot = row_sums(dx)
-    dx -= probabilities * dot
+    dx -= probabilities * along_rows(dot, dx.shape[-1])
     return dx
 
 
 def softmax_with_sum(x: Array, record: Record) -> tuple[Array, Array, Array]:
     """Return p (…, N), the maximum (…, 1) and the sum of the shifted exponentials (…, 1): cross-entropy needs all."""
-    record = within(record, "softmax")
+    record, width = within(record, "softmax"), x.shape[-1]
     largest = row_maxima(x)  # (6.1)
     record("max", largest[..., 0])
-    exponentials = x - largest
+    exponentials = x - along_rows(largest, width)
     np.exp(exponentials, out=exponentials)  # (6.2)
     record("exponentials", exponentials)
     total = equal_row_sums(exponentials)  # (6.3)
     record("sum", total[..., 0])
-    return np.divide(exponentials, total, out=exponentials), largest, total  # (6.4)
+    probabilities = np.divide(exponentials, along_rows(total, width), out=exponentials)  # (6.4)
+    return probabilities, largest, total

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numpy_gpt.layers.rows import add_rows, column_sums, equal_row_sums, row_maxima, row_sums
+from numpy_gpt.layers.rows import add_rows, along_rows, column_sums, equal_row_sums, row_maxima, row_sums
 
-WIDTHS = (1, 2, 3, 7, 8, 9, 10, 31, 32, 33, 34, 48, 64, 65, 66, 128, 512, 514, 1000)
+WIDTHS = (1, 2, 3, 7, 8, 9, 10, 31, 32, 33, 34, 48, 64, 65, 66, 127, 128, 129, 130, 512, 514, 1000)
 DTYPES = ("float32", "float64")
 
 
@@ -54,6 +54,14 @@ def test_equal_rows_have_equal_sums_wherever_they_stand(width):
     for rows in (1, 2, 5, 67):
         assert len(np.unique(equal_row_sums(np.tile(row, (rows, 1))))) == 1
     assert equal_row_sums(row[None]) == equal_row_sums(np.tile(row, (9, 1)))[8]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_numbers_along_rows_broadcast_as_they_would_by_themselves(width):
+    column, rows = _whole((2, 3, 1), "float32"), _whole((2, 3, width), "float32", 1)
+    spread = along_rows(column, width)
+    assert spread.dtype == "float32"
+    assert np.array_equal(rows - spread, rows - column)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int32", "int64", "uint64"])
