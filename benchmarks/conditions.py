@@ -20,6 +20,7 @@ from gpt_data.shakespeare import cache_file
 from numpy_gpt.shared.recipe import Recipe
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC")
+_CHOOSES_KERNELS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY")
 _RANDOM_TOKENS = (1_003_854, 111_540)  # as many as Tiny Shakespeare has for training and for validation
 ROOT = Path(__file__).parents[1]
 """The checkout, in which processes that measure something are started."""
@@ -113,16 +114,17 @@ def conditions() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         **{name: version for name, version in packages.items() if version},
+        "kernels": _kernels(),
+        "settings": {name: os.environ[name] for name in _CHOOSES_KERNELS if name in os.environ},
     }
 
 
 def in_words(values: dict[str, Any]) -> str:
     """Return the conditions as one line."""
     versions = ", ".join(f"{name} {values[name]}" for name in ("numpy", "torch", "jax") if name in values)
-    return (
-        f"{values['cores']} cores of {values['processor']}, {values['system']}, Python {values['python']}, {versions}, "
-        f"{values['date']}"
-    )
+    parts = [f"{values['cores']} cores of {values['processor']}", values["system"], f"Python {values['python']}"]
+    parts += [versions, *values["kernels"], *(f"{name}={value}" for name, value in values["settings"].items())]
+    return ", ".join([*parts, values["date"]])
 
 
 def linear_algebra() -> list[str]:
@@ -132,6 +134,16 @@ def linear_algebra() -> list[str]:
     except ImportError:
         return []
     return [f"{pool['internal_api']} {pool['version']}: {pool['num_threads']} threads" for pool in threadpool_info()]
+
+
+def _kernels() -> list[str]:
+    """Return which kernels NumPy's library of linear algebra has chosen for this processor, if it can be asked."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return []
+    pools = [pool for pool in threadpool_info() if "architecture" in pool]
+    return [f"{pool['internal_api']} {pool['version']} ({pool['architecture']})" for pool in pools]
 
 
 def _version(package: str) -> str | None:

@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from benchmarks import training_contestants, training_step
-from benchmarks.conditions import cores, on_cores, text_for
+from benchmarks.conditions import conditions, cores, in_words, on_cores, text_for
 from benchmarks.training_contestants import CONTESTANTS, PRODUCT_OPERATIONS, PRODUCTS, measured, timed_recipe
 from benchmarks.training_step import HEADER, options_from, summary, table, thread_counts
 from gpt_data.corpora import load_corpus
@@ -135,3 +135,10 @@ def test_without_the_file_tokens_are_random_and_nothing_is_downloaded(monkeypatc
     assert text_for(preset("tiny"), None).real
     with pytest.raises(UserError):
         text_for(preset("shakespeare"), str(tmp_path / "absent.txt"))
+
+
+def test_settings_that_choose_other_kernels_stand_above_the_table(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    assert "OPENBLAS_CORETYPE" not in in_words(conditions())
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert ", OPENBLAS_CORETYPE=Haswell, " in in_words(conditions())
