@@ -51,6 +51,17 @@ def test_a_closed_pipe_ends_quietly():
     process.stderr.close()
 
 
+@pytest.mark.parametrize("status", [0, 2])
+@pytest.mark.parametrize("words", [["-m", "numpy_gpt", "train", "tiny", "--max_iters", "3"], ["-m", "handcalc.trace"]])
+def test_where_output_was_closed_from_the_start_nothing_fails_for_that(status, words):
+    redirected = ">&-" if status == 0 else ">&- 2>&-"
+    words = [*words, "learning models"] if "handcalc.trace" in words else words
+    wrong = [] if status == 0 else ["--nonsense"]
+    command = [sys.executable, *words, *wrong]
+    result = subprocess.run(["sh", "-c", f'"$@" {redirected}', "sh", *command], stderr=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stderr) == (status, "")
+
+
 def test_help_shows_flags_and_exit_status():
     result = subprocess.run([sys.executable, "-m", "numpy_gpt", "train", "--help"], capture_output=True, text=True)
     assert result.returncode == 0

@@ -16,6 +16,7 @@ from types import NoneType
 from typing import Any, NoReturn
 
 from gpt_data.errors import UserError
+from gpt_data.streams import replace_closed_streams
 from gpt_data.wording import shown, suggestion
 from numpy_gpt.shared.config import GPTConfig, kinds_of
 from numpy_gpt.shared.recipe import TrainingConfig
@@ -136,6 +137,7 @@ def add_debug_flag(parser: argparse.ArgumentParser) -> None:
 def run_command(command: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequence[str] | None) -> int:
     """Parse ``argv``, run the command and return its exit status; an error of the user's is one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
+    replace_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an output that takes ASCII only still gets something
     try:

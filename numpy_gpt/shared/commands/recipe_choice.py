@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gpt_data.batches import evaluation_windows
 from gpt_data.corpora import Corpus, open_dataset
 from gpt_data.errors import UserError
+from gpt_data.wording import shown_path
 from numpy_gpt.shared.command_line import add_recipe_flags, recipe_changes
 from numpy_gpt.shared.presets import PRESETS, preset
 from numpy_gpt.shared.recipe import Recipe
@@ -50,15 +54,28 @@ def chosen_recipe(arguments: argparse.Namespace) -> tuple[Recipe, Corpus]:
     UserError
         If preset, file or a flag is wrong, there is no such corpus, or its vocabulary does not fit.
     """
-    changes = read_recipe_file(arguments.config) if arguments.config else {}
-    name = arguments.preset or changes.get("preset", arguments.default_preset)
-    changes = {key: value for key, value in changes.items() if key != "preset"} | recipe_changes(arguments)
-    recipe = preset(name).override(arguments.device_defaults | changes)
+    in_file = read_recipe_file(arguments.config) if arguments.config else {}
+    named = in_file.pop("preset", arguments.default_preset)
+    name, flags = arguments.preset or named, recipe_changes(arguments)
+    changes = in_file | flags
+    try:
+        recipe = preset(name).override(arguments.device_defaults | changes)
+    except UserError as error:
+        raise UserError(f"{_origin(preset(name), flags, arguments.config)}{error}") from error
     corpus = open_dataset(recipe.dataset, arguments.source)
     if "vocab_size" not in changes and recipe.dataset != preset(name).dataset:
         recipe = replace(recipe, model=replace(recipe.model, vocab_size=corpus.tokenizer.vocab_size))
     check_corpus(recipe, corpus)
     return recipe, corpus
+
+
+def _origin(recipe: Recipe, flags: Mapping[str, Any], file: Path | None) -> str:
+    """Return the file's name, for a message, where the flags without it would be right."""
+    if file is not None:
+        with suppress(UserError):
+            recipe.override(flags)
+            return f"{shown_path(file)}: "
+    return ""
 
 
 def check_corpus(recipe: Recipe, corpus: Corpus) -> None:

@@ -85,3 +85,13 @@ def test_what_does_not_fit_together_is_said_before_anything_is_computed(words, m
     with pytest.raises(UserError) as error:
         _chosen(*words)
     assert message in str(error.value)
+
+
+def test_a_value_out_of_range_names_the_file_it_stands_in_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.toml").write_text("learning_rate = -1\nn_embd = 8\n")
+    with pytest.raises(UserError, match=r"^recipe\.toml: learning_rate must be at least 0"):
+        _chosen("--config", "recipe.toml")
+    with pytest.raises(UserError, match=r"^batch_size must be at least 1"):
+        _chosen("--config", "recipe.toml", "--learning_rate", 1, "--batch_size", 0)
+    assert _chosen("--config", "recipe.toml", "--learning_rate", 1, "--n_head", 4)[0].model.n_head == 4
