@@ -62,7 +62,8 @@ def kept_per_token(config: GPTConfig, time: int) -> int:
 def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32") -> StepMemory:
     """Return the memory of a training step on B sequences of T tokens, on one thread.
 
-    - Flat: four arrays of P numbers, for P parameters: themselves, gradients, and AdamW's m and v.
+    - Flat: four arrays of P numbers, for P parameters: themselves, gradients, and AdamW's m and v. (Averaged weights
+      are one more, which is not counted here.)
     - Kept: a batch is computed in slices, so the caches are those of the largest slice: ``kept_per_token`` for each of
       its tokens. Of the whole batch there are the masks, the ids, and where the windows of 256 steps begin.
     - Passing: a slice's own gradient, P, which is complete when backward reaches the first layer; where there are

@@ -127,7 +127,7 @@ class TorchEngine:
 
         It is computed on the explicit path, which names every array.
         """
-        watch = FirstNotFinite(self.values())
+        watch = FirstNotFinite(self.trained() or self.values())
         _, gradients = self._mean_loss_and_gradients(
             *self._batches.batch(step), step, lambda name, tensor: watch.record(name, tensor.cpu().numpy()), False
         )
@@ -208,7 +208,8 @@ class TorchEngine:
             if self._optimizer is None:
                 self._optimizer = fused_adamw(self.parameters, self._state, step, **choices)
             fused_adamw_step(self._optimizer, self.parameters, gradients, learning_rate)
-        average_weights(self._averages, self.parameters, share_of_newest(step + 1, training.ema_decay))
+        if self._averages:
+            average_weights(self._averages, self.parameters, share_of_newest(step + 1, training.ema_decay))
 
     @property
     def _used(self) -> dict[str, Tensor]:

@@ -59,7 +59,7 @@ def attention_forward(
     record("scores", scores)
     scores *= 1 / math.sqrt(q.shape[-1])  # (8.3)
     record("scaled", scores)
-    # (8.4): fmin, not a sum: not even a NaN of the future can leak in
+    # (8.4): fmin, not a sum: not even a NaN of the future can leak into the scores
     np.fmin(scores, _causal(x.shape[1], scores.dtype), out=scores)
     record("masked", scores)
     weights, softmax = softmax_forward(scores, record)  # (8.5)
@@ -131,7 +131,7 @@ def merge_heads(heads: Array) -> Array:
     return heads.swapaxes(1, 2).reshape(batch, time, n_head * size)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _causal(time: int, dtype: np.dtype[np.floating]) -> Array:
     """Return −inf where the key s comes after the query t, and elsewhere NaN, which is no limit at all: (T, T)."""
     limits = np.where(np.tri(time, dtype=np.bool_), math.nan, -math.inf).astype(dtype)

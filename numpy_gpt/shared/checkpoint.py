@@ -1,8 +1,8 @@
 """Checkpoints: a directory that is complete and verified, or not there at all; safetensors and JSON, never pickle.
 
 A checkpoint directory holds ``model.safetensors`` (a GPT-2 checkpoint by its names), in training also
-``optimizer.safetensors`` (AdamW's moments), and ``checkpoint.json``: config, tokenizer, step, recipe, and the size and
-SHA-256 of every file, itself included.
+``optimizer.safetensors`` (AdamW's moments and, where the model's weights are averages, those in training), and
+``checkpoint.json``: config, tokenizer, step, recipe, and the size and SHA-256 of every file, itself included.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def read_checkpoint(directory: Path) -> Checkpoint:
 
 
 def _is_averaged(recipe: Any) -> bool:
-    return isinstance(recipe, dict) and bool(dict(recipe.get("training", {})).get("ema_decay"))
+    training = recipe.get("training") if isinstance(recipe, dict) else None
+    return isinstance(training, dict) and bool(training.get("ema_decay"))
 
 
 def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:

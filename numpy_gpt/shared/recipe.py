@@ -37,7 +37,9 @@ class TrainingConfig:
     adam_epsilon: float = described("added to the root of the mean squared gradient", default=1e-8)
     grad_clip: float = described("largest global norm of the gradient (0: no clipping)", default=1.0)
     ema_decay: float = described(
-        "decay of a running average of the weights, which is then evaluated and sampled (0: none)", default=0.0
+        "decay of a running average of the weights, which is then evaluated and sampled; above 1 - 9/max_iters it "
+        "makes no difference (0: none)",
+        default=0.0,
     )
     eval_interval: int = described("steps between evaluations, each of which saves a checkpoint", default=500)
     eval_stride: int | None = described(

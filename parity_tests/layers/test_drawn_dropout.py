@@ -42,9 +42,12 @@ def test_what_is_kept_is_scaled_up_and_the_seed_alone_decides(shape):
     assert torch.equal(gradient, first.detach() / 3)  # (7.2): the gradient passes where the value did
 
 
-def test_nearly_everything_may_be_dropped():
+@pytest.mark.parametrize("rate", [1e-6, 0.1, 0.99, 0.9999, 0.9999999])
+def test_the_mean_stays_whatever_the_rate_is_rounded_to(rate):
     torch.manual_seed(4)
-    assert torch.isfinite(dropout_forward(torch.ones(_ENTRIES), 0.9999999)).all()
+    dropped = min(round(rate * 65536), 65535) / 65536
+    mean = dropout_forward(torch.ones(16 * _ENTRIES, dtype=torch.float64), rate).mean().item()
+    assert abs(mean - 1) <= 5 * np.sqrt(dropped / (1 - dropped) / (16 * _ENTRIES))
 
 
 def test_fused_attention_with_a_rate_is_attention_with_the_mask_that_it_drew():
@@ -53,7 +56,21 @@ def test_fused_attention_with_a_rate_is_attention_with_the_mask_that_it_drew():
     torch.manual_seed(6)
     drawn = attention_fused(x, c_attn, None, c_proj, None, 3, 0.3)
     torch.manual_seed(6)
-    mask = kept(torch.empty(2, 3, 7, 7), 0.3).double() / (1 - 0.3)
+    mask = kept(torch.empty(2, 3, 7, 7), 0.3).double() / (1 - round(0.3 * 65536) / 65536)
     given = attention_forward(x, c_attn, None, c_proj, None, 3, mask)
     np.testing.assert_allclose(drawn.numpy(), given.numpy(), rtol=0, atol=1e-12)
     assert (drawn - attention_forward(x, c_attn, None, c_proj, None, 3)).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scale", [1, 4, 60])
+def test_scores_in_half_precision_are_not_rounded_to_it(dtype, scale):
+    generator = np.random.default_rng(7)
+    shapes = ((4, 32, 16), (16, 48), (16, 16))
+    x, c_attn, c_proj = (torch.tensor(generator.normal(size=shape)).float() for shape in shapes)
+    with torch.autocast("cpu", dtype):
+        dropping = attention_fused(x, scale * c_attn, None, c_proj, None, 2, 1e-6).float()  # a rate that drops nothing
+        plain = attention_fused(x, scale * c_attn, None, c_proj, None, 2).float()
+    # Weights and their sums are rounded once each. Scores that were rounded, too, would come to 0.05 at scale 4.
+    difference = (dropping - plain).square().mean().sqrt() / plain.square().mean().sqrt()
+    assert difference < 2 * torch.finfo(dtype).eps

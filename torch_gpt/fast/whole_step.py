@@ -42,7 +42,7 @@ class WholeStep:
         self._named, self._averages = parameters, averages
         self._parameters = list(parameters.values())
         self._device, self._dtype = self._parameters[0].device, self._parameters[0].dtype
-        self.rate, self.share = rate, torch.zeros_like(rate)
+        self.rate, self.share = rate, torch.zeros((), device=self._device, dtype=self._dtype)
         self.loss, self.norm = (torch.zeros((), device=self._device, dtype=self._dtype) for _ in range(2))
         self.bad = torch.zeros((), device=self._device)
         self.step, self.bad_step = (torch.zeros((), dtype=torch.int64, device=self._device) for _ in range(2))

@@ -76,7 +76,8 @@ def attention_fused(
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if isinstance(mask, Tensor):
         heads = causal_attention(q, k, v, mask, record)
-    elif mask and q.device.type == "cpu":  # its scaled_dot_product_attention drops by torch's own, slow dropout
+    elif mask and q.device.type == "cpu" and q.dtype != torch.float16:
+        # There scaled_dot_product_attention drops by torch's own, slow dropout; only in float16 all else is slower.
         heads = _attention_dropping(q, k, v, mask)
     else:
         heads = functional.scaled_dot_product_attention(q, k, v, dropout_p=mask or 0.0, is_causal=True)
@@ -87,11 +88,16 @@ def attention_fused(
 
 
 def _attention_dropping(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Tensor:
-    """Return what causal_attention does, of weights that are dropped at ``rate``; the same equations."""
+    """Return what causal_attention does, of weights that are dropped at ``rate``; the same equations.
+
+    Under autocast the scores are float32 all the same, as in torch's operation: a softmax makes much of their rounding.
+    """
     time, head_size = q.shape[-2:]
     future = torch.ones(time, time, dtype=torch.bool, device=q.device).triu(diagonal=1)
-    scores = (q / math.sqrt(head_size)) @ k.transpose(-2, -1)
-    weights = softmax_fused(scores.masked_fill(future, -math.inf)).to(v.dtype)
+    with torch.autocast(q.device.type, enabled=False):
+        wide = torch.promote_types(q.dtype, torch.float32)
+        scores = (q.to(wide) / math.sqrt(head_size)) @ k.to(wide).transpose(-2, -1)
+        weights = softmax_fused(scores.masked_fill(future, -math.inf)).to(v.dtype)
     return dropout_forward(weights, rate) @ v
 
 

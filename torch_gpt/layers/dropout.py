@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_STEPS = 1 << 16  # a rate is kept in steps of 1/65,536: four numbers then come from 64 random bits
+_NUMBERS = 1 << 16  # so many different ones are drawn, four from 64 random bits: rates are rounded to 1/65,536
 
 
 def dropout_forward(x: Tensor, mask: Tensor | float) -> Tensor:
@@ -20,20 +20,25 @@ def dropout_forward(x: Tensor, mask: Tensor | float) -> Tensor:
     if x.device.type != "cpu":
         return functional.dropout(x, mask)
     keep: Tensor = kept(x, mask)
-    return x * keep * (1 / (1 - mask))
+    return x * keep * (_NUMBERS / (_NUMBERS - _dropped(mask)))  # by the rate as it is rounded: the mean stays x
 
 
 @torch.library.custom_op("torch_gpt::kept", mutates_args=())
 def kept(x: Tensor, rate: float) -> Tensor:
     """Return which entries of x are kept, as booleans of its shape, drawn from torch's generator on the processor.
 
-    There torch's own dropout draws one number after the other, seven nanoseconds each: a third of a training step. An
-    operation of its own also passes through torch.compile whole, so that compiled steps drop the same.
+    There torch's own dropout draws one number after the other, seven nanoseconds each: a third of a training step. As
+    an operation of its own this passes through torch.compile whole, so that compiled steps drop the same; but the
+    compiler takes it for a function of its arguments: never call it twice for the same tensor.
     """
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
     numbers = words.view(torch.int16)[: x.numel()]  # even over all 65,536 values, from −32,768 on
-    keep: Tensor = numbers >= min(round(rate * _STEPS), _STEPS - 1) - _STEPS // 2
+    keep: Tensor = numbers >= _dropped(rate) - _NUMBERS // 2
     return keep.view(x.shape)
+
+
+def _dropped(rate: float) -> int:
+    return min(round(rate * _NUMBERS), _NUMBERS - 1)
 
 
 @kept.register_fake

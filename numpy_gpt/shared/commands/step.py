@@ -59,6 +59,8 @@ def step_command(twin: Twin, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_record(_record(arguments.text, tokens.tolist(), rate, losses, before, after))
     else:
+        if model.trained is not None:
+            print("this model's weights are averages; what follows is of the weights in training, before averaging\n")
         _show(model, tokens.tolist(), rate, losses, (before, after), arguments.top)
     return 0
 
@@ -97,7 +99,8 @@ def _check_length(count: int, model: Checkpoint) -> None:
 def _recipe(model: Checkpoint, learning_rate: float | None) -> tuple[Recipe, float]:
     # One example, one batch, and nothing dropped: what changes is due to the example alone.
     recipe = recipe_of(model)
-    changes: dict[str, Any] = {"gradient_accumulation_steps": 1}
+    # Where weights are averaged, it is those in training that the step changes, and that are shown.
+    changes: dict[str, Any] = {"gradient_accumulation_steps": 1, "ema_decay": 0.0}
     if learning_rate is not None:
         changes["learning_rate"] = learning_rate
     config = replace(recipe.model, dropout=0.0) if isinstance(recipe.model, GPTConfig) else recipe.model

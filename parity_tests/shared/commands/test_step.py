@@ -40,6 +40,33 @@ def test_before_and_after_are_predictions_before_and_after_a_separate_training_s
     assert not np.array_equal(before, after)
 
 
+def test_of_an_averaged_model_the_weights_in_training_are_shown(program, run):
+    run(
+        "train",
+        "tiny",
+        "--max_iters",
+        40,
+        "--eval_interval",
+        40,
+        "--warmup_iters",
+        5,
+        "--ema_decay",
+        0.99,
+        "--out_dir",
+        "run",
+    )
+    model = load_checkpoint(Path("run"))
+    plain = recipe_of(model).override({"ema_decay": 0.0})
+    engine = (NumpyEngine if program == "numpy_gpt" else TorchEngine)(plain, model.trained, model.moments)
+    tokens = model.tokenizer.encode(TEXT)
+    expected = engine.predict(tokens[None, :-1])[0]
+    record = run("step", "run", "--text", TEXT, "--learning_rate", 0, "--json").record
+    np.testing.assert_allclose(record["before"], expected, rtol=0, atol=1e-6)  # by torch fused or not
+    assert record["losses"][0] == record["losses"][1]
+    out = run("step", "run", "--text", TEXT).out
+    assert out.startswith("this model's weights are averages; what follows is of the weights in training")
+
+
 def test_both_programs_show_the_same(capsys, trained):
     for flags in (["step", "--text", "hello world"], ["step", trained, "--text", TEXT, "--steps", 3, "--top", 5]):
         ours = run_program("numpy_gpt", capsys, *flags)
