@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from gpt_data.errors import UserError
+from torch_gpt.cli import main
 from torch_gpt.fast import hardware, precision
+from torch_gpt.fast.engine import FastEngine
 from torch_gpt.fast.hardware import PEAKS, peak_flops, peak_of
 from torch_gpt.fast.precision import precision_of
 from torch_gpt.fast.ranks import is_lost_connection, local_device, partner_lost
@@ -31,6 +33,25 @@ from torch_gpt.fast.ranks import is_lost_connection, local_device, partner_lost
 )
 def test_a_cards_peak_is_its_own(name, dtype, tf32, tera):
     assert peak_flops(name, dtype, tf32) == tera * 1e12
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NVIDIA RTX A1000",
+        "NVIDIA L40",
+        "NVIDIA T400",
+        "NVIDIA H100 NVL",
+        "NVIDIA H200 NVL",
+        "Tesla V100-PCIE-16GB",
+        "NVIDIA GeForce RTX 3090 Ti",
+        "NVIDIA GeForce RTX 4090 Laptop GPU",
+        "NVIDIA GeForce RTX 4090 D",
+        "NVIDIA A100-SXM4-40GB MIG 1g.5gb",
+    ],
+)
+def test_a_name_that_only_resembles_one_in_the_table_is_unknown(name):
+    assert peak_flops(name, "bfloat16", False) is None
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("AMD Instinct MI300X", "bfloat16"), ("NVIDIA H200", "float64")])
@@ -66,7 +87,8 @@ def test_each_process_has_a_card_of_its_own_or_is_told_how_many_there_are(monkey
     with pytest.raises(UserError, match="there are 2 for process 3; try --nproc-per-node 2"):
         local_device(torch.device("cuda"))
     assert local_device(torch.device("cpu")) == torch.device("cpu")
-    assert local_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
+    with pytest.raises(UserError, match="takes a card of its own; give --device cuda, not cuda:1"):
+        local_device(torch.device("cuda", 1))
 
 
 def test_a_lost_partner_is_told_from_a_mistake_of_ones_own():
@@ -75,3 +97,54 @@ def test_a_lost_partner_is_told_from_a_mistake_of_ones_own():
     assert not is_lost_connection(RuntimeError("shape mismatch"))
     message = str(partner_lost(lost, None))
     assert "(Read error [127.0.0.1]: Connection reset by peer); start the job again with --resume RUN" in message
+
+
+def _train(capsys, *flags):
+    status = main(["train", "tiny", "--device", "cpu", "--max_iters", "2", *flags])
+    return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "note"),
+    [
+        (["--graphs"], "--graphs needs a CUDA device, one process, --path fast and another dtype than float16"),
+        (["--compile", "--path", "explicit"], "--compile is for --path fast; it is not used with --path explicit"),
+        (["--fsdp"], "--fsdp shares weights out among processes that torchrun has started"),
+    ],
+)
+def test_a_flag_that_is_not_used_is_said(flags, note, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, errors = _train(capsys, *flags)
+    assert status == 0
+    assert sum(note in line for line in errors.splitlines()) == 1
+    assert "CUDA graphs" not in errors.partition("device: ")[2]
+
+
+@pytest.mark.parametrize("peak", ["0", "-3", "inf"])
+def test_a_peak_must_be_a_positive_number(peak, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, errors = _train(capsys, "--peak_tflops", peak)
+    assert status == 2
+    assert "--peak_tflops must be above 0 and finite, not" in errors
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] data. DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+    ids=["processor", "driver", "cuBLAS", "allocator"],
+)
+def test_memory_that_does_not_suffice_is_one_line_wherever_it_ends(error, capsys, tmp_path, monkeypatch):
+    def fails(*_):
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(FastEngine, "mean_loss", fails)
+    status, errors = _train(capsys)
+    assert status == 2
+    assert "error: the memory of cpu does not suffice (" in errors
+    assert errors.rstrip().endswith("try a smaller --batch_size or model")

@@ -19,6 +19,7 @@ from gpt_data.corpora import load_corpus
 from gpt_data.errors import UserError
 from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.run_directory import load_checkpoint, load_newest
+from numpy_gpt.shared.speed import operations_per_token
 from parity_tests.comparator import assert_close
 from parity_tests.lockstep import UNIT
 from torch_gpt.cli import main
@@ -74,7 +75,12 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused():
 
 @pytest.mark.parametrize(
     "flags",
-    [[], ["--gradient_accumulation_steps", "2", *AVERAGED], ["--fsdp"], ["--fsdp", *AVERAGED]],
+    [
+        ["--peak_tflops", "0.001", "--log_interval", "5"],
+        ["--gradient_accumulation_steps", "2", *AVERAGED],
+        ["--fsdp"],
+        ["--fsdp", *AVERAGED],
+    ],
     ids=["DDP", "DDP, parts, averaged", "FSDP", "FSDP, averaged"],
 )
 def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
@@ -90,6 +96,11 @@ def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
     for name, value in one.values.items():
         assert_close(f"{name} of two processes", two.values[name], value, _AMPLIFIED * UNIT["float64"])
     assert (one.trained is None, two.trained is None) == (AVERAGED[0] not in flags,) * 2
+    for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines():
+        metrics = json.loads(line)
+        if "--peak_tflops" in flags and metrics.get("mfu"):  # of what both can do together
+            expected = metrics["tokens_per_second"] * operations_per_token(one.config) / 2e9
+            assert metrics["mfu"] == pytest.approx(expected)
     for name, value in (one.trained or {}).items():
         assert_close(f"{name} as trained by two", two.trained[name], value, _AMPLIFIED * UNIT["float64"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
 from gpt_data.errors import UserError
@@ -45,6 +47,7 @@ def set_tf32(allowed: bool) -> None:
     TF32 keeps 10 bits of each factor in place of 23: faster on CUDA, but another function.
     """
     torch.set_float32_matmul_precision("high" if allowed else "highest")
+    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # that they are there is known, and documented
 
 
 def limit_threads(model: ModelConfig, batch_size: int) -> None:

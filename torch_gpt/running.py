@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from numpy_gpt.shared.team import ALONE, Team, started_by_torchrun
 from torch_gpt.device import choose_device, described, limit_threads, set_tf32
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine, How
+from torch_gpt.fast.fallback import is_out_of_memory, said
 from torch_gpt.fast.precision import has_bfloat16
 from torch_gpt.fast.ranks import (
     Ranks,
@@ -48,6 +50,11 @@ def run_on_device(arguments: argparse.Namespace) -> int:
     try:
         return int(arguments.command(arguments))
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise UserError(
+                f"the memory of {device} does not suffice ({' '.join(str(error).split())[:100]}); "
+                "try a smaller --batch_size or model"
+            ) from error
         if team.size == 1 or not is_lost_connection(error):
             raise
         run = arguments.resume or arguments.out_dir
@@ -74,6 +81,7 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
     device, team, training = arguments.chosen_device, arguments.team, recipe.training
     choose_device(str(device), training.dtype)
     limit_threads(recipe.model, training.batch_size)
+    _say_what_is_not_used(arguments, training.dtype)
     path = arguments.path or ("explicit" if training.dtype == "float64" and team.size == 1 else "fast")
     if path != "fast":
         if team.size > 1:
@@ -83,10 +91,12 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
         engine = TorchEngine(recipe, start.values, start.moments, str(device), path == "fused", start.trained)
         return engine, described(device, f"{path} operations")
     check_divisible(training, team.size)
+    if arguments.peak_tflops is not None and not 0 < arguments.peak_tflops < math.inf:
+        raise UserError(f"--peak_tflops must be above 0 and finite, not {arguments.peak_tflops}")
     on_cuda = device.type == "cuda"
     how = How(
         compile=on_cuda if arguments.compile is None else arguments.compile,
-        graphs=on_cuda and arguments.graphs is not False,
+        graphs=_can_have_graphs(arguments, training.dtype) and arguments.graphs is not False,
         tf32=bool(arguments.tf32),
         fsdp=bool(arguments.fsdp) and team.size > 1,
         peak_flops=None if arguments.peak_tflops is None else arguments.peak_tflops * 1e12,
@@ -97,3 +107,18 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
     made_of = [training.dtype, "compiled"] if how.compile else [training.dtype]
     made_of += ["CUDA graphs"] * how.graphs + [f"{team.size} processes"] * (team.size > 1) + ["sharded"] * how.fsdp
     return fast, described(device, f"fast path ({', '.join(made_of)})")
+
+
+def _can_have_graphs(arguments: argparse.Namespace, dtype: str) -> bool:
+    """Return whether steps can be captured: not where a scaler looks at gradients, or processes talk to each other."""
+    return arguments.chosen_device.type == "cuda" and arguments.team.size == 1 and dtype != "float16"
+
+
+def _say_what_is_not_used(arguments: argparse.Namespace, dtype: str) -> None:
+    fast = arguments.path in (None, "fast")
+    if arguments.graphs and not (fast and _can_have_graphs(arguments, dtype)):
+        said("--graphs needs a CUDA device, one process, --path fast and another dtype than float16; it is not used")
+    if arguments.compile and not fast:
+        said(f"--compile is for --path fast; it is not used with --path {arguments.path}")
+    if arguments.fsdp and arguments.team.size == 1:
+        said("--fsdp shares weights out among processes that torchrun has started; alone it is not used")

@@ -19,6 +19,7 @@ from torch_gpt.adamw import AdamWState, fused_adamw
 from torch_gpt.averaging import exchange
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.device_batches import DeviceBatches
+from torch_gpt.fast.evaluator import Evaluator
 from torch_gpt.fast.fallback import Report, compiled, said, with_fitting_batch
 from torch_gpt.fast.hardware import peak_of
 from torch_gpt.fast.loss_module import LossModule
@@ -26,7 +27,7 @@ from torch_gpt.fast.precision import precision_of
 from torch_gpt.fast.replay import captured
 from torch_gpt.fast.sharding import gather_anew, gathered, shard, shared_out
 from torch_gpt.fast.whole_step import WholeStep
-from torch_gpt.parameters import parameters_from, tensor_from
+from torch_gpt.parameters import parameters_from
 
 _EVALUATION_TOKENS = {"cuda": 1 << 16, "cpu": 1 << 12, "mps": 1 << 14}
 _DROPOUT = 1  # the purpose of these random numbers, as in shared.randomness
@@ -65,8 +66,11 @@ class FastEngine(TorchEngine):
     ) -> None:
         super().__init__(recipe, values, moments, device, fused=True, trained=trained)
         self.how, self.team, self._report = how or How(), team, report
+        if self.device.type == "cuda" and self.device.index is not None:
+            torch.cuda.set_device(self.device)  # streams and graphs are made on the current card
         self._precision = precision_of(recipe.training.dtype, self.device)
-        self.peak_flops = self.how.peak_flops or peak_of(self.device, recipe.training.dtype, self.how.tf32)
+        peak = self.how.peak_flops or peak_of(self.device, recipe.training.dtype, self.how.tf32)
+        self.peak_flops = None if peak is None else peak * team.size
         self.evaluation_tokens = _EVALUATION_TOKENS[self.device.type]
         self.module = LossModule(recipe.model, {name: value.detach() for name, value in self.parameters.items()})
         if self.how.fsdp:
@@ -82,7 +86,7 @@ class FastEngine(TorchEngine):
             self._loss_of = DistributedDataParallel(self.module, device_ids=cards)
         self._step: WholeStep | None = None
         self._launch: Callable[[], None] | None = None
-        self._evaluator: _Evaluator | None = None
+        self._evaluator: Evaluator | None = None
 
     def begin(self, tokens: Tokens) -> None:
         """Take in the training text (n,), from which every step draws its batches."""
@@ -108,13 +112,14 @@ class FastEngine(TorchEngine):
             raise ValueError("no step was taken yet")
         whole = self._step
         figures = (whole.loss, whole.norm, whole.bad, whole.bad_step, whole.step)
-        loss, norm, bad, bad_step, step = torch.stack([figure.double() for figure in figures]).tolist()
+        wide = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no wider one
+        loss, norm, bad, bad_step, step = torch.stack([figure.to(wide) for figure in figures]).tolist()
         return int(bad_step if bad else step), StepResult(loss, norm)
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss over all targets of the batches, without dropout; only its end is waited for."""
         if self._evaluator is None:
-            self._evaluator = _Evaluator(self._evaluated, self.device, self.how.graphs)
+            self._evaluator = Evaluator(self._evaluated, self.device, self.how.graphs, self._report)
         total, count = torch.zeros((), dtype=torch.float64), 0
         total = total.to(self.device) if self.device.type != "mps" else total.float().to(self.device)
         self._exchange()  # the module, compiled or captured, computes with its own tensors
@@ -155,7 +160,7 @@ class FastEngine(TorchEngine):
         self.module.eval()
         try:
             with self._precision.context(self.device):
-                loss: Tensor = self._loss_of(inputs, targets)
+                loss: Tensor = self.module(inputs, targets)  # not what was compiled for the shape of a training batch
             return loss
         finally:
             self.module.train()
@@ -207,25 +212,3 @@ class FastEngine(TorchEngine):
             launch = whole
         whole.forget()
         return whole, launch
-
-
-class _Evaluator:
-    """Losses of batches on the device; on CUDA those of the first batch's shape by one graph."""
-
-    def __init__(self, loss_of: Callable[[Tensor, Tensor], Tensor], device: torch.device, graphs: bool) -> None:
-        self._loss_of, self._device, self._graphs = loss_of, device, graphs and device.type == "cuda"
-        self._replay: Callable[[], None] | None = None
-
-    def __call__(self, inputs: Tokens, targets: Tokens) -> Tensor:
-        x, y = (tensor_from(ids, self._device, torch.int64) for ids in (inputs, targets))
-        if not self._graphs:
-            return self._loss_of(x, y)
-        if self._replay is None:
-            self._x, self._y = x, y
-            self._replay, self._out = captured(lambda: self._loss_of(self._x, self._y))
-        if x.shape != self._x.shape:
-            return self._loss_of(x, y)
-        self._x.copy_(x)
-        self._y.copy_(y)
-        self._replay()
-        return self._out.clone()

@@ -28,7 +28,7 @@ def compiled(whole: WholeStep, loss_of: Any, report: Report) -> Any:
     try:
         whole.rehearse()
     except Exception as error:  # the compiler's own errors have no common class
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         report(f"torch.compile cannot be had, training goes on without it: {type(error).__name__}: {error}")
         return loss_of
@@ -47,7 +47,7 @@ def with_fitting_batch(whole: WholeStep, batch_size: int, device: torch.device) 
         whole.rehearse()
         return
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     fits, factor = batch_size // 2, 2
     while fits and not _fits(whole, fits, device):
@@ -66,14 +66,16 @@ def _fits(whole: WholeStep, rows: int, device: torch.device) -> bool:
     try:
         whole.rehearse(rows)
     except (RuntimeError, MemoryError) as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             return False
         raise
     return True
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    # On a processor torch raises a plain RuntimeError.
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that the memory of a device, or of the machine, does not suffice."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    # On a processor, and from some libraries, it is a plain RuntimeError.
+    signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

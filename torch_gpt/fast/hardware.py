@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ def _peak(float32: float, tf32: float | None, half: float, source: str) -> Peak:
     return Peak(float32 * _TERA, tf32 and tf32 * _TERA, half * _TERA, source)
 
 
-# By a part of the name that CUDA reports; the first that fits counts, so that the longer name of two comes first.
+# By words of the name that CUDA reports; the first that fits counts, so that the longer name of two comes first.
 PEAKS = {
     "H200": _peak(67, 494.5, 989, "NVIDIA H200 Tensor Core GPU datasheet, SXM; half of the figures with sparsity"),
     "H100 PCIe": _peak(51, 378, 756, "NVIDIA H100 Tensor Core GPU datasheet, PCIe; half of those with sparsity"),
@@ -39,10 +40,14 @@ PEAKS = {
 }
 
 
+# A card that shares its name with another and has a peak of its own, or is a part of one.
+_VARIANT = re.compile(r"\b(NVL|MIG|Laptop|Max-Q|Ti|SUPER|D)\b|V100-(PCIE|FHHL)")
+
+
 def peak_flops(name: str, dtype: str, tf32: bool) -> float | None:
     """Return the peak of a card of this name in a dtype, or None where it is unknown: better none than a wrong one."""
-    peak = next((peak for part, peak in PEAKS.items() if part in name), None)
-    if peak is None or dtype == "float64":
+    peak = next((peak for part, peak in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
+    if peak is None or _VARIANT.search(name) or dtype == "float64":
         return None
     if dtype in ("bfloat16", "float16"):
         return peak.half

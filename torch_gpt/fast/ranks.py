@@ -43,8 +43,10 @@ class Ranks:
 
 def local_device(device: torch.device) -> torch.device:
     """Return the device of this process: of several on one machine, each has a card of its own."""
-    if device.type != "cuda" or device.index is not None:
+    if device.type != "cuda":
         return device
+    if device.index is not None:
+        raise UserError(f"under torchrun each process takes a card of its own; give --device cuda, not {device}")
     index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= torch.cuda.device_count():
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -19,7 +20,8 @@ def captured(work: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
     """
     stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
+    with torch.cuda.stream(stream), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*capturable=True.*")  # these runs are the ones before the capture
         for _ in range(_WARM_UP):
             work()
     torch.cuda.current_stream().wait_stream(stream)
