@@ -13,7 +13,7 @@ from gpt_data.errors import UserError
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.averaging import average_weights
 from numpy_gpt.clipping import clip_gradients
-from numpy_gpt.model import loss_of, predict, sliced_loss_and_gradients
+from numpy_gpt.model import predict, sliced_loss, sliced_loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.sampling import draws
 from numpy_gpt.shared.arrays import Array, Tokens
@@ -138,8 +138,7 @@ class NumpyEngine:
 
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # an overflow shows in what is returned
-            return float(loss_of(self._used, inputs, targets))
+        return float(sliced_loss(self._used, inputs, targets))
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss over all targets of the batches, without dropout."""

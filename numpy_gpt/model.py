@@ -116,9 +116,28 @@ def _loss_and_gradients(
 
 def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     """Return the mean loss in nats per token without any gradient; the same arguments and errors."""
+    return _loss(parameters, tokens, targets, None)
+
+
+def sliced_loss(parameters: Parameters, tokens: Tokens, targets: Tokens) -> Array:
+    """Return what ``loss_of`` does, computed in slices of the batch, whose shares are added in their order."""
+    check_targets(targets, check_tokens(tokens, parameters.config), parameters.config)
+    slices = slices_of(parameters.config, tokens.shape[0], tokens.shape[1], parameters.flat.itemsize)
+
+    def share(rows: slice) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # each thread has settings of its own
+            return _loss(parameters, tokens[rows], targets[rows], tokens.size)
+
+    total, *others = in_order(share, slices)
+    for other in others:
+        total = total + other
+    return total
+
+
+def _loss(parameters: Parameters, tokens: Any, targets: Any, count: int | None) -> Array:
     logits, cache = model_forward(parameters, tokens)
     targets = check_targets(targets, cache.tokens, parameters.config)
-    return cross_entropy_forward(logits, targets)[0]
+    return cross_entropy_forward(logits, targets, ignore, count)[0]
 
 
 def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Array:

@@ -184,7 +184,7 @@ MUTANTS = [
     *_in(
         "engine.py",
         ("the average counts steps from 0", "share_of_newest(step + 1,", "share_of_newest(step,"),
-        ("the average is not what is evaluated", "loss_of(self._used,", "loss_of(self.parameters,"),
+        ("the average is not what is evaluated", "sliced_loss(self._used,", "sliced_loss(self.parameters,"),
     ),
     *_in(
         "adamw.py",

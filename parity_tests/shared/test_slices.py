@@ -12,7 +12,7 @@ import pytest
 
 from gpt_data.errors import UserError
 from numpy_gpt import BigramConfig, GPTConfig, initial_values, loss_and_gradients, parameters_from
-from numpy_gpt.model import sliced_loss_and_gradients
+from numpy_gpt.model import loss_of, sliced_loss, sliced_loss_and_gradients
 from numpy_gpt.shared import slices
 from numpy_gpt.shared.names import parameter_count
 from numpy_gpt.shared.presets import PRESETS, preset
@@ -60,6 +60,22 @@ def _sliced(step, **options):
 
 def _on_threads(monkeypatch, count):
     monkeypatch.setattr(slices, "_blas", lambda: _Blas(count))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_evaluation_in_slices_has_the_loss_of_the_whole_batch_on_any_number_of_threads(dtype, monkeypatch):
+    parameters, tokens, targets, _ = _step(dtype)
+    whole = loss_of(parameters, tokens, targets)
+    losses = []
+    for threads in (1, 2, 5):
+        _on_threads(monkeypatch, threads)
+        losses.append(sliced_loss(parameters, tokens, targets))
+    assert losses[0] == losses[1] == losses[2]
+    assert losses[0].dtype == dtype
+    assert losses[0] != sliced_loss(parameters, tokens[:-1], targets[:-1])
+    assert_close("loss (sliced)", losses[0], whole, 64 * UNIT[dtype] * whole)
+    with pytest.raises(UserError, match="targets must have the tokens' shape"):
+        sliced_loss(parameters, tokens, targets[:-1])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

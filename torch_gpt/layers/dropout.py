@@ -19,17 +19,28 @@ def dropout_forward(x: Tensor, mask: Tensor | float) -> Tensor:
         return x * mask
     if x.device.type != "cpu":
         return functional.dropout(x, mask)
-    keep: Tensor = kept(x, mask)
+    keep: Tensor = kept(x, mask) if torch.compiler.is_compiling() else _drawn(x, mask)
     return x * keep * (_NUMBERS / (_NUMBERS - _dropped(mask)))  # by the rate as it is rounded: the mean stays x
 
 
 @torch.library.custom_op("torch_gpt::kept", mutates_args=())
 def kept(x: Tensor, rate: float) -> Tensor:
+    """Return what _drawn does, as an operation that torch.compile passes on whole: compiled steps drop the same.
+
+    But the compiler takes it for a function of its arguments: never call it twice for the same tensor.
+    """
+    return _drawn(x, rate)
+
+
+@kept.register_fake
+def _(x: Tensor, rate: float) -> Tensor:
+    return torch.empty(x.shape, dtype=torch.bool, device=x.device)
+
+
+def _drawn(x: Tensor, rate: float) -> Tensor:
     """Return which entries of x are kept, as booleans of its shape, drawn from torch's generator on the processor.
 
-    There torch's own dropout draws one number after the other, seven nanoseconds each: a third of a training step. As
-    an operation of its own this passes through torch.compile whole, so that compiled steps drop the same; but the
-    compiler takes it for a function of its arguments: never call it twice for the same tensor.
+    There torch's own dropout draws one number after the other, seven nanoseconds each: a third of a training step.
     """
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
     numbers = words.view(torch.int16)[: x.numel()]  # even over all 65,536 values, from −32,768 on
@@ -39,8 +50,3 @@ def kept(x: Tensor, rate: float) -> Tensor:
 
 def _dropped(rate: float) -> int:
     return min(round(rate * _NUMBERS), _NUMBERS - 1)
-
-
-@kept.register_fake
-def _(x: Tensor, rate: float) -> Tensor:
-    return torch.empty(x.shape, dtype=torch.bool, device=x.device)
