@@ -29,7 +29,7 @@ def test_neighbours_are_dropped_independently():
         assert abs(mean) < 5 / np.sqrt(_ENTRIES)
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4, 7)])
+@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4, 7), (300, 401)])
 def test_what_is_kept_is_scaled_up_and_the_seed_alone_decides(shape):
     x = torch.full(shape, 3.0, requires_grad=True)
     torch.manual_seed(3)
@@ -52,11 +52,11 @@ def test_the_mean_stays_whatever_the_rate_is_rounded_to(rate):
 
 def test_fused_attention_with_a_rate_is_attention_with_the_mask_that_it_drew():
     generator = np.random.default_rng(5)
-    x, c_attn, c_proj = (torch.tensor(generator.normal(size=shape)) for shape in ((2, 7, 12), (12, 36), (12, 12)))
+    x, c_attn, c_proj = (torch.tensor(generator.normal(size=shape)) for shape in ((4, 80, 12), (12, 36), (12, 12)))
     torch.manual_seed(6)
     drawn = attention_fused(x, c_attn, None, c_proj, None, 3, 0.3)
     torch.manual_seed(6)
-    mask = kept(torch.empty(2, 3, 7, 7), 0.3).double() / (1 - round(0.3 * 65536) / 65536)
+    mask = kept(torch.empty(4, 3, 80, 80), 0.3).double() / (1 - round(0.3 * 65536) / 65536)
     given = attention_forward(x, c_attn, None, c_proj, None, 3, mask)
     np.testing.assert_allclose(drawn.numpy(), given.numpy(), rtol=0, atol=1e-12)
     assert (drawn - attention_forward(x, c_attn, None, c_proj, None, 3)).abs().max() > 0.1
@@ -66,7 +66,7 @@ def test_fused_attention_with_a_rate_is_attention_with_the_mask_that_it_drew():
 @pytest.mark.parametrize("scale", [1, 4, 60])
 def test_scores_in_half_precision_are_not_rounded_to_it(dtype, scale):
     generator = np.random.default_rng(7)
-    shapes = ((4, 32, 16), (16, 48), (16, 16))
+    shapes = ((4, 128, 16), (16, 48), (16, 16))
     x, c_attn, c_proj = (torch.tensor(generator.normal(size=shape)).float() for shape in shapes)
     with torch.autocast("cpu", dtype):
         dropping = attention_fused(x, scale * c_attn, None, c_proj, None, 2, 1e-6).float()  # a rate that drops nothing

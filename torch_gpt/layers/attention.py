@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.record import Record, ignore
-from torch_gpt.layers.dropout import dropout_forward
+from torch_gpt.layers.dropout import draws_here, dropout_forward
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.layers.softmax import softmax_forward, softmax_fused
 
@@ -76,7 +76,7 @@ def attention_fused(
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if isinstance(mask, Tensor):
         heads = causal_attention(q, k, v, mask, record)
-    elif mask and q.device.type == "cpu" and q.dtype != torch.float16:
+    elif mask and q.dtype != torch.float16 and draws_here(q.device, q.shape[:-1].numel() * q.shape[-2]):
         # There scaled_dot_product_attention drops by torch's own, slow dropout; only in float16 all else is slower.
         heads = _attention_dropping(q, k, v, mask)
     else:

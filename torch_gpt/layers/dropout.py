@@ -7,6 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 
 _NUMBERS = 1 << 16  # so many different ones are drawn, four from 64 random bits: rates are rounded to 1/65,536
+_MANY = 1 << 16  # entries from which on drawing them here pays; of fewer, torch's one operation is quicker
+
+
+def draws_here(device: torch.device, entries: int) -> bool:
+    """Return whether so many entries are better drawn by ``kept`` than by torch's own dropout."""
+    return device.type == "cpu" and entries >= _MANY
 
 
 def dropout_forward(x: Tensor, mask: Tensor | float) -> Tensor:
@@ -17,7 +23,7 @@ def dropout_forward(x: Tensor, mask: Tensor | float) -> Tensor:
     """
     if isinstance(mask, Tensor):
         return x * mask
-    if x.device.type != "cpu":
+    if not draws_here(x.device, x.numel()):
         return functional.dropout(x, mask)
     keep: Tensor = kept(x, mask) if torch.compiler.is_compiling() else _drawn(x, mask)
     return x * keep * (_NUMBERS / (_NUMBERS - _dropped(mask)))  # by the rate as it is rounded: the mean stays x
