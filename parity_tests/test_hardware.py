@@ -109,6 +109,7 @@ def _train(capsys, *flags):
     [
         (["--graphs"], "--graphs needs a CUDA device, one process, --path fast and another dtype than float16"),
         (["--compile", "--path", "explicit"], "--compile is for --path fast; it is not used with --path explicit"),
+        (["--compile", "--dtype", "float64"], "--compile is for --path fast; it is not used with --path explicit"),
         (["--fsdp"], "--fsdp shares weights out among processes that torchrun has started"),
     ],
 )

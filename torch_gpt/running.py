@@ -81,8 +81,8 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
     device, team, training = arguments.chosen_device, arguments.team, recipe.training
     choose_device(str(device), training.dtype)
     limit_threads(recipe.model, training.batch_size)
-    _say_what_is_not_used(arguments, training.dtype)
     path = arguments.path or ("explicit" if training.dtype == "float64" and team.size == 1 else "fast")
+    _say_what_is_not_used(arguments, path, training.dtype)
     if path != "fast":
         if team.size > 1:
             raise UserError(f"torchrun is for the fast path; leave out --path {path}")
@@ -114,11 +114,10 @@ def _can_have_graphs(arguments: argparse.Namespace, dtype: str) -> bool:
     return arguments.chosen_device.type == "cuda" and arguments.team.size == 1 and dtype != "float16"
 
 
-def _say_what_is_not_used(arguments: argparse.Namespace, dtype: str) -> None:
-    fast = arguments.path in (None, "fast")
-    if arguments.graphs and not (fast and _can_have_graphs(arguments, dtype)):
+def _say_what_is_not_used(arguments: argparse.Namespace, path: str, dtype: str) -> None:
+    if arguments.graphs and not (path == "fast" and _can_have_graphs(arguments, dtype)):
         said("--graphs needs a CUDA device, one process, --path fast and another dtype than float16; it is not used")
-    if arguments.compile and not fast:
-        said(f"--compile is for --path fast; it is not used with --path {arguments.path}")
+    if arguments.compile and path != "fast":
+        said(f"--compile is for --path fast; it is not used with --path {path}")
     if arguments.fsdp and arguments.team.size == 1:
         said("--fsdp shares weights out among processes that torchrun has started; alone it is not used")
