@@ -37,8 +37,9 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
     if temperature == 0:
         certain: Array = np.eye(len(z))[z.argmax()]
         return certain
-    with np.errstate(over="ignore"):
-        z = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
+    if temperature != 1:
+        with np.errstate(over="ignore"):
+            z = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
     if top_k is not None:
         z[_likeliest_first(z)[top_k:]] = -math.inf
     probabilities, _ = softmax_forward(z)
@@ -63,9 +64,9 @@ def sample_token(probabilities: Array, uniform: float) -> int:
         If ``uniform`` is not in [0, 1).
     """
     check_uniform(uniform)
-    cumulated = np.cumsum(probabilities, dtype=np.float64)
+    cumulated = probabilities.cumsum(dtype=np.float64)
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
-    return int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
+    return int(cumulated.searchsorted(uniform * cumulated[-1], side="right"))
 
 
 def draws(

@@ -71,14 +71,19 @@ BIGRAM_AND_ERF = [
     ),
     *in_file(
         "layers/erf.py",
-        ("slope taken as constant", "    step += curved\n", "    step += 0 * curved\n"),
+        ("slope taken as constant", "    step *= _bending(a, h)\n", "    step *= 1\n"),
         ("a term of float64's series wrong by a twentieth", "s += 2 / 3", "s += 0.7"),
         ("the last term of float64's series dropped", "q *= 1 / 3 - 0.1 * q", "q *= 1 / 3"),
         ("a third for a half", "s += 0.5 * q", "s += q / 3"),
         ("a float32 series of one term", "s = h * (-1 / 3)", "s = h * 0"),
-        ("sign lost", "    np.copysign(out, x, out=out)", "    out *= 1"),
+        ("sign lost", "    h = np.clip(x, -grid.limit,", "    h = np.clip(np.abs(x), -grid.limit,"),
+        ("the grid point below, on both sides", "np.trunc(a, out=a)", "np.floor(a, out=a)"),
         ("limit too low", "(512.0, 4.0)", "(512.0, 3.75)"),
-        ("NaN taken for the limit", "h = np.minimum(np.abs(x), grid.limit)", "h = np.fmin(np.abs(x), grid.limit)"),
+        (
+            "NaN taken for the limit",
+            "h = np.clip(x, -grid.limit, grid.limit)",
+            "h = np.fmin(np.fmax(x, -grid.limit), grid.limit)",
+        ),
         ("parts of the array overlap", "first + _CHUNK)", "first + _CHUNK - 1)"),
     ),
 ]

@@ -1,7 +1,8 @@
 """The error function of a whole array: NumPy has none, and calling ``math.erf`` for each entry takes 20 times as long.
 
-A table holds erf and its slope on a fine grid; from the grid point below, a short Taylor series goes on to the argument
-(docs/derivations.md §16). The table is made by ``math.erf``, so that no coefficient has to be believed.
+A table holds erf and its slope on a fine grid; from the grid point next to it on the side of 0, a short Taylor series
+goes on to the argument (docs/derivations.md §16). The table is made by ``math.erf``, so that no coefficient has to be
+believed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import numpy as np
 
 from numpy_gpt.shared.arrays import Array
 
-_CHUNK = 16_384  # entries worked on at once: few enough to stay in cache, many enough to make NumPy's calls cheap
+# Entries worked on at once: few enough to stay in cache, many enough for NumPy's calls to be cheap and for threads that
+# work side by side to wait for each other seldom, which they do between two calls.
+_CHUNK = 65_536
 
 
 class _Grid(NamedTuple):
-    """erf(a) and erf′(a) at a = 0, 1/n, 2/n … limit, from which on erf is 1 to the last digit."""
+    """erf(a) and erf′(a) at a = −limit … −1/n, 0, 1/n … limit, from which on erf is 1 to the last digit."""
 
     n: float
     limit: float
@@ -33,53 +36,55 @@ def erf(x: Array) -> Array:
     """
     flat, grid = x.reshape(-1), _grid(x.dtype.name)
     out = np.empty(flat.shape, grid.values.dtype)
-    for first in range(0, flat.size, _CHUNK):
-        part = slice(first, first + _CHUNK)
-        _fill(out[part], flat[part], grid)
+    with np.errstate(invalid="ignore"):  # a NaN has no place in the table, and any will do: what is added to it is NaN
+        for first in range(0, flat.size, _CHUNK):
+            part = slice(first, first + _CHUNK)
+            _fill(out[part], flat[part], grid)
     return out.reshape(x.shape)
 
 
 def _fill(out: Array, x: Array, grid: _Grid) -> None:
-    h = np.minimum(np.abs(x), grid.limit)  # a NaN stays one
-    a = np.fmin(h, grid.limit)  # in place of a NaN any point of the grid will do: h is NaN then, and with it the result
-    a *= grid.n
-    np.floor(a, out=a)
+    middle = grid.n * grid.limit  # the place of 0
+    h = np.clip(x, -grid.limit, grid.limit)
+    a = h * grid.n
+    np.trunc(a, out=a)
+    a += middle  # exact, as all whole numbers up to here are
     place = a.astype(np.intp)
+    a -= middle
     a *= 1 / grid.n  # (16.2): exact, as n is a power of 2
     h -= a  # and so is this
     step = grid.slopes.take(place, mode="clip")
     step *= h
-    curved = _curvature(a, h)
-    curved *= step
-    step += curved
-    grid.values.take(place, out=out, mode="clip")  # "clip" is the quick mode; no place is outside
-    out += step  # (16.3): both are positive, so nothing cancels
-    np.copysign(out, x, out=out)  # (16.1)
+    step *= _bending(a, h)
+    grid.values.take(place, out=out, mode="clip")  # "clip" is the quick mode
+    out += step  # (16.3): both have the sign of x (16.1), so nothing cancels
 
 
-def _curvature(a: Array, h: Array) -> Array:
-    """Return s of (16.4), how far the slope between a and a + h is off from that at a, relatively."""
+def _bending(a: Array, h: Array) -> Array:
+    """Return 1 + s of (16.4), what the slope between a and a + h is to that at a."""
     if a.dtype == np.float32:
         s = h * (-1 / 3)
         s -= a
         s *= h  # (16.5): −h·(a + h/3)
-        return s
-    p, q = a * h, h * h
-    s = p * (-1 / 3)
-    s += 2 / 3
-    s *= p
-    s += 0.5 * q
-    s -= 1
-    s *= p
-    q *= 1 / 3 - 0.1 * q
-    s -= q  # (16.6): p·(−1 + q/2 + p·(2/3 − p/3)) − q·(1/3 − q/10)
+    else:
+        p, q = a * h, h * h
+        s = p * (-1 / 3)
+        s += 2 / 3
+        s *= p
+        s += 0.5 * q
+        s -= 1
+        s *= p
+        q *= 1 / 3 - 0.1 * q
+        s -= q  # (16.6): p·(−1 + q/2 + p·(2/3 − p/3)) − q·(1/3 − q/10)
+    s += 1
     return s
 
 
 @cache
 def _grid(dtype: str) -> _Grid:
     n, limit = (512.0, 4.0) if dtype == "float32" else (2048.0, 6.0)
-    points = np.arange(n * limit + 1) / n
+    points = np.arange(-n * limit, n * limit + 1) / n
     values = np.array([math.erf(point) for point in points])
+    values[len(values) // 2] = -0.0  # so that the sum above has the sign of x at both zeros
     slopes = 2 / math.sqrt(math.pi) * np.exp(-points * points)
     return _Grid(n, limit, values.astype(dtype), slopes.astype(dtype))

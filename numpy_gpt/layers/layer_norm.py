@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import along_rows, column_sums, row_sums
+from numpy_gpt.layers.rows import along_rows, column_sums, means_along_rows, row_means
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.record import Record, ignore
 
@@ -29,11 +29,11 @@ def layer_norm_forward(
     soon as the mean is large. Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
     """
     width = x.shape[-1]
-    mean = row_sums(x) / width  # (4.1)
+    mean = row_means(x)  # (4.1)
     record("mean", mean[..., 0])
     centered = x - along_rows(mean, width)  # (4.2)
     record("centered", centered)
-    variance = row_sums(centered * centered) / width  # (4.3)
+    variance = row_means(centered * centered)  # (4.3)
     record("variance", variance[..., 0])
     rstd = 1 / np.sqrt(variance + epsilon)  # (4.4)
     record("rstd", rstd[..., 0])
@@ -50,19 +50,18 @@ def layer_norm_backward(
     dout: Array, cache: LayerNormCache, record: Record = ignore
 ) -> tuple[Array, Array, Array | None]:
     """Return (dx, dweight, dbias) for dout (…, C); dbias is None where there is no bias."""
-    normalized, width = cache.normalized, dout.shape[-1]
+    normalized = cache.normalized
     record("dout", dout)
     dbias = column_sums(dout) if cache.has_bias else None  # (4.8)
-    product = dout * normalized
-    dweight = column_sums(product)  # (4.7)
+    dweight = column_sums(dout * normalized)  # (4.7)
     dnormalized = dout * cache.weight  # (4.9)
     record("dnormalized", dnormalized)
 
     # (4.10) undoes (4.5) to (4.1) at once. Neither a shift nor a scaling of x changes `normalized`, so the gradient
     # cannot have a part along the constant vector or along `normalized`: both are taken out.
-    along_constant = row_sums(dnormalized) / width
-    along_normalized = row_sums(product, cache.weight) / width  # dnormalized·normalized is product·weight
-    dx = dnormalized - along_rows(along_constant, width)
-    dx -= normalized * along_rows(along_normalized, width)
-    dx *= along_rows(cache.rstd, width)
+    along_constant = means_along_rows(dnormalized)
+    along_normalized = means_along_rows(dnormalized * normalized)
+    dx = dnormalized - along_constant
+    dx -= normalized * along_normalized
+    dx *= along_rows(cache.rstd, dx.shape[-1])
     return dx, dweight, dbias

@@ -11,20 +11,38 @@ import numpy as np
 
 from numpy_gpt.shared.arrays import Array, Tokens
 
+_FEW = 16  # so many rows are not worth any trick
 _SHORT = 32  # longer rows are laid on each other by halves for their maximum, as long as they have halves
 _LONG = 512  # unless they are so long that this costs more than it saves
+_SPREAD = 16  # up to here, a product with a matrix costs less than one with a vector whose numbers go along rows
 _WIDE = 128  # up to here, turning rows into columns pays for their maximum, and writing a number along its row, too
 
 
-def row_sums(x: Array, weight: Array | None = None) -> Array:
-    """Return Σ x, or Σ x·weight, over the last axis: a product with a vector, of ones or of the weights.
+def row_sums(x: Array) -> Array:
+    """Return Σ x over the last axis: a product with a vector of ones. Shapes: x (…, N) → (…, 1)."""
+    width = x.shape[-1]
+    sums: Array = x.reshape(-1, width).dot(_ones(width, x.dtype))
+    return sums.reshape((*x.shape[:-1], 1))
 
-    Shapes: x (…, N), weight (N,) or None → (…, 1).
+
+def row_means(x: Array) -> Array:
+    """Return the mean over the last axis: a product with a vector of 1/N. Shapes: x (…, N) → (…, 1)."""
+    width = x.shape[-1]
+    means: Array = x.reshape(-1, width).dot(_shares((width,), x.dtype))
+    return means.reshape((*x.shape[:-1], 1))
+
+
+def means_along_rows(x: Array) -> Array:
+    """Return what broadcasts to rows of x in which their mean stands at each place.
+
+    Where rows are short, one product with a matrix does that. It may round otherwise at each place, so it is nothing
+    for the mean of a variance: Σ (x − mean) would no longer be all but 0. Shapes: x (…, N) → (…, N) or (…, 1).
     """
     width = x.shape[-1]
-    factors = _ones(width, x.dtype) if weight is None else weight
-    sums: Array = x.reshape(-1, width).dot(factors)
-    return sums.reshape((*x.shape[:-1], 1))
+    if width > _SPREAD:
+        return along_rows(row_means(x), width)
+    means: Array = x.reshape(-1, width).dot(_shares((width, width), x.dtype))
+    return means.reshape(x.shape)
 
 
 def column_sums(x: Array) -> Array:
@@ -46,6 +64,8 @@ def equal_row_sums(x: Array) -> Array:
 def row_maxima(x: Array) -> Array:
     """Return the maximum over the last axis, NaN where a row holds one. Shapes: x (…, N) → (…, 1)."""
     width = x.shape[-1]
+    if x.size <= _FEW * width:
+        return np.maximum.reduce(x, axis=-1, keepdims=True)
     while _SHORT < width <= _LONG and width % 2 == 0:
         width //= 2
         x = np.maximum(x[..., :width], x[..., width:])
@@ -72,7 +92,15 @@ def add_rows(table: Array, places: Tokens, rows: Array) -> None:
 
 
 @lru_cache(maxsize=64)
+def _shares(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    return _shared(np.full(shape, 1 / shape[0], dtype))
+
+
+@lru_cache(maxsize=64)
 def _ones(count: int, dtype: np.dtype[np.floating]) -> Array:
-    ones = np.ones(count, dtype)
-    ones.flags.writeable = False  # it is shared by all who ask
-    return ones
+    return _shared(np.ones(count, dtype))
+
+
+def _shared(x: Array) -> Array:
+    x.flags.writeable = False  # whoever asks gets the same
+    return x

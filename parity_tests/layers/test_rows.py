@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numpy_gpt.layers.rows import add_rows, along_rows, column_sums, equal_row_sums, row_maxima, row_sums
+from numpy_gpt.layers.rows import (
+    add_rows,
+    along_rows,
+    column_sums,
+    equal_row_sums,
+    means_along_rows,
+    row_maxima,
+    row_means,
+    row_sums,
+)
+from parity_tests.comparator import assert_close
 
 WIDTHS = (1, 2, 3, 7, 8, 9, 10, 31, 32, 33, 34, 48, 64, 65, 66, 127, 128, 129, 130, 512, 514, 1000)
 DTYPES = ("float32", "float64")
@@ -18,16 +28,27 @@ def _whole(shape, dtype, seed=0):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_sums_of_whole_numbers_are_exact(width, dtype):
-    x, weight = _whole((2, 3, width), dtype), _whole((width,), dtype, 1)
+    x = _whole((2, 3, width), dtype)
     for sums, expected in (
         (row_sums(x), x.sum(-1, keepdims=True)),
-        (row_sums(x, weight), (x * weight).sum(-1, keepdims=True)),
         (equal_row_sums(x), x.sum(-1, keepdims=True)),
         (column_sums(x), x.sum((0, 1))),
     ):
         assert sums.dtype == dtype
         assert sums.shape == expected.shape
         assert np.array_equal(sums, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", (*WIDTHS, 6, 16, 17))
+def test_means_beside_their_rows_and_along_them(width, dtype):
+    x = _whole((2, 3, width), dtype)
+    means, along = row_means(x), means_along_rows(x)
+    assert means.dtype == along.dtype == dtype
+    assert means.shape == (2, 3, 1)
+    expected, rounding = x.mean(-1, keepdims=True), 4 * width * np.finfo(dtype).eps
+    assert_close("means of rows", means, expected, rounding * 9)
+    assert_close("means along rows", along + 0 * x, expected + 0 * x, rounding * 9)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
