@@ -83,9 +83,9 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}
 
     for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
-        name = f"h.{layer}"
-        dx, dblock = block_backward(dx, cache.blocks[layer], within(record, name))
-        gradients |= {f"{name}.{key}": value for key, value in dblock.items()}
+        dx, dblock = block_backward(dx, cache.blocks[layer], within(record, f"h.{layer}"))
+        for key in cache.parameters.blocks[layer]:
+            gradients[f"h.{layer}.{key}"] = dblock[key]
 
     if cache.embedding_mask is not None:
         record("embedding.ddropout", dx)

@@ -129,10 +129,10 @@ MUTANTS = [
         ),
         (
             "heads merged without moving the axis",
-            "(heads,) = per_head(merged, n_head, 1)",
+            "heads = per_head(merged, n_head)",
             "heads = merged.reshape(q.shape)",
         ),
-        ("keys and values exchanged", "dq, dk, dv = per_head(", "dq, dv, dk = per_head("),
+        ("keys and values exchanged", "dq, dk, dv = thirds", "dq, dv, dk = thirds"),
     ),
     *_in(
         "layers/block.py",

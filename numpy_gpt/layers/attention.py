@@ -54,7 +54,7 @@ def attention_forward(
     The scale is the root of the head's size D, not of the width C.
     """
     qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
-    q, k, v = _split_heads(qkv, n_head, record)
+    q, k, v = thirds_per_head(qkv, n_head, record)
     scores = q @ k.swapaxes(-1, -2)  # (8.2): (B, H, T, D) (B, H, D, S) → (B, H, T, S)
     record("scores", scores)
     scores *= 1 / math.sqrt(q.shape[-1])  # (8.3)
@@ -69,7 +69,7 @@ def attention_forward(
         used, _ = dropout_forward(weights, mask)
         record("weights_dropout", used)
     merged = np.empty(x.shape, v.dtype)
-    (heads,) = per_head(merged, n_head, 1)  # (8.7): written to where they stand side by side
+    heads = per_head(merged, n_head)  # (8.7): written to where they stand side by side
     np.matmul(used, v, out=heads)  # (8.6): (B, H, T, S) (B, H, S, D) → (B, H, T, D)
     record("heads", heads)
     record("merged", merged)
@@ -83,11 +83,11 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dout", dout)
     dmerged, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (8.9) undoes (8.8)
     record("dmerged", dmerged)
-    (dheads,) = per_head(dmerged, cache.q.shape[1], 1)  # (8.10) undoes (8.7)
+    dheads = per_head(dmerged, cache.q.shape[1])  # (8.10) undoes (8.7)
     record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
     dqkv = np.empty((*dout.shape[:-1], 3 * dout.shape[-1]), dout.dtype)
-    dq, dk, dv = per_head(dqkv, cache.q.shape[1], 3)  # (8.17) undoes (8.1): packed by where they are written to
+    dq, dk, dv = thirds_per_head(dqkv, cache.q.shape[1])  # (8.17) undoes (8.1): packed by where they are written to
     np.matmul(cache.used.swapaxes(-1, -2), dheads, out=dv)  # (8.12) undoes (8.6)
     if cache.mask is not None:
         record("dweights_dropout", dused)
@@ -108,20 +108,22 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
 
 
-def _split_heads(qkv: Array, n_head: int, record: Record) -> tuple[Array, Array, Array]:
-    q, k, v = per_head(qkv, n_head, 3)
+def per_head(x: Array, n_head: int) -> Array:
+    """Return a view (B, H, T, D) of x (B, T, H·D)."""
+    batch, time, width = x.shape
+    return x.reshape(batch, time, n_head, width // n_head).swapaxes(1, 2)
+
+
+def thirds_per_head(qkv: Array, n_head: int, record: Record = ignore) -> tuple[Array, Array, Array]:
+    """Return q, k and v (B, H, T, D), views of qkv (B, T, 3·H·D)."""
+    batch, time, width = qkv.shape
+    # (B, T, 3·H·D) → (B, T, 3, H, D) → (3, B, H, T, D), one array for each third
+    thirds = qkv.reshape(batch, time, 3, n_head, width // (3 * n_head)).transpose(2, 0, 3, 1, 4)
+    q, k, v = thirds[0], thirds[1], thirds[2]
     record("q", q)
     record("k", k)
     record("v", v)
     return q, k, v
-
-
-def per_head(x: Array, n_head: int, parts: int) -> tuple[Array, ...]:
-    """Return ``parts`` arrays (B, H, T, D), views of x (B, T, parts·H·D)."""
-    batch, time, width = x.shape
-    size = width // (parts * n_head)
-    # (B, T, parts·H·D) → (B, T, parts, H, D) → (parts, B, H, T, D), which is one array for each part
-    return tuple(x.reshape(batch, time, parts, n_head, size).transpose(2, 0, 3, 1, 4))
 
 
 def merge_heads(heads: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.attention import merge_heads, per_head
+from numpy_gpt.layers.attention import merge_heads, thirds_per_head
 from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.shared.arrays import Array
@@ -36,7 +36,7 @@ def cached_attention_forward(
     Shapes: x (B, T, C) → (B, T, C).
     """
     qkv, _ = linear_forward(x, c_attn_weight, c_attn_bias)
-    q, k, v = per_head(qkv, n_head, 3)
+    q, k, v = thirds_per_head(qkv, n_head)
     end = length + x.shape[1]
     past.k[:, :, length:end] = k
     past.v[:, :, length:end] = v
