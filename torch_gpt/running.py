@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from torch_gpt.device import choose_device, described, limit_threads, set_tf32
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine, How
 from torch_gpt.fast.fallback import is_out_of_memory, said
+from torch_gpt.fast.last_word import LastWord
 from torch_gpt.fast.precision import has_bfloat16
 from torch_gpt.fast.ranks import (
     Ranks,
@@ -47,8 +49,11 @@ def run_on_device(arguments: argparse.Namespace) -> int:
         silence_others()
     arguments.chosen_device, arguments.team = device, team
     arguments.device_defaults = _defaults(device, arguments)
+    run = getattr(arguments, "resume", None) or getattr(arguments, "out_dir", None)
+    run = None if run is None else Path(run)
     try:
-        return int(arguments.command(arguments))
+        with nullcontext() if team.size == 1 else LastWord(run):
+            return int(arguments.command(arguments))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise UserError(
@@ -57,8 +62,7 @@ def run_on_device(arguments: argparse.Namespace) -> int:
             ) from error
         if team.size == 1 or not is_lost_connection(error):
             raise
-        run = arguments.resume or arguments.out_dir
-        raise partner_lost(error, None if run is None else Path(run)) from error
+        raise partner_lost(error, run) from error
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
