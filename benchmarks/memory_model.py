@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpt_data.batches import CHUNK
+from numpy_gpt.layers.erf import CHUNK as CHUNK_OF_ERF
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import parameter_count
 from numpy_gpt.shared.slices import slices_of
@@ -69,19 +70,35 @@ def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32"
     - Passing: a slice's own gradient, P, which is complete when backward reaches the first layer; where there are
       several slices, the one before's as well. And in backward a layer's widest arrays, for each of the slice's tokens:
       three of H·T in softmax, beside dq, dk and dv, 3·C; or two of F while the activation's slope is computed.
-      With these, four of C, and logits and their gradient, 2·V.
+      With these, four of C, and logits and their gradient, 2·V. Where that is less, forward is fuller: see
+      ``passing_in_forward``.
     """
     size, parameters = np.dtype(dtype).itemsize, parameter_count(config)
     slices = slices_of(config, batch, time, size)
     tokens = time * max(part.stop - part.start for part in slices)
     c, scores = config.n_embd, config.n_head * time
     widest = max(2 * config.n_hidden, 3 * scores + 3 * c) + 4 * c if config.n_layer else 0
+    backward = tokens * (widest + 2 * config.vocab_size) + min(2, len(slices)) * parameters
+    forward = passing_in_forward(config, tokens, size) + min(1, len(slices) - 1) * parameters
     numbers_kept = tokens * kept_per_token(config, time) + batch * time * masks_per_token(config, time)
     return StepMemory(
         flat=4 * parameters * size,
         kept=numbers_kept * size + batch * time * _IDS + CHUNK * batch * 8,
-        passing=(tokens * (widest + 2 * config.vocab_size) + min(2, len(slices)) * parameters) * size,
+        passing=max(backward, forward) * size,
     )
+
+
+def passing_in_forward(config: GPTConfig, tokens: int, size: int) -> int:
+    """Return how many numbers pass, beyond what is kept in the end, while the last layer takes erf of its F values.
+
+    For each entry of a part, which has at most ``erf.CHUNK``: six numbers of float32, as a place is an integer of two,
+    or eight of float64, whose series is longer. For each token three of C: the layer's input, attention's result and
+    their sum. What comes after the layers, 2·C + 1 + V, is not there yet.
+    """
+    if config.activation != "gelu_erf" or config.n_layer == 0:
+        return 0
+    of_erf = (6 if size == 4 else 8) * min(tokens * config.n_hidden, CHUNK_OF_ERF)
+    return of_erf + tokens * (config.n_embd - 1 - config.vocab_size)
 
 
 def bytes_kept(cache: Any, but: Any) -> int:

@@ -84,6 +84,6 @@ BIGRAM_AND_ERF = [
             "h = np.clip(x, -grid.limit, grid.limit)",
             "h = np.fmin(np.fmax(x, -grid.limit), grid.limit)",
         ),
-        ("parts of the array overlap", "first + _CHUNK)", "first + _CHUNK - 1)"),
+        ("parts of the array overlap", "first + CHUNK)", "first + CHUNK - 1)"),
     ),
 ]

@@ -55,13 +55,21 @@ def test_caches_hold_as_many_numbers_as_the_formula_says(changes, dtype):
 
 @pytest.mark.parametrize(
     "changes",
-    [*SHAPES, {"n_embd": 256, "batch_size": 1}, {"dtype": "float64"}, {"batch_size": 64}, {"block_size": 256}],
+    [
+        *SHAPES,
+        {"batch_size": 8},
+        {"batch_size": 8, "dtype": "float64"},
+        {"n_embd": 256, "batch_size": 1},
+        {"dtype": "float64"},
+        {"batch_size": 64},
+        {"block_size": 256},
+    ],
     ids=str,
 )
-def test_the_peak_of_a_step_is_within_a_tenth_of_the_formula(changes, one_thread):
+def test_the_peak_of_a_step_is_within_a_twentieth_of_the_formula(changes, one_thread):
     recipe = recipe_of(changes)
     memory = step_memory(recipe.model, recipe.training.batch_size, recipe.model.block_size, recipe.training.dtype)
-    assert traced_peak(recipe) == pytest.approx(memory.peak, rel=0.1)
+    assert traced_peak(recipe) == pytest.approx(memory.peak, rel=0.05)
 
 
 def test_every_part_grows_with_what_it_stands_for():
