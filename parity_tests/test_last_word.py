@@ -68,7 +68,7 @@ def test_a_process_that_hangs_in_a_collective_operation_says_so_and_ends():
             process.communicate()
     told = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert len(told) == 1
-    assert told[0].startswith(f"error: asked to end {GRACE:g} seconds ago, but this process still waits for another")
+    assert told[0].startswith(f"error: asked to end {GRACE:g} seconds ago, this process is still inside one step")
     assert "--resume some-run" in told[0]
     assert waiting.returncode == 128 + signal.SIGTERM
 
