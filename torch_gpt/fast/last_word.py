@@ -50,6 +50,6 @@ class LastWord:
     def _words(self) -> str:
         again = f"--resume {self._run}" if self._run else "--resume RUN"
         return (
-            f"asked to end {self._grace:g} seconds ago, this process is still inside one step: it waits for another one of "
-            f"its job that has ended or hangs; start the job again with {again}: it goes on from the last checkpoint"
+            f"asked to end {self._grace:g} seconds ago, this process is still inside one step: it waits for another "
+            f"that has ended or hangs; start the job again with {again}: it goes on from the last checkpoint"
         )
