@@ -17,6 +17,7 @@ from numpy_gpt.shared.names import dropout_shapes
 
 # One stream for each purpose, so that none changes when another draws more. Batches are stream 0 (gpt_data).
 _DROPOUT, _SAMPLING = 1, 2
+_AT_ONCE = 1 << 16
 _shapes = lru_cache(maxsize=16)(dropout_shapes)
 
 
@@ -33,9 +34,12 @@ def dropout_masks(
     rng = _stream(seed, _DROPOUT, step, part)
     kept = np.asarray(1 / (1 - config.dropout), dtype)
     shapes = _shapes(config, batch, time)
-    # Drawn as float32 whatever the dtype: runs in both precisions drop the same values. All at once they are the same
-    # numbers as one array after the other.
-    mask = (rng.random(sum(map(prod, shapes.values())), np.float32) >= config.dropout) * kept
+    mask = np.empty(sum(map(prod, shapes.values())), dtype)
+    # Drawn as float32 whatever the dtype: runs in both precisions drop the same values. They are the same numbers
+    # however many are drawn at once; so many stay in a processor's cache.
+    for first in range(0, mask.size, _AT_ONCE):
+        entries = mask[first : first + _AT_ONCE]
+        np.multiply(rng.random(entries.size, np.float32) >= config.dropout, kept, out=entries)
     masks, first = {}, 0
     for name, shape in shapes.items():
         masks[name] = mask[first : first + prod(shape)].reshape(shape)

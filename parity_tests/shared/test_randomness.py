@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -55,6 +56,15 @@ def test_masks_and_samples_of_the_same_seed_and_number_are_not_the_same_stream(s
     # which the second is its upper half. Of one stream both would be below one half in the same places.
     seconds = np.concatenate([mask.ravel() for mask in masks.values()])[1:64:2]
     assert not np.array_equal(seconds == 0, sampling_uniforms(seed, 32, number) < 0.5)
+
+
+def test_masks_drawn_in_parts_are_those_drawn_at_once():
+    masks = dropout_masks(replace(CONFIG, block_size=64, dropout=0.3), 13, 63, 5, 7, "float64")
+    count = sum(mask.size for mask in masks.values())
+    assert count > 65_536
+    drawn = np.random.default_rng([5, 1, 7, 0]).random(count, np.float32)
+    together = np.concatenate([mask.reshape(-1) for mask in masks.values()])
+    assert np.array_equal(together, np.where(drawn >= 0.3, 1 / (1 - 0.3), 0))
 
 
 def test_a_bigram_model_has_no_masks():
