@@ -36,6 +36,7 @@ class TorchEngine:
     With ``fused`` layers, clipping and AdamW are torch's fused operations, otherwise they are written out. Dropout
     masks are the shared ones on both paths and on every device: a run drops the same values wherever it is computed.
     Where the recipe averages the weights, ``values`` are the averages, and ``trained`` what training goes on with.
+    ``on_host`` is for those who deal them out from there: a device need not have room for all of them.
 
     Raises
     ------
@@ -51,18 +52,20 @@ class TorchEngine:
         device: str = "cpu",
         fused: bool = False,
         trained: Mapping[str, Array] | None = None,
+        on_host: bool = False,
     ) -> None:
         self.recipe, self.fused = recipe, fused
         self.team: Team = ALONE
         self.peak_flops: float | None = None
         self.evaluation_tokens = 2048
         self.device = choose_device(device, recipe.training.dtype)
-        self.parameters = parameters_from(recipe.model, trained or values, self.device)
+        place = torch.device("cpu") if on_host else self.device
+        self.parameters = parameters_from(recipe.model, trained or values, place)
         averaged = recipe.training.ema_decay > 0
-        self._averages = {name: tensor_from(values[name], self.device) for name in self.parameters if averaged}
+        self._averages = {name: tensor_from(values[name], place) for name in self.parameters if averaged}
         self._state = adamw_state(self.parameters)
         if moments is not None:
-            m, v = (parameters_from(recipe.model, part, self.device) for part in moments)
+            m, v = (parameters_from(recipe.model, part, place) for part in moments)
             self._state = AdamWState(*({name: part[name].detach() for name in part} for part in (m, v)))
         self._optimizer: torch.optim.AdamW | None = None  # made at the first step, which tells how many went before
 

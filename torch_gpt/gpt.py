@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,12 @@ def logits_of(
     masks: Mapping[str, Tensor | float],
     record: Record = ignore,
     fused: bool = False,
+    blocks: Sequence[Callable[[Tensor], Tensor]] | None = None,
 ) -> Tensor:
-    """Return gpt_forward's logits for tokens and masks that are good and on the device already: nothing is checked."""
+    """Return gpt_forward's logits for tokens and masks that are good and on the device already: nothing is checked.
+
+    Where ``blocks`` are given, they compute each layer's (12.2), and ``parameters`` need not hold theirs.
+    """
     embedding = embedding_fused if fused else embedding_forward
     layer_norm = layer_norm_fused if fused else layer_norm_forward
     linear = linear_fused if fused else linear_forward
@@ -74,6 +78,9 @@ def logits_of(
         x = dropout_forward(x, masks["embedding.dropout"])
         record("embedding.dropout", x)
     for layer in range(config.n_layer):  # (12.2)
+        if blocks is not None:
+            x = blocks[layer](x)
+            continue
         name = f"h.{layer}"
         x = block_forward(x, inside(parameters, name), config, inside(masks, name), within(record, name), fused)
     weight, bias = parameters["ln_f.weight"], parameters.get("ln_f.bias")

@@ -64,8 +64,9 @@ class FastEngine(TorchEngine):
         report: Report = said,
         trained: Mapping[str, Array] | None = None,
     ) -> None:
-        super().__init__(recipe, values, moments, device, fused=True, trained=trained)
-        self.how, self.team, self._report = how or How(), team, report
+        self.how = how or How()
+        super().__init__(recipe, values, moments, device, fused=True, trained=trained, on_host=self.how.fsdp)
+        self.team, self._report = team, report
         if self.device.type == "cuda" and self.device.index is not None:
             torch.cuda.set_device(self.device)  # streams and graphs are made on the current card
         self._precision = precision_of(recipe.training.dtype, self.device)
@@ -74,7 +75,7 @@ class FastEngine(TorchEngine):
         self.evaluation_tokens = _EVALUATION_TOKENS[self.device.type]
         self.module = LossModule(recipe.model, {name: value.detach() for name, value in self.parameters.items()})
         if self.how.fsdp:
-            shard(self.module)
+            shard(self.module, self.device)
         self.parameters = dict(self.module.named_parameters())
         self._averages = shared_out(self._averages, self.parameters)
         self._scaler = torch.amp.GradScaler(self.device.type) if self._precision.scaled else None

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
-from numpy_gpt.shared.config import BigramConfig, ModelConfig
+from numpy_gpt.shared.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.names import dropout_shapes
 from torch_gpt.bigram import bigram_logits_of
 from torch_gpt.gpt import logits_of
+from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.cross_entropy import cross_entropy_fused
+from torch_gpt.parameters import inside
+
+# A parameter's name, the module that it hangs on and its name there. Not the parameter itself: FSDP puts another tensor
+# there while it computes.
+_Place = tuple[str, nn.Module, str]
 
 
 class LossModule(nn.Module):
@@ -26,26 +32,57 @@ class LossModule(nn.Module):
         if config.dropout:  # torch itself draws what is dropped
             self._rates |= dict.fromkeys(dropout_shapes(config, 1, 1), config.dropout)
         for name, value in values.items():
-            owner, last = _owner(self, name)
-            owner.register_parameter(last, nn.Parameter(value))
-        # Where each parameter hangs, not the parameter: FSDP puts another tensor there while it computes.
-        self._places = [(name, *_owner(self, name)) for name in values]
+            scope = name.partition(".")[0]
+            if scope == "h" and "h" not in self._modules and isinstance(config, GPTConfig):
+                scopes = (f"h.{layer}" for layer in range(config.n_layer))
+                self.h = nn.ModuleList(
+                    BlockModule(config, inside(values, block), inside(self._rates, block)) for block in scopes
+                )
+            elif scope != "h":
+                _hang(self, name, value)
+        self._places = _places(self, (name for name in values if not name.startswith("h.")))
 
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss in nats per token for ids (B, T), int64, known to be good; with dropout in training."""
-        parameters = {name: getattr(owner, last) for name, owner, last in self._places}
+        parameters = _at(self._places)
         if isinstance(self._config, BigramConfig):
             logits = bigram_logits_of(parameters, tokens, fused=True)
         else:
-            logits = logits_of(parameters, self._config, tokens, self._rates if self.training else {}, fused=True)
+            rates = self._rates if self.training else {}
+            blocks = list(self.h) if self._config.n_layer else []
+            logits = logits_of(parameters, self._config, tokens, rates, fused=True, blocks=blocks)
         return cross_entropy_fused(logits, targets)
 
 
-def _owner(root: nn.Module, name: str) -> tuple[nn.Module, str]:
-    """Return the module that a parameter of this name belongs to, made if need be, and the name's last part."""
+class BlockModule(nn.Module):
+    """One transformer block of the model, so that FSDP can gather its weights while it computes, and no longer."""
+
+    def __init__(self, config: GPTConfig, values: Mapping[str, Tensor], rates: Mapping[str, Tensor | float]) -> None:
+        super().__init__()
+        self._config, self._rates = config, rates
+        for name, value in values.items():
+            _hang(self, name, value)
+        self._places = _places(self, values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's result (B, T, C) for x (B, T, C)."""
+        return block_forward(x, _at(self._places), self._config, self._rates if self.training else {}, fused=True)
+
+
+def _hang(root: nn.Module, name: str, value: Tensor) -> None:
+    """Make the parameter ``name`` of a module, whose parts are modules themselves, made if need be."""
     *scopes, last = name.split(".")
     for scope in scopes:
-        if scope not in dict(root.named_children()):
+        if scope not in root._modules:
             root.add_module(scope, nn.Module())
         root = root.get_submodule(scope)
-    return root, last
+    root.register_parameter(last, nn.Parameter(value))
+
+
+def _places(root: nn.Module, names: Iterable[str]) -> list[_Place]:
+    split = ((name, *name.rpartition(".")) for name in names)
+    return [(name, root.get_submodule(scope), last) for name, scope, _, last in split]
+
+
+def _at(places: list[_Place]) -> dict[str, Tensor]:
+    return {name: getattr(owner, last) for name, owner, last in places}

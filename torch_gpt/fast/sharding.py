@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from numpy_gpt.shared.arrays import Array
+from torch_gpt.fast.loss_module import BlockModule
 
 
-def shard(module: nn.Module) -> None:
-    """Give each process of the team its part of the module's parameters, in place."""
-    fully_shard(module)
+def shard(module: nn.Module, device: torch.device) -> None:
+    """Give each process of the team its part of the module's parameters, on its device, in place.
+
+    Each block's are gathered by themselves, for as long as the block computes; together are only those of embeddings,
+    head and last norm.
+    """
+    team = init_device_mesh(device.type, (dist.get_world_size(),))
+    for part in module.modules():
+        if isinstance(part, BlockModule):
+            fully_shard(part, mesh=team)
+    fully_shard(module, mesh=team)
 
 
 def gather_anew(module: nn.Module) -> None:
     """Have the module drop what it gathered for a forward pass without a backward: its parameters have changed."""
-    cast(FSDPModule, module).reshard()
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
 
 
 def shared_out(tensors: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
