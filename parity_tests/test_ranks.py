@@ -35,11 +35,36 @@ AVERAGED = ["--ema_decay", "0.9"]
 SHORT = ["--max_iters", "30", "--eval_interval", "10", "--warmup_iters", "5"]
 
 
-def _torchrun(processes, *words):
+# The memory of process 1 does not suffice for the gradient of more than three sequences.
+SMALL = """
+import os, sys
+import torch
+from torch_gpt.cli import main
+from torch_gpt.fast import loss_module
+
+class Heavy(torch.autograd.Function):
+    @staticmethod
+    def forward(context, logits):
+        context.rows = len(logits)
+        return logits.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        if context.rows > 3 and os.environ["RANK"] == "1":
+            raise torch.OutOfMemoryError("made up")
+        return gradient
+
+plain = loss_module.cross_entropy_fused
+loss_module.cross_entropy_fused = lambda logits, targets: plain(Heavy.apply(logits), targets)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def _torchrun(processes, *words, program=("-m", "torch_gpt")):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     return subprocess.Popen(
-        [*command, "-m", "torch_gpt", *map(str, words)],
+        [*command, *map(str, program), *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -118,6 +143,16 @@ def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone
     assert (one.step, two.step) == (30, 30)
     for name, value in one.values.items():
         assert_close(f"{name} of two processes, then one", two.values[name], value, _AMPLIFIED * UNIT["float64"])
+
+
+def test_where_the_memory_of_one_process_does_not_suffice_the_job_hears_which_batch_would_do(tmp_path):
+    (tmp_path / "small.py").write_text(SMALL, encoding="utf-8")
+    job = _torchrun(2, *TRAIN, *SHORT, "--out_dir", tmp_path / "run", program=[tmp_path / "small.py"])
+    errors = [line for line in job.communicate(timeout=120)[1].splitlines() if line.startswith("error: ")]
+    assert job.returncode != 0
+    told = "error: batch_size=16 does not fit into the memory of cpu; 4 would, and with 4 times as many"
+    assert any(line.startswith(told) for line in errors), errors
+    assert load_newest(tmp_path / "run")[0].step == 0
 
 
 def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_goes_on(tmp_path):

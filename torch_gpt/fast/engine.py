@@ -200,7 +200,7 @@ class FastEngine(TorchEngine):
             rate,
             self._averages,
         )
-        with_fitting_batch(whole, training.batch_size // self.team.size, self.device)
+        with_fitting_batch(whole, training.batch_size, self.device, self.team.size)
         if self.how.compile:
             whole.loss_of = self._loss_of = compiled(whole, self._loss_of, self._report)
         if not self.how.graphs or self.device.type != "cuda" or self.team.size > 1 or self._scaler is not None:

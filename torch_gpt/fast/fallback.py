@@ -35,8 +35,11 @@ def compiled(whole: WholeStep, loss_of: Any, report: Report) -> Any:
     return whole.loss_of
 
 
-def with_fitting_batch(whole: WholeStep, batch_size: int, device: torch.device) -> None:
+def with_fitting_batch(whole: WholeStep, batch_size: int, device: torch.device, processes: int = 1) -> None:
     """Rehearse the step; where memory does not suffice, find the largest batch for which it does.
+
+    Each of the processes rehearses its own part of the batch by itself: where the memory of only one does not suffice,
+    the others must not wait for its gradient.
 
     Raises
     ------
@@ -44,18 +47,18 @@ def with_fitting_batch(whole: WholeStep, batch_size: int, device: torch.device) 
         If it does not suffice; the message says which batch_size would fit, and how the step stays the same.
     """
     try:
-        whole.rehearse()
+        whole.rehearse(alone=True)
         return
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    fits, factor = batch_size // 2, 2
+    fits, factor = batch_size // processes // 2, 2
     while fits and not _fits(whole, fits, device):
         fits, factor = fits // 2, 2 * factor
     if fits == 0:
         raise UserError(f"not even a batch of one fits into the memory of {device}; try a smaller model or block_size")
     raise UserError(
-        f"batch_size={batch_size} does not fit into the memory of {device}; {fits} would, and with "
+        f"batch_size={batch_size} does not fit into the memory of {device}; {fits * processes} would, and with "
         f"{factor} times as many --gradient_accumulation_steps each step stays the same"
     )
 
@@ -64,7 +67,7 @@ def _fits(whole: WholeStep, rows: int, device: torch.device) -> bool:
     if device.type == "cuda":
         torch.cuda.empty_cache()
     try:
-        whole.rehearse(rows)
+        whole.rehearse(rows, alone=True)
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             return False

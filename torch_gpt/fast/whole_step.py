@@ -51,6 +51,9 @@ class WholeStep:
         """Take the step that ``batches`` was turned to."""
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._forward_and_backward(self._batches.windows().chunk(self._training.gradient_accumulation_steps))
+        if dist.is_initialized():
+            dist.all_reduce(loss)
+            loss /= dist.get_world_size()
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         if self._scaler is not None:
             self._scaler.unscale_(self._optimizer)
@@ -69,11 +72,14 @@ class WholeStep:
         if self._averages:
             average_weights(self._averages, self._named, self.share * (1 - self.bad))
 
-    def rehearse(self, rows: int | None = None) -> None:
-        """Compute the loss and the gradient of the first batch, or of so many rows of it, and forget them."""
+    def rehearse(self, rows: int | None = None, *, alone: bool = False) -> None:
+        """Compute the loss and the gradient of the first batch, or of so many rows of it, and forget them.
+
+        ``alone``, a process does so without the others, unless the weights are dealt out to them.
+        """
         windows = self._batches.windows()
         size = len(windows) // self._training.gradient_accumulation_steps
-        self._forward_and_backward([windows[: rows or size]])
+        self._forward_and_backward([windows[: rows or size]], alone)
         self._optimizer.zero_grad(set_to_none=True)
 
     def forget(self) -> None:
@@ -81,20 +87,17 @@ class WholeStep:
         for tensor in (self.loss, self.norm, self.bad, self.bad_step):
             tensor.zero_()
 
-    def _forward_and_backward(self, batches: Sequence[Tensor]) -> Tensor:
-        """Return the mean loss of the batches; their mean gradient is in the parameters' ``grad``."""
+    def _forward_and_backward(self, batches: Sequence[Tensor], alone: bool = False) -> Tensor:
+        """Return this process's mean loss of the batches; the mean gradient of all is in the parameters' ``grad``."""
         parts = len(batches)
         total = torch.zeros((), device=self._device, dtype=self._dtype)
         for part, windows in enumerate(batches):
-            with self._unsynchronised(part < parts - 1), self._precision.context(self._device):
+            with self._unsynchronised(alone or part < parts - 1), self._precision.context(self._device):
                 loss = self.loss_of(windows[:, :-1].contiguous(), windows[:, 1:].contiguous()) / parts
             scaled: Any = loss if self._scaler is None else self._scaler.scale(loss)
-            with self._unsynchronised(part < parts - 1):
+            with self._unsynchronised(alone or part < parts - 1):
                 scaled.backward()
             total += loss.detach()
-        if dist.is_initialized():
-            dist.all_reduce(total)
-            total /= dist.get_world_size()
         return total
 
     def _unsynchronised(self, wanted: bool) -> Any:
