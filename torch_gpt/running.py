@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def run_on_device(arguments: argparse.Namespace) -> int:
     run = getattr(arguments, "resume", None) or getattr(arguments, "out_dir", None)
     run = None if run is None else Path(run)
     try:
-        with nullcontext() if team.size == 1 else LastWord(run):
+        alone = team.size == 1 or sys.platform == "win32"  # where signals cannot be heard of by a pipe
+        with nullcontext() if alone else LastWord(run):
             return int(arguments.command(arguments))
     except RuntimeError as error:
         if is_out_of_memory(error):
