@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.parameters import Parameters, parts_of
+from numpy_gpt.parameters import Parameters, in_parts
 
 
 class AdamWState(NamedTuple):
@@ -38,9 +38,9 @@ def adamw_step(
     θ ← θ − η·λ·θ for matrices, then θ ← θ − η·m̂/(√v̂ + ε). Only matrices decay: a norm's scale has no reason to be
     near 0. ``gradients`` are overwritten.
     """
-    parameters.decayed[...] *= 1 - learning_rate * weight_decay  # (13.3)
-    for part in parts_of(parameters.flat):
-        theta, g, m, v = (values.flat[part] for values in (parameters, gradients, *state))
+    matrices = parameters.decayed
+    matrices *= 1 - learning_rate * weight_decay  # (13.3)
+    for theta, g, m, v in in_parts(parameters.flat, gradients.flat, state.m.flat, state.v.flat):
         m *= beta1
         m += (1 - beta1) * g  # (13.4)
         g *= g

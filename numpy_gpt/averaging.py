@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from numpy_gpt.parameters import Parameters, parts_of
+from numpy_gpt.parameters import Parameters, in_parts
 
 
 def average_weights(averages: Parameters, parameters: Parameters, share: float) -> None:
     """Move the averages in place by ``share`` of the way to the parameters (13.11)."""
-    for part in parts_of(averages.flat):
-        way = np.subtract(parameters.flat[part], averages.flat[part])
+    for average, theta in in_parts(averages.flat, parameters.flat):
+        way = theta - average
         way *= share
-        averages.flat[part] += way
+        average += way

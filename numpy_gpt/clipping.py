@@ -6,15 +6,17 @@ import math
 
 import numpy as np
 
-from numpy_gpt.parameters import Parameters, parts_of
+from numpy_gpt.parameters import Parameters, in_parts
+
+_ON_ONE_THREAD = 1 << 13  # numbers: for a product of more, OpenBLAS wakes other threads, which then spin
 
 
 def global_norm(gradients: Parameters) -> float:
     """Return ‖g‖₂ over all parameters together (13.1), summed in float64 so that no square overflows early."""
     total = 0.0
-    for part in parts_of(gradients.flat):
-        values = gradients.flat[part].astype(np.float64, copy=False)
-        total += float(np.einsum("i,i->", values, values))  # np.dot would wake other threads for so little
+    for (part,) in in_parts(gradients.flat, part=_ON_ONE_THREAD):
+        values = part.astype(np.float64, copy=False)
+        total += float(values.dot(values))
     return math.sqrt(total)
 
 

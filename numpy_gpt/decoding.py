@@ -12,6 +12,7 @@ from numpy_gpt.layers.cached_attention import KeyValues, cached_attention_forwar
 from numpy_gpt.layers.feed_forward import feed_forward_forward
 from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
+from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
@@ -33,6 +34,7 @@ class Decoder:
         shape = (batch, config.n_head, config.block_size, config.head_size)
         dtype = parameters.flat.dtype
         self._parameters, self._config = parameters, config
+        self._batch = batch
         self._past = [KeyValues(np.empty(shape, dtype), np.empty(shape, dtype)) for _ in range(config.n_layer)]
         self.length = 0
 
@@ -42,21 +44,24 @@ class Decoder:
         Raises
         ------
         UserError
-            If the tokens are not integers in [0, V), or more than block_size would have been read.
+            If the tokens are not integers in [0, V), not of the B texts, or more than block_size would have been read.
         """
         parameters, config = self._parameters, self._config
         tokens = check_tokens(tokens, config)
+        if len(tokens) != self._batch:
+            raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(tokens)}; begin a new one")
         end = self.length + tokens.shape[1]
         if end > config.block_size:
             raise UserError(f"{end} tokens do not fit into block_size={config.block_size}; begin a new Decoder")
-        x = parameters["wte.weight"][tokens] + parameters["wpe.weight"][self.length : end]
+        views = parameters.views
+        embedded = views["wte.weight"].take(tokens, axis=0) + views["wpe.weight"][self.length : end]
+        x = as_rows(embedded)
         for block, past in zip(parameters.blocks, self._past, strict=True):
             x = _block(x, block, config, past, self.length)
         self.length = end
-        norm = parameters["ln_f.weight"], parameters.get("ln_f.bias")
-        x, _ = layer_norm_forward(x, *norm, config.layer_norm_epsilon)
+        x, _ = layer_norm_forward(x, views["ln_f.weight"], views.get("ln_f.bias"), config.layer_norm_epsilon)
         logits, _ = linear_forward(x, parameters.head.T, None)
-        return logits
+        return as_before(logits, embedded)
 
 
 def _block(x: Array, p: Mapping[str, Array], config: GPTConfig, past: KeyValues, length: int) -> Array:

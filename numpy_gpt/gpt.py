@@ -53,7 +53,7 @@ def gpt_forward(
     """
     config, masks = gpt_config(parameters.config), masks or {}
     tokens = check_tokens(tokens, config)
-    check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype.name)
+    check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype)
     x, embedding = embedding_forward(
         tokens, parameters["wte.weight"], parameters["wpe.weight"], within(record, "embedding")
     )  # (12.1)
@@ -67,7 +67,7 @@ def gpt_forward(
         x, cache = block_forward(x, block, config, _inside(masks, name), within(record, name))
         blocks.append(cache)
 
-    epsilon, bias = config.layer_norm_epsilon, parameters.get("ln_f.bias")
+    epsilon, bias = config.layer_norm_epsilon, parameters.views.get("ln_f.bias")
     x, ln_f = layer_norm_forward(x, parameters["ln_f.weight"], bias, epsilon, within(record, "ln_f"))
     logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
     record("logits", logits)
@@ -84,8 +84,7 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
 
     for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
         dx, dblock = block_backward(dx, cache.blocks[layer], within(record, f"h.{layer}"))
-        for key in cache.parameters.blocks[layer]:
-            gradients[f"h.{layer}.{key}"] = dblock[key]
+        gradients |= {f"h.{layer}.{key}": dblock[key] for key in cache.parameters.blocks[layer]}
 
     if cache.embedding_mask is not None:
         record("embedding.ddropout", dx)

@@ -35,7 +35,7 @@ def model_forward(
         return gpt_forward(parameters, tokens, masks, record)
     logits, cache = bigram_forward(parameters, tokens, record)
     batch, time = cache.tokens.shape
-    check_masks(masks or {}, parameters.config, batch, time, logits.dtype.name)  # it has none: all are unknown
+    check_masks(masks or {}, parameters.config, batch, time, logits.dtype)  # it has none: all are unknown
     return logits, cache
 
 
@@ -82,7 +82,7 @@ def sliced_loss_and_gradients(
 
     # Looked at as a whole first: cut to size, arrays of different lengths would seem to fit.
     check_targets(targets, check_tokens(tokens, parameters.config), parameters.config)
-    check_masks(masks, parameters.config, batch, time, parameters.flat.dtype.name)
+    check_masks(masks, parameters.config, batch, time, parameters.flat.dtype)
 
     def share(rows: slice) -> tuple[Array, dict[str, Array]]:
         part = {name: mask[rows] for name, mask in masks.items()}

@@ -47,12 +47,13 @@ class Parameters(Mapping[str, Array]):
             raise UserError(f"this model has {size:,} parameters, but the flat array has shape {flat.shape}")
 
     @cached_property
-    def _views(self) -> dict[str, Array]:
+    def views(self) -> dict[str, Array]:
+        """The tensors by name, as one dictionary."""
         # Made when one is asked for: a step's gradients are looked at as one array only.
         return {name: self.flat[place].reshape(shape) for name, (place, shape) in self._layout.places.items()}
 
     def __getitem__(self, name: str) -> Array:
-        return self._views[name]
+        return self.views[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layout.names)
@@ -92,9 +93,14 @@ class Parameters(Mapping[str, Array]):
         return Parameters(self.config, np.empty_like(self.flat))
 
 
-def parts_of(flat: Array) -> Iterator[slice]:
-    """Return the places of a flat array in parts that stay in a processor's cache while several steps work on each."""
-    return (slice(first, first + _PART) for first in range(0, len(flat), _PART))
+def in_parts(*flats: Array, part: int = _PART) -> Iterator[tuple[Array, ...]]:
+    """Yield views of flat arrays of one length, part by part, that stay in a processor's cache while worked on."""
+    size = len(flats[0])
+    if size <= part:
+        yield flats
+        return
+    for first in range(0, size, part):
+        yield tuple(flat[first : first + part] for flat in flats)
 
 
 def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Parameters:

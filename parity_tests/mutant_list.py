@@ -20,8 +20,9 @@ REAL = [
     Mutant(
         "residual gradient added before the norm's backward",
         "layers/block.py",
-        'layer_norm_backward(mlp.x, cache.ln_2, within(record, "ln_2"))\n    da += dout',
-        'layer_norm_backward(mlp.x + dout, cache.ln_2, within(record, "ln_2"))\n    da += 0',
+        'layer_norm_backward(mlp.x, cache.ln_2, within(record_rows, "ln_2"))\n'
+        "    da = da.reshape(dout.shape)\n    da += dout",
+        "layer_norm_backward(mlp.x + as_rows(dout), cache.ln_2)\n    da = da.reshape(dout.shape)",
     ),
     Mutant(
         "scores scaled by the root of the width",
@@ -36,7 +37,7 @@ MUTANTS = [
     *_in(
         "layers/linear.py",
         ("bias dropped forward", "        out += bias\n", "        pass\n"),
-        ("dweight 1 % too large", "dweight = rows.T.dot(drows)", "dweight = 1.01 * rows.T.dot(drows)"),
+        ("dweight 1 % too large", "dweight = cache.rows.T.dot(drows)", "dweight = 1.01 * cache.rows.T.dot(drows)"),
         ("dbias a mean", "column_sums(drows) if", "drows.mean(axis=0) if"),
         (
             "dx by the weight, not transposed",
@@ -55,17 +56,17 @@ MUTANTS = [
         "layers/layer_norm.py",
         (
             "epsilon outside the root",
-            "rstd = 1 / np.sqrt(variance + epsilon)",
-            "rstd = 1 / (np.sqrt(variance) + epsilon)",
+            "rstd = np.reciprocal(np.sqrt(variance + epsilon))",
+            "rstd = np.reciprocal(np.sqrt(variance) + epsilon)",
         ),
         ("no epsilon", "np.sqrt(variance + epsilon)", "np.sqrt(variance)"),
         ("variance over n − 1", "row_means(centered * centered)", "row_means(centered**2) * width / max(width - 1, 1)"),
-        ("one-pass variance", "row_means(centered * centered)", "row_means(x * x) - mean * mean"),
+        ("one-pass variance", "row_means(centered * centered)", "row_means(rows * rows) - mean * mean"),
         ("mean term dropped backward", "dnormalized - along_constant", "1 * dnormalized"),
         ("normalized term dropped backward", "dx -= normalized * along", "dx -= 0 * along"),
-        ("rstd dropped backward", "    dx *= along_rows(cache.rstd, dx.shape[-1])\n", "    dx *= 1\n"),
-        ("dweight without the normalized values", "dout * normalized)", "dout)"),
-        ("dnormalized without the weight", "dnormalized = dout * cache.weight", "dnormalized = dout * 1"),
+        ("rstd dropped backward", "    dx *= along_rows(cache.rstd, len(cache.weight))\n", "    dx *= 1\n"),
+        ("dweight without the normalized values", "column_sums(rows * normalized)", "column_sums(rows)"),
+        ("dnormalized without the weight", "dnormalized = rows * cache.weight", "dnormalized = rows * 1"),
     ),
     *_in(
         "layers/activation.py",
@@ -85,19 +86,20 @@ MUTANTS = [
         (
             "sum over the wrong axis backward",
             "dot = row_sums(dx)",
-            "dot = np.add.reduce(dx, axis=-2, keepdims=True)",
+            "dot = np.resize(np.add.reduce(dx, axis=0), len(dx))",
         ),
         ("dot term dropped", "dx -= probabilities * along_rows(", "dx -= 0 * along_rows("),
-        ("maximum not subtracted", "x - along_rows(largest, width)", "x - 0 * along_rows(largest, width)"),
+        ("maximum not subtracted", "x - along(largest, x, axis)", "x - 0 * along(largest, x, axis)"),
+        ("columns taken for rows", "probabilities.T.copy(), largest", "probabilities.reshape(rows.shape), largest"),
     ),
     *_in(
         "layers/rows.py",
-        ("half a row without a say in its maximum", "np.maximum(x[..., :width], x[..., width:])", "x[..., :width]"),
-        ("a number along another row", "column.repeat(width, -1) if", "column[::-1].repeat(width, -1) if"),
+        ("half a row without a say in its maximum", "np.maximum(rows[:, :width], rows[:, width:])", "rows[:, :width]"),
+        ("a number along another row", "else column.repeat(width, 1)", "else column[::-1].repeat(width, 1)"),
         ("sums for means", "np.full(shape, 1 / shape[0], dtype)", "np.full(shape, 1, dtype)"),
         (
             "places overflow",
-            "places.astype(np.intp)[..., None] * width",
+            "places.astype(np.intp, copy=False)[..., None] * width",
             "places[..., None] * places.dtype.type(width)",
         ),
     ),
@@ -119,7 +121,7 @@ MUTANTS = [
             "np.where(np.tri(time, k=1, dtype=np.bool_)",
         ),
         ("mask of a large finite number", "math.nan, -math.inf", "math.nan, -10.0"),
-        ("scale forgotten backward", "dscores *= 1 / math.sqrt(cache.q.shape[-1])", "dscores *= 1"),
+        ("scale forgotten backward", "dscores *= 1 / math.sqrt(size)", "dscores *= 1"),
         ("dq from q", "np.matmul(dscores, cache.k, out=dq)", "np.matmul(dscores, cache.q, out=dq)"),
         ("dv by the weights, not transposed", "cache.used.swapaxes(-1, -2), dheads", "cache.used, dheads"),
         (
@@ -129,7 +131,7 @@ MUTANTS = [
         ),
         (
             "heads merged without moving the axis",
-            "heads = per_head(merged, n_head)",
+            "heads = per_head(merged, batch, time, n_head)",
             "heads = merged.reshape(q.shape)",
         ),
         ("keys and values exchanged", "dq, dk, dv = thirds", "dq, dv, dk = thirds"),
@@ -139,8 +141,8 @@ MUTANTS = [
         ("bypass forgotten backward", "    dx += da  # (10.4)", "    dx += 0 * da  # (10.4)"),
         (
             "second norm reads the first stream",
-            "normed, ln_2 = layer_norm_forward(a,",
-            "normed, ln_2 = layer_norm_forward(x,",
+            "normed, ln_2 = layer_norm_forward(as_rows(a),",
+            "normed, ln_2 = layer_norm_forward(as_rows(x),",
         ),
     ),
     *_in(
@@ -151,7 +153,7 @@ MUTANTS = [
             "    dlogits /= len(places)\n",
         ),
         ("one-hot not subtracted", "[places] -= 1\n", "[places] -= 0\n"),
-        ("logarithm of the sum dropped", "np.log(total[..., 0]) + (largest", "(largest"),
+        ("logarithm of the sum dropped", "np.log(total) + (largest", "(largest"),
     ),
     *_in(
         "gpt.py",
@@ -175,7 +177,7 @@ MUTANTS = [
     *_in(
         "averaging.py",
         ("the average follows half as fast", "way *= share", "way *= 0.5 * share"),
-        ("away from the weights", "averages.flat[part] += way", "averages.flat[part] -= way"),
+        ("away from the weights", "average += way", "average -= way"),
     ),
     *_in(
         "engine.py",
@@ -194,10 +196,10 @@ MUTANTS = [
         ),
         (
             "decay coupled to the gradient",
-            "parameters.decayed[...] *= 1 - learning_rate * weight_decay",
+            "matrices *= 1 - learning_rate * weight_decay",
             "gradients.flat[: parameters.decayed.size] += weight_decay * parameters.decayed",
         ),
-        ("decay on norms and biases", "parameters.decayed[...] *= 1 -", "parameters.flat[...] *= 1 -"),
+        ("decay on norms and biases", "matrices = parameters.decayed", "matrices = parameters.flat"),
     ),
     *_in(
         "clipping.py",
@@ -225,16 +227,16 @@ MUTANTS = [
         "layers/cached_attention.py",
         (
             "cache mask without the past",
-            "np.tri(x.shape[1], end, length, dtype=np.bool_)",
-            "np.tri(x.shape[1], end, 0, dtype=np.bool_)",
+            "np.tri(time, end, length, dtype=np.bool_)",
+            "np.tri(time, end, 0, dtype=np.bool_)",
         ),
     ),
     *_in(
         "layers/linear.py",
         (
             "copy of the rows",
-            "rows = x.reshape(-1, x.shape[-1])  # one",
-            "rows = x.reshape(-1, x.shape[-1]).copy()  # one",
+            "rows = as_rows(x)  # one",
+            "rows = as_rows(x).copy()  # one",
             "a copy has the same numbers: only slower",
         ),
     ),

@@ -53,7 +53,7 @@ BIGRAM_AND_ERF = [
     ),
     *in_file(
         "parameters.py",
-        ("parts with gaps", "range(0, len(flat), _PART)", "range(0, len(flat), _PART + 1)"),
+        ("parts with gaps", "range(0, size, part)", "range(0, size, part + 1)"),
     ),
     *in_file(
         "shared/slices.py",

@@ -7,7 +7,7 @@ import pytest
 
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, initial_values, parameters_from
-from numpy_gpt.parameters import parts_of
+from numpy_gpt.parameters import in_parts
 from numpy_gpt.shared.names import parameter_count, parameter_shapes
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=2, n_embd=4)
@@ -28,10 +28,13 @@ def test_views_and_flat_array_are_the_same_memory():
 
 
 @pytest.mark.parametrize("size", [1, 2, 6, 7, 8, 14, 100])
-def test_every_number_is_in_one_part(monkeypatch, size):
-    monkeypatch.setattr("numpy_gpt.parameters._PART", 7)
-    numbers = np.arange(size)
-    assert np.array_equal(np.concatenate([numbers[part] for part in parts_of(numbers)]), numbers)
+def test_every_number_is_in_one_part(size):
+    numbers, others = np.arange(size), -np.arange(size)
+    parts = list(in_parts(numbers, others, part=7))
+    assert max(len(part) for part, _ in parts) <= 7
+    assert np.array_equal(np.concatenate([part for part, _ in parts]), numbers)
+    assert np.array_equal(np.concatenate([part for _, part in parts]), others)
+    assert all(np.shares_memory(part, numbers) for part, _ in parts)
 
 
 def test_tensors_are_copied_to_where_their_views_are():

@@ -116,6 +116,8 @@ def test_a_full_cache_is_said():
     decoder.read([[1, 2]])
     with pytest.raises(UserError, match="4 tokens do not fit into block_size=3"):
         decoder.read([[1, 2]])
+    with pytest.raises(UserError, match="for a batch of 1 cannot read one of 2"):
+        decoder.read([[1], [2]])
 
 
 def test_the_window_slides_past_the_context():

@@ -10,9 +10,10 @@ import numpy as np
 
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
+from numpy_gpt.layers.rows import as_rows
 from numpy_gpt.layers.softmax import SoftmaxCache, softmax_backward, softmax_forward
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.record import Record, ignore, on_rows_of
 
 
 class AttentionCache(NamedTuple):
@@ -53,14 +54,16 @@ def attention_forward(
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, T) or None → (B, T, C).
     The scale is the root of the head's size D, not of the width C.
     """
-    qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
-    q, k, v = thirds_per_head(qkv, n_head, record)
+    rows, record_rows = as_rows(x), on_rows_of(record, x)
+    batch, time, _ = x.shape
+    qkv, c_attn = linear_forward(rows, c_attn_weight, c_attn_bias)  # (8.1)
+    q, k, v = thirds_per_head(qkv, batch, time, n_head, record)
     scores = q @ k.swapaxes(-1, -2)  # (8.2): (B, H, T, D) (B, H, D, S) → (B, H, T, S)
     record("scores", scores)
     scores *= 1 / math.sqrt(q.shape[-1])  # (8.3)
     record("scaled", scores)
     # (8.4): fmin, not a sum: not even a NaN of the future can leak into the scores
-    np.fmin(scores, _causal(x.shape[1], scores.dtype), out=scores)
+    np.fmin(scores, _causal(time, scores.dtype), out=scores)
     record("masked", scores)
     weights, softmax = softmax_forward(scores, record)  # (8.5)
     record("weights", weights)
@@ -68,26 +71,27 @@ def attention_forward(
     if mask is not None:
         used, _ = dropout_forward(weights, mask)
         record("weights_dropout", used)
-    merged = np.empty(x.shape, v.dtype)
-    heads = per_head(merged, n_head)  # (8.7): written to where they stand side by side
+    merged = np.empty_like(rows)
+    heads = per_head(merged, batch, time, n_head)  # (8.7): written to where they stand side by side
     np.matmul(used, v, out=heads)  # (8.6): (B, H, T, S) (B, H, S, D) → (B, H, T, D)
     record("heads", heads)
-    record("merged", merged)
+    record_rows("merged", merged)
     out, c_proj = linear_forward(merged, c_proj_weight, c_proj_bias)  # (8.8)
-    record("out", out)
-    return out, AttentionCache(c_attn, q, k, v, softmax, mask, used, c_proj)
+    record_rows("out", out)
+    return out.reshape(x.shape), AttentionCache(c_attn, q, k, v, softmax, mask, used, c_proj)
 
 
 def attention_backward(dout: Array, cache: AttentionCache, record: Record = ignore) -> AttentionGradients:
     """Return the gradients of x and of the four parameters for dout (B, T, C)."""
+    batch, n_head, time, size = cache.q.shape
     record("dout", dout)
-    dmerged, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (8.9) undoes (8.8)
-    record("dmerged", dmerged)
-    dheads = per_head(dmerged, cache.q.shape[1])  # (8.10) undoes (8.7)
+    dmerged, dc_proj_weight, dc_proj_bias = linear_backward(as_rows(dout), cache.c_proj)  # (8.9) undoes (8.8)
+    on_rows_of(record, dout)("dmerged", dmerged)
+    dheads = per_head(dmerged, batch, time, n_head)  # (8.10) undoes (8.7)
     record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
-    dqkv = np.empty((*dout.shape[:-1], 3 * dout.shape[-1]), dout.dtype)
-    dq, dk, dv = thirds_per_head(dqkv, cache.q.shape[1])  # (8.17) undoes (8.1): packed by where they are written to
+    dqkv = np.empty((len(dmerged), 3 * n_head * size), dmerged.dtype)
+    dq, dk, dv = thirds_per_head(dqkv, batch, time, n_head)  # (8.17) undoes (8.1): packed by where they are written to
     np.matmul(cache.used.swapaxes(-1, -2), dheads, out=dv)  # (8.12) undoes (8.6)
     if cache.mask is not None:
         record("dweights_dropout", dused)
@@ -96,7 +100,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     dscores = softmax_backward(dused, cache.softmax)  # (8.13) undoes (8.5) and (8.4): masked weights are exactly 0
     record("dmasked", dscores)
     record("dscaled", dscores)
-    dscores *= 1 / math.sqrt(cache.q.shape[-1])  # (8.14) undoes (8.3)
+    dscores *= 1 / math.sqrt(size)  # (8.14) undoes (8.3)
     record("dscores", dscores)
     np.matmul(dscores, cache.k, out=dq)  # (8.15) undoes (8.2)
     np.matmul(dscores.swapaxes(-1, -2), cache.q, out=dk)  # (8.16) undoes (8.2): summed over queries, hence transposed
@@ -105,32 +109,25 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dv", dv)
     # (8.18): softmax ignores a shift of its row, so the key bias (the middle third) gets zero, but for rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)
-    return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
+    return AttentionGradients(dx.reshape(dout.shape), dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
 
 
-def per_head(x: Array, n_head: int) -> Array:
-    """Return a view (B, H, T, D) of x (B, T, H·D)."""
-    batch, time, width = x.shape
-    return x.reshape(batch, time, n_head, width // n_head).swapaxes(1, 2)
+def per_head(rows: Array, batch: int, time: int, n_head: int) -> Array:
+    """Return a view (B, H, T, D) of rows (B·T, H·D)."""
+    return rows.reshape(batch, time, n_head, rows.shape[1] // n_head).swapaxes(1, 2)
 
 
-def thirds_per_head(qkv: Array, n_head: int, record: Record = ignore) -> tuple[Array, Array, Array]:
-    """Return q, k and v (B, H, T, D), views of qkv (B, T, 3·H·D)."""
-    batch, time, width = qkv.shape
-    # (B, T, 3·H·D) → (B, T, 3, H, D) → (3, B, H, T, D), one array for each third
-    thirds = qkv.reshape(batch, time, 3, n_head, width // (3 * n_head)).transpose(2, 0, 3, 1, 4)
+def thirds_per_head(
+    qkv: Array, batch: int, time: int, n_head: int, record: Record = ignore
+) -> tuple[Array, Array, Array]:
+    """Return q, k and v (B, H, T, D), views of the rows qkv (B·T, 3·H·D)."""
+    # (B·T, 3·H·D) → (B, T, 3, H, D) → (3, B, H, T, D), one array for each third
+    thirds = qkv.reshape(batch, time, 3, n_head, qkv.shape[1] // (3 * n_head)).transpose(2, 0, 3, 1, 4)
     q, k, v = thirds[0], thirds[1], thirds[2]
     record("q", q)
     record("k", k)
     record("v", v)
     return q, k, v
-
-
-def merge_heads(heads: Array) -> Array:
-    """Return the heads (B, H, T, D) side by side (B, T, H·D)."""
-    batch, n_head, time, size = heads.shape
-    # (B, H, T, D) → (B, T, H, D) → (B, T, H·D): head h fills channels h·D to h·D + D − 1
-    return heads.swapaxes(1, 2).reshape(batch, time, n_head * size)
 
 
 @lru_cache(maxsize=8)

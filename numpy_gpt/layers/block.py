@@ -9,9 +9,10 @@ from numpy_gpt.layers.attention import AttentionCache, attention_backward, atten
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.feed_forward import FeedForwardCache, feed_forward_backward, feed_forward_forward
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
+from numpy_gpt.layers.rows import as_rows
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.record import Record, ignore, within
+from numpy_gpt.shared.record import Record, ignore, on_rows_of, within
 
 MASKS = ("attn.weights_dropout", "attn.out_dropout", "mlp.out_dropout")
 """The names of a block's dropout masks."""
@@ -41,9 +42,11 @@ def block_forward(
     ``attn.weights_dropout``. Shapes: x (B, T, C) → y (B, T, C).
     """
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
-    normed, ln_1 = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, within(record, "ln_1"))
+    record_rows = on_rows_of(record, x)
+    norm = p["ln_1.weight"], p.get("ln_1.bias"), epsilon
+    normed, ln_1 = layer_norm_forward(as_rows(x), *norm, within(record_rows, "ln_1"))
     attended, attn = attention_forward(
-        normed,
+        normed.reshape(x.shape),
         p["attn.c_attn.weight"],
         p.get("attn.c_attn.bias"),
         p["attn.c_proj.weight"],
@@ -55,7 +58,8 @@ def block_forward(
     attn_mask = masks.get("attn.out_dropout")
     a = _add_branch(x, attended, attn_mask, within(record, "attn"))  # (10.1)
 
-    normed, ln_2 = layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, within(record, "ln_2"))
+    norm = p["ln_2.weight"], p.get("ln_2.bias"), epsilon
+    normed, ln_2 = layer_norm_forward(as_rows(a), *norm, within(record_rows, "ln_2"))
     fed, mlp = feed_forward_forward(
         normed,
         p["mlp.c_fc.weight"],
@@ -63,22 +67,24 @@ def block_forward(
         p["mlp.c_proj.weight"],
         p.get("mlp.c_proj.bias"),
         config.activation,
-        within(record, "mlp"),
+        within(record_rows, "mlp"),
     )
     mlp_mask = masks.get("mlp.out_dropout")
-    y = _add_branch(a, fed, mlp_mask, within(record, "mlp"))  # (10.2)
+    y = _add_branch(a, fed.reshape(x.shape), mlp_mask, within(record, "mlp"))  # (10.2)
     return y, BlockCache(ln_1, attn, attn_mask, ln_2, mlp, mlp_mask)
 
 
 def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
     """Return dx and the parameters' gradients by name for dout (B, T, C); None stands for an absent bias."""
+    record_rows = on_rows_of(record, dout)
     record("mlp.dresidual", dout)
     dfed = dout
     if cache.mlp_mask is not None:
         record("mlp.dout_dropout", dfed)
         dfed = dropout_backward(dfed, cache.mlp_mask)
-    mlp = feed_forward_backward(dfed, cache.mlp, within(record, "mlp"))
-    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, within(record, "ln_2"))
+    mlp = feed_forward_backward(as_rows(dfed), cache.mlp, within(record_rows, "mlp"))
+    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, within(record_rows, "ln_2"))
+    da = da.reshape(dout.shape)
     da += dout  # (10.3): a went into ln_2 and past it; the bypass joins after the norm's backward, not before
     record("attn.dresidual", da)
 
@@ -87,7 +93,8 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
         record("attn.dout_dropout", dattended)
         dattended = dropout_backward(dattended, cache.attn_mask)
     attn = attention_backward(dattended, cache.attn, within(record, "attn"))
-    dx, dln_1_weight, dln_1_bias = layer_norm_backward(attn.x, cache.ln_1, within(record, "ln_1"))
+    dx, dln_1_weight, dln_1_bias = layer_norm_backward(as_rows(attn.x), cache.ln_1, within(record_rows, "ln_1"))
+    dx = dx.reshape(dout.shape)
     dx += da  # (10.4): x went into ln_1 and past it
     return dx, {
         "ln_1.weight": dln_1_weight,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.attention import merge_heads, thirds_per_head
+from numpy_gpt.layers.attention import per_head, thirds_per_head
 from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.shared.arrays import Array
@@ -33,18 +33,22 @@ def cached_attention_forward(
     """Return attention's output for T new positions that follow ``length`` old ones, and keep their keys and values.
 
     The same function as ``attention_forward``, (8.1) to (8.8), of which only the last T rows are computed.
-    Shapes: x (B, T, C) → (B, T, C).
+    Shapes: x (B·T, C) → (B·T, C).
     """
+    batch = len(past.k)
+    time = len(x) // batch
+    end = length + time
     qkv, _ = linear_forward(x, c_attn_weight, c_attn_bias)
-    q, k, v = thirds_per_head(qkv, n_head)
-    end = length + x.shape[1]
+    q, k, v = thirds_per_head(qkv, batch, time, n_head)
     past.k[:, :, length:end] = k
     past.v[:, :, length:end] = v
     scores = q @ past.k[:, :, :end].swapaxes(-1, -2)  # (B, H, T, D) (B, H, D, S) → (B, H, T, S), S = length + T
     scores *= 1 / math.sqrt(q.shape[-1])
-    if x.shape[1] > 1:  # a single query comes last, and sees all there is
-        future = ~np.tri(x.shape[1], end, length, dtype=np.bool_)  # query t stands at position length + t
+    if time > 1:  # a single query comes last, and sees all there is
+        future = ~np.tri(time, end, length, dtype=np.bool_)  # query t stands at position length + t
         np.copyto(scores, -math.inf, where=future)
     weights, _ = softmax_forward(scores)
-    out, _ = linear_forward(merge_heads(weights @ past.v[:, :, :end]), c_proj_weight, c_proj_bias)
+    merged = np.empty_like(x)
+    np.matmul(weights, past.v[:, :, :end], out=per_head(merged, batch, time, n_head))
+    out, _ = linear_forward(merged, c_proj_weight, c_proj_bias)
     return out

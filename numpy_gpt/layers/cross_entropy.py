@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.softmax import softmax_with_sum
+from numpy_gpt.layers.rows import as_before, as_rows
+from numpy_gpt.layers.softmax import softmax_of_rows
 from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.record import Record, ignore, on_rows_of
 
 
 class CrossEntropyCache(NamedTuple):
@@ -30,14 +31,15 @@ def cross_entropy_forward(
     Each loss is ln Σexp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
     Shapes: logits (B, T, V), targets (B, T) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
     """
-    probabilities, largest, total = softmax_with_sum(logits, record)
-    record("probabilities", probabilities)
-    places = np.arange(0, logits.size, logits.shape[-1]).reshape(targets.shape) + targets
-    losses = np.log(total[..., 0]) + (largest[..., 0] - logits.reshape(-1).take(places))  # (11.1)
-    record("losses", losses)
-    loss = np.add.reduce(losses, axis=None) / losses.dtype.type(count or losses.size)  # (11.2)
+    rows, record_rows = as_rows(logits), on_rows_of(record, logits)
+    probabilities, largest, total = softmax_of_rows(rows, record_rows)
+    record_rows("probabilities", probabilities)
+    places = np.arange(0, rows.size, rows.shape[1]) + targets.reshape(-1)
+    losses = np.log(total) + (largest - rows.reshape(-1).take(places))  # (11.1)
+    record_rows("losses", losses)
+    loss = np.add.reduce(losses) / losses.dtype.type(count or losses.size)  # (11.2)
     record("loss", loss)
-    return loss, CrossEntropyCache(probabilities, places, count or losses.size)
+    return loss, CrossEntropyCache(as_before(probabilities, logits), places, count or losses.size)
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:

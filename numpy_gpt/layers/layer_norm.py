@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import along_rows, column_sums, means_along_rows, row_means
+from numpy_gpt.layers.rows import along_rows, as_before, as_rows, column_sums, means_along_rows, row_means
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.record import Record, ignore, on_rows_of
 
 
 class LayerNormCache(NamedTuple):
@@ -28,33 +28,34 @@ def layer_norm_forward(
     The variance is that of the centered values: in one pass, mean(x²) − mean(x)² would cancel away every digit as
     soon as the mean is large. Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
     """
-    width = x.shape[-1]
-    mean = row_means(x)  # (4.1)
-    record("mean", mean[..., 0])
-    centered = x - along_rows(mean, width)  # (4.2)
+    rows, record = as_rows(x), on_rows_of(record, x)
+    width = len(weight)
+    mean = row_means(rows)  # (4.1)
+    record("mean", mean)
+    centered = rows - along_rows(mean, width)  # (4.2)
     record("centered", centered)
     variance = row_means(centered * centered)  # (4.3)
-    record("variance", variance[..., 0])
-    rstd = 1 / np.sqrt(variance + epsilon)  # (4.4)
-    record("rstd", rstd[..., 0])
+    record("variance", variance)
+    rstd = np.reciprocal(np.sqrt(variance + epsilon))  # (4.4)
+    record("rstd", rstd)
     normalized = np.multiply(centered, along_rows(rstd, width), out=centered)  # (4.5)
     record("normalized", normalized)
     out = normalized * weight  # (4.6)
     if bias is not None:
         out += bias
     record("out", out)
-    return out, LayerNormCache(normalized, rstd, weight, bias is not None)
+    return as_before(out, x), LayerNormCache(normalized, rstd, weight, bias is not None)
 
 
 def layer_norm_backward(
     dout: Array, cache: LayerNormCache, record: Record = ignore
 ) -> tuple[Array, Array, Array | None]:
     """Return (dx, dweight, dbias) for dout (…, C); dbias is None where there is no bias."""
-    normalized = cache.normalized
-    record("dout", dout)
-    dbias = column_sums(dout) if cache.has_bias else None  # (4.8)
-    dweight = column_sums(dout * normalized)  # (4.7)
-    dnormalized = dout * cache.weight  # (4.9)
+    rows, record, normalized = as_rows(dout), on_rows_of(record, dout), cache.normalized
+    record("dout", rows)
+    dbias = column_sums(rows) if cache.has_bias else None  # (4.8)
+    dweight = column_sums(rows * normalized)  # (4.7)
+    dnormalized = rows * cache.weight  # (4.9)
     record("dnormalized", dnormalized)
 
     # (4.10) undoes (4.5) to (4.1) at once. Neither a shift nor a scaling of x changes `normalized`, so the gradient
@@ -63,5 +64,5 @@ def layer_norm_backward(
     along_normalized = means_along_rows(dnormalized * normalized)
     dx = dnormalized - along_constant
     dx -= normalized * along_normalized
-    dx *= along_rows(cache.rstd, dx.shape[-1])
-    return dx, dweight, dbias
+    dx *= along_rows(cache.rstd, len(cache.weight))
+    return as_before(dx, dout), dweight, dbias

@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import along_rows, equal_row_sums, row_maxima, row_sums
+from numpy_gpt.layers.rows import along, along_rows, as_before, as_rows, laid_out, maxima, row_sums, sums
 from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore, within
+from numpy_gpt.shared.record import Record, ignore, on_rows_of, within
 
 
 class SoftmaxCache(NamedTuple):
     """What softmax_backward needs: its own result."""
 
-    probabilities: Array
+    probabilities: Array  # (N, W), as rows
 
 
 def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCache]:
@@ -23,28 +23,30 @@ def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCa
     Subtracting the maximum changes nothing but keeps exp from overflowing. An entry of −inf gets exactly 0; a row of
     nothing but −inf has no softmax and gives NaN. Shapes: x (…, N) → p (…, N).
     """
-    probabilities, _, _ = softmax_with_sum(x, record)
-    return probabilities, SoftmaxCache(probabilities)
+    rows = as_rows(x)
+    probabilities, _, _ = softmax_of_rows(rows, on_rows_of(record, x))
+    return as_before(probabilities, x), SoftmaxCache(probabilities)
 
 
 def softmax_backward(dout: Array, cache: SoftmaxCache) -> Array:
     """Return dx = p · (dp − Σ p·dp) for dout = dp (…, N); exactly 0 where p is 0 (6.5)."""
     probabilities = cache.probabilities
-    dx = probabilities * dout
+    dx = probabilities * as_rows(dout)
     dot = row_sums(dx)
-    dx -= probabilities * along_rows(dot, dx.shape[-1])
-    return dx
+    dx -= probabilities * along_rows(dot, dx.shape[1])
+    return as_before(dx, dout)
 
 
-def softmax_with_sum(x: Array, record: Record) -> tuple[Array, Array, Array]:
-    """Return p (…, N), the maximum (…, 1) and the sum of the shifted exponentials (…, 1): cross-entropy needs all."""
-    record, width = within(record, "softmax"), x.shape[-1]
-    largest = row_maxima(x)  # (6.1)
-    record("max", largest[..., 0])
-    exponentials = x - along_rows(largest, width)
+def softmax_of_rows(rows: Array, record: Record) -> tuple[Array, Array, Array]:
+    """Return p (N, W), the maximum (N,) and the sum of the shifted exponentials (N,): cross-entropy needs them all."""
+    record = within(record, "softmax")
+    x, axis = laid_out(rows)  # short rows as columns, which NumPy goes along faster
+    largest = maxima(x, axis)  # (6.1)
+    record("max", largest)
+    exponentials = x - along(largest, x, axis)
     np.exp(exponentials, out=exponentials)  # (6.2)
-    record("exponentials", exponentials)
-    total = equal_row_sums(exponentials)  # (6.3)
-    record("sum", total[..., 0])
-    probabilities = np.divide(exponentials, along_rows(total, width), out=exponentials)  # (6.4)
-    return probabilities, largest, total
+    record("exponentials", exponentials if axis else exponentials.T)
+    total = sums(exponentials, axis)  # (6.3)
+    record("sum", total)
+    probabilities = np.divide(exponentials, along(total, x, axis), out=exponentials)  # (6.4)
+    return probabilities if axis else probabilities.T.copy(), largest, total

@@ -13,8 +13,8 @@ from numpy_gpt.shared.names import Shape, dropout_shapes
 _shapes = lru_cache(maxsize=16)(dropout_shapes)
 
 
-def check_masks(masks: Mapping[str, Any], config: ModelConfig, batch: int, time: int, dtype: str) -> None:
-    """Say what is wrong with the masks; none at all are right, and mean no dropout.
+def check_masks(masks: Mapping[str, Any], config: ModelConfig, batch: int, time: int, dtype: Any) -> None:
+    """Say what is wrong with the masks; none at all are right, and mean no dropout. ``dtype`` is NumPy's or torch's.
 
     Raises
     ------
@@ -24,12 +24,13 @@ def check_masks(masks: Mapping[str, Any], config: ModelConfig, batch: int, time:
     if not masks:
         return
     shapes: Mapping[str, Shape] = _shapes(config, batch, time)
+    wanted = _name_of(dtype)
     for name in sorted(shapes.keys() ^ masks.keys()):
         raise UserError(f"{'missing' if name in shapes else 'unknown'} dropout mask {name!r}; give all of them or none")
     for name, shape in shapes.items():
         given = tuple(masks[name].shape), _name_of(masks[name].dtype)
-        if given != (shape, dtype):
-            raise UserError(f"dropout mask {name!r} must be {dtype} of shape {shape}, not {given[1]} {given[0]}")
+        if given != (shape, wanted):
+            raise UserError(f"dropout mask {name!r} must be {wanted} of shape {shape}, not {given[1]} {given[0]}")
 
 
 @lru_cache(maxsize=16)

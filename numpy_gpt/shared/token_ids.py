@@ -77,6 +77,6 @@ def _array(ids: Any) -> Tokens:
 
 def _check_range(ids: Tokens, vocab_size: int) -> None:
     # Read as unsigned, a negative id is a huge one: so one look at the largest does.
-    if ids.astype(np.int64, copy=False).view(np.uint64).max() >= vocab_size:
+    if np.maximum.reduce(ids.astype(np.int64, copy=False).view(np.uint64), axis=None) >= vocab_size:
         place = tuple(int(axis) for axis in np.argwhere((ids < 0) | (ids >= vocab_size))[0])
         raise UserError(f"token ids must lie in [0, {vocab_size}), but the one at {place} is {ids[place]}")

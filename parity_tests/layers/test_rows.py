@@ -7,17 +7,22 @@ import pytest
 
 from numpy_gpt.layers.rows import (
     add_rows,
+    along,
     along_rows,
+    as_before,
+    as_rows,
     column_sums,
-    equal_row_sums,
+    laid_out,
+    maxima,
     means_along_rows,
-    row_maxima,
     row_means,
     row_sums,
+    sums,
 )
 from parity_tests.comparator import assert_close
 
 WIDTHS = (1, 2, 3, 7, 8, 9, 10, 31, 32, 33, 34, 48, 64, 65, 66, 127, 128, 129, 130, 512, 514, 1000)
+COUNTS = (1, 2, 5, 16, 17, 67)
 DTYPES = ("float32", "float64")
 
 
@@ -25,30 +30,44 @@ def _whole(shape, dtype, seed=0):
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(dtype)
 
 
+@pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 3, 7), (5, 2, 3, 7)])
+def test_rows_and_back(shape):
+    x = _whole(shape, "float32")
+    rows = as_rows(x)
+    assert rows.shape == (x.size // 7, 7)
+    assert np.shares_memory(rows, x)
+    assert np.array_equal(as_before(rows, x), x)
+    assert as_before(rows[:, :2], x).shape == (*shape[:-1], 2)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_sums_of_whole_numbers_are_exact(width, dtype):
-    x = _whole((2, 3, width), dtype)
-    for sums, expected in (
-        (row_sums(x), x.sum(-1, keepdims=True)),
-        (equal_row_sums(x), x.sum(-1, keepdims=True)),
-        (column_sums(x), x.sum((0, 1))),
+def test_sums_of_whole_numbers_are_exact(width, count, dtype):
+    x = _whole((count, width), dtype)
+    laid, axis = laid_out(x)
+    for found, expected in (
+        (row_sums(x), x.sum(1)),
+        (sums(x, 1), x.sum(1)),
+        (sums(laid, axis), x.sum(1)),
+        (sums(x.T.copy(), 0), x.sum(1)),
+        (column_sums(x), x.sum(0)),
     ):
-        assert sums.dtype == dtype
-        assert sums.shape == expected.shape
-        assert np.array_equal(sums, expected)
+        assert found.dtype == dtype
+        assert found.shape == expected.shape
+        assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", (*WIDTHS, 6, 16, 17))
 def test_means_beside_their_rows_and_along_them(width, dtype):
-    x = _whole((2, 3, width), dtype)
-    means, along = row_means(x), means_along_rows(x)
-    assert means.dtype == along.dtype == dtype
-    assert means.shape == (2, 3, 1)
-    expected, rounding = x.mean(-1, keepdims=True), 4 * width * np.finfo(dtype).eps
+    x = _whole((6, width), dtype)
+    means, spread = row_means(x), means_along_rows(x)
+    assert means.dtype == spread.dtype == dtype
+    assert means.shape == (6,)
+    expected, rounding = x.mean(1), 4 * width * np.finfo(dtype).eps
     assert_close("means of rows", means, expected, rounding * 9)
-    assert_close("means along rows", along + 0 * x, expected + 0 * x, rounding * 9)
+    assert_close("means along rows", spread + 0 * x, expected[:, None] + 0 * x, rounding * 9)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -56,33 +75,39 @@ def test_means_beside_their_rows_and_along_them(width, dtype):
 def test_the_maximum_is_found_wherever_it_stands(width, dtype):
     x = np.full((width, 2, width), -np.inf, dtype)
     x[np.arange(width), :, np.arange(width)] = np.arange(width)[:, None] - 5
-    expected = np.broadcast_to(np.arange(width)[:, None, None] - 5, (width, 2, 1))
-    assert row_maxima(x).dtype == dtype
-    assert np.array_equal(row_maxima(x), expected)
-    assert np.array_equal(row_maxima(x.swapaxes(0, 2)), np.maximum.reduce(x.swapaxes(0, 2), axis=-1, keepdims=True))
+    expected = np.repeat(np.arange(width) - 5, 2)
+    for laid, axis in ((as_rows(x), 1), laid_out(as_rows(x)), (as_rows(x).T.copy(), 0)):
+        assert maxima(laid, axis).dtype == dtype
+        assert np.array_equal(maxima(laid, axis), expected)
+    turned = as_rows(x).T  # rows that do not lie one after another
+    assert np.array_equal(maxima(turned, 1), np.maximum.reduce(turned, axis=1))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_nan_is_the_maximum_of_its_row_and_of_no_other(width):
     x = np.zeros((width, width))
     np.fill_diagonal(x[1:], np.nan)
-    assert np.array_equal(np.isnan(row_maxima(x))[:, 0], np.arange(width) > 0)
+    for laid, axis in ((x, 1), laid_out(x)):
+        assert np.array_equal(np.isnan(maxima(laid, axis)), np.arange(width) > 0)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_equal_rows_have_equal_sums_wherever_they_stand(width):
     row = np.random.default_rng(width).normal(size=width).astype("float32")
-    for rows in (1, 2, 5, 67):
-        assert len(np.unique(equal_row_sums(np.tile(row, (rows, 1))))) == 1
-    assert equal_row_sums(row[None]) == equal_row_sums(np.tile(row, (9, 1)))[8]
+    found = [sums(*laid_out(np.tile(row, (count, 1)))) for count in COUNTS]
+    found += [sums(np.tile(row, (count, 1)), 1) for count in COUNTS]
+    assert len(np.unique(np.concatenate(found))) == 1
 
 
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_numbers_along_rows_broadcast_as_they_would_by_themselves(width):
-    column, rows = _whole((2, 3, 1), "float32"), _whole((2, 3, width), "float32", 1)
-    spread = along_rows(column, width)
-    assert spread.dtype == "float32"
-    assert np.array_equal(rows - spread, rows - column)
+def test_numbers_along_rows_broadcast_as_they_would_by_themselves(width, count):
+    numbers, rows = _whole((count,), "float32"), _whole((count, width), "float32", 1)
+    expected = rows - numbers[:, None]
+    assert along_rows(numbers, width).dtype == "float32"
+    assert np.array_equal(rows - along_rows(numbers, width), expected)
+    assert np.array_equal(rows - along(numbers, rows, 1), expected)
+    assert np.array_equal(rows.T - along(numbers, rows.T, 0), expected.T)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int32", "int64", "uint64"])
