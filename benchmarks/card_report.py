@@ -85,21 +85,22 @@ def divergence_table(results: Results) -> str:
 
 
 def loss_table(results: Results, target: float) -> str:
-    """Return how long training took to the target, and how far it came."""
+    """Return how long training took to the target, and how far it came, by each measure of the validation loss."""
     header = (
-        "training", f"seconds to {target}", "steps to it", "first step's part, s", "best loss", "at step",
-        "steps in all", "seconds in all", "notes",
+        "training", "validation loss", f"seconds to {target}", "steps to it", "first step's part, s", "best loss",
+        "at step", "steps in all", "seconds in all", "notes",
     )  # fmt: skip
     rows = []
     for name, result in results.items():
         if isinstance(result, str):
-            rows.append([name, result, *[""] * 7])
+            rows.append([name, "", result, *[""] * 7])
             continue
-        reached = result["reached_step"] is not None
-        ends = (f"{result['reached_seconds']:.1f}", f"{result['reached_step']:,}") if reached else ("not reached", "")
-        best = (f"{result['best_loss']:.4f}", f"{result['best_step']:,}")
         whole = (f"{result['steps']:,}", f"{result['seconds']:.1f}", "; ".join(result["notes"]))
-        rows.append([name, *ends, f"{result['first_seconds']:.1f}", *best, *whole])
+        for measure, found in result["measures"].items():
+            reached = found["reached_step"] is not None
+            ends = (f"{found['reached_seconds']:.1f}", f"{found['reached_step']:,}") if reached else ("not reached", "")
+            best = (f"{found['best_loss']:.4f}", f"{found['best_step']:,}")
+            rows.append([name, measure, *ends, f"{result['first_seconds']:.1f}", *best, *whole])
     return markdown_table(header, rows)
 
 

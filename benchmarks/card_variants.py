@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.conditions import Text
 from benchmarks.interleaved import Contestant, seconds_per_call
-from numpy_gpt.shared.evaluation import evaluate
+from numpy_gpt.shared.evaluation import VAL_ESTIMATE, estimate, evaluate
 from numpy_gpt.shared.initial_values import initial_values
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.schedule import learning_rate_at
@@ -105,26 +105,43 @@ def speed_of(setting: Setting, variant: Variant) -> dict[str, Any]:
 
 
 def time_to_loss(setting: Setting, variant: Variant, target: float, until: float) -> dict[str, Any]:
-    """Train by the whole recipe, and return when the loss over the whole validation split first was ``target`` or less.
+    """Train by the whole recipe, and return when its validation loss first was ``target`` or less, by each measure.
 
-    Seconds are those of training alone: what evaluations take is left out; what the first step takes, compiling among
-    it, is told apart. Training goes on to its end, or to ``until``, a perf_counter time.
+    The measures are the loss over the whole validation split and nanoGPT's estimate from random batches, by which it
+    states its own; without ``eval_iters`` there is no estimate. Seconds are those of training alone: what evaluations
+    take is left out; what the first step takes, compiling among it, is told apart. Training goes on to its end, or to
+    ``until``, a perf_counter time.
     """
     training, notes = setting.recipe.training, list[str]()
     contestant = stepping(engine := engine_of(setting, variant, notes.append))
     first = seconds = seconds_per_call(contestant, 1)
-    reached: dict[str, Any] = {"reached_step": None, "reached_seconds": None}
-    best: tuple[float, int] = (math.inf, 0)
-    loss, step = math.nan, 1
+    measures = _measures(setting, engine)
+    found = {
+        name: {"reached_step": None, "reached_seconds": None, "loss": math.nan, "best_loss": math.inf, "best_step": 0}
+        for name in measures
+    }
+    step = 1
     while step < training.max_iters and time.perf_counter() < until:
         count = min(training.eval_interval - step % training.eval_interval, training.max_iters - step)
         seconds += count * seconds_per_call(contestant, count)
         step += count
-        loss = evaluate(engine, setting.text.val, setting.recipe.model.block_size, setting.recipe.eval_stride)
-        best = min(best, (loss, step))
-        if loss <= target and reached["reached_step"] is None:
-            reached = {"reached_step": step, "reached_seconds": seconds}
+        for name, measure in measures.items():
+            result, loss = found[name], measure(step)
+            result["loss"] = loss
+            if loss < result["best_loss"]:
+                result |= {"best_loss": loss, "best_step": step}
+            if loss <= target and result["reached_step"] is None:
+                result |= {"reached_step": step, "reached_seconds": seconds}
     if step < training.max_iters:
         notes.append(f"stopped after {step:,} of {training.max_iters:,} steps: the time budget")
-    ends = {"first_seconds": first, "seconds": seconds, "steps": step, "loss": loss}
-    return {**reached, **ends, "best_loss": best[0], "best_step": best[1], "notes": notes}
+    return {"measures": found, "first_seconds": first, "seconds": seconds, "steps": step, "notes": notes}
+
+
+def _measures(setting: Setting, engine: FastEngine) -> dict[str, Callable[[int], float]]:
+    """Return the functions from a number of steps to the engine's validation loss after them."""
+    recipe, val = setting.recipe, setting.text.val
+    both = {
+        "whole split": lambda step: evaluate(engine, val, recipe.model.block_size, recipe.eval_stride),
+        "nanoGPT's estimate": lambda step: estimate(engine, val, recipe, VAL_ESTIMATE, step),
+    }
+    return both if recipe.training.eval_iters else {"whole split": both["whole split"]}

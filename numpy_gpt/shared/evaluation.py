@@ -14,7 +14,7 @@ from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.run_state import Evaluation
 
 # Streams of random numbers beside those of shared.randomness and the training batches.
-_TRAIN_ESTIMATE, _VAL_ESTIMATE = 3, 4
+_TRAIN_ESTIMATE, VAL_ESTIMATE = 3, 4
 
 
 class Losses(Protocol):
@@ -69,7 +69,7 @@ def estimated(engine: Losses, recipe: Recipe, corpus: Corpus, step: int) -> tupl
         return None, None
     return (
         estimate(engine, corpus.train, recipe, _TRAIN_ESTIMATE, step),
-        estimate(engine, corpus.val, recipe, _VAL_ESTIMATE, step),
+        estimate(engine, corpus.val, recipe, VAL_ESTIMATE, step),
     )
 
 

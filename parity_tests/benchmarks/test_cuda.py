@@ -82,7 +82,8 @@ def test_a_rehearsal_measures_everything(capsys, tmp_path):
     assert not any("failed" in line or "not measured" in line for line in [*speed, *divergence, *peer, *loss])
     report = json.loads(path.read_text(encoding="utf-8"))
     assert set(report) == {"card", "recipe", "speed", "divergence", "peer", "loss"}
-    assert report["loss"]["reached_step"] == 2
+    assert [line.split(" | ")[1] for line in loss] == ["whole split"]  # tiny has no estimate
+    assert report["loss"]["measures"]["whole split"]["reached_step"] == 2
 
 
 def test_without_a_card_only_the_losses_are_compared(capsys, monkeypatch):
@@ -151,15 +152,21 @@ def test_every_way_stays_within_the_bound_and_one_that_trains_otherwise_does_not
 
 
 def test_the_time_to_a_loss_is_that_of_the_first_evaluation_that_reaches_it():
-    setting = _setting(max_iters=90, eval_interval=30, learning_rate=1e-2)
+    setting = _setting(max_iters=90, eval_interval=30, learning_rate=1e-2, eval_iters=5)
     found = time_to_loss(setting, WAYS["eager"], 3.0, math.inf)
-    assert found["reached_step"] in (30, 60)
-    assert 0 < found["first_seconds"] < found["reached_seconds"] < found["seconds"]
     assert found["steps"] == 90
-    assert found["best_step"] in (30, 60, 90)
-    assert found["best_loss"] <= min(found["loss"], 3.0)
+    assert list(found["measures"]) == ["whole split", "nanoGPT's estimate"]
+    for measured in found["measures"].values():
+        assert measured["reached_step"] in (30, 60)
+        assert 0 < found["first_seconds"] < measured["reached_seconds"] < found["seconds"]
+        assert measured["best_step"] in (30, 60, 90)
+        assert measured["best_loss"] <= min(measured["loss"], 3.0)
+    whole, estimated = (measured["loss"] for measured in found["measures"].values())
+    assert 0 < abs(whole - estimated) < 0.2  # two measures of one model
     early = time_to_loss(setting, WAYS["eager"], 0.0, time.perf_counter())
-    assert early["reached_step"] is None
+    assert early["measures"]["whole split"]["reached_step"] is None
+    alone = time_to_loss(_setting(max_iters=2, eval_interval=1), WAYS["eager"], 9.0, math.inf)
+    assert list(alone["measures"]) == ["whole split"]
     assert early["notes"] == ["stopped after 1 of 90 steps: the time budget"]
 
 
