@@ -14,7 +14,7 @@ from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.token_ids import check_tokens
@@ -46,14 +46,18 @@ class Decoder:
         UserError
             If the tokens are not integers in [0, V), not of the B texts, or more than block_size would have been read.
         """
-        parameters, config = self._parameters, self._config
-        tokens = check_tokens(tokens, config)
+        tokens = check_tokens(tokens, self._config)
         if len(tokens) != self._batch:
             raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(tokens)}; begin a new one")
-        end = self.length + tokens.shape[1]
-        if end > config.block_size:
-            raise UserError(f"{end} tokens do not fit into block_size={config.block_size}; begin a new Decoder")
-        views = parameters.views
+        end, block_size = self.length + tokens.shape[1], self._config.block_size
+        if end > block_size:
+            raise UserError(f"{end} tokens do not fit into block_size={block_size}; begin a new Decoder")
+        return self.go_on(tokens)
+
+    def go_on(self, tokens: Tokens) -> Array:
+        """Return what ``read`` does, for tokens that are known to be good, as the model's own are."""
+        parameters, config = self._parameters, self._config
+        end, views = self.length + tokens.shape[1], parameters.views
         embedded = views["wte.weight"].take(tokens, axis=0) + views["wpe.weight"][self.length : end]
         x = as_rows(embedded)
         for block, past in zip(parameters.blocks, self._past, strict=True):

@@ -69,7 +69,7 @@ class Parameters(Mapping[str, Array]):
             {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)} for prefix in prefixes
         ]
 
-    @property
+    @cached_property
     def head(self) -> Array:
         """The output head (V, C) of a GPT: ``wte.weight`` itself where the weights are tied."""
         return self["wte.weight" if gpt_config(self.config).tie_weights else "lm_head.weight"]

@@ -64,7 +64,7 @@ def sample_token(probabilities: Array, uniform: float) -> int:
         If ``uniform`` is not in [0, 1).
     """
     check_uniform(uniform)
-    cumulated = probabilities.cumsum(dtype=np.float64)
+    cumulated = np.add.accumulate(probabilities, dtype=np.float64)
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
     return int(cumulated.searchsorted(uniform * cumulated[-1], side="right"))
 
@@ -135,7 +135,7 @@ def _cached_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
         if len(tokens) > block_size:
             return window_logits(tokens)
         unread = np.array([tokens[decoder.length :]], dtype=np.int64)
-        last: Array = decoder.read(unread)[0, -1]
+        last: Array = decoder.go_on(unread)[0, -1]
         return last
 
     return logits

@@ -5,5 +5,6 @@ Pure functions over NumPy arrays: ``x_forward(inputs…, parameters…)`` return
 more. Numbers in parentheses such as (8.14) are the equations of docs/derivations.md.
 
 Axis letters: B batch, T query time, S key time, C channels, H heads, D = C/H, F hidden, V vocabulary; ``…`` is any
-number of leading axes. ``dx`` is ∂loss/∂x and has x's shape.
+number of leading axes. ``dx`` is ∂loss/∂x and has x's shape. All but attention treats every position alike: what leads
+is flattened to the N rows of a matrix when a layer begins (``rows.as_rows``), and is there again when it ends.
 """

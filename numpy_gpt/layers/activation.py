@@ -8,6 +8,7 @@ why a port does not reproduce a checkpoint.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,24 @@ from numpy_gpt.shared.record import Record, ignore
 
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
+
+
+class _Constants(NamedTuple):
+    """What the formulas multiply with and add, as 0-d arrays of a dtype: a Python number is converted in each call."""
+
+    half: Array
+    one: Array
+    linear: Array
+    cubic: Array
+    slope: Array
+    slope_quadratic: Array
+
+
+@lru_cache(maxsize=4)
+def _constants(dtype: np.dtype[np.floating]) -> _Constants:
+    slope = 2 * _SQRT_2_OVER_PI
+    values = (0.5, 1, _SQRT_2_OVER_PI, _CUBIC * _SQRT_2_OVER_PI, slope, slope * 3 * _CUBIC)
+    return _Constants(*(np.array(value, dtype) for value in values))
 
 
 class ActivationCache(NamedTuple):
@@ -32,10 +51,11 @@ def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Ar
     """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8)."""
     if kind == "relu":
         return np.maximum(x, 0), ActivationCache(x, None, kind)
+    constants = _constants(x.dtype)
     if kind == "gelu_tanh":
         inner: Array = x * x
-        inner *= _CUBIC * _SQRT_2_OVER_PI
-        inner += _SQRT_2_OVER_PI
+        inner *= constants.cubic
+        inner += constants.linear
         inner *= x  # (5.1): √(2/π)·(x + 0.044715·x³), x taken out so that x³ cannot overflow alone
         record("gelu.argument", inner)
         np.tanh(inner, out=inner)  # (5.2)
@@ -44,8 +64,8 @@ def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Ar
         inner = erf(x / math.sqrt(2))  # (5.5)
         record("gelu.erf", inner)
     gate = inner
-    gate += 1
-    gate *= 0.5
+    gate += constants.one
+    gate *= constants.half
     return x * gate, ActivationCache(x, gate, kind)  # (5.3) and (5.6): ½·x·(1 + inner)
 
 
@@ -54,12 +74,13 @@ def activation_backward(dout: Array, cache: ActivationCache) -> Array:
     x, gate, kind = cache
     if gate is None:
         return np.where(x <= 0, 0, dout)  # (5.9): at exactly 0 the slope is taken as 0; a NaN passes on
+    constants = _constants(x.dtype)
     slope = x * x
     if kind == "gelu_tanh":
         # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²), where ½·(1 − t²) = 2·gate·(1 − gate)
-        slope *= 2 * _SQRT_2_OVER_PI * 3 * _CUBIC
-        slope += 2 * _SQRT_2_OVER_PI
-        slope *= gate * (1 - gate)  # before x: where tanh is ±1 this is 0, however large x is
+        slope *= constants.slope_quadratic
+        slope += constants.slope
+        slope *= gate * (constants.one - gate)  # before x: where tanh is ±1 this is 0, however large x is
         slope *= x
     else:
         # (5.7): ½·(1 + erf(x/√2)) + x·exp(−x²/2)/√(2π)

@@ -107,7 +107,9 @@ def along(numbers: Array, x: Array, axis: int) -> Array:
 
 
 def along_rows(numbers: Array, width: int) -> Array:
-    """Return what broadcasts to rows (N, W) in which each of the numbers (N,) stands W times."""
+    """Return what broadcasts to rows (N, W) in which each of the numbers (N,) stands all along its row."""
+    if len(numbers) == 1:
+        return numbers  # to a single row it broadcasts as it is
     column = numbers[:, None]
     # An array of its own, not a view of one: NumPy then has room for the result of what it is used in.
     return column if len(numbers) <= _FEW or width > _WIDE else column.repeat(width, 1)

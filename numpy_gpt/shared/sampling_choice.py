@@ -54,7 +54,7 @@ def check_logits(logits: Array) -> None:
     UserError
         If one is NaN or +inf, or all are −inf: there is nothing to draw from.
     """
-    if math.isfinite(logits.max()):  # as it is unless there is a NaN, or +inf, or nothing but −inf
+    if math.isfinite(logits[logits.argmax()]):  # as it is unless there is a NaN, or +inf, or nothing but −inf
         return
     bad = np.isnan(logits) | (logits == math.inf)
     if bad.any():

@@ -15,6 +15,7 @@ from numpy_gpt.cli import main as numpy_gpt
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.commands.all_commands import program_parser
 from numpy_gpt.shared.run_directory import load_checkpoint
+from parity_tests.mutant_list import MUTANTS
 from torch_gpt.cli import TWIN
 from torch_gpt.cli import main as torch_gpt
 
@@ -39,6 +40,11 @@ def test_the_first_two_commands_are_make_trace_and_make_test():
     assert first == ["make trace", "make test"]
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {command.split()[1] for command in re.findall(r"^make \w+", TEXT, re.MULTILINE)} <= targets
+
+
+def test_the_mutants_are_counted():
+    told = re.findall(r"in (\d+) ways|of (\d+) mutants", TEXT)
+    assert [int(number) for pair in told for number in pair if number] == [len(MUTANTS)] * 2
 
 
 def test_every_command_of_ours_runs_in_the_order_given(tmp_path, monkeypatch, capsys):
