@@ -40,14 +40,19 @@ def test_both_programs_write_the_same_text_with_the_cache_and_without(capsys, tr
 
 
 def test_the_cache_is_used_where_it_is_wanted_and_only_there(program, run, trained, monkeypatch):
-    reads = []
+    decoders = []
     module = __import__(f"{program}.sampling", fromlist=["Decoder"])
-    real = module.Decoder.read
-    monkeypatch.setattr(module.Decoder, "read", lambda self, tokens: reads.append(1) or real(self, tokens))
+
+    class Watched(module.Decoder):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            decoders.append(self)
+
+    monkeypatch.setattr(module, "Decoder", Watched)
     run("sample", trained, "--max_new_tokens", 5, "--cache", "no")
-    assert not reads
+    assert not decoders
     run("sample", trained, "--max_new_tokens", 5)
-    assert len(reads) == 5
+    assert [decoder.length for decoder in decoders] == [5]  # the prompt of one token, and four of the five new ones
 
 
 def test_at_temperature_0_every_token_is_the_argmax_of_the_models_prediction(run, trained):
