@@ -65,6 +65,15 @@ def fresh(engine: Any, recipe: Recipe, *arguments: Any) -> Any:
     return engine(recipe, values, *arguments)
 
 
+def trained(engine: Any) -> Any:
+    """Train an engine by its whole recipe, without evaluations, and return it."""
+    recipe = engine.recipe
+    engine.begin(load_corpus(recipe.dataset).train)
+    for step in range(recipe.training.max_iters):
+        engine.take_step(step, learning_rate_at(step, **recipe.training.schedule()))
+    return engine
+
+
 def lockstep(recipe: Recipe, one: Any, other: Any, steps: int) -> Iterator[Divergence]:
     """Train both engines on the recipe's batches and yield their divergence after each step."""
     for (divergence,) in lockstep_with(recipe, one, [other], steps):

@@ -13,9 +13,8 @@ from numpy_gpt.cli import main
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.evaluation import evaluate
 from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.schedule import learning_rate_at
 from parity_tests.comparator import assert_close
-from parity_tests.lockstep import UNIT, JitteredEngine, fresh, lockstep_with
+from parity_tests.lockstep import UNIT, JitteredEngine, fresh, lockstep_with, trained
 from parity_tests.shakespeare_text import shakespeare_text
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine
@@ -54,11 +53,7 @@ def test_a_trained_bigram_table_comes_to_the_optimum_of_counting(monkeypatch):
     monkeypatch.setenv("GPT_DATA_DIR", str(shakespeare_text().parent))
     recipe = preset("bigram")
     corpus = load_corpus(recipe.dataset)
-    engines = [fresh(NumpyEngine, recipe), fresh(FastEngine, recipe)]
     optimum = bigram_optimum(corpus.train, 65)
-    for engine in engines:
-        engine.begin(corpus.train)
-        for step in range(recipe.training.max_iters):
-            engine.take_step(step, learning_rate_at(step, **recipe.training.schedule()))
-        loss = evaluate(engine, corpus.train, recipe.model.block_size, recipe.eval_stride)
+    for engine in (NumpyEngine, FastEngine):
+        loss = evaluate(trained(fresh(engine, recipe)), corpus.train, recipe.model.block_size, recipe.eval_stride)
         assert optimum < loss < optimum + 1e-3
