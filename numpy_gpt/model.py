@@ -15,7 +15,8 @@ from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.config import BigramConfig
 from numpy_gpt.shared.given_masks import check_masks
 from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.slices import in_order, slices_of
+from numpy_gpt.shared.slices import slices_of
+from numpy_gpt.shared.threads import in_order
 from numpy_gpt.shared.token_ids import check_targets, check_tokens
 
 ModelCache = GPTCache | BigramCache

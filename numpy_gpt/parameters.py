@@ -20,7 +20,7 @@ from numpy_gpt.shared.model_kind import gpt_config
 from numpy_gpt.shared.names import Shape, parameter_shapes
 from numpy_gpt.shared.parameter_values import check_values
 
-_PART = 1 << 15  # numbers: 128 KiB in float32, of which an optimizer has four arrays and some room to calculate
+_PART = 1 << 16  # numbers: 256 KiB in float32, of which an optimizer has four arrays and some room to calculate
 
 
 class _Layout(NamedTuple):

@@ -63,6 +63,13 @@ BIGRAM_AND_ERF = [
             "(config.n_layer * layer)), 1)",
             "(config.n_layer**9 * layer)), 1)",
         ),
+    ),
+    *in_file(
+        "shared/randomness.py",
+        ("masks of another part of the stream", "advance(start // 2)", "advance(start)"),
+    ),
+    *in_file(
+        "shared/threads.py",
         (
             "shares in the order in which they are done",
             "yield from pool.map(function, items)",

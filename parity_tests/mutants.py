@@ -71,6 +71,7 @@ def _own_tests(mutant: Mutant) -> str:
         "clipping": "test_adamw",
         "engine": "test_averaging",
         "model": "test_bigram",
+        "threads": "test_slices",
     }
     own = Path("parity_tests") / path.parent / f"{names.get(path.stem, 'test_' + path.stem)}.py"
     return str(own if (ROOT / own).exists() else Path("parity_tests") / own.name)

@@ -5,6 +5,7 @@ Both twins consume the same numbers, and a run can go on from any step with no s
 
 from __future__ import annotations
 
+from collections import deque
 from functools import lru_cache
 from math import prod
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import ModelConfig
 from numpy_gpt.shared.names import dropout_shapes
+from numpy_gpt.shared.threads import in_order
 
 # One stream for each purpose, so that none changes when another draws more. Batches are stream 0 (gpt_data).
 _DROPOUT, _SAMPLING = 1, 2
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 16  # numbers that are drawn and compared while they stay in a processor's cache
+_RUN = 1 << 18  # numbers that one thread draws: for fewer, starting it would take longer than it saves
 _shapes = lru_cache(maxsize=16)(dropout_shapes)
 
 
@@ -31,15 +34,22 @@ def dropout_masks(
     """
     if config.dropout == 0:
         return {}
-    rng = _stream(seed, _DROPOUT, step, part)
     kept = np.asarray(1 / (1 - config.dropout), dtype)
     shapes = _shapes(config, batch, time)
     mask = np.empty(sum(map(prod, shapes.values())), dtype)
+
     # Drawn as float32 whatever the dtype: runs in both precisions drop the same values. They are the same numbers
-    # however many are drawn at once; so many stay in a processor's cache.
-    for first in range(0, mask.size, _AT_ONCE):
-        entries = mask[first : first + _AT_ONCE]
-        np.multiply(rng.random(entries.size, np.float32) >= config.dropout, kept, out=entries)
+    # however many are drawn at once, and by whom: a run of them begins where the one before it ends in the stream.
+    def draw(start: int) -> None:
+        rng = _stream(seed, _DROPOUT, step, part)
+        if start:
+            rng.bit_generator.advance(start // 2)  # type: ignore[attr-defined]  # a state makes two such numbers
+        run = mask[start : start + _RUN]
+        for first in range(0, run.size, _AT_ONCE):
+            entries = run[first : first + _AT_ONCE]
+            np.multiply(rng.random(entries.size, np.float32) >= config.dropout, kept, out=entries)
+
+    deque(in_order(draw, range(0, mask.size, _RUN)), maxlen=0)
     masks, first = {}, 0
     for name, shape in shapes.items():
         masks[name] = mask[first : first + prod(shape)].reshape(shape)

@@ -6,18 +6,12 @@ the machine. So a run that goes on from a checkpoint computes what it would have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from importlib import import_module
-from typing import Any, TypeVar
 
 from numpy_gpt.shared.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.names import parameter_count
 
 _BUDGET = 1 << 21  # bytes of one layer's activations: with what is made of them, about what a core has as cache
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @lru_cache(maxsize=64)
@@ -34,26 +28,3 @@ def slices_of(config: ModelConfig, batch: int, time: int, itemsize: int) -> tupl
     rows = max(_BUDGET // (itemsize * layer), -(-parameter_count(config) // (config.n_layer * layer)), 1)
     count = -(-batch // rows)
     return tuple(slice(batch * part // count, batch * (part + 1) // count) for part in range(count))
-
-
-def in_order(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
-    """Yield ``function`` of each item in their order, several computed at once where that is sure to help.
-
-    That is where threadpoolctl is installed: it tells how many threads NumPy's matrix products would run on, and holds
-    each product to one of them, as otherwise every thread here would start as many again.
-    """
-    blas = _blas()
-    threads = min(len(items), max((library["num_threads"] for library in blas.info()), default=1)) if blas else 1
-    if threads == 1:
-        yield from map(function, items)
-        return
-    with blas.limit(limits=1), ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(function, items)
-
-
-@lru_cache(maxsize=1)
-def _blas() -> Any:
-    try:
-        return import_module("threadpoolctl").ThreadpoolController().select(user_api="blas")
-    except ModuleNotFoundError:
-        return None

@@ -6,11 +6,14 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from numpy_gpt.shared import randomness
 from numpy_gpt.shared.config import BigramConfig, GPTConfig
 from numpy_gpt.shared.randomness import dropout_masks, sampling_uniforms
+from parity_tests.some_threads import on_threads
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=2, n_embd=4, dropout=0.5)
 WORD = 2**32
@@ -58,10 +61,14 @@ def test_masks_and_samples_of_the_same_seed_and_number_are_not_the_same_stream(s
     assert not np.array_equal(seconds == 0, sampling_uniforms(seed, 32, number) < 0.5)
 
 
-def test_masks_drawn_in_parts_are_those_drawn_at_once():
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_masks_drawn_in_parts_on_any_number_of_threads_are_those_drawn_at_once(threads, monkeypatch):
+    on_threads(monkeypatch, threads)
+    monkeypatch.setattr(randomness, "_RUN", 20_000)
+    monkeypatch.setattr(randomness, "_AT_ONCE", 8_001)
     masks = dropout_masks(replace(CONFIG, block_size=64, dropout=0.3), 13, 63, 5, 7, "float64")
     count = sum(mask.size for mask in masks.values())
-    assert count > 65_536
+    assert count > 60_000
     drawn = np.random.default_rng([5, 1, 7, 0]).random(count, np.float32)
     together = np.concatenate([mask.reshape(-1) for mask in masks.values()])
     assert np.array_equal(together, np.where(drawn >= 0.3, 1 / (1 - 0.3), 0))

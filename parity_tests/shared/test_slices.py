@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -20,23 +17,11 @@ from numpy_gpt.shared.randomness import dropout_masks
 from numpy_gpt.shared.record import keep_in
 from parity_tests.comparator import assert_close
 from parity_tests.lockstep import UNIT
+from parity_tests.some_threads import on_threads, without_threadpoolctl
 
 # So many tokens against so few weights that slices are worth while; of seven sequences some have more than others.
 CONFIG = GPTConfig(vocab_size=7, block_size=32, n_layer=2, n_head=2, n_embd=4, dropout=0.2)
 BATCH = 7
-
-
-class _Blas(NamedTuple):
-    """What threadpoolctl tells about BLAS, and may change in it."""
-
-    threads: int
-
-    def info(self) -> list[dict[str, Any]]:
-        return [{"num_threads": self.threads}]
-
-    def limit(self, limits: int) -> Any:
-        assert limits == 1
-        return nullcontext()
 
 
 @pytest.fixture(autouse=True)
@@ -58,17 +43,13 @@ def _sliced(step, **options):
     return loss, gradients
 
 
-def _on_threads(monkeypatch, count):
-    monkeypatch.setattr(slices, "_blas", lambda: _Blas(count))
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_an_evaluation_in_slices_has_the_loss_of_the_whole_batch_on_any_number_of_threads(dtype, monkeypatch):
     parameters, tokens, targets, _ = _step(dtype)
     whole = loss_of(parameters, tokens, targets)
     losses = []
     for threads in (1, 2, 5):
-        _on_threads(monkeypatch, threads)
+        on_threads(monkeypatch, threads)
         losses.append(sliced_loss(parameters, tokens, targets))
     assert losses[0] == losses[1] == losses[2]
     assert losses[0].dtype == dtype
@@ -95,9 +76,9 @@ def test_slices_give_the_loss_and_gradient_of_the_whole_batch(dtype):
 def test_the_number_of_threads_does_not_change_one_bit(monkeypatch, threads):
     step = _step()
     assert len(slices.slices_of(CONFIG, BATCH, 32, 8)) > 2  # the sum of two is the same in either order
-    _on_threads(monkeypatch, 1)
+    on_threads(monkeypatch, 1)
     loss, gradients = _sliced(step)
-    _on_threads(monkeypatch, threads)
+    on_threads(monkeypatch, threads)
     for _ in range(5):
         again, others = _sliced(step)
         assert again == loss
@@ -107,11 +88,8 @@ def test_the_number_of_threads_does_not_change_one_bit(monkeypatch, threads):
 def test_without_threadpoolctl_the_numbers_are_the_same(monkeypatch):
     step = _step("float32")
     expected = _sliced(step)[1].flat
-    slices._blas.cache_clear()
-    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    assert slices._blas() is None
+    without_threadpoolctl(monkeypatch)
     assert np.array_equal(_sliced(step)[1].flat, expected)
-    slices._blas.cache_clear()
 
 
 def test_a_record_sees_the_batch_as_a_whole():
@@ -125,7 +103,7 @@ def test_a_record_sees_the_batch_as_a_whole():
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_what_overflows_in_a_slice_is_returned_without_a_warning(monkeypatch, threads):
-    _on_threads(monkeypatch, threads)
+    on_threads(monkeypatch, threads)
     step = _step("float32")
     step[0].flat[:] = 3e38
     loss, _ = _sliced(step)
