@@ -40,6 +40,7 @@ def adamw_step(
     """
     matrices = parameters.decayed
     matrices *= 1 - learning_rate * weight_decay  # (13.3)
+    # In parts that stay in cache; g serves as room to calculate in.
     for theta, g, m, v in in_parts(parameters.flat, gradients.flat, state.m.flat, state.v.flat):
         m *= beta1
         m += (1 - beta1) * g  # (13.4)

@@ -55,7 +55,7 @@ class Decoder:
         return self.go_on(tokens)
 
     def go_on(self, tokens: Tokens) -> Array:
-        """Return what ``read`` does, for tokens that are known to be good, as the model's own are."""
+        """Return what ``read`` does without its checks, which take time: for the model's own tokens, while they fit."""
         parameters, config = self._parameters, self._config
         end, views = self.length + tokens.shape[1], parameters.views
         embedded = views["wte.weight"].take(tokens, axis=0) + views["wpe.weight"][self.length : end]

@@ -50,7 +50,7 @@ def model_backward(dlogits: Array, cache: ModelCache, record: Record = ignore) -
 def loss_and_gradients(
     parameters: Parameters, tokens: Any, targets: Any, masks: Masks | None = None, record: Record = ignore
 ) -> tuple[Array, Parameters]:
-    """Return the mean loss in nats per token, a 0-d array, and the gradient of every parameter.
+    """Return the mean loss in nats per token, a NumPy scalar, and the gradient of every parameter.
 
     Shapes: tokens and targets (B, T).
 

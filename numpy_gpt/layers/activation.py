@@ -73,14 +73,14 @@ def activation_backward(dout: Array, cache: ActivationCache) -> Array:
     """Return dx for dout of x's shape."""
     x, gate, kind = cache
     if gate is None:
-        return np.where(x <= 0, 0, dout)  # (5.9): at exactly 0 the slope is taken as 0; a NaN passes on
+        return np.where(x <= 0, 0, dout)  # (5.9): at exactly 0 the slope is taken as 0, and at NaN as 1, as in torch
     constants = _constants(x.dtype)
     slope = x * x
     if kind == "gelu_tanh":
         # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²), where ½·(1 − t²) = 2·gate·(1 − gate)
         slope *= constants.slope_quadratic
         slope += constants.slope
-        slope *= gate * (constants.one - gate)  # before x: where tanh is ±1 this is 0, however large x is
+        slope *= gate * (constants.one - gate)  # before x: 0 where tanh is ±1, as long as x² is finite
         slope *= x
     else:
         # (5.7): ½·(1 + erf(x/√2)) + x·exp(−x²/2)/√(2π)

@@ -42,6 +42,7 @@ def block_forward(
     ``attn.weights_dropout``. Shapes: x (B, T, C) → y (B, T, C).
     """
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
+    # Laid flat to rows (B·T, C) here, once, as each of the layers inside would otherwise do again: they take both.
     record_rows = on_rows_of(record, x)
     norm = p["ln_1.weight"], p.get("ln_1.bias"), epsilon
     normed, ln_1 = layer_norm_forward(as_rows(x), *norm, within(record_rows, "ln_1"))

@@ -13,7 +13,10 @@ from numpy_gpt.shared.record import Record, ignore, on_rows_of
 
 
 class CrossEntropyCache(NamedTuple):
-    """What cross_entropy_backward needs; ``places`` are those of the targets among the B·T·V entries of the logits."""
+    """What cross_entropy_backward needs; ``places`` are those of the targets among the B·T·V entries of the logits.
+
+    ``positions`` is what the mean divides by: forward's ``count`` or, without one, B·T.
+    """
 
     probabilities: Array
     places: Tokens
@@ -23,7 +26,7 @@ class CrossEntropyCache(NamedTuple):
 def cross_entropy_forward(
     logits: Array, targets: Tokens, record: Record = ignore, count: int | None = None
 ) -> tuple[Array, CrossEntropyCache]:
-    """Return the mean over all positions of −ln softmax(logits)[target], a 0-d array, in nats per token.
+    """Return the mean over all positions of −ln softmax(logits)[target], a NumPy scalar, in nats per token.
 
     Where these are a slice of a batch, ``count`` is the number of all the batch's positions, of which the mean is
     taken: the slices' losses and gradients then add up to the batch's.
@@ -34,6 +37,7 @@ def cross_entropy_forward(
     rows, record_rows = as_rows(logits), on_rows_of(record, logits)
     probabilities, largest, total = softmax_of_rows(rows, record_rows)
     record_rows("probabilities", probabilities)
+    # rows[n, target n] of all n, looked up in the flat array: one index is quicker than two
     places = np.arange(0, rows.size, rows.shape[1]) + targets.reshape(-1)
     losses = np.log(total) + (largest - rows.reshape(-1).take(places))  # (11.1)
     record_rows("losses", losses)
@@ -43,9 +47,9 @@ def cross_entropy_forward(
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """Return dlogits (B, T, V) = (p − onehot(target)) / (B·T) (11.3)."""
+    """Return dlogits (B, T, V) = (p − onehot(target)) / (B·T) (11.3), or over ``count`` where forward was given one."""
     probabilities, places, positions = cache
     dlogits = probabilities.copy()
-    dlogits.reshape(-1)[places] -= 1
+    dlogits.reshape(-1)[places] -= 1  # a view of the copy, in which no place occurs twice
     dlogits /= positions
     return dlogits

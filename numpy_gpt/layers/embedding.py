@@ -25,7 +25,7 @@ def embedding_forward(tokens: Tokens, wte: Array, wpe: Array, record: Record = i
     Shapes: tokens (B, T) with ids in [0, V) and T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids
     are checked once, by ``gpt_forward``, and not here: indexing would take a negative one from the end.
     """
-    token = wte.take(tokens, axis=0)
+    token = wte.take(tokens, axis=0)  # wte[tokens], but quicker
     position = wpe[: tokens.shape[1]]
     record("token", token)
     record("position", position)

@@ -58,8 +58,8 @@ def layer_norm_backward(
     dnormalized = rows * cache.weight  # (4.9)
     record("dnormalized", dnormalized)
 
-    # (4.10) undoes (4.5) to (4.1) at once. Neither a shift nor a scaling of x changes `normalized`, so the gradient
-    # cannot have a part along the constant vector or along `normalized`: both are taken out.
+    # (4.10) undoes (4.5) to (4.1) at once. A shift of x does not change `normalized`, nor does a scaling but for ε. So
+    # the gradient cannot have a part along the constant vector, or much of one along `normalized`: both are taken out.
     along_constant = means_along_rows(dnormalized)
     along_normalized = means_along_rows(dnormalized * normalized)
     dx = dnormalized - along_constant

@@ -27,7 +27,7 @@ def as_rows(x: Array) -> Array:
 
 
 def as_before(rows: Array, x: Array) -> Array:
-    """Return rows (N, W), made of those of x (…, V), with the leading axes of x: (…, W)."""
+    """Return rows (N, W), made of those of x, of any width, with the leading axes of x: (…, W)."""
     return rows if x.ndim == 2 else rows.reshape(x.shape[:-1] + rows.shape[1:])
 
 
@@ -47,7 +47,8 @@ def means_along_rows(rows: Array) -> Array:
     """Return what broadcasts to rows in which their mean stands at each place.
 
     Where rows are short, one product with a matrix does that. It may round otherwise at each place, so it is nothing
-    for the mean of a variance: Σ (x − mean) would no longer be all but 0. Shapes: (N, W) → (N, W) or (N, 1).
+    for the mean of a variance: Σ (x − mean) would no longer be all but 0. Shapes: (N, W) → (N, W) or (N, 1), of
+    a single row (1,).
     """
     width = rows.shape[1]
     if width > _SPREAD:
@@ -72,8 +73,8 @@ def laid_out(rows: Array) -> tuple[Array, int]:
 def sums(x: Array, axis: int) -> Array:
     """Return the N sums along an axis of a matrix; equal rows have equal sums, wherever and beside whatever they stand.
 
-    A product with ones would be faster, but rounds by a row's place, too. Short rows are added up from first to last,
-    in whichever way.
+    A product with ones would be faster, but rounds by a row's place, too. Short rows, of up to 32, are added up from
+    first to last, in whichever way.
     """
     out: Array
     if axis == 0:
@@ -111,7 +112,8 @@ def along_rows(numbers: Array, width: int) -> Array:
     if len(numbers) == 1:
         return numbers  # to a single row it broadcasts as it is
     column = numbers[:, None]
-    # An array of its own, not a view of one: NumPy then has room for the result of what it is used in.
+    # To broadcast a column costs NumPy some 20 ns a row: for short rows, writing the numbers out costs less. With an
+    # axis, repeat returns an array of its own, not a view of one, in which NumPy may put the result of a product.
     return column if len(numbers) <= _FEW or width > _WIDE else column.repeat(width, 1)
 
 

@@ -21,7 +21,7 @@ def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCa
     """Return p = exp(x − max) / Σ exp(x − max) over the last axis.
 
     Subtracting the maximum changes nothing but keeps exp from overflowing. An entry of −inf gets exactly 0; a row of
-    nothing but −inf has no softmax and gives NaN. Shapes: x (…, N) → p (…, N).
+    nothing but −inf has no softmax and gives NaN. Shapes: x (…, W) → p (…, W).
     """
     rows = as_rows(x)
     probabilities, _, _ = softmax_of_rows(rows, on_rows_of(record, x))
@@ -29,7 +29,7 @@ def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCa
 
 
 def softmax_backward(dout: Array, cache: SoftmaxCache) -> Array:
-    """Return dx = p · (dp − Σ p·dp) for dout = dp (…, N); exactly 0 where p is 0 (6.5)."""
+    """Return dx = p · (dp − Σ p·dp) for dout = dp (…, W); exactly 0 where p is 0 (6.5)."""
     probabilities = cache.probabilities
     dx = probabilities * as_rows(dout)
     dot = row_sums(dx)

@@ -21,7 +21,7 @@ from numpy_gpt.shared.threads import in_order
 _DROPOUT, _SAMPLING = 1, 2
 _AT_ONCE = 1 << 16  # numbers that are drawn and compared while they stay in a processor's cache
 _RUN = 1 << 18  # numbers that one thread draws: for fewer, starting it would take longer than it saves
-_shapes = lru_cache(maxsize=16)(dropout_shapes)
+_shapes = lru_cache(maxsize=16)(dropout_shapes)  # the same in every step
 
 
 def dropout_masks(
