@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: Any) -> None:
-    """Give torch one thread: at these sizes a second one only waits."""
+    """Hear Ctrl-C, and give torch one thread: at these sizes a second one only waits."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a script's shell starts what it ends with &, and we
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # would hand it on to every program that is tested
     try:
         import torch
     except ImportError:
