@@ -50,6 +50,7 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     """Return dlogits (B, T, V) = (p − onehot(target)) / (B·T) (11.3), or over ``count`` where forward was given one."""
     probabilities, places, positions = cache
     dlogits = probabilities.copy()
-    dlogits.reshape(-1)[places] -= 1  # a view of the copy, in which no place occurs twice
+    # a view of the copy, in which no place occurs twice
+    dlogits.reshape(-1)[places] -= 1
     dlogits /= positions
     return dlogits
