@@ -7,6 +7,7 @@ from hypothesis import given
 from torch.nn import functional
 
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from parity_tests.comparator import assert_close
 from parity_tests.layers.harness import Layer, assert_gradients_are_differences, assert_twins_agree
 from parity_tests.strategies import Case, cases
 from torch_gpt.layers import cross_entropy as twin
@@ -51,3 +52,16 @@ def test_twins_agree_within_the_bound(magnitude, case):
 @given(cases())
 def test_gradients_are_differences(case):
     assert_gradients_are_differences(layer_of(case, 0.1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_slices_that_know_the_batchs_count_add_up_to_the_batch(dtype):
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(4, 3, 5)).astype(dtype), rng.integers(0, 5, (4, 3))
+    loss, cache = cross_entropy_forward(logits, targets)
+    parts = [cross_entropy_forward(logits[rows], targets[rows], count=12) for rows in (slice(0, 1), slice(1, 4))]
+    unit = np.finfo(dtype).eps / 2
+    # Each is a sum of 12 rounded losses, or one rounded quotient of what is the same in both.
+    assert_close("loss (slices)", sum(part_loss for part_loss, _ in parts), loss, 32 * unit * loss)
+    gradient = np.concatenate([cross_entropy_backward(part) for _, part in parts])
+    assert_close("gradient of logits (slices)", gradient, cross_entropy_backward(cache), unit)
