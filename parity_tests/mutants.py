@@ -21,7 +21,7 @@ from parity_tests.mutant_list import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[1]
 _COPIED = ("numpy_gpt", "torch_gpt", "handcalc", "data", "docs", "parity_tests", "pyproject.toml", "README.md")
-_REST = ("parity_tests/layers", "parity_tests")
+_REST = ("parity_tests/shared/test_slices.py", "parity_tests/layers", "parity_tests")  # the quick ones first
 _NOT_RUN = ("house", "gpt_data", "test_mutants.py", "test_verdicts.py", "test_cli.py", "test_training.py")
 
 
