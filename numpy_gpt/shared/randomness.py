@@ -5,7 +5,6 @@ Both twins consume the same numbers, and a run can go on from any step with no s
 
 from __future__ import annotations
 
-from collections import deque
 from functools import lru_cache
 from math import prod
 
@@ -49,7 +48,8 @@ def dropout_masks(
             entries = run[first : first + _AT_ONCE]
             np.multiply(rng.random(entries.size, np.float32) >= config.dropout, kept, out=entries)
 
-    deque(in_order(draw, range(0, mask.size, _RUN)), maxlen=0)
+    for _ in in_order(draw, range(0, mask.size, _RUN)):
+        pass
     masks, first = {}, 0
     for name, shape in shapes.items():
         masks[name] = mask[first : first + prod(shape)].reshape(shape)

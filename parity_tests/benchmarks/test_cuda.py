@@ -88,7 +88,7 @@ def test_a_rehearsal_measures_everything(capsys, tmp_path):
 
 def test_without_a_card_only_the_losses_are_compared(capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    cuda.main(["--preset", "tiny", "--steps", "3", "--ways", "eager", "graphs", "--budget", "60"])
+    cuda.main(["--steps", "3", "--ways", "eager", "graphs", "--budget", "60"])
     speed, divergence, peer, loss = (_well_formed(table) for table in _tables(capsys.readouterr().out).values())
     for line in [*speed, *peer, *loss]:
         assert "not measured: no CUDA device" in line
