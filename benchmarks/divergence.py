@@ -24,7 +24,8 @@ def measure(dtype: str, dropout: float, steps: int) -> dict[str, list[Divergence
     """Return the divergence after each step, of the twin and of the control."""
     recipe = preset("tiny").override({"dtype": dtype, "dropout": dropout})
     others = {"torch_gpt": fresh(TorchEngine, recipe), "numpy_gpt with noise": fresh(JitteredEngine, recipe, 0)}
-    return {name: list(lockstep(recipe, fresh(NumpyEngine, recipe), other, steps)) for name, other in others.items()}
+    runs = lockstep(recipe, fresh(NumpyEngine, recipe), list(others.values()), steps)
+    return dict(zip(others, runs, strict=True))
 
 
 def plot(results: dict[tuple[str, float], dict[str, list[Divergence]]], path: Path) -> None:

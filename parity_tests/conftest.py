@@ -7,7 +7,7 @@ import signal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from parity_tests import comparator
 
@@ -17,7 +17,9 @@ _COMMON: dict[str, Any] = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
 settings.register_profile("dev", max_examples=10, **_COMMON)
-settings.register_profile("ci", max_examples=30, derandomize=True, database=None, **_COMMON)
+_SAME: dict[str, Any] = {"max_examples": 30, "derandomize": True, "database": None, **_COMMON}
+settings.register_profile("ci", **_SAME)
+settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False, **_SAME)
 settings.register_profile("thorough", max_examples=5000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

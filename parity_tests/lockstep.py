@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from gpt_data.batches import BatchSampler
 from gpt_data.corpora import load_corpus
@@ -18,6 +19,7 @@ from numpy_gpt.shared.randomness import dropout_masks
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.schedule import learning_rate_at
 
+Steps = npt.NDArray[np.float64]
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 NOISE = 8
 """How many units in the last place, of a tensor's largest gradient, a jittered gradient is off by (one deviation).
@@ -74,25 +76,40 @@ def trained(engine: Any) -> Any:
     return engine
 
 
-def lockstep(recipe: Recipe, one: Any, other: Any, steps: int) -> Iterator[Divergence]:
-    """Train both engines on the recipe's batches and yield their divergence after each step."""
-    for (divergence,) in lockstep_with(recipe, one, [other], steps):
-        yield divergence
-
-
-def lockstep_with(recipe: Recipe, one: Any, others: Sequence[Any], steps: int) -> Iterator[list[Divergence]]:
-    """Train one engine and others on the recipe's batches and yield how far each of the others is from the one."""
+def lockstep(recipe: Recipe, one: Any, others: Sequence[Any], steps: int) -> list[list[Divergence]]:
+    """Train all engines on the recipe's batches, and return for each of the others how far it is from the one."""
     training = recipe.training
     sampler = BatchSampler(
         load_corpus(recipe.dataset).train, recipe.model.block_size, training.batch_size, training.seed
     )
+    runs: list[list[Divergence]] = [[] for _ in others]
     for step in range(steps):
         rate = learning_rate_at(step, **training.schedule())
         loss, *losses = (engine.training_step(*sampler.batch(step), step, rate).loss for engine in (one, *others))
         values = one.values()
-        apart = []
-        for engine, its_loss in zip(others, losses, strict=True):
+        for run, engine, its_loss in zip(runs, others, losses, strict=True):
             theirs = engine.values()
             weight = max(float(np.abs(values[name] - theirs[name]).max()) for name in values)
-            apart.append(Divergence(step + 1, abs(loss - its_loss), weight))
-        yield apart
+            run.append(Divergence(step + 1, abs(loss - its_loss), weight))
+    return runs
+
+
+def controls(recipe: Recipe, count: int = 3) -> list[JitteredEngine]:
+    """Return engines that differ from NumpyEngine, and from each other, by noise alone."""
+    return [fresh(JitteredEngine, recipe, seed) for seed in range(count)]
+
+
+def field_of(runs: Sequence[Sequence[Divergence]], field: str) -> Steps:
+    """Return ``loss`` or ``weight`` of all steps of some runs, (runs, steps)."""
+    return np.array([[getattr(divergence, field) for divergence in run] for run in runs])
+
+
+def allowed_by(runs: Sequence[Sequence[Divergence]], field: str, dtype: str) -> Steps:
+    """Return how far a twin may be from the one after each step, when the controls were so far from it.
+
+    4·max over s ≤ t and all runs + 16u. The bound is measured, not derived from formulas: it is what rounding of the
+    size of NOISE does to the same training, four times that for the spread from run to run; 16u, since both losses are
+    up to 4 nats and rounded.
+    """
+    bound: Steps = 4 * np.maximum.accumulate(field_of(runs, field).max(axis=0)) + 16 * UNIT[dtype]
+    return bound

@@ -94,6 +94,7 @@ def _first_failure(copy: Path, tests: str) -> str:
     command += [f"--ignore-glob=*/{name}" for name in _NOT_RUN if name.endswith(".py")]
     command += [f"--ignore=parity_tests/{name}" for name in _NOT_RUN if not name.endswith(".py")]
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'data'}", "OMP_NUM_THREADS": "1"}
+    environment["HYPOTHESIS_PROFILE"] = "mutants"  # the same examples; a failure need not become a small one
     result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     if result.returncode == 0:
         return ""
