@@ -11,7 +11,7 @@ import numpy as np
 from gpt_data.corpora import load_corpus
 from gpt_data.loss_floor import corpus_loss_floor
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.checkpoint import Checkpoint, save_checkpoint
+from numpy_gpt.shared.checkpoint import Checkpoint, check_place, save_checkpoint
 from numpy_gpt.shared.evaluation import evaluate
 from numpy_gpt.shared.initial_values import initial_values
 from numpy_gpt.shared.presets import preset
@@ -27,8 +27,9 @@ def rebuild(out_dir: Path) -> Checkpoint:
     Raises
     ------
     UserError
-        If ``out_dir`` cannot be written.
+        If ``out_dir`` cannot be written, or holds anything but a checkpoint.
     """
+    check_place(out_dir)  # before all is trained in vain
     recipe = preset("tiny").override({"dtype": "float64"})
     corpus = load_corpus(recipe.dataset)
     engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))

@@ -56,6 +56,15 @@ def test_a_model_too_large_for_a_page_is_refused(capsys):
     assert "do not fit on a page" in err
 
 
+def test_it_is_not_made_again_where_something_else_would_be_lost(capsys):
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("years of work")
+    status, out, err = _run(capsys, "rebuild", "--out_dir", "mine")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "holds 'thesis.txt'; choose another" in err
+    assert [path.name for path in Path("mine").iterdir()] == ["thesis.txt"]
+
+
 def test_the_shipped_model_is_made_again_as_good_by_one_command(capsys):
     status, out, err = _run(capsys, "rebuild", "--out_dir", "again")
     assert status == 0, err

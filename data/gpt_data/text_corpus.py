@@ -20,11 +20,9 @@ from gpt_data.character_tokenizer import survey_characters
 from gpt_data.errors import UserError
 from gpt_data.regular_file import open_regular
 from gpt_data.text_files import read_texts
-from gpt_data.token_files import write_token_chunks
-from gpt_data.token_meta import TOKEN_FILES
+from gpt_data.token_files import check_place, write_token_chunks
 from gpt_data.tokenizer import KINDS, Tokenizer
 from gpt_data.word_tokenizer import survey_words, whole_words
-from gpt_data.wording import shown, shown_path
 
 Survey = Callable[[Iterable[str]], tuple[tuple[str, ...], int]]
 Pieces = Callable[[Iterable[str]], Iterable[str]]
@@ -62,7 +60,7 @@ def prepare_text(
         raise UserError("a corpus must have a text: name at least one text file")
     for path in paths:
         open_regular(path).close()  # the last one's fault is told before the first one is read for minutes
-    _check_place(place)
+    check_place(place)
     survey, whole = _KINDS[kind]
     with made_directory(place):
         vocabulary, tokens = survey(read_texts(paths))
@@ -108,20 +106,3 @@ def _train_tokens(tokens: int, share: Fraction) -> int:
             "use a longer text"
         )
     return int(tokens * (1 - share))
-
-
-def _check_place(place: Path) -> None:
-    """Refuse a directory of anything but token files: what they replace must be what they are."""
-    try:
-        names = sorted(path.name for path in place.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return  # there is nothing yet, or making the directory will say what there is
-    except OSError as error:
-        raise UserError(f"cannot read the directory {shown_path(place)}: {error.strerror or error}") from error
-    names = [other for other in names if not (other.startswith(".") and other.endswith(".tmp"))]  # an earlier crash's
-    strange = [other for other in names if other not in TOKEN_FILES or "meta.json" not in names]
-    if strange:
-        raise UserError(
-            f"the directory {shown_path(place)} must be new, empty or one of token files, and holds "
-            f"{shown(strange[0])}; choose another"
-        )

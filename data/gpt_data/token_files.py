@@ -22,7 +22,7 @@ from gpt_data.errors import UserError
 from gpt_data.regular_file import open_regular
 from gpt_data.sealed_json import seal
 from gpt_data.token_meta import FORMAT_VERSION, OWN_KEYS, SPLITS, TOKEN_FILES, read_meta, token_dtype
-from gpt_data.wording import shown_path
+from gpt_data.wording import shown, shown_path
 
 _SLICE = 1 << 20  # tokens converted, or bytes read, at a time, so that memory does not grow with the text
 
@@ -34,6 +34,29 @@ class TokenFiles:
     train: TokenIds
     val: TokenIds
     meta: dict[str, Any]
+
+
+def check_place(place: Path) -> None:
+    """Refuse a directory of anything but token files: what they replace must be what they are.
+
+    Raises
+    ------
+    UserError
+        If it holds another file, or cannot be read.
+    """
+    try:
+        names = sorted(path.name for path in place.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return  # there is nothing yet, or making the directory will say what there is
+    except OSError as error:
+        raise UserError(f"cannot read the directory {shown_path(place)}: {error.strerror or error}") from error
+    names = [other for other in names if not (other.startswith(".") and other.endswith(".tmp"))]  # an earlier crash's
+    strange = [other for other in names if other not in TOKEN_FILES or "meta.json" not in names]
+    if strange:
+        raise UserError(
+            f"the directory {shown_path(place)} must be new, empty or one of token files, and holds "
+            f"{shown(strange[0])}; choose another"
+        )
 
 
 def write_token_files(
@@ -71,11 +94,13 @@ def write_token_chunks(
     Raises
     ------
     UserError
-        If a split is empty or holds an id outside the vocabulary, or the directory cannot be written. Then,
+        If a split is empty or holds an id outside the vocabulary, or the directory holds something else or cannot be
+        written. Then,
         and if ``chunks`` itself raises, the files are as they were before.
     """
     if taken := sorted(set(meta) & set(OWN_KEYS)):
         raise UserError(f"meta.json keeps {taken[0]!r} for itself; call yours something else")
+    check_place(Path(directory))
     dtype = token_dtype(vocab_size)
     record: dict[str, Any] = {"format_version": FORMAT_VERSION, "dtype": dtype.name, "vocab_size": vocab_size, **meta}
     with made_directory(directory) as place:

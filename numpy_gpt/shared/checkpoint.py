@@ -19,7 +19,7 @@ from gpt_data.atomic import sync_directory
 from gpt_data.errors import UserError
 from gpt_data.sealed_json import read_sealed, seal
 from gpt_data.tokenizer import Tokenizer, tokenizer_from_dict
-from gpt_data.wording import shown_path
+from gpt_data.wording import shown, shown_path
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.names import parameter_shapes
@@ -58,14 +58,16 @@ class Checkpoint:
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint into ``directory``, replacing what is there only when everything is on the disk.
+    """Write the checkpoint into ``directory``, replacing the one there only when everything is on the disk.
 
     Raises
     ------
     UserError
-        If a weight is not finite, or it cannot be written; what was there before is then untouched and no temporary
-        directory is left.
+        If a weight is not finite, the directory holds anything but a checkpoint, or it cannot be written; what was
+        there before is then untouched and no temporary directory is left.
     """
+    check_place(directory)
+    directory = directory.resolve()  # a name, where it was given as . or by a link
     contents = _contents(checkpoint)
     temporary = _hidden(directory, "tmp")
     try:
@@ -81,6 +83,27 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_place(directory: Path) -> None:
+    """Refuse a place whose contents are not a checkpoint's: writing one there would remove them.
+
+    Raises
+    ------
+    UserError
+        If it is a file, or holds one that no checkpoint has.
+    """
+    try:
+        strange = sorted({path.name for path in directory.iterdir()} - {MODEL_FILE, OPTIMIZER_FILE, MANIFEST})
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"cannot write {shown_path(directory)}: {error.strerror or error}; choose another") from error
+    if strange:
+        raise UserError(
+            f"the directory {shown_path(directory)} must be new, empty or a checkpoint's, and holds "
+            f"{shown(strange[0])}; choose another"
+        )
 
 
 def _put_in_place(temporary: Path, directory: Path) -> None:

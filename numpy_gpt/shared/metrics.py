@@ -55,14 +55,14 @@ class MetricsFile:
         if self._state == RunState() or not self._path.is_file():
             return []
         kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
+        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 values = json.loads(line)
                 # The steps so far are done; the evaluation after them is the first thing to come, if it is not there.
                 to_come = values["kind"] == "evaluation" and self._state.evaluation is None
                 if values["step"] > self._state.step - to_come:
                     break
-            except (ValueError, KeyError, TypeError):  # the last line of a process that was killed while writing
+            except (ValueError, KeyError, TypeError, RecursionError):  # of a process that was killed while writing
                 break
             kept.append(line)
         return kept

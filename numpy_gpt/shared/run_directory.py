@@ -7,6 +7,7 @@ runs/tiny/checkpoints/step-000006000/
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from gpt_data.wording import shown_path
 from numpy_gpt.shared.checkpoint import SET_ASIDE, Checkpoint, read_checkpoint, remove_directory, save_checkpoint
 
 _KEPT = 2
+_NAME = re.compile(rf"step-(\d{{9,}})({re.escape(SET_ASIDE)})?")  # any other name is the user's own
 WHICH = ("last", "best")
 
 
@@ -42,7 +44,8 @@ def tidy(run: Path, step: int, recipe: Mapping[str, Any], state: Mapping[str, An
     places = run / "checkpoints"
     for left_over in places.glob(".step-*"):  # of a process that was killed while it wrote
         shutil.rmtree(left_over, ignore_errors=True)
-    for replaced in places.glob(f"step-*{SET_ASIDE}"):  # of one that was killed while it replaced a checkpoint
+    for replaced in [path for path in _newest_first(run) if path.name.endswith(SET_ASIDE)]:
+        # Of one that was killed while it replaced a checkpoint.
         own = replaced.with_name(replaced.name.removesuffix(SET_ASIDE))
         remove_directory(replaced) if own.exists() else replaced.rename(own)
     older = [path for path in _newest_first(run) if _step(path) <= step]
@@ -107,9 +110,9 @@ def _place(run: Path, step: int) -> Path:
 
 def _newest_first(run: Path) -> list[Path]:
     # Of one step, step-N comes before step-N.replaced, which is there only while another takes its place.
-    return sorted((run / "checkpoints").glob("step-*"), key=lambda path: (-_step(path), path.name))
+    found = [path for path in (run / "checkpoints").glob("step-*") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: (-_step(path), path.name))
 
 
 def _step(path: Path) -> int:
-    digits = path.name.removeprefix("step-").partition(".")[0]
-    return int(digits) if digits.isdecimal() else -1
+    return int(path.name.removeprefix("step-").removesuffix(SET_ASIDE))

@@ -39,5 +39,6 @@ ALONE = Alone()
 
 
 def started_by_torchrun() -> bool:
-    """Return whether this process is one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Return whether this process is one of several: torchrun sets all of these, a job script perhaps one."""
+    size = os.environ.get("WORLD_SIZE", "")
+    return size.isdecimal() and int(size) > 1 and {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()

@@ -105,9 +105,15 @@ def test_a_directory_of_nanogpt_is_read_too(tmp_path, monkeypatch):
     same(open_dataset(str(folder)), Corpus("letters", CharacterTokenizer(("a", "b")), train, val))
     monkeypatch.chdir(folder)
     assert open_dataset(".").name == "letters"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert "must be new, empty or one of token files, and holds 'meta.pkl'" in refusal(
+        prepare, load_corpus("tiny"), folder
+    )
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     # Where both are, ours goes first: it vouches for its files.
-    prepare(load_corpus("tiny"), folder)
-    same(open_dataset(str(folder)), load_corpus("tiny"))
+    prepare(load_corpus("tiny"), tmp_path / "both")
+    (tmp_path / "both" / "meta.pkl").write_bytes(pickle.dumps(meta))
+    same(open_dataset(str(tmp_path / "both")), load_corpus("tiny"))
 
 
 def test_what_is_no_data_set_is_refused_with_what_there_is(tmp_path, monkeypatch):

@@ -49,6 +49,25 @@ def test_everything_comes_back(tmp_path, dtype):
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == sorted(FILES)
 
 
+def test_a_place_that_holds_anything_else_is_refused_and_left_as_it_is(tmp_path):
+    place = tmp_path / "mine"
+    place.mkdir()
+    (place / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match=r"or a checkpoint's, and holds 'thesis\.txt'; choose another"):
+        save_checkpoint(place, _checkpoint())
+    with pytest.raises(UserError, match=r"cannot write .*thesis\.txt: Not a directory; choose another"):
+        save_checkpoint(place / "thesis.txt", _checkpoint())
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
+
+
+def test_an_empty_place_may_be_named_as_the_current_directory(tmp_path, monkeypatch):
+    place = tmp_path / "new"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    save_checkpoint(Path(), _checkpoint())
+    assert load_checkpoint(place).step == 5
+
+
 def test_where_the_newest_is_damaged_the_one_before_serves(tmp_path):
     for step in (9, 10):
         directory = save_in_run(tmp_path, _checkpoint(step))

@@ -51,6 +51,17 @@ def test_what_an_interruption_wrote_goes_with_the_next_evaluation(tmp_path):
     assert _steps(tmp_path) == [_name(20), _name(30)]
 
 
+def test_copies_that_the_user_made_are_neither_read_nor_removed(tmp_path):
+    for name in ("step-backup", f"{_name(10)}-good", "step-1", "step-000000010.old"):
+        checkpoints.save_checkpoint(tmp_path / "checkpoints" / name, _checkpoint(50))
+    for step in (10, 20, 30, 40):
+        save_in_run(tmp_path, _checkpoint(step))
+    assert _steps(tmp_path) == sorted(
+        ["step-backup", f"{_name(10)}-good", "step-1", "step-000000010.old", _name(30), _name(40)]
+    )
+    assert load_checkpoint(tmp_path).step == 40
+
+
 def test_a_process_killed_before_it_could_tidy_leaves_that_to_the_one_that_goes_on(tmp_path):
     for step in (20, 30):
         save_in_run(tmp_path, _checkpoint(step))

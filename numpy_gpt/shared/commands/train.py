@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from gpt_data.corpora import Corpus, open_dataset
+from gpt_data.corpora import CORPORA, Corpus, open_dataset
 from gpt_data.errors import UserError
 from gpt_data.fingerprint import fingerprint
 from gpt_data.wording import shown_path
@@ -26,6 +26,7 @@ from numpy_gpt.shared.progress import display_for
 from numpy_gpt.shared.randomness import sampling_uniforms
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.run_directory import load_newest
+from numpy_gpt.shared.run_lock import only_process
 from numpy_gpt.shared.run_state import RunState
 from numpy_gpt.shared.tensorboard import TensorBoardLog
 from numpy_gpt.shared.trainer import train
@@ -51,9 +52,11 @@ def train_command(twin: Twin, arguments: argparse.Namespace) -> int:
     recipe, corpus, start, state, out_dir = (_resumed if arguments.resume else _fresh)(arguments)
     logs = [TensorBoardLog(out_dir, state)] if arguments.tensorboard else []
     floor = loss_floor_of(recipe, corpus)
-    print(parameter_table(recipe.model))
     engine = twin.make_engine(recipe, start, arguments)
     with ExitStack() as stack:
+        if engine.team.rank == 0:
+            stack.enter_context(only_process(out_dir))
+        print(parameter_table(recipe.model))
         for log in logs:
             stack.enter_context(log)
         display = stack.enter_context(display_for(recipe.training.max_iters, state.step))
@@ -79,21 +82,31 @@ def _fresh(arguments: argparse.Namespace) -> _Beginning:
 
 def _resumed(arguments: argparse.Namespace) -> _Beginning:
     given = [name for name in ("preset", "config", "out_dir") if getattr(arguments, name)]
-    if changes := sorted(recipe_changes(arguments)) + given:
-        raise UserError(f"a resumed run keeps its recipe and place; leave out {changes[0]}")
+    changes = recipe_changes(arguments)
+    moved = {name: changes.pop(name) for name in ("dataset",) if name in changes}  # the text is the same all the same
+    if refused := sorted(changes) + given:
+        raise UserError(f"a resumed run keeps its recipe and place; leave out {refused[0]}")
     run = arguments.resume
     checkpoint, damage = load_newest(run)
     if damage:
         print(f"warning: {damage}", file=sys.stderr)
     if checkpoint.recipe is None or checkpoint.moments is None or checkpoint.state is None:
         raise UserError(f"{shown_path(run)} holds a model but no training state; train it anew")
-    recipe = Recipe.from_dict(checkpoint.recipe)
-    corpus = open_dataset(recipe.dataset, arguments.source)
+    if checkpoint.path == run:
+        whole = f"; give {shown_path(run.parent.parent)}" if run.parent.name == "checkpoints" else ""
+        raise UserError(f"--resume must be a run directory, and {shown_path(run)} is a single checkpoint{whole}")
+    recipe = Recipe.from_dict(checkpoint.recipe).override(moved)
+    try:
+        corpus = open_dataset(recipe.dataset, arguments.source)
+    except UserError as error:
+        if recipe.dataset in CORPORA:
+            raise
+        raise UserError(f"{error}; or say by --dataset where the run's text is now") from error
     check_corpus(recipe, corpus)
     if checkpoint.corpus != fingerprint(corpus):
         raise UserError(
             f"{shown_path(run)} was trained on another text than {recipe.dataset!r} is now; "
-            "bring that back, or train anew"
+            "bring that back, say by --dataset where it is now, or train anew"
         )
     return recipe, corpus, start_of(checkpoint), RunState.from_dict(checkpoint.state), run
 

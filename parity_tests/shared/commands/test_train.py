@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.run_lock import only_process
 from parity_tests.kills import contents
 from parity_tests.shared.commands.programs import refused
 
@@ -72,6 +73,50 @@ def test_a_run_goes_on_from_an_older_checkpoint_where_the_newest_is_damaged(nump
 @pytest.mark.parametrize("flags", [["tiny"], ["--config", "recipe.toml"], ["--out_dir", "x"], ["--n_embd", "6"]])
 def test_a_resumed_run_keeps_its_recipe(run, trained, flags):
     refused(run("train", "--resume", trained, *flags), "a resumed run keeps its recipe and place; leave out")
+
+
+def test_a_run_that_another_process_trains_is_left_alone(run, trained):
+    before = contents(trained)
+    with only_process(trained):
+        refused(run("train", "--resume", trained), "another process trains in runs/tiny; wait until it has ended")
+    assert contents(trained) == before
+    assert run("train", "--resume", trained).status == 0
+
+
+def test_a_single_checkpoint_is_no_run_to_go_on_with(run, trained):
+    newest = max((trained / "checkpoints").iterdir())
+    before = contents(trained)
+    refused(run("train", "--resume", newest), f"{newest} is a single checkpoint; give runs/tiny")
+    newest.rename("alone")
+    refused(run("train", "--resume", "alone"), "--resume must be a run directory, and alone is a single checkpoint")
+    Path("alone").rename(newest)
+    assert contents(trained) == before
+
+
+def test_a_text_that_has_moved_is_found_where_the_user_says(run):
+    _texts("one", "first text, ")
+    run("prepare", "text", "one.txt", "--out_dir", "data")
+    run("train", "tiny", "--dataset", "data", *QUICK, "--out_dir", "run")
+    Path("data").rename("elsewhere")
+    refused(run("train", "--resume", "run"), "unknown dataset 'data'")
+    refused(run("train", "--resume", "run"), "or say by --dataset where the run's text is now")
+    assert run("train", "--resume", "run", "--dataset", "elsewhere").status == 0
+    refused(run("train", "--resume", "run", "--dataset", "tiny"), "")  # another text is still another text
+
+
+def test_a_damaged_line_of_metrics_ends_what_is_kept_of_them(numpy_run, trained):
+    path = trained / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for bad in (b"\xff\xfe\n", b"[" * 200_000 + b"\n"):
+        path.write_bytes(b"".join([*lines[:2], bad, *lines[2:]]))
+        assert numpy_run("train", "--resume", trained).status == 0
+        assert path.read_bytes() == b"".join(lines[:2])
+
+
+def test_a_number_of_processes_alone_makes_no_team(run, monkeypatch):
+    for size in ("2", "many"):  # as a job script sets it
+        monkeypatch.setenv("WORLD_SIZE", size)
+        assert run("train", "tiny", *QUICK).status == 0
 
 
 def test_the_model_that_ships_holds_no_training_state(run):
