@@ -72,7 +72,8 @@ class NumpyEngine:
             if record is not ignore:
                 for name, gradient in gradients.items():
                     record(f"clipped.{name}", gradient)
-            self._update(gradients, step, learning_rate)
+            with np.errstate(over="ignore", invalid="ignore"):  # this one by the next step's loss
+                self._update(gradients, step, learning_rate)
         return StepResult(loss, norm)
 
     def _mean_loss_and_gradients(

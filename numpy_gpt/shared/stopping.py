@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, and 143 for SIGTERM: what shells report of a process ended so
@@ -18,6 +21,10 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int, step: int, out_dir: Path) -> None:
         self.exit_status = 128 + signal_number
         super().__init__(f"interrupted after step {step}; a checkpoint is in {out_dir}: go on with --resume {out_dir}")
+
+
+class Stopped(Exception):
+    """A signal came in the middle of an evaluation."""
 
 
 class StopSignals:
@@ -42,6 +49,19 @@ class StopSignals:
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, until a signal has come.
+
+        Raises
+        ------
+        Stopped
+            Before the first item after that.
+        """
+        for item in items:
+            if self.received:
+                raise Stopped
+            yield item
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from gpt_data.corpora import Corpus
 from gpt_data.errors import UserError
 from gpt_data.fingerprint import fingerprint
 from gpt_data.wording import shown_path
+from numpy_gpt.shared.arrays import Tokens
 from numpy_gpt.shared.checkpoint import Checkpoint
 from numpy_gpt.shared.engine_protocol import Engine, StepResult
 from numpy_gpt.shared.evaluation import evaluate_run
@@ -22,7 +23,7 @@ from numpy_gpt.shared.run_directory import save_in_run, tidy
 from numpy_gpt.shared.run_state import Evaluation, RunState
 from numpy_gpt.shared.schedule import learning_rate_at
 from numpy_gpt.shared.speed import Pace, Speed, operations_per_token
-from numpy_gpt.shared.stopping import Interrupted, StopSignals
+from numpy_gpt.shared.stopping import Interrupted, Stopped, StopSignals
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def train(
     UserError
         If a loss or the gradient is no longer finite, or the run directory cannot be written.
     Interrupted
-        On SIGINT or SIGTERM, after the step under way and a checkpoint.
+        On SIGINT or SIGTERM, after the step under way or in the middle of an evaluation, and after a checkpoint.
     """
     training, state = recipe.training, state or RunState()
     engine.begin(corpus.train)
@@ -75,12 +76,16 @@ def train(
         for step in range(state.step, training.max_iters + 1):
             state = state.after_steps(step)
             if step == training.max_iters or step % training.eval_interval == 0:
-                state = run.evaluate(state)
+                try:
+                    state = run.evaluate(state, stop)
+                except Stopped:  # the evaluation is made anew when training goes on
+                    run.save(state)
+                    raise Interrupted(stop.received, step, out_dir) from None
                 if step == training.max_iters or 0 < training.patience <= state.evaluations_since_best:
                     break
             result = engine.take_step(step, learning_rate_at(step, **training.schedule()))
             stopped = engine.team.agreed(stop.received, step)
-            run.look(state, step, result, at_once=stopped != 0)
+            run.look(step, result, at_once=stopped != 0)
             if stopped:
                 run.save(state.after_steps(step + 1))
                 raise Interrupted(stopped, step + 1, out_dir)
@@ -98,31 +103,41 @@ class _Run:
         training = recipe.training
         per_step = training.batch_size * training.gradient_accumulation_steps * recipe.model.block_size
         self._pace = Pace(per_step, training.max_iters)
+        self._val_loss = math.nan  # of the last evaluation
 
-    def evaluate(self, state: RunState) -> RunState:
-        """Evaluate and save, unless a resumed run has done so already; show it and return the state with it."""
+    def evaluate(self, state: RunState, stop: StopSignals) -> RunState:
+        """Evaluate and save, unless a resumed run has done so already; show it and return the state with it.
+
+        Raises
+        ------
+        Stopped
+            If a signal came; a team, whose processes must stop at the same place, evaluates to the end.
+        """
         team, step = self._engine.team, state.step
         if state.evaluation is None:
             rate = learning_rate_at(step, **self._recipe.training.schedule())
             with self._pace.paused():
-                evaluation = team.from_main(evaluate_run(self._engine, self._recipe, self._corpus, step, rate))
+                engine = _Watched(self._engine, stop) if team.size == 1 else self._engine
+                evaluation = team.from_main(evaluate_run(engine, self._recipe, self._corpus, step, rate))
                 state = state.after_evaluation(evaluation)
                 self._metrics.write("evaluation", asdict(evaluation))
                 self.save(state)
         elif team.rank == 0:
             tidy(self._out_dir, step, self._recipe.to_dict(), state.to_dict())
+        self._val_loss = state.evaluated.val_loss
         if team.rank == 0:
             self._display.evaluation(state.evaluated)
         return state
 
-    def look(self, state: RunState, step: int, result: StepResult | None, at_once: bool) -> None:
+    def look(self, step: int, result: StepResult | None, at_once: bool) -> None:
         """See that the step's result is finite, log it and show it, as far as each is due.
 
         A result that is not there yet is waited for only then: a device is not to be kept waiting for a look at it.
         """
         training, done = self._recipe.training, step + 1
         log, show = done % training.log_interval == 0, self._pace.due()
-        if result is None and (log or show or at_once or done % training.eval_interval == 0):
+        evaluated = done % training.eval_interval == 0 or done == training.max_iters
+        if result is None and (log or show or at_once or evaluated):
             step, result = self._engine.latest()
         if result is None:
             return
@@ -138,10 +153,9 @@ class _Run:
             self._metrics.write("step", _logged(done, result, rate, speed))
         if show:
             self._pace.shown()
-            val_loss = state.evaluation.val_loss if state.evaluation else state.best_val_loss or math.nan
             if self._engine.team.rank == 0:
                 left = self._pace.seconds_left(done)
-                self._display.progress(Progress(done, result.loss, val_loss, rate, speed, left))
+                self._display.progress(Progress(done, result.loss, self._val_loss, rate, speed, left))
 
     def save(self, state: RunState) -> None:
         """Write what is needed to go on from ``state``; all processes of a team take part, and the main one writes."""
@@ -161,6 +175,16 @@ class _Run:
         )
         if self._engine.team.rank == 0:
             save_in_run(self._out_dir, checkpoint)
+
+
+class _Watched:
+    """Evaluates as the engine does, but stops between two batches when a signal has come."""
+
+    def __init__(self, engine: Engine, stop: StopSignals) -> None:
+        self._engine, self._stop, self.evaluation_tokens = engine, stop, engine.evaluation_tokens
+
+    def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
+        return self._engine.mean_loss(self._stop.until_stopped(batches))
 
 
 class _Metrics:
@@ -197,9 +221,11 @@ def _logged(step: int, result: StepResult, rate: float, speed: Speed) -> dict[st
 def _not_finite(engine: Engine, result: StepResult, step: int, out_dir: Path) -> str:
     what = "loss" if not math.isfinite(result.loss) else "gradient's norm"
     value = result.loss if what == "loss" else result.gradient_norm
-    first = engine.first_not_finite(step)
+    first = engine.first_not_finite(step) or ""
+    where = f", where {first} was the first to go bad" if first else ""
+    # A parameter is bad by the update of the step before.
+    kept = "" if first.startswith("the parameter") else "the weights were left as they were before it, and "
     return (
-        f"the {what} must be finite, but is {value} at step {step}"
-        f"{f', where {first} was the first to go bad' if first else ''}; the weights were left as they were before it, "
-        f"and {shown_path(out_dir)} keeps its last checkpoint; try a lower --learning_rate"
+        f"the {what} must be finite, but is {value} at step {step}{where}; {kept}{shown_path(out_dir)} keeps its last "
+        "checkpoint; try a lower --learning_rate"
     )

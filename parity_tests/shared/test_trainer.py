@@ -22,10 +22,12 @@ from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.run_directory import load_checkpoint
 from numpy_gpt.shared.run_state import RunState
+from numpy_gpt.shared.speed import Pace
 from numpy_gpt.shared.stopping import Interrupted, StopSignals
 from numpy_gpt.shared.trainer import train
 from parity_tests.kills import contents
 from torch_gpt.engine import TorchEngine
+from torch_gpt.fast.engine import FastEngine
 
 
 class _Silent:
@@ -45,6 +47,8 @@ def _engine(recipe, checkpoint=None, kind="numpy"):
     start = (checkpoint.values, checkpoint.moments) if checkpoint else (values, None)
     if kind == "numpy":
         return NumpyEngine(recipe, *start)
+    if kind == "fast":
+        return FastEngine(recipe, *start, "cpu")
     return TorchEngine(recipe, *start, "cpu", fused=kind == "torch fused")
 
 
@@ -123,7 +127,73 @@ def test_a_signal_that_came_before_training_began_is_not_forgotten(tmp_path):
         os.kill(os.getpid(), signal.SIGTERM)
         _train(recipe, tmp_path)
     assert stopped.value.exit_status == 143
-    assert load_checkpoint(tmp_path).step == 1
+    assert load_checkpoint(tmp_path).step == 0  # not even the first evaluation is waited for
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "fast"])
+@pytest.mark.parametrize("stop_at", [0, 20, 30])
+def test_an_evaluation_is_not_waited_for_and_made_anew_by_the_run_that_goes_on(tmp_path, stop_at, kind):
+    recipe = _recipe(eval_iters=2)
+    _train(recipe, tmp_path / "whole", _engine(recipe, kind=kind))
+    engine = _engine(recipe, kind=kind)
+    mean_loss, evaluations = engine.mean_loss, [0]
+
+    def interrupted(batches):
+        for place, batch in enumerate(batches):
+            evaluations[0] += place == 0
+            if place == 1 and evaluations[0] == 4 * (stop_at // 10) + 3:  # of four losses the third, after one batch
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    engine.mean_loss = lambda batches: mean_loss(interrupted(batches))
+    with pytest.raises(Interrupted) as stopped:
+        _train(recipe, tmp_path / "parts", engine)
+    assert (stopped.value.exit_status, load_checkpoint(tmp_path / "parts").step) == (143, stop_at)
+    assert evaluations[0] == 4 * (stop_at // 10) + 3
+    assert [line["step"] for line in _metrics(tmp_path / "parts")][-1:] == [stop_at][: stop_at > 0]
+    _resume(recipe, tmp_path / "parts", kind)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+
+
+def test_the_validation_loss_beside_the_progress_is_the_last_one_and_not_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(Pace, "due", lambda self: True)
+    shown, evaluations = [], []
+    display = _Silent()
+    display.progress, display.evaluation = shown.append, evaluations.append
+    # A rate that makes it worse again.
+    recipe = _recipe(max_iters=40, learning_rate=0.5, warmup_iters=0, dropout=0.0)
+    train(recipe, _engine(recipe), load_corpus("tiny"), tmp_path, display)
+    known = {evaluation.step: evaluation.val_loss for evaluation in evaluations}
+    assert min(known.values()) < known[30]
+    assert len(shown) == 40
+    for progress in shown:
+        assert progress.val_loss == known[(progress.step - 1) // 10 * 10]
+
+
+def test_a_bad_step_among_the_last_ones_is_found_even_if_nothing_is_waited_for(tmp_path):
+    recipe = _recipe(max_iters=28, eval_interval=20, log_interval=100, dropout=0.0)
+    engine = _engine(recipe, kind="fast")
+    step_of_engine = engine.take_step
+
+    def take_step(step, learning_rate):
+        if step == 23:
+            with torch.no_grad():
+                engine.parameters["ln_f.weight"].fill_(float("inf"))
+        step_of_engine(step, learning_rate)
+        if step == 23:
+            with torch.no_grad():
+                engine.parameters["ln_f.weight"].fill_(1.0)
+
+    engine.take_step = take_step
+    with pytest.raises(UserError, match="the loss must be finite, but is nan at step 23"):
+        _train(recipe, tmp_path, engine)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "fast"])
+def test_an_update_that_overflows_is_told_as_what_it_is_and_without_warnings(tmp_path, kind):
+    recipe = _recipe(learning_rate=1e38, min_lr=1e38, warmup_iters=0, log_interval=1)
+    with pytest.raises(UserError, match=r"at step 1, where the parameter \S+ was the first to go bad; \S+ keeps its"):
+        _train(recipe, tmp_path, _engine(recipe, kind=kind))
 
 
 def test_a_second_interrupt_does_not_wait(tmp_path):
