@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import math
 import os
 import shutil
 import sys
@@ -52,7 +53,9 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
                 curve.steps.append(int(values["step"]))
                 curve.train.append(float(values["train_loss"]))
                 curve.val.append(float(values["val_loss"]))
-        except (ValueError, KeyError, TypeError) as error:
+                if not (math.isfinite(curve.train[-1]) and math.isfinite(curve.val[-1])):
+                    raise ValueError("a loss that is evaluated is finite")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(f"{shown_path(path)}, line {number}, is no line of metrics; was it cut off?") from error
     if not curve.steps:
         raise UserError(f"{shown_path(path)} holds no evaluation yet; let the run go on")

@@ -11,6 +11,7 @@ from gpt_data.wording import listed, suggestion
 from numpy_gpt.shared.config import ModelConfig, check_kinds, config_from_dict, config_to_dict, described
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
+_NOTHING = 2.0**-150  # half of the smallest float32 above 0: what it rounds to 0
 _TOO_MANY = 1 << 31  # more sequences or steps than any machine holds or takes: a slip of the keyboard
 
 
@@ -62,6 +63,7 @@ class TrainingConfig:
         for name in ("max_iters", "warmup_iters", "lr_decay_iters", "eval_iters", "patience", "seed"):
             value = getattr(self, name)
             self._require(name, value is None or value >= 0, "at least 0")
+            self._require(name, value is None or value < _TOO_MANY or name == "seed", f"below {_TOO_MANY:,}")
         self._require("adam_epsilon", 0 < self.adam_epsilon < float("inf"), "positive and finite")
         for name in ("learning_rate", "min_lr", "weight_decay", "grad_clip"):
             value = getattr(self, name)
@@ -69,6 +71,8 @@ class TrainingConfig:
         for name in ("beta1", "beta2", "ema_decay"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         self._require("dtype", self.dtype in DTYPES, " or ".join(DTYPES))
+        if self.weights_dtype == "float32" and self.adam_epsilon <= _NOTHING:  # 0/0 where there never was a gradient
+            raise UserError(f"adam_epsilon={self.adam_epsilon!r} must not be 0 in {self.weights_dtype}; try 1e-8")
 
     def _require(self, name: str, holds: bool, what: str) -> None:
         if not holds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
@@ -85,12 +86,21 @@ def test_a_stored_config_that_does_not_fit_is_refused(change, message):
         ({"dtype": "int8"}, "dtype must be float32 or float64 or bfloat16 or float16"),
         ({"eval_interval": 0}, "eval_interval must be at least 1"),
         ({"adam_epsilon": 0.0}, "adam_epsilon must be positive"),
+        ({"adam_epsilon": 1e-46}, "adam_epsilon=1e-46 must not be 0 in float32; try 1e-8"),
+        ({"warmup_iters": 10**400}, "warmup_iters must be below 2,147,483,648"),
+        ({"max_iters": 10**400}, "max_iters must be below 2,147,483,648"),
+        ({"eval_iters": 1 << 31}, "eval_iters must be below 2,147,483,648"),
         ({"seed": -1}, "seed must be at least 0"),
     ],
 )
 def test_training_numbers_out_of_range_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
         TrainingConfig(**changes)
+
+
+def test_the_smallest_numbers_of_a_type_may_be_epsilon_and_a_seed_may_be_large():
+    assert np.float32(TrainingConfig(adam_epsilon=1e-45, seed=10**30).adam_epsilon) > 0
+    assert TrainingConfig(adam_epsilon=1e-300, dtype="float64").adam_epsilon > 0
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 import sys
@@ -44,6 +45,8 @@ def test_a_line_that_is_being_written_at_this_moment_is_left_out(tmp_path):
         ([EVALUATION, {"kind": "evaluation", "step": 6}], "line 2, is no line of metrics"),
         ([{**EVALUATION, "val_loss": None}], "line 1, is no line of metrics"),
         (["text"], "line 1, is no line of metrics"),
+        ([{**EVALUATION, "step": math.inf}], "line 1, is no line of metrics"),
+        ([{**EVALUATION, "val_loss": math.nan}], "line 1, is no line of metrics"),
     ],
 )
 def test_what_is_no_curve_is_a_users_error(tmp_path, lines, message):
