@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
 
@@ -50,8 +51,11 @@ def gradient_errors(
     Raises
     ------
     UserError
-        If an input is not float64 or a gradient's name or shape does not fit.
+        If an input is not float64, a gradient's name or shape does not fit, or there is nothing to check.
     """
+    whole_number("directions", directions, 1)
+    if not 0 < step < math.inf:
+        raise UserError(f"step must be above 0 and finite, not {step}; try 1e-4")
     _check_arrays(inputs, gradients)
     rng = np.random.default_rng(seed)
     inputs = dict(inputs)
@@ -81,13 +85,13 @@ def check_gradients(
     GradientError
         If an error exceeds ``tolerance`` or is NaN; the message names the input.
     UserError
-        If an input is not float64 or a gradient's name or shape does not fit.
+        If an input is not float64, a gradient's name or shape does not fit, or there is nothing to check.
     """
     errors = gradient_errors(function, inputs, gradients, cotangent, **options)
     for name, error in errors.items():
         if not error <= tolerance:  # written so that NaN fails
             raise GradientError(f"the gradient of {name} is off by {error:.2e} (relative; allowed {tolerance:.0e})")
-    return max(errors.values(), default=0.0)
+    return max(errors.values())
 
 
 def _derivative(
@@ -101,6 +105,8 @@ def _derivative(
 
 
 def _check_arrays(inputs: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+    if not gradients:
+        raise UserError(f"at least one gradient is needed, and none came; inputs are {', '.join(inputs)}")
     for name, gradient in gradients.items():
         if name not in inputs:
             raise UserError(f"there is a gradient of {name!r}, but no such input; inputs are {', '.join(inputs)}")

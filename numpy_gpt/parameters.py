@@ -36,7 +36,11 @@ class _Layout(NamedTuple):
 
 
 class Parameters(Mapping[str, Array]):
-    """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same form."""
+    """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same form.
+
+    A copy (``copy.deepcopy``, ``pickle``) has numbers of its own, a shallow one (``copy.copy``) shares them. Two are
+    equal only if they are one and the same object; compare ``flat`` to compare numbers.
+    """
 
     def __init__(self, config: ModelConfig, flat: Array) -> None:
         self.config = config
@@ -45,6 +49,12 @@ class Parameters(Mapping[str, Array]):
         size = self._layout.size
         if flat.shape != (size,):
             raise UserError(f"this model has {size:,} parameters, but the flat array has shape {flat.shape}")
+
+    __eq__ = object.__eq__  # not a mapping's, which would ask of each array whether it is true
+    __hash__ = object.__hash__
+
+    def __reduce__(self) -> tuple[type[Parameters], tuple[ModelConfig, Array]]:
+        return Parameters, (self.config, self.flat)  # the views of a copy are made anew, of its own flat array
 
     @cached_property
     def views(self) -> dict[str, Array]:

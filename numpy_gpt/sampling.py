@@ -14,7 +14,7 @@ from numpy_gpt.model import model_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import BigramConfig
-from numpy_gpt.shared.sampling_choice import Draw, check_choice, check_logits, check_uniform
+from numpy_gpt.shared.sampling_choice import Draw, check_choice, check_drawn, check_logits, check_uniform
 from numpy_gpt.shared.token_ids import check_prompt
 
 
@@ -61,12 +61,12 @@ def sample_token(probabilities: Array, uniform: float) -> int:
     Raises
     ------
     UserError
-        If ``uniform`` is not in [0, 1).
+        If ``uniform`` is not in [0, 1), or the probabilities do not sum to a finite number above 0.
     """
     check_uniform(uniform)
     cumulated = np.add.accumulate(probabilities, dtype=np.float64)
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
-    return int(cumulated.searchsorted(uniform * cumulated[-1], side="right"))
+    return check_drawn(int(cumulated.searchsorted(uniform * cumulated[-1], side="right")), cumulated)
 
 
 def draws(

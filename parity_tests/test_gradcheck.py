@@ -71,3 +71,20 @@ def test_a_function_without_any_slope_needs_a_gradient_of_exactly_zero():
 def test_what_cannot_be_checked_is_said(inputs, gradients, message):
     with pytest.raises(UserError, match=message):
         check_gradients(lambda given: given["x"].sum(), inputs, gradients)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"directions": 0}, "directions must be a whole number of at least 1, not 0"),
+        ({"step": 0.0}, r"step must be above 0 and finite, not 0\.0"),
+        ({"step": float("nan")}, "step must be above 0 and finite, not nan"),
+        ({"gradients": {}}, "at least one gradient is needed, and none came; inputs are x"),
+    ],
+)
+def test_a_check_of_nothing_is_refused(options, message):
+    function, inputs, gradient, cotangent = _softmax_case()
+    gradients = options.pop("gradients", {"x": gradient})
+    for check in (check_gradients, gradient_errors):
+        with pytest.raises(UserError, match=message):
+            check(function, inputs, gradients, cotangent, **options)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt import GPTConfig, initial_values, parameters_from
+from numpy_gpt import GPTConfig, initial_values, loss_and_gradients, loss_of, parameters_from
 from numpy_gpt.parameters import in_parts
 from numpy_gpt.shared.names import parameter_count, parameter_shapes
 
@@ -88,3 +91,31 @@ def test_values_that_do_not_fit_are_refused(change, message):
     change(values)
     with pytest.raises(UserError, match=message):
         parameters_from(CONFIG, values)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_has_numbers_of_its_own_and_trains(copied):
+    original = _parameters(CONFIG)
+    tokens, targets = [[1, 2, 3]], [[2, 3, 4]]
+    before, start = original.flat.copy(), loss_of(original, tokens, targets)  # the views are there now
+    assert len(original.blocks) == CONFIG.n_layer
+    other = copied(original)
+    _, gradients = loss_and_gradients(other, tokens, targets)
+    for _ in range(3):
+        other.decayed[...] *= 0.9
+        other.flat -= 0.1 * gradients.flat
+    assert loss_of(other, tokens, targets) < start
+    assert np.array_equal(original.flat, before)
+    assert loss_of(original, tokens, targets) == start
+    for name in other:
+        assert np.shares_memory(other[name], other.flat)
+
+
+def test_a_shallow_copy_shares_its_numbers_and_two_are_equal_only_as_one_object():
+    original = _parameters(CONFIG)
+    shallow = copy.copy(original)
+    assert shallow.flat is original.flat
+    assert np.shares_memory(shallow["wte.weight"], original.flat)
+    assert original == original
+    assert original != copy.deepcopy(original)
+    assert len({original, shallow}) == 2

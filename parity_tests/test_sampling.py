@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,9 @@ from numpy_gpt.decoding import Decoder
 from numpy_gpt.gpt import gpt_forward
 from numpy_gpt.sampling import draws, generate, sample_token, token_probabilities
 from numpy_gpt.shared.randomness import sampling_uniforms
+from torch_gpt.decoding import Decoder as TwinDecoder
+from torch_gpt.parameters import parameters_from as twin_parameters_from
+from torch_gpt.sampling import sample_token as twin_sample_token
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
 
@@ -112,12 +116,14 @@ def test_the_cache_changes_no_token_and_no_logit(seed, split, bias):
 
 def test_a_full_cache_is_said():
     config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
-    decoder = Decoder(parameters_from(config, initial_values(config, 0)))
-    decoder.read([[1, 2]])
-    with pytest.raises(UserError, match="4 tokens do not fit into block_size=3"):
+    values = initial_values(config, 0)
+    decoders = Decoder(parameters_from(config, values)), TwinDecoder(twin_parameters_from(config, values), config)
+    for decoder in decoders:
         decoder.read([[1, 2]])
-    with pytest.raises(UserError, match="for a batch of 1 cannot read one of 2"):
-        decoder.read([[1], [2]])
+        with pytest.raises(UserError, match="4 tokens do not fit into block_size=3"):
+            decoder.read([[1, 2]])
+        with pytest.raises(UserError, match="a Decoder for a batch of 1 cannot read one of 2; begin a new one"):
+            decoder.read([[1], [2]])
 
 
 def test_the_window_slides_past_the_context():
@@ -171,3 +177,16 @@ def test_impossible_tokens_are_never_drawn_and_not_all_may_be_impossible():
     assert token_probabilities(np.array([-math.inf, 0, 0])).tolist() == [0, 0.5, 0.5]
     with pytest.raises(UserError, match="all are -inf"):
         token_probabilities(np.full(3, -math.inf))
+
+
+@pytest.mark.parametrize("wrong", [[0.0, 0.0, 0.0], [math.nan, 1.0], [1.0, math.nan]])
+@pytest.mark.parametrize("uniform", [0.0, 0.5])
+def test_probabilities_that_are_none_give_no_token(wrong, uniform):
+    for draw, probabilities in ((sample_token, np.array(wrong)), (twin_sample_token, torch.tensor(wrong))):
+        with pytest.raises(UserError, match=r"must sum to a finite number above 0, not (0\.0|nan); make them by"):
+            draw(probabilities, uniform)
+
+
+def test_a_top_k_of_numpys_is_one():
+    logits = np.array([1.0, 3.0, 2.0])
+    assert np.array_equal(token_probabilities(logits, top_k=np.int64(2)), token_probabilities(logits, top_k=2))

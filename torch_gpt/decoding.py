@@ -35,6 +35,7 @@ class Decoder:
         self._parameters, self._config, self._fused = parameters, config, fused
         self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
         self._past: list[KeyValues | None] = [None] * config.n_layer
+        self._batch = 0  # known from the first reading on
         self.length = 0
 
     @torch.no_grad()
@@ -44,10 +45,14 @@ class Decoder:
         Raises
         ------
         UserError
-            If the tokens are not integers in [0, V), or more than block_size would have been read.
+            If the tokens are not integers in [0, V), not as many texts as before, or more than block_size would have
+            been read.
         """
         p, config = self._parameters, self._config
         ids = check_tokens(tokens, config)
+        self._batch = self._batch or len(ids)
+        if len(ids) != self._batch:
+            raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(ids)}; begin a new one")
         end = self.length + ids.shape[1]
         if end > config.block_size:
             raise UserError(f"{end} tokens do not fit into block_size={config.block_size}; begin a new Decoder")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from numpy_gpt.shared.arrays import Tokens
 from numpy_gpt.shared.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.sampling_choice import Draw, check_choice, check_logits, check_uniform
+from numpy_gpt.shared.sampling_choice import Draw, check_choice, check_drawn, check_logits, check_uniform
 from numpy_gpt.shared.token_ids import check_prompt
 from torch_gpt.decoding import Decoder
 from torch_gpt.layers.softmax import softmax_forward
@@ -61,12 +61,12 @@ def sample_token(probabilities: Tensor, uniform: float) -> int:
     Raises
     ------
     UserError
-        If ``uniform`` is not in [0, 1).
+        If ``uniform`` is not in [0, 1), or the probabilities do not sum to a finite number above 0.
     """
     check_uniform(uniform)
     cumulated = probabilities.to(torch.float64).cumsum(0)
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
-    return int(torch.searchsorted(cumulated, uniform * cumulated[-1:], right=True))
+    return check_drawn(int(torch.searchsorted(cumulated, uniform * cumulated[-1:], right=True)), cumulated)
 
 
 @torch.no_grad()

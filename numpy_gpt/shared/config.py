@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, get_args, get_type_hints
 
 from gpt_data.errors import UserError
@@ -38,6 +39,7 @@ class GPTConfig:
     layer_norm_epsilon: float = described("added to the variance in layer norm", default=1e-5)
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name, least in (("vocab_size", 1), ("block_size", 1), ("n_layer", 0), ("n_head", 1), ("n_embd", 1)):
             _check_whole(name, getattr(self, name), least)
         if self.n_embd % self.n_head:
@@ -85,6 +87,7 @@ class BigramConfig:
     block_size: int = described("length of the training windows")
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("vocab_size", "block_size"):
             _check_whole(name, getattr(self, name), 1)
 
@@ -131,6 +134,15 @@ _KIND_NAMES = {int: "a whole number", float: "a number", bool: "True or False", 
 def kinds_of(config: type) -> dict[str, tuple[type, ...]]:
     """Return the types that each field of a config may have, NoneType among them where it may be left open."""
     return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(config).items()}
+
+
+def make_plain(config: Any) -> None:
+    """Turn numbers of other types, such as NumPy's, into Python's own, which JSON can hold, while a config is made."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if isinstance(value, Real) and type(value).__module__ != "builtins":
+            plain = int(value) if isinstance(value, Integral) else float(value)
+            object.__setattr__(config, item.name, plain)  # which a frozen one allows only so
 
 
 def check_kinds(config: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.wording import listed, suggestion
-from numpy_gpt.shared.config import ModelConfig, check_kinds, config_from_dict, config_to_dict, described
+from numpy_gpt.shared.config import ModelConfig, check_kinds, config_from_dict, config_to_dict, described, make_plain
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _NOTHING = 2.0**-150  # half of the smallest float32 above 0: what it rounds to 0
@@ -55,6 +55,7 @@ class TrainingConfig:
     )
 
     def __post_init__(self) -> None:
+        make_plain(self)
         check_kinds(self)
         for name in ("batch_size", "gradient_accumulation_steps", "eval_interval", "eval_stride", "log_interval"):
             value = getattr(self, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
     """
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
-    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
+    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1):
         raise UserError(f"top_k must be a whole number of at least 1, not {top_k!r}; leave it out to keep every token")
     if not 0 < top_p <= 1:
         raise UserError(f"top_p must lie in (0, 1], not {top_p}; 1 keeps every token")
@@ -44,6 +44,22 @@ def check_uniform(uniform: float) -> None:
     """
     if not 0 <= uniform < 1:
         raise UserError(f"the uniform number that picks a token must lie in [0, 1), not {uniform}")
+
+
+def check_drawn(token: int, cumulated: Any) -> int:
+    """Return the token that was found in cumulated probabilities (V,), a NumPy array or a tensor.
+
+    Raises
+    ------
+    UserError
+        If it lies past their end, as it does only where their sum is 0, infinite or NaN.
+    """
+    if token < len(cumulated):
+        return token
+    raise UserError(
+        f"probabilities must sum to a finite number above 0, not {float(cumulated[-1])}; make them by "
+        "token_probabilities"
+    )
 
 
 def check_logits(logits: Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.config import GPTConfig, config_from_dict
+from numpy_gpt.shared.config import BigramConfig, GPTConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.names import activation_shapes, dropout_shapes, gradient_name, parameter_count, parameter_shapes
 from numpy_gpt.shared.presets import PRESETS, preset
 from numpy_gpt.shared.recipe import Recipe, TrainingConfig
@@ -96,6 +97,25 @@ def test_a_stored_config_that_does_not_fit_is_refused(change, message):
 def test_training_numbers_out_of_range_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
         TrainingConfig(**changes)
+
+
+def test_numbers_of_numpy_become_pythons_own():
+    tokens = np.array([3, 31])
+    config = GPTConfig(
+        vocab_size=tokens.max() + 1,
+        block_size=np.int32(8),
+        n_layer=1,
+        n_head=2,
+        n_embd=np.uint8(6),
+        dropout=np.float32(0.5),
+    )
+    assert config == GPTConfig(vocab_size=32, block_size=8, n_layer=1, n_head=2, n_embd=6, dropout=0.5)
+    training = TrainingConfig(max_iters=np.int64(5), learning_rate=np.float64(0.25), seed=np.uint64(7))
+    bigram = BigramConfig(vocab_size=np.int16(5), block_size=np.int16(8))
+    json.dumps([config_to_dict(config), config_to_dict(bigram), asdict(training)])
+    assert {type(value) for value in asdict(training).values()} <= {int, float, str, type(None)}
+    with pytest.raises(UserError, match=r"n_layer must be a whole number of at least 0, not 1\.0"):
+        GPTConfig(vocab_size=32, block_size=8, n_layer=np.float64(1), n_head=2, n_embd=6)
 
 
 def test_the_smallest_numbers_of_a_type_may_be_epsilon_and_a_seed_may_be_large():
