@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from gpt_data.errors import UserError
+from handcalc.optimizer import Optimizer
 from handcalc.plan import Plan
 from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
@@ -35,14 +39,31 @@ def float64_probabilities(parameters: Parameters, tokens: tuple[int, ...]) -> li
 
 
 def float64_training(parameters: Parameters, plan: Plan) -> Training:
-    """Return loss, gradients and new weights; ``parameters`` are left as they are."""
+    """Return loss, gradients and new weights; ``parameters`` are left as they are.
+
+    Raises
+    ------
+    UserError
+        If the update, or the loss after it, leaves float64's range, as the calculator's numbers would not.
+    """
     loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
     if plan.optimizer is None:
         return Training(float(loss), gradients, None, None)
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            updated = _updated(parameters, gradients, plan.optimizer)
+            return Training(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
+    except FloatingPointError as error:
+        raise UserError(
+            f"numbers must stay in float64's range, for the comparison, and after an update at learning rate "
+            f"{plan.optimizer.learning_rate} they do not ({error}); try a lower --learning_rate"
+        ) from error
+
+
+def _updated(parameters: Parameters, gradients: Parameters, numbers: Optimizer) -> Parameters:
     from numpy_gpt.adamw import adamw_state, adamw_step
     from numpy_gpt.clipping import clip_gradients
 
-    numbers = plan.optimizer
     updated, clipped = (Parameters(part.config, part.flat.copy()) for part in (parameters, gradients))
     clip_gradients(clipped, float(numbers.grad_clip))
     adamw_step(
@@ -56,4 +77,4 @@ def float64_training(parameters: Parameters, plan: Plan) -> Training:
         epsilon=float(numbers.adam_epsilon),
         weight_decay=float(numbers.weight_decay),
     )
-    return Training(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
+    return updated

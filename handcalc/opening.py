@@ -60,10 +60,11 @@ def _how_much(trace: Trace, chosen: Sequence[Step], selection: Selection, *, ful
 
 def _model_paragraph(trace: Trace) -> Paragraph:
     config, sizes = trace.config, trace.sizes
+    space = " (the space is one)" if " " in trace.vocabulary else ""
     return Paragraph(
         f"The model: {trace.model}. It has {parameter_count(config):,} weights: {_counted(config.n_layer, 'layer')} of "
         f"{_counted(config.n_head, 'attention head')}, width {sizes.c}, {_counted(sizes.d, 'channel')} for each head, "
-        f"{_counted(sizes.f, 'hidden unit')}, a vocabulary of {_counted(sizes.v, 'word')} (the space is one), and a "
+        f"{_counted(sizes.f, 'hidden unit')}, a vocabulary of {_counted(sizes.v, 'word')}{space}, and a "
         f"view of {_counted(config.block_size, 'token')}. Its weights are printed where they are first used, rounded "
         "like every other number."
     )

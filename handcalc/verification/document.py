@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from handcalc.steps import Step
 from handcalc.verification.facts import Facts, digits_of_text, facts_of_json, facts_of_text
-from handcalc.verification.grid_reader import DisorderlyTable, Shown, cells_of, read_grids
+from handcalc.verification.grid_reader import DisorderlyTable, Shown, cells_of, read_grids, unescaped
 from handcalc.verification.line_check import Finding
 from handcalc.verification.text_reader import worked_lines_of
 from handcalc.verification.worked_line import WorkedLine
@@ -19,7 +19,7 @@ from handcalc.verification.worked_line import WorkedLine
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STEP_HEADING = re.compile(r"(?:#+ )?[0-9]+\. ([^\W\d][\w.]*)")
 _OTHER_HEADING = re.compile(r"#+ .*|[-=]{3,}")
-_ESCAPED = re.compile(r"\\([\\`*<>|\[\]_])")
+_AS_IT_IS = re.compile(r"^\||(?<!\\)`")  # a table's line, whose bars part its columns, and one with code in it
 
 
 class Section(NamedTuple):
@@ -64,7 +64,7 @@ def read_document(text: str) -> Document:
 def _text_document(text: str) -> Document:
     lines = _ANSI.sub("", text).splitlines()
     if any(line.startswith("#") for line in lines):
-        lines = [_ESCAPED.sub(r"\1", line) if "`" not in line else line for line in lines]
+        lines = [line if _AS_IT_IS.search(line) else unescaped(line) for line in lines]
     worked = list(worked_lines_of(lines))
     facts = facts_of_text([line.lstrip("# ") if line.startswith("#") else line for line in lines])
     if facts is None:

@@ -12,13 +12,14 @@ from handcalc.calculator import Calculator
 from handcalc.optimizer import Optimizer
 from handcalc.plan import Plan, planned_steps
 from handcalc.steps import Sizes, Step
+from handcalc.verification.grid_reader import table_fields
 from handcalc.verification.notation import NUMBER, literal
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import parameter_shapes
 
 _DIGITS = re.compile(r"rounding to ([0-9]+) significant digit")
 _MODEL = re.compile(
-    r"([0-9]+) layers? of ([0-9]+) attention heads?, width ([0-9]+), .*? a vocabulary of ([0-9]+) words? .*?"
+    r"([0-9]+) layers? of ([0-9]+) attention heads?, width ([0-9]+), .*? a vocabulary of ([0-9]+) words?.*?"
     r"a view of ([0-9]+) tokens?\."
 )
 _OPTIMIZER = re.compile(
@@ -26,7 +27,6 @@ _OPTIMIZER = re.compile(
     rf"epsilon ({NUMBER}); the gradient (?:may be ({NUMBER}) long|is not clipped)"
 )
 _EPSILON = re.compile(rf"ε = ({NUMBER})")
-_TOKEN = re.compile(r"[ |]*[0-9]+[ |]+[^ |]+[ |]+([0-9]+)(?:[ |]+[^ |]+[ |]+([0-9]+))?[ |]*")
 _TOKENS_TITLE = "The tokens: "
 
 
@@ -102,11 +102,11 @@ def _tokens(lines: list[str]) -> tuple[list[int], list[int]]:
     titles = [place for place, line in enumerate(lines) if line.startswith(_TOKENS_TITLE)]
     tokens, targets, begun = [], [], False
     for line in lines[titles[0] + 1 :] if titles else []:
-        match = _TOKEN.fullmatch(line)
-        if match:
+        place, _, *ids = [*table_fields(line), "", ""][:5]  # t, word, id and, in training, next word, id
+        if place.isdecimal() and ids[0].isdecimal():
             begun = True
-            tokens.append(int(match[1]))
-            targets += [int(match[2])] if match[2] else []
+            tokens.append(int(ids[0]))
+            targets += [int(ids[2])] if len(ids) > 2 and ids[2].isdecimal() else []
         elif begun:
             break
     return tokens, targets

@@ -14,6 +14,9 @@ from handcalc.steps import CHANGE, UPDATED, Step
 _CORNER = re.compile(r"([a-z])(?: \\ ([a-z]))?")
 _TITLE = re.compile(r"uses (\S+) \(.*|head ([0-9]+)|result|before, change, after")
 _RULE = re.compile(r"\|(?: :?-+:? \|)+")
+_EQUATION = re.compile(r"\([0-9]+\.[0-9]+(?:, [0-9]+\.[0-9]+)*\)")  # the end of a long one can look like a header
+_BAR = re.compile(r"(?<!\\)\|")
+_ESCAPED = re.compile(r"\\([\\`*<>|\[\]_])")
 _STATES = ("before", CHANGE, "after")
 
 
@@ -52,8 +55,8 @@ def read_grids(lines: list[str], start: int, end: int) -> Iterator[Grid]:
         stripped = lines[place].strip()
         if _TITLE.fullmatch(stripped):
             title = stripped
-        header = _fields(lines[place])
-        corner = _CORNER.fullmatch(header[0]) if len(header) > 1 else None
+        header = table_fields(lines[place])
+        corner = _CORNER.fullmatch(header[0]) if len(header) > 1 and not _EQUATION.fullmatch(header[-1]) else None
         place += 1
         if corner is None:
             continue
@@ -65,17 +68,23 @@ def read_grids(lines: list[str], start: int, end: int) -> Iterator[Grid]:
         yield Grid(title, first, tuple(part for part in corner.groups() if part), columns, rows)
 
 
-def _fields(line: str) -> list[str]:
+def table_fields(line: str) -> list[str]:
+    """Return what stands in the columns of a table's line, in Markdown as its reader sees it."""
     stripped = line.strip()
     if stripped.startswith("|"):
-        return [field.strip() for field in stripped.strip("|").split("|")]
+        return [unescaped(field.strip()) for field in _BAR.split(stripped.strip("|"))]
     return re.split(" {2,}", stripped)
+
+
+def unescaped(text: str) -> str:
+    """Return what Markdown shows of a text."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def _row(line: str, columns: int) -> tuple[str, list[str]]:
     """Return a row's label and its cells, which hold no spaces."""
     if line.lstrip().startswith("|"):
-        label, *cells = _fields(line)
+        label, *cells = table_fields(line)
         return label, cells
     words = line.split()
     return " ".join(words[:-columns]), words[-columns:]

@@ -57,6 +57,8 @@ def _compared(tree: Expression, value: ShownNumber, digits: int | None) -> str |
     right = Calculator(MOST_DIGITS).evaluate(tree, {})
     if right == value.value or _as_near_as_shown(right, value):
         return None
+    if len(value.value.as_tuple().digits) > MOST_DIGITS:
+        return f"{_shown(value)}, which has more than the {MOST_DIGITS} digits that can be checked"
     return f"{_shown(value)}, but it comes to {_to_the_same_place(right, value)}"
 
 

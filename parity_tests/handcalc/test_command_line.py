@@ -43,6 +43,12 @@ Capture = pytest.CaptureFixture[str]
         (["hello", "--position", "1"], "--position 1 is not there: this text has one position, number 0"),
         (["hello", "--only", "scors"], "--only 'scors' fits no step; did you mean 'scores'?"),
         (["hello", "--only", "zzzzzz"], "--only 'zzzzzz' fits no step; --list shows them"),
+        (["--list", "--layer", "9"], "--layer 9 is not there: this model has 2 layers, numbered 0 to 1"),
+        (["--list", "--head", "9"], "--head 9 is not there: this model has 2 heads, numbered 0 to 1"),
+        (
+            ["hello world", "--update", "--learning_rate", "1e300"],
+            "and after an update at learning rate 1E+300 they do not (overflow",
+        ),
         (["hello", "--only", ","], "--only needs the name of a step"),
         (["hello", "--only", "logits", "--layer", "0"], "--only logits names no step of --layer 0"),
         (["hello", "--format", "xml"], "invalid choice: 'xml'"),

@@ -74,6 +74,12 @@ def test_random_models_of_every_kind(trace_random: Callable[..., Any]) -> None:
             assert document.facts is not None and not check_document(document, None)
 
 
+def test_more_digits_than_are_worked_out_are_called_so(verified: Callable[..., Any]) -> None:
+    assert verified(f"x = 1/3 = 0.{'3' * 34}\n")[0] == 0
+    status, out, _ = verified(f"x = 1/3 = 0.{'3' * 65}\n")
+    assert status == 1 and "which has more than the 34 digits that can be checked" in out
+
+
 def test_a_wrong_line_is_reported_with_its_number_and_the_right_value(verified: Callable[..., Any]) -> None:
     page = "My homework\n\nscore[2,0] = 0.5*0.25 + 1.5 = 1.626\nscaled[2,0] = 1.625/sqrt(3) = 0.9382\n"
     status, out, err = verified(page)
