@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from gpt_data.wording import visible
 from handcalc.blocks import Block, Columns, Panels, Paragraph
 from handcalc.calculator import Calculator
-from handcalc.labels import axis_labels, visible, visible_text
+from handcalc.labels import axis_labels, visible_text
 from handcalc.layout import aligned, left_aligned
 from handcalc.next_word import PROBABILITIES, Comparison, comparisons, largest_difference, likeliest_words, next_word
 from handcalc.number_format import format_number

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from gpt_data.wording import visible
 from handcalc.blocks import Block, Columns, Paragraph
 from handcalc.closing import context, ranking_panels, rounded_float
-from handcalc.labels import visible
 from handcalc.next_word import PROBABILITIES
 from handcalc.number_format import format_number
 from handcalc.steps import UPDATED

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpt_data.wording import visible
 from handcalc.working import Trace
-
-_SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
-
-
-def visible(word: str) -> str:
-    """Return a word so that it can be seen: the space as ␠, a line break as ␤, other odd characters escaped."""
-    return _SIGNS.get(word) or "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in word)
 
 
 def visible_word(trace: Trace, token: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gpt_data.wording import visible
 from handcalc.blocks import INSET, PAGE, Block, Columns, Heading, Paragraph
-from handcalc.labels import visible, visible_text, visible_word
+from handcalc.labels import visible_text, visible_word
 from handcalc.number_format import format_number
 from handcalc.selection import Selection
 from handcalc.steps import AGAIN, AXES, BACKWARD, FORWARD, UPDATE, Step, last_part

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from gpt_data.tokenizer import Tokenizer
+from gpt_data.wording import visible
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.arrays import Array, Tokens
 from numpy_gpt.shared.engine_protocol import Moments, StepResult
@@ -108,5 +109,4 @@ class ByHandEngine(NumpyEngine):
 
     def _word(self, token: Any) -> str:
         # A vocabulary may be padded: the model has rows for ids that stand for no word.
-        word = self._tokenizer.vocabulary[token] if token < self._tokenizer.vocab_size else f"id {token}"
-        return "␠" if word == " " else word
+        return visible(self._tokenizer.vocabulary[token]) if token < self._tokenizer.vocab_size else f"id {token}"

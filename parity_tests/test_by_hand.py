@@ -72,3 +72,13 @@ def test_what_cannot_be_shown_is_refused(capsys, flags, message):
     assert (status, err.count("\n")) == (2, 1)
     assert message in err
     assert not Path("runs").exists()
+
+
+def test_words_that_cannot_be_printed_are_shown_by_their_names(capsys):
+    Path("odd.txt").write_text("a\n\tb\x1b[2J" * 60)
+    _run(capsys, "prepare", "text", "odd.txt", "--out_dir", "odd")
+    status, out, _ = _run(capsys, "train", "tiny", "--dataset", "odd", "--by_hand", "--max_iters", "1")
+    shown = out[out.index("=== step 1") :]
+    assert status == 0
+    assert all(name in shown for name in ("␤", "␉", "\\x1b"))
+    assert "\x1b" not in shown[: shown.index("--- backward")]

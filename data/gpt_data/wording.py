@@ -11,9 +11,21 @@ def shown(text: str, limit: int = 60) -> str:
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}… ({len(text)} characters)"
 
 
+_SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
+
+
+def visible(word: str) -> str:
+    """Return a word so that it can be seen: the space as ␠, a line break as ␤, other odd characters escaped."""
+    return _SIGNS.get(word) or _escaped(word)
+
+
 def shown_path(path: str | os.PathLike[str]) -> str:
     """Return the path as it is, but for odd characters, which are escaped: a name may hold a line break."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in os.fspath(path))
+    return _escaped(os.fspath(path))
+
+
+def _escaped(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

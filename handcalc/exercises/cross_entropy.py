@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+from gpt_data.wording import visible
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 from handcalc.expression import Cells, Constant, Expression, log, total
-from handcalc.labels import visible
 
 CROSS_ENTROPY = "cross-entropy"
 _MINUS, _ONE = Constant(-1), Constant(1)

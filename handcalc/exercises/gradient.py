@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
+from gpt_data.wording import visible
 from handcalc.exercises.choices import Head, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 from handcalc.expression import Cells, Constant, Expression, sqrt, total
-from handcalc.labels import visible
 from handcalc.next_word import likeliest_words
 
 GRADIENT = "gradient"

@@ -11,9 +11,10 @@ from random import Random
 import numpy as np
 
 from gpt_data.errors import UserError
+from gpt_data.wording import visible
 from handcalc.calculator import Calculator
 from handcalc.expression import Index
-from handcalc.labels import visible, visible_text
+from handcalc.labels import visible_text
 from handcalc.model_trace import traced
 from handcalc.optimizer import Optimizer, optimizer_of
 from handcalc.steps import indices_of

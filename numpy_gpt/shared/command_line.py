@@ -65,7 +65,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
             switch: dict[str, Any] = {"nargs": "?", "const": True} if kind is bool else {}
             group.add_argument(
                 f"--{item.name}",
-                type=_or_none(_READERS[kind]) if NoneType in others else _READERS[kind],
+                type=or_none(_READERS[kind]) if NoneType in others else _READERS[kind],
                 default=argparse.SUPPRESS,
                 metavar=kind.__name__.upper(),
                 help=item.metadata["help"].replace("%", "%%"),
@@ -113,7 +113,9 @@ def truth(text: str) -> bool:
     return known[text.lower()]
 
 
-def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+def or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a reader that takes the word none, too."""
+
     def reader(text: str) -> Any:
         return None if text.lower() == "none" else read(text)
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from gpt_data.batches import BatchSampler, evaluation_windows
 from gpt_data.corpora import Corpus
-from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Tokens
+from numpy_gpt.shared.not_finite import Diverged
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.run_state import Evaluation
 
@@ -45,7 +45,7 @@ def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate
 
     Raises
     ------
-    UserError
+    Diverged
         If a loss is not finite.
     """
     block_size, stride = recipe.model.block_size, recipe.eval_stride
@@ -55,9 +55,9 @@ def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate
     estimates = estimated(engine, recipe, corpus, step)
     for name, loss in zip(("training", "validation"), losses, strict=True):
         if not math.isfinite(loss):
-            raise UserError(
-                f"the {name} loss must be finite, but is {loss} after step {step}; no checkpoint was written; "
-                "go on from the last one with a lower --learning_rate in a new run"
+            raise Diverged(
+                f"the {name} loss must be finite, but is {loss} after step {step}; no checkpoint was written of it; "
+                "train anew with a lower --learning_rate"
             )
     train_loss, val_loss = losses
     return Evaluation(step, train_loss, val_loss, rate, *estimates)

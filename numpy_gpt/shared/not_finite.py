@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.tensor_files import first_not_finite
+
+
+class Diverged(UserError):
+    """Training came to a loss or a gradient that is not finite."""
 
 
 class FirstNotFinite:

@@ -47,7 +47,8 @@ _NANO = TrainingConfig(
 
 _PRESETS = (
     # 1,134 parameters: small enough to follow every digit by hand. Its low rate and long warm-up keep training from
-    # being chaotic: a difference in the last bit at the start is still invisible at the end, so that twins can agree.
+    # being chaotic: in float64 a difference in the last bit at the start is still invisible at the end, so that twins
+    # can agree.
     _recipe("tiny", "tiny", _TINY, TrainingConfig()),
     # 6,864 parameters, enough to learn the order of the 170 training phrases by heart: dropout keeps it from that.
     _recipe(

@@ -47,7 +47,7 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
     place = shown_path(path)
     try:
         content = tomllib.loads(read_regular(path).decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, or [[[[[…
         reason = str(error).splitlines()[0]
         raise UserError(f"{place} must be a TOML file in UTF-8: {reason}") from error
     values: dict[str, Any] = {}

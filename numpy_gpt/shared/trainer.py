@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gpt_data.corpora import Corpus
-from gpt_data.errors import UserError
 from gpt_data.fingerprint import fingerprint
 from gpt_data.wording import shown_path
 from numpy_gpt.shared.arrays import Tokens
@@ -18,6 +17,7 @@ from numpy_gpt.shared.checkpoint import Checkpoint
 from numpy_gpt.shared.engine_protocol import Engine, StepResult
 from numpy_gpt.shared.evaluation import evaluate_run
 from numpy_gpt.shared.metrics import MetricsFile, MetricsLog
+from numpy_gpt.shared.not_finite import Diverged
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.run_directory import save_in_run, tidy
 from numpy_gpt.shared.run_state import Evaluation, RunState
@@ -63,8 +63,10 @@ def train(
 
     Raises
     ------
+    Diverged
+        If a loss or the gradient is no longer finite.
     UserError
-        If a loss or the gradient is no longer finite, or the run directory cannot be written.
+        If the run directory cannot be written.
     Interrupted
         On SIGINT or SIGTERM, after the step under way or in the middle of an evaluation, and after a checkpoint.
     """
@@ -142,7 +144,7 @@ class _Run:
         if result is None:
             return
         if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
-            raise UserError(_not_finite(self._engine, result, step, self._out_dir))
+            raise Diverged(_not_finite(self._engine, result, step, self._out_dir))
         if not (log or show):
             return
         rate = learning_rate_at(done - 1, **training.schedule())

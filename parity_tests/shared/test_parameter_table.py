@@ -25,6 +25,10 @@ def test_a_bigram_model_is_one_line_and_nothing_is_tied():
 
 def test_a_bigram_model_is_printed_row_by_row_each_with_its_word():
     table = np.arange(9.0).reshape(3, 3) / 100
+    odd = weights_page(
+        BIGRAM, {"wte.weight": table}, ("\n", "\t", "\x1b[2J")
+    )  # a row each, and no orders to a terminal
+    assert [line.split()[0] for line in odd.splitlines()[3:]] == ["␤", "␉", "\\x1b[2J"]
     lines = weights_page(BIGRAM, {"wte.weight": table}, (" ", "ab")).splitlines()
     assert lines == [
         "9 weights",

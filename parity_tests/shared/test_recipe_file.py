@@ -85,6 +85,8 @@ def test_a_byte_order_mark_and_dos_line_ends_do_no_harm(tmp_path):
         ("n_embd =", "must be a TOML file in UTF-8: Invalid value"),
         ("n_embd 8", "must be a TOML file in UTF-8: Expected '='"),
         (b"\xff\xfe", "must be a TOML file in UTF-8: 'utf-8' codec"),
+        (f"max_iters = {'9' * 5_000}", "must be a TOML file in UTF-8: Exceeds the limit"),
+        (f"a = {'[' * 20_000}", "must be a TOML file in UTF-8: maximum recursion depth exceeded"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path, content, message):

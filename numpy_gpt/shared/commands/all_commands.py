@@ -53,8 +53,8 @@ _COMMANDS: dict[str, tuple[Callable[[Any, Twin], None], str, tuple[str, ...]]] =
         add_compare_flags,
         "change one thing, train once for each value, and compare",
         (
-            "compare tiny --n_embd 4,6,8,16 --max_iters 300 --eval_interval 25",
-            "compare tiny --dropout 0,0.1 --max_iters 300 --json",
+            "compare tiny --n_embd 4,6,8,16 --max_iters 300 --warmup_iters 30 --eval_interval 25",
+            "compare tiny --dropout 0,0.1 --max_iters 300 --warmup_iters 30 --json",
         ),
     ),
 }

@@ -18,7 +18,9 @@ from numpy_gpt.shared.commands.recipe_choice import add_recipe_choice, chosen_re
 from numpy_gpt.shared.commands.train import free_directory, record_of
 from numpy_gpt.shared.commands.twin import Start, Twin
 from numpy_gpt.shared.curves import has_plot_libraries, read_curve, terminal_chart, write_png
+from numpy_gpt.shared.engine_protocol import Engine
 from numpy_gpt.shared.initial_values import initial_values
+from numpy_gpt.shared.not_finite import Diverged
 from numpy_gpt.shared.progress import PlainDisplay
 from numpy_gpt.shared.recipe import Recipe
 from numpy_gpt.shared.run_state import Evaluation
@@ -37,11 +39,19 @@ class Plan(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One training that is done: its plan, the record of ``train --json``, and the lowest possible loss."""
+    """One training that is done: its plan, the record of ``train --json``, and the lowest possible loss.
+
+    Of one that diverged the record has no losses, and ``error``, which says how.
+    """
 
     plan: Plan
     record: dict[str, Any]
     floor: Floor | None
+
+    @property
+    def error(self) -> str | None:
+        """How the training diverged, if it did."""
+        return self.record.get("error")
 
 
 def add_compare_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
@@ -59,20 +69,31 @@ def add_compare_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
 
 
 def compare_command(twin: Twin, arguments: argparse.Namespace) -> int:
-    """Train once for each value, print table and plot, and return the exit status."""
+    """Train once for each value, print table and plot, and return the exit status.
+
+    A training that diverges is a row that says so, and the others go on.
+
+    Raises
+    ------
+    UserError
+        If a flag is wrong, or every training diverged.
+    """
     field, values = _what_changes(arguments)
     out_dir = arguments.out_dir or free_directory(Path("runs") / f"compare-{field}")
     if out_dir.exists():
         raise UserError(f"{shown_path(out_dir)} is there already; remove it, or choose another --out_dir")
     plans = _plans(arguments, field, values, out_dir)
+    engines = [_engine(twin, arguments, plan) for plan in plans]  # all of them, lest one cannot be had after hours
     trials: list[Trial] = []
     try:
         for number, plan in enumerate(plans, start=1):
             print(f"training {field} {plan.value} ({number} of {len(plans)})", file=sys.stderr)
-            trials.append(_trial(twin, arguments, plan))
+            trials.append(_trial(plan, engines.pop(0)))
     finally:  # also of a comparison that is interrupted
         if trials:
             print(_table(field, trials))
+    if all(trial.error for trial in trials):
+        raise UserError("every training diverged; try a lower --learning_rate, or a higher --warmup_iters")
     _draw(field, trials, out_dir)
     if arguments.json:
         runs = [{field: trial.plan.value, **trial.record} for trial in trials]
@@ -113,15 +134,22 @@ def _plans(arguments: argparse.Namespace, field: str, values: Sequence[Any], out
     return plans
 
 
-def _trial(twin: Twin, arguments: argparse.Namespace, plan: Plan) -> Trial:
-    recipe, corpus = plan.recipe, plan.corpus
-    began = time.perf_counter()
+def _engine(twin: Twin, arguments: argparse.Namespace, plan: Plan) -> Engine:
+    recipe = plan.recipe
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    engine = twin.make_engine(recipe, Start(values, None, corpus.tokenizer), arguments)
-    state = train(recipe, engine, corpus, plan.out_dir, _Quiet(recipe.training.max_iters))
-    seconds = time.perf_counter() - began
+    return twin.make_engine(recipe, Start(values, None, plan.corpus.tokenizer), arguments)
+
+
+def _trial(plan: Plan, engine: Engine) -> Trial:
+    recipe, corpus = plan.recipe, plan.corpus
     floor = loss_floor_of(recipe, corpus)
-    return Trial(plan, record_of(recipe, state, floor, seconds, plan.out_dir), floor)
+    began = time.perf_counter()
+    try:
+        state = train(recipe, engine, corpus, plan.out_dir, _Quiet(recipe.training.max_iters))
+    except Diverged as error:
+        record = record_of(recipe, None, floor, time.perf_counter() - began, plan.out_dir)
+        return Trial(plan, {**record, "error": str(error)}, floor)
+    return Trial(plan, record_of(recipe, state, floor, time.perf_counter() - began, plan.out_dir), floor)
 
 
 class _Quiet(PlainDisplay):
@@ -136,19 +164,27 @@ def _table(field: str, trials: Sequence[Trial]) -> str:
     rows: list[tuple[str, ...]] = [heads]
     for trial in trials:
         record, lowest = trial.record, trial.record["loss_floor"]
-        losses = (f"{record[name]:.4f}" for name in ("train_loss", "val_loss", "best_val_loss"))
-        numbers = (str(record["best_step"]), f"{record['seconds']:.2f}", "-" if lowest is None else f"{lowest:.4f}")
+        losses = [_loss(record[name]) for name in ("train_loss", "val_loss", "best_val_loss")]
+        if trial.error:
+            losses[1] = "diverged"
+        step = "-" if record["best_step"] is None else str(record["best_step"])
+        numbers = (step, f"{record['seconds']:.2f}", _loss(lowest))
         rows.append((str(trial.plan.value), f"{record['parameters']:,}", *losses, *numbers))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines += [f"{field} {trial.plan.value} diverged: {trial.error}" for trial in trials if trial.error]
     reasons = {trial.floor.why for trial in trials if trial.floor}
     return "\n".join(["losses in nats per token", *lines, *(f"lowest possible: {why}" for why in sorted(reasons))])
+
+
+def _loss(loss: float | None) -> str:
+    return "-" if loss is None else f"{loss:.4f}"
 
 
 def _draw(field: str, trials: Sequence[Trial], out_dir: Path) -> None:
     if not has_plot_libraries():
         print('\nno plot: pip install "numpy-gpt[plot]"')
         return
-    curves = [read_curve(trial.plan.out_dir, f"{field} {trial.plan.value}") for trial in trials]
+    curves = [read_curve(trial.plan.out_dir, f"{field} {trial.plan.value}") for trial in trials if not trial.error]
     write_png(curves, out_dir / "compare.png")
     print(f"\n{terminal_chart(curves)}\n\nwrote {shown_path(out_dir / 'compare.png')}")

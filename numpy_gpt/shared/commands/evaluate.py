@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gpt_data.corpora import open_dataset
 from gpt_data.errors import UserError
-from numpy_gpt.shared.command_line import print_record, whole_number
+from numpy_gpt.shared.command_line import or_none, print_record, whole_number
 from numpy_gpt.shared.commands.floor import loss_floor_of
 from numpy_gpt.shared.commands.recipe_choice import add_source_flag, check_corpus
 from numpy_gpt.shared.commands.twin import Twin, add_model_flags, chosen_model, engine_for, recipe_of
@@ -32,7 +32,11 @@ def add_evaluate_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
         help="random batches of the estimate (default: 200)",
     )
     parser.add_argument(
-        "--eval_stride", metavar="N", type=whole_number, help="distance of windows (default: the recipe's)"
+        "--eval_stride",
+        metavar="N",
+        type=or_none(whole_number),
+        default=argparse.SUPPRESS,
+        help="distance of windows; none: block_size (default: the recipe's)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON record in place of the table")
     twin.add_flags(parser)
@@ -43,15 +47,15 @@ def evaluate_command(twin: Twin, arguments: argparse.Namespace) -> int:
     """Evaluate, print the losses, and return the exit status."""
     model = chosen_model(arguments)
     recipe = recipe_of(model)
-    changes = {name: getattr(arguments, name) for name in ("eval_iters", "eval_stride")}
-    recipe = recipe.override({name: value for name, value in changes.items() if value is not None})
+    given = {"eval_iters", "eval_stride"} & vars(arguments).keys()
+    recipe = recipe.override({name: getattr(arguments, name) for name in given})
     recipe = replace(recipe, dataset=arguments.dataset or recipe.dataset)
     if not recipe.dataset:
         raise UserError("this model does not say what it was trained on; give --dataset")
     corpus = open_dataset(recipe.dataset, arguments.source)
-    check_corpus(recipe, corpus)
     if corpus.tokenizer != model.tokenizer:
         raise UserError(f"the corpus {corpus.name!r} has another vocabulary than the model; give the one it knows")
+    check_corpus(recipe, corpus)
     engine = engine_for(twin, model, arguments, recipe)
     block_size, stride = recipe.model.block_size, recipe.eval_stride
     whole = [evaluate(engine, tokens, block_size, stride) for tokens in (corpus.train, corpus.val)]

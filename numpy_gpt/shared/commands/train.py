@@ -139,20 +139,22 @@ def _conclude(
     print(f"run directory: {shown_path(out_dir)}")
 
 
-def record_of(recipe: Recipe, state: RunState, floor: Floor | None, seconds: float, out_dir: Path) -> dict[str, Any]:
-    """Return what ``--json`` prints of a run."""
-    evaluation = state.evaluated
+def record_of(
+    recipe: Recipe, state: RunState | None, floor: Floor | None, seconds: float, out_dir: Path
+) -> dict[str, Any]:
+    """Return what ``--json`` prints of a run; without a state, as of one that diverged, its losses are None."""
+    evaluation = state and state.evaluated
     return {
         "schema_version": SCHEMA_VERSION,
         "preset": recipe.name,
         "parameters": parameter_count(recipe.model),
-        "steps": state.step,
-        "train_loss": evaluation.train_loss,
-        "val_loss": evaluation.val_loss,
-        "train_estimate": evaluation.train_estimate,
-        "val_estimate": evaluation.val_estimate,
-        "best_val_loss": state.best_val_loss,
-        "best_step": state.best_step,
+        "steps": state and state.step,
+        "train_loss": evaluation and evaluation.train_loss,
+        "val_loss": evaluation and evaluation.val_loss,
+        "train_estimate": evaluation and evaluation.train_estimate,
+        "val_estimate": evaluation and evaluation.val_estimate,
+        "best_val_loss": state and state.best_val_loss,
+        "best_step": state and state.best_step,
         "loss_floor": floor and floor.loss,
         "seconds": round(seconds, 3),
         "out_dir": str(out_dir),

@@ -72,6 +72,11 @@ def test_without_plot_libraries_there_is_the_table_and_what_to_install(numpy_run
     assert len(result.record["runs"]) == 2
 
 
+def test_an_engine_that_cannot_be_had_is_told_before_the_first_training(numpy_run):
+    refused(numpy_run("compare", "tiny", "--dtype", "float32,bfloat16"), "bfloat16")
+    assert not Path("runs").exists()
+
+
 @pytest.mark.parametrize(
     ("flag", "values"), [("bias", "yes,no"), ("activation", "relu,gelu_erf"), ("eval_stride", "8,none")]
 )
@@ -114,6 +119,27 @@ def test_what_was_trained_before_an_interruption_is_told_and_kept(numpy_run, mon
     assert load_checkpoint(calls[0]).step == 20
 
 
+def test_a_training_that_diverges_is_a_row_and_the_others_go_on(numpy_run):
+    rates = ["--learning_rate", "1e-3,1e38,3e-3", "--min_lr", "1e-4", "--warmup_iters", "0"]
+    result = numpy_run(*QUICK, *rates, "--out_dir", "all", "--json")
+    assert (result.status, len(result.err.splitlines())) == (0, 3)
+    first, second, third = result.record["runs"]
+    assert second["error"].startswith("the loss must be finite, but is nan at step 1, where the parameter ")
+    assert {second[name] for name in ("steps", "train_loss", "val_loss", "best_val_loss", "best_step")} == {None}
+    assert first["val_loss"] > third["val_loss"] > 0
+    assert "error" not in first
+    assert f"learning_rate 1e+38 diverged: {second['error']}" in result.out
+    row = next(line for line in result.out.splitlines() if line.lstrip().startswith("1e+38"))
+    assert row.split()[1:6] == ["1,134", "-", "diverged", "-", "-"]
+
+
+def test_where_all_diverge_that_is_the_error_and_the_table_is_there_all_the_same(numpy_run):
+    result = numpy_run(*QUICK, "--learning_rate", "1e37,1e38", "--min_lr", "1e37", "--warmup_iters", "0")
+    assert result.status == 2
+    assert result.err.splitlines()[-1].startswith("error: every training diverged; try a lower --learning_rate")
+    assert result.out.count("diverged: the ") == 2
+
+
 def test_a_second_comparison_has_a_place_of_its_own_and_a_given_one_is_never_mixed(numpy_run):
     for _ in range(2):
         assert numpy_run(*QUICK, "--n_embd", "4,6").status == 0
@@ -136,6 +162,7 @@ def test_a_second_comparison_has_a_place_of_its_own_and_a_given_one_is_never_mix
         (["--block_size", "4,400"], "a window of block_size=400 needs 401 tokens"),
         (["--eval_stride", "1,9"], "stride=9 would leave gaps"),
         (["--dataset", "tiny,nowhere"], "unknown dataset 'nowhere'"),
+        (["--dtype", "float32,bfloat17"], "dtype must be float32 or float64 or"),
         (["--n_emdb", "4,6"], "unknown option '--n_emdb'; did you mean '--n_embd'?"),
     ],
 )

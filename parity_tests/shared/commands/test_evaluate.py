@@ -66,14 +66,17 @@ def test_the_best_checkpoint_can_be_asked_for(numpy_run, trained):
 def test_another_distance_of_windows_is_another_mean(numpy_run, trained):
     one, eight = (numpy_run("evaluate", trained, "--eval_stride", n, "--json").record["val_loss"] for n in (1, 8))
     assert one != eight
+    assert numpy_run("evaluate", trained, "--eval_stride", "none", "--json").record["val_loss"] == eight  # block_size
 
 
 def test_a_text_of_the_same_vocabulary_may_be_given_and_no_other(run, trained):
     run("prepare", "tiny", "--out_dir", "copy")
     run("prepare", "words", "--out_dir", "other")
+    run("prepare", "grammar", "--out_dir", "larger")
     flags = ["evaluate", trained, "--eval_iters", 1, "--json"]
     assert run(*flags, "--dataset", "copy").record == run(*flags).record
-    refused(run(*flags, "--dataset", "other"), "the corpus 'words' has another vocabulary than the model")
+    for name, corpus in (("other", "words"), ("larger", "grammar")):
+        refused(run(*flags, "--dataset", name), f"the corpus '{corpus}' has another vocabulary than the model")
 
 
 def test_nothing_is_written_and_a_damaged_newest_checkpoint_is_stepped_over_with_a_warning(numpy_run, trained):
