@@ -105,8 +105,6 @@ def _derivative(
 
 
 def _check_arrays(inputs: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
-    if not gradients:
-        raise UserError(f"at least one gradient is needed, and none came; inputs are {', '.join(inputs)}")
     for name, gradient in gradients.items():
         if name not in inputs:
             raise UserError(f"there is a gradient of {name!r}, but no such input; inputs are {', '.join(inputs)}")
@@ -115,3 +113,5 @@ def _check_arrays(inputs: Mapping[str, Array], gradients: Mapping[str, Array]) -
             raise UserError(f"finite differences need float64, but input {name!r} is {value.dtype}")
         if gradient.shape != value.shape:
             raise UserError(f"the gradient of {name!r} must have its shape {value.shape}, not {gradient.shape}")
+    if not any(gradient.size for gradient in gradients.values()):
+        raise UserError(f"a gradient of at least one number is needed, and none came; inputs are {', '.join(inputs)}")

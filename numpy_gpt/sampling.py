@@ -65,8 +65,9 @@ def sample_token(probabilities: Array, uniform: float) -> int:
     """
     check_uniform(uniform)
     cumulated = np.add.accumulate(probabilities, dtype=np.float64)
+    total = float(cumulated[-1])  # Python's own: NumPy's would warn of 0·∞ before the error comes
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
-    return check_drawn(int(cumulated.searchsorted(uniform * cumulated[-1], side="right")), cumulated)
+    return check_drawn(int(cumulated.searchsorted(uniform * total, side="right")), len(cumulated), total)
 
 
 def draws(

@@ -79,12 +79,24 @@ def test_what_cannot_be_checked_is_said(inputs, gradients, message):
         ({"directions": 0}, "directions must be a whole number of at least 1, not 0"),
         ({"step": 0.0}, r"step must be above 0 and finite, not 0\.0"),
         ({"step": float("nan")}, "step must be above 0 and finite, not nan"),
-        ({"gradients": {}}, "at least one gradient is needed, and none came; inputs are x"),
+        ({"gradients": {}}, "a gradient of at least one number is needed, and none came; inputs are x"),
     ],
 )
 def test_a_check_of_nothing_is_refused(options, message):
     function, inputs, gradient, cotangent = _softmax_case()
-    gradients = options.pop("gradients", {"x": gradient})
+    arguments = {"gradients": {"x": gradient}, **options}
     for check in (check_gradients, gradient_errors):
         with pytest.raises(UserError, match=message):
-            check(function, inputs, gradients, cotangent, **options)
+            check(function, inputs, cotangent=cotangent, **arguments)
+
+
+def test_an_array_without_numbers_has_a_right_gradient_only_beside_one_that_has_some():
+    inputs, gradients = {"x": np.ones(0), "y": np.ones(2)}, {"x": np.ones(0), "y": np.full(2, 2.0)}
+
+    def squares(given):
+        return (given["x"] ** 2).sum() + (given["y"] ** 2).sum()
+
+    assert gradient_errors(squares, inputs, gradients)["x"] == 0
+    for check in (check_gradients, gradient_errors):
+        with pytest.raises(UserError, match="a gradient of at least one number is needed, and none came"):
+            check(squares, inputs, {"x": gradients["x"]})

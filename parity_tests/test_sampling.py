@@ -19,6 +19,7 @@ from numpy_gpt.shared.randomness import sampling_uniforms
 from torch_gpt.decoding import Decoder as TwinDecoder
 from torch_gpt.parameters import parameters_from as twin_parameters_from
 from torch_gpt.sampling import sample_token as twin_sample_token
+from torch_gpt.sampling import token_probabilities as twin_token_probabilities
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
 
@@ -179,14 +180,28 @@ def test_impossible_tokens_are_never_drawn_and_not_all_may_be_impossible():
         token_probabilities(np.full(3, -math.inf))
 
 
-@pytest.mark.parametrize("wrong", [[0.0, 0.0, 0.0], [math.nan, 1.0], [1.0, math.nan]])
+@pytest.mark.parametrize(
+    "wrong",
+    [[0.0, 0.0, 0.0], [math.nan, 1.0], [1.0, math.nan], [math.inf, 1.0], [1.0, math.inf], [-1.0, 5.0, -10.0]],
+)
 @pytest.mark.parametrize("uniform", [0.0, 0.5])
 def test_probabilities_that_are_none_give_no_token(wrong, uniform):
     for draw, probabilities in ((sample_token, np.array(wrong)), (twin_sample_token, torch.tensor(wrong))):
-        with pytest.raises(UserError, match=r"must sum to a finite number above 0, not (0\.0|nan); make them by"):
+        with pytest.raises(UserError, match=r"sum to a finite number above 0, not (0\.0|nan|inf|-6\.0); make them by"):
             draw(probabilities, uniform)
 
 
 def test_a_top_k_of_numpys_is_one():
     logits = np.array([1.0, 3.0, 2.0])
     assert np.array_equal(token_probabilities(logits, top_k=np.int64(2)), token_probabilities(logits, top_k=2))
+    assert torch.equal(
+        twin_token_probabilities(torch.from_numpy(logits), top_k=np.int64(2)),
+        twin_token_probabilities(torch.from_numpy(logits), top_k=2),
+    )
+
+
+@pytest.mark.parametrize("wrong", [True, np.True_, np.int64(0), np.float64(2), "2" * 1000])
+def test_a_top_k_that_is_none_is_refused_in_one_line_that_says_what_to_do(wrong):
+    for probabilities, logits in ((token_probabilities, LOGITS), (twin_token_probabilities, torch.from_numpy(LOGITS))):
+        with pytest.raises(UserError, match=r"^top_k must be .* of at least 1, not .{1,60}; leave it out to keep every token$"):
+            probabilities(logits, top_k=wrong)

@@ -65,8 +65,9 @@ def sample_token(probabilities: Tensor, uniform: float) -> int:
     """
     check_uniform(uniform)
     cumulated = probabilities.to(torch.float64).cumsum(0)
+    total = float(cumulated[-1])
     # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
-    return check_drawn(int(torch.searchsorted(cumulated, uniform * cumulated[-1:], right=True)), cumulated)
+    return check_drawn(int(torch.searchsorted(cumulated, uniform * total, right=True)), len(cumulated), total)
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ TokenIds = npt.NDArray[np.integer[Any]]
 _SLICE = 1 << 20  # ids looked at a time, so that the search takes no memory of the text's size
 
 
-def whole_number(name: str, value: object, least: int) -> int:
-    """Return the value as an int.
+def whole_number(name: str, value: object, least: int, remedy: str = "") -> int:
+    """Return the value as an int; ``remedy`` ends the message of the error, after a semicolon.
 
     Raises
     ------
@@ -22,7 +22,8 @@ def whole_number(name: str, value: object, least: int) -> int:
         If it is not a whole number of at least ``least``; True and 2.0 are not.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r:.60}")
+        what_to_do = f"; {remedy}" if remedy else ""
+        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r:.60}{what_to_do}")
     return int(value)
 
 

@@ -28,6 +28,7 @@ from numpy_gpt.shared.tensor_files import first_not_finite, read_tensors, tensor
 FORMAT = "numpy-gpt checkpoint"
 FORMAT_VERSION = 1
 MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetensors", "checkpoint.json"
+_REPLACEABLE = {MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # the last is put everywhere by macOS
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
 SET_ASIDE = ".replaced"
 """What a directory's name ends with while a newer one takes its place: it stays complete until that is done."""
@@ -94,7 +95,7 @@ def check_place(directory: Path) -> None:
         If it is a file, or holds one that no checkpoint has.
     """
     try:
-        strange = sorted({path.name for path in directory.iterdir()} - {MODEL_FILE, OPTIMIZER_FILE, MANIFEST})
+        strange = sorted({path.name for path in directory.iterdir()} - _REPLACEABLE)
     except FileNotFoundError:
         return
     except OSError as error:

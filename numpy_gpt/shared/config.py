@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, get_args, get_type_hints
 
+from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
@@ -41,7 +42,7 @@ class GPTConfig:
     def __post_init__(self) -> None:
         make_plain(self)
         for name, least in (("vocab_size", 1), ("block_size", 1), ("n_layer", 0), ("n_head", 1), ("n_embd", 1)):
-            _check_whole(name, getattr(self, name), least)
+            whole_number(name, getattr(self, name), least)
         if self.n_embd % self.n_head:
             raise UserError(
                 f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}; try {self._nearest_widths()}"
@@ -89,7 +90,7 @@ class BigramConfig:
     def __post_init__(self) -> None:
         make_plain(self)
         for name in ("vocab_size", "block_size"):
-            _check_whole(name, getattr(self, name), 1)
+            whole_number(name, getattr(self, name), 1)
 
     @property
     def dropout(self) -> float:
@@ -158,11 +159,6 @@ def check_kinds(config: Any) -> None:
         allowed = (*kinds, int) if float in kinds else kinds
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):
             raise UserError(f"{name} must be {_KIND_NAMES[kinds[0]]}, not {value!r:.60}")
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def _is_number(value: object) -> bool:

@@ -57,7 +57,7 @@ def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate
         if not math.isfinite(loss):
             raise Diverged(
                 f"the {name} loss must be finite, but is {loss} after step {step}; no checkpoint was written of it; "
-                "train anew with a lower --learning_rate"
+                "train anew with a lower --learning_rate, or a higher --warmup_iters"
             )
     train_loss, val_loss = losses
     return Evaluation(step, train_loss, val_loss, rate, *estimates)

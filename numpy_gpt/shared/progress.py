@@ -92,11 +92,9 @@ def display_for(max_iters: int, first_step: int) -> AbstractContextManager[Displ
 
 
 def _described(progress: Progress) -> str:
-    parts = [
-        f"loss {progress.loss:.4f}",
-        f"val {progress.val_loss:.4f}",
-        f"rate {progress.learning_rate:.1e}",
-    ]
+    parts = [f"loss {progress.loss:.4f}"]
+    parts += [] if math.isnan(progress.val_loss) else [f"val {progress.val_loss:.4f}"]
+    parts.append(f"rate {progress.learning_rate:.1e}")
     if not math.isnan(progress.seconds_left):
         speed = progress.speed
         parts += [f"{speed.tokens_per_second:,.0f} tokens/s", f"{speed.ms_per_step:.2f} ms/step"]

@@ -28,6 +28,7 @@ _TABLES: dict[str, dict[str, tuple[type, ...]]] = {
     "training": kinds_of(TrainingConfig),
 }
 _NAMES: dict[str, tuple[type, ...]] = {"preset": (str,), "dataset": (str,)}
+_TOO_LARGE = 10**300  # what comes near the largest float; Python does not even show a number of 4,300 digits
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
 
 
@@ -44,9 +45,9 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
     """
     import tomllib  # its patterns take a while, and few need them
 
-    place = shown_path(path)
+    place, written = shown_path(path), read_regular(path)
     try:
-        content = tomllib.loads(read_regular(path).decode("utf-8-sig"))
+        content = tomllib.loads(written.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, or [[[[[…
         reason = str(error).splitlines()[0]
         raise UserError(f"{place} must be a TOML file in UTF-8: {reason}") from error
@@ -56,7 +57,7 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
             if name in values:
                 raise UserError(f"{name} is set twice; keep one")
             values[name] = _checked(name, value, known)
-    except UserError as error:
+    except ValueError as error:  # a UserError, or Python's own of a number in a list that it cannot show
         raise UserError(f"{place}: {error}") from error
     return values
 
@@ -82,6 +83,8 @@ def _checked(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> Any:
         hint = suggestion(name, known) or ";"
         raise UserError(f"unknown name {shown(name)}{hint} there may be: {listed(known)}")
     kinds = known[name]
+    if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+        raise UserError(f"{name} must be a number of at most 300 digits")
     if NoneType in kinds and isinstance(value, str) and value.lower() == "none":
         return None
     if int in kinds and isinstance(value, float) and value.is_integer():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from numpy_gpt.shared.arrays import Array
 
@@ -28,8 +29,8 @@ def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
     """
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
-    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or top_k < 1):
-        raise UserError(f"top_k must be a whole number of at least 1, not {top_k!r}; leave it out to keep every token")
+    if top_k is not None:
+        whole_number("top_k", top_k, 1, "leave it out to keep every token")
     if not 0 < top_p <= 1:
         raise UserError(f"top_p must lie in (0, 1], not {top_p}; 1 keeps every token")
 
@@ -46,20 +47,17 @@ def check_uniform(uniform: float) -> None:
         raise UserError(f"the uniform number that picks a token must lie in [0, 1), not {uniform}")
 
 
-def check_drawn(token: int, cumulated: Any) -> int:
-    """Return the token that was found in cumulated probabilities (V,), a NumPy array or a tensor.
+def check_drawn(token: int, vocab_size: int, total: float) -> int:
+    """Return the token that was found in cumulated probabilities (V,), the last of which is ``total``.
 
     Raises
     ------
     UserError
-        If it lies past their end, as it does only where their sum is 0, infinite or NaN.
+        If ``total`` is below 0, or the token lies past the end, as it does only where ``total`` is 0, infinite or NaN.
     """
-    if token < len(cumulated):
+    if token < vocab_size and total > 0:
         return token
-    raise UserError(
-        f"probabilities must sum to a finite number above 0, not {float(cumulated[-1])}; make them by "
-        "token_probabilities"
-    )
+    raise UserError(f"probabilities must sum to a finite number above 0, not {total}; make them by token_probabilities")
 
 
 def check_logits(logits: Array) -> None:

@@ -28,7 +28,10 @@ from numpy_gpt.shared.stopping import Interrupted, Stopped, StopSignals
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands between evaluations; ``seconds_left`` counts training alone."""
+    """Where training stands between evaluations; ``seconds_left`` counts training alone.
+
+    ``val_loss`` is that of the last evaluation, NaN while a run that goes on has had none yet.
+    """
 
     step: int
     loss: float

@@ -14,6 +14,7 @@ from handcalc.verify import main as verify
 from numpy_gpt.cli import main as numpy_gpt
 from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.commands.all_commands import program_parser
+from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.run_directory import load_checkpoint
 from parity_tests.mutant_list import MUTANTS
 from torch_gpt.cli import TWIN
@@ -68,6 +69,21 @@ def test_commands_that_take_too_long_here_have_flags_that_exist():
         arguments = parser.parse_args(words[words.index("torch_gpt") + 1 :])
         assert callable(arguments.command)
     assert len(lines) >= 5
+
+
+def test_no_example_ends_while_it_still_warms_up():
+    parser, commands = program_parser(TWIN, "")
+    lines = [*_blocks("sh"), *_blocks("bash"), *(commands.choices[name].epilog for name in ("train", "compare"))]
+    shorter = 0
+    for example in re.findall(r"^ *(?:numpy|torch)_gpt ((?:train|compare)\b.*)", "\n".join(lines), re.MULTILINE):
+        words = shlex.split(example, comments=True)
+        if not {"--by_hand", "--resume", "--config"} & {*words}:  # one step shown; and recipes that stand elsewhere
+            arguments = vars(parser.parse_args(words))
+            training = preset(arguments["preset"] or TWIN.default_preset).training
+            steps = arguments.get("max_iters", training.max_iters)
+            assert arguments.get("warmup_iters", training.warmup_iters) < steps, example
+            shorter += steps < training.max_iters
+    assert shorter >= 5
 
 
 def test_the_python_example_runs(capsys):

@@ -63,6 +63,7 @@ def test_a_place_that_holds_anything_else_is_refused_and_left_as_it_is(tmp_path)
 def test_an_empty_place_may_be_named_as_the_current_directory(tmp_path, monkeypatch):
     place = tmp_path / "new"
     place.mkdir()
+    (place / ".DS_Store").write_bytes(b"what macOS leaves wherever somebody looked")
     monkeypatch.chdir(place)
     save_checkpoint(Path(), _checkpoint())
     assert load_checkpoint(place).step == 5

@@ -10,6 +10,7 @@ from gpt_data.corpora import load_corpus
 from numpy_gpt import initial_values
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.evaluation import estimated, evaluate, evaluate_run, mean_over
+from numpy_gpt.shared.not_finite import Diverged
 from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.run_directory import load_checkpoint
 from numpy_gpt.shared.run_state import Evaluation, RunState
@@ -57,6 +58,13 @@ def test_without_eval_iters_there_is_no_estimate():
     engine = _engine()
     evaluation = evaluate_run(engine, engine.recipe, CORPUS, 0, 1e-3)
     assert (evaluation.train_estimate, evaluation.val_estimate) == (None, None)
+
+
+def test_of_a_loss_that_is_not_finite_it_is_said_what_can_be_done():
+    engine = _engine()
+    engine.parameters["ln_f.weight"][:] = np.nan
+    with pytest.raises(Diverged, match=r"after step 7; .*; train anew with .*--warmup_iters$"):
+        evaluate_run(engine, engine.recipe, CORPUS, 7, 1e-3)
 
 
 @pytest.mark.parametrize("block_size", [8, 100, 339])

@@ -1,0 +1,30 @@
+"""The one check of whole numbers, which configs, choices and samplers share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpt_data.checks import whole_number
+from gpt_data.errors import UserError
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.int8(3), np.uint64(3)])
+def test_a_whole_number_of_any_type_becomes_pythons_own(value):
+    assert type(whole_number("rows", value, 3)) is int
+    assert whole_number("rows", value, 3) == 3
+
+
+@pytest.mark.parametrize("value", [2, -1, np.int64(2), True, np.True_, 3.0, np.float64(3), np.array(3), "3", None])
+def test_what_is_none_is_refused_in_one_line(value):
+    with pytest.raises(UserError) as refused:
+        whole_number("rows", value, 3)
+    assert str(refused.value) == f"rows must be a whole number of at least 3, not {value!r}"
+    with pytest.raises(UserError) as refused:
+        whole_number("rows", value, 3, "leave it out")
+    assert str(refused.value) == f"rows must be a whole number of at least 3, not {value!r}; leave it out"
+
+
+def test_a_long_value_is_cut():
+    with pytest.raises(UserError, match=r"^rows must be a whole number of at least 3, not .{60}; leave it out$"):
+        whole_number("rows", "3" * 1000, 3, "leave it out")
