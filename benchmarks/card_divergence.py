@@ -30,7 +30,7 @@ Losses = npt.NDArray[np.float64]
 
 # How many units of rounding the control is off by. In float32 it is c of the tolerances, for elementary functions and
 # for sums in another order (parity_tests/lockstep.py); in half precision it is one: only what goes into a product is
-# rounded, once, and sums are kept in float32.
+# rounded, once, and sums are kept in float32, but where cuBLAS adds up parts of a product.
 NOISE = {"float32": 8, "bfloat16": 1, "float16": 1}
 
 

@@ -20,6 +20,9 @@ import torch
 Result = TypeVar("Result")
 
 
+_AGAIN = 5.0  # seconds after which it is over once more, for those who swallowed it
+
+
 class OutOfTime(BaseException):
     """A share of the budget is used up. No Exception: whoever catches those to try something else must not go on."""
 
@@ -40,7 +43,7 @@ def at_most(seconds: float) -> Iterator[None]:
         raise OutOfTime
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         yield
     finally:

@@ -93,6 +93,8 @@ def speed_of(setting: Setting, variant: Variant) -> dict[str, Any]:
         notes.append(f"the loss is {result.loss}")
     if variant.how.graphs and engine.device.type != "cuda":
         notes.append(f"there are no CUDA graphs on {engine.device}")
+    elif variant.how.graphs and variant.dtype == "float16":
+        notes.append("no CUDA graphs in float16")
     return {
         "first_seconds": first,
         "seconds": seconds,

@@ -94,6 +94,14 @@ def test_with_dropout_it_drops_in_training_and_not_in_evaluation():
     assert _losses(_fast(recipe), 3).tolist() == _losses(_fast(recipe), 3).tolist()  # and always drops the same
 
 
+def test_seeding_the_devices_own_generator_draws_what_torchs_seed_draws():
+    engine = _fast(_recipe(dropout=0.5))
+    engine._manual_seed(77)
+    drawn = torch.rand(8)
+    torch.manual_seed(77)
+    assert torch.equal(drawn, torch.rand(8))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 def test_going_on_from_any_step_is_as_if_it_had_never_stopped(dtype):
     recipe = _recipe(dropout=0.1, dtype=dtype)

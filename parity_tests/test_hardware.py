@@ -12,7 +12,7 @@ from torch_gpt.cli import main
 from torch_gpt.fast import hardware, precision
 from torch_gpt.fast.engine import FastEngine
 from torch_gpt.fast.hardware import PEAKS, peak_flops, peak_of
-from torch_gpt.fast.precision import precision_of
+from torch_gpt.fast.precision import keep_dropout_exact, precision_of
 from torch_gpt.fast.ranks import is_lost_connection, local_device, partner_lost
 
 
@@ -149,3 +149,13 @@ def test_memory_that_does_not_suffice_is_one_line_wherever_it_ends(error, capsys
     assert status == 2
     assert "error: the memory of cpu does not suffice (" in errors
     assert errors.rstrip().endswith("try a smaller --batch_size or model")
+
+
+def test_on_a_card_a_rate_that_is_no_sixteenth_is_not_left_to_cudnn(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.backends.cuda, "enable_cudnn_sdp", asked.append)
+    for rate, device in ((0.2, "cpu"), (0.0, "cuda"), (0.125, "cuda"), (0.1875, "cuda")):
+        keep_dropout_exact(rate, torch.device(device))
+    assert asked == []
+    keep_dropout_exact(0.2, torch.device("cuda"))
+    assert asked == [False]

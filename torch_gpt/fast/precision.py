@@ -46,3 +46,12 @@ def precision_of(dtype: str, device: torch.device) -> Precision:
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether a CUDA device computes bfloat16 itself; older ones imitate it, slowly."""
     return torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def keep_dropout_exact(rate: float, device: torch.device) -> None:
+    """See to it that attention on a CUDA device drops at this rate.
+
+    cuDNN knows sixteenths only. torch 2.11 prefers it on Hopper and lets it round; later ones look at the rate first.
+    """
+    if device.type == "cuda" and rate * 16 % 1:
+        torch.backends.cuda.enable_cudnn_sdp(False)

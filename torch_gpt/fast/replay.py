@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,16 +15,23 @@ def captured(work: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
     """Return a function that replays ``work`` on the device, and what the recorded call returned.
 
     Each replay fills the tensors of that result again. ``work`` must read and write tensors that stay where they are;
-    it is called three times before it is recorded, as PyTorch's notes on CUDA semantics ask for.
+    it is called three times before it is recorded, as PyTorch's notes on CUDA semantics ask for. What it raises then is
+    raised here, too.
     """
+    before = torch.cuda.current_stream()
     stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*capturable=True.*")  # these runs are the ones before the capture
+    stream.wait_stream(before)
+    with torch.cuda.stream(stream):
         for _ in range(_WARM_UP):
             work()
-    torch.cuda.current_stream().wait_stream(stream)
+    before.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = work()
+    try:
+        with torch.cuda.graph(graph):
+            result = work()
+    except RuntimeError as error:
+        # torch cannot end a capture in which something failed: it says so in place of what failed, be it Ctrl-C, and
+        # stays on the stream of the capture.
+        torch.cuda.set_stream(before)
+        raise error.__context__ or error from None
     return graph.replay, result

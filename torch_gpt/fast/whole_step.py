@@ -22,7 +22,8 @@ class WholeStep:
 
     ``rate`` and the averages' ``share`` are what the step reads; ``loss`` and ``norm`` are what it leaves, and ``bad``
     is 1 from the first step on that was not finite: from then on nothing is updated any more, and loss and norm stay
-    that step's. (In float16 a gradient that overflows is no such step: the scaler leaves it out and scales less.)
+    that step's. (In float16 a gradient that overflows is no such step: the scaler leaves it out and scales less; and
+    after a loss that is not finite it is the scaler, too, that decides what is left out.)
     """
 
     def __init__(
