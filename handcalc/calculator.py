@@ -34,12 +34,12 @@ class Calculator:
     Raises
     ------
     UserError
-        If ``digits`` is not a whole number from 1 to 34.
+        If ``digits`` is not a whole number from 1 to ``most``.
     """
 
-    def __init__(self, digits: int) -> None:
-        if not 1 <= digits <= MOST_DIGITS:
-            raise UserError(f"--digits must be a whole number from 1 to {MOST_DIGITS}, not {digits}")
+    def __init__(self, digits: int, *, most: int = MOST_DIGITS) -> None:
+        if not 1 <= digits <= most:
+            raise UserError(f"--digits must be a whole number from 1 to {most}, not {digits}")
         self.digits = digits
         self._display = Context(
             prec=digits,

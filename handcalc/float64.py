@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpt_data.errors import UserError
+from handcalc.number_format import format_number
 from handcalc.optimizer import Optimizer
 from handcalc.plan import Plan
 from numpy_gpt.model import loss_and_gradients, loss_of, predict
@@ -56,7 +57,7 @@ def float64_training(parameters: Parameters, plan: Plan) -> Training:
     except FloatingPointError as error:
         raise UserError(
             f"numbers must stay in float64's range, for the comparison, and after an update at learning rate "
-            f"{plan.optimizer.learning_rate} they do not ({error}); try a lower --learning_rate"
+            f"{format_number(plan.optimizer.learning_rate)} they do not ({error}); try a lower --learning_rate"
         ) from error
 
 

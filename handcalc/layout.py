@@ -21,8 +21,9 @@ class Table(NamedTuple):
     cells: Sequence[Sequence[str]]
 
     def transposed(self) -> Table:
-        """Return the table with rows and columns exchanged."""
-        return Table(self.corner[::-1], self.columns, self.rows, list(zip(*self.cells, strict=True)))
+        """Return the table with rows and columns exchanged; what made labels equally wide is not needed above."""
+        above = [" ".join(label.split()) for label in self.rows]
+        return Table(self.corner[::-1], self.columns, above, list(zip(*self.cells, strict=True)))
 
 
 def prose(text: str, *, indent: str = "", continued: str | None = None) -> list[str]:

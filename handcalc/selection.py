@@ -28,8 +28,8 @@ class Selection(NamedTuple):
         return bool(self.only) or self.layer is not None
 
 
-def check_selection(selection: Selection, config: GPTConfig, time: int) -> None:
-    """Refuse a layer, head or position that is not there.
+def check_selection(selection: Selection, config: GPTConfig, time: int | None = None) -> None:
+    """Refuse a layer, head or position that is not there, in a text of ``time`` tokens or in any that the model sees.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check_selection(selection: Selection, config: GPTConfig, time: int) -> None:
     for option, value, count, owner in (
         ("layer", selection.layer, config.n_layer, "this model"),
         ("head", selection.head, config.n_head, "this model"),
-        ("position", selection.position, time, "this text"),
+        ("position", selection.position, *((config.block_size, "this model") if time is None else (time, "this text"))),
     ):
         if value is not None and not 0 <= value < count:
             have = f"{count} {option}s, numbered 0 to {count - 1}" if count > 1 else f"one {option}, number 0"

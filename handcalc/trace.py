@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace) -> int:
     model = load_checkpoint(path)
     config = gpt_config(model.config)
     if options.list:
-        check_selection(selection, config, config.block_size)
+        check_selection(selection, config)
         lines = _list_lines(config, _plan(options, model, (0, 0)), selection)
     else:
         lines = _page_lines(options, _trace(options, path, model, config, selection), selection)

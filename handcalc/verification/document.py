@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from handcalc.steps import Step
 from handcalc.verification.facts import Facts, digits_of_text, facts_of_json, facts_of_text
 from handcalc.verification.grid_reader import DisorderlyTable, Shown, cells_of, read_grids, unescaped
 from handcalc.verification.line_check import Finding
-from handcalc.verification.text_reader import worked_lines_of
+from handcalc.verification.text_reader import step_ranges, worked_lines_of
 from handcalc.verification.worked_line import WorkedLine
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_STEP_HEADING = re.compile(r"(?:#+ )?[0-9]+\. ([^\W\d][\w.]*)")
-_OTHER_HEADING = re.compile(r"#+ .*|[-=]{3,}")
 _AS_IT_IS = re.compile(r"^\||(?<!\\)`")  # a table's line, whose bars part its columns, and one with code in it
 
 
@@ -66,12 +62,12 @@ def _text_document(text: str) -> Document:
     if any(line.startswith("#") for line in lines):
         lines = [line if _AS_IT_IS.search(line) else unescaped(line) for line in lines]
     worked = list(worked_lines_of(lines))
-    facts = facts_of_text([line.lstrip("# ") if line.startswith("#") else line for line in lines])
+    facts = facts_of_text(lines)
     if facts is None:
         return Document(digits_of_text(text), None, worked, [], [])
     known = {step.name: step for step in facts.steps}
     sections, findings, places = [], [], [line.place for line in worked]
-    for name, start, end in _ranges(lines, known):
+    for name, start, end in step_ranges(lines, known):
         inside = worked[bisect_right(places, start) : bisect_right(places, end)]
         shown: list[Shown] = []
         for grid in read_grids(lines, start, end):
@@ -82,21 +78,6 @@ def _text_document(text: str) -> Document:
         sections.append(Section(name, start, inside, shown))
     taken = {line.place for section in sections for line in section.lines}
     return Document(facts.digits, facts, [line for line in worked if line.place not in taken], sections, findings)
-
-
-def _ranges(lines: list[str], known: Mapping[str, Step]) -> list[tuple[str, int, int]]:
-    """Return of each step's section its name, the number of its heading's line, and of the last line."""
-    ranges: list[tuple[str, int, int]] = []
-    name, start = "", 0
-    for place, line in enumerate([*lines, "# end"], 1):
-        match = _STEP_HEADING.fullmatch(line)
-        heading = match is not None and match[1] in known
-        if not heading and not _OTHER_HEADING.fullmatch(line):
-            continue
-        if name:
-            ranges.append((name, start, place - 1))
-        name, start = (match[1], place) if match is not None and heading else ("", 0)
-    return ranges
 
 
 def _json_document(text: str) -> Document:

@@ -14,6 +14,7 @@ from handcalc.plan import Plan, planned_steps
 from handcalc.steps import Sizes, Step
 from handcalc.verification.grid_reader import table_fields
 from handcalc.verification.notation import NUMBER, literal
+from handcalc.verification.text_reader import step_ranges
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.names import parameter_shapes
 
@@ -27,6 +28,9 @@ _OPTIMIZER = re.compile(
     rf"epsilon ({NUMBER}); the gradient (?:may be ({NUMBER}) long|is not clipped)"
 )
 _EPSILON = re.compile(rf"ε = ({NUMBER})")
+_BIAS = re.compile(r"\.d?bias")
+_HEAD = re.compile(r"lm_head\.d?weight")
+_GELU = re.compile(r"\.gelu\.|tanh\[")
 _TOKENS_TITLE = "The tokens: "
 
 
@@ -53,16 +57,18 @@ def facts_of_text(lines: list[str]) -> Facts | None:
         return None
     tokens, targets = _tokens(lines)
     layers, heads, width, words, view = map(int, model.groups())
-    epsilon, update = _EPSILON.search(text), _OPTIMIZER.search(text)
+    # Words of the text and the name of the model may be anything, but they do not stand under the steps' headings.
+    steps = " ".join(" ".join(" ".join(lines[start:end]) for _, start, end in step_ranges(lines)).split())
+    epsilon, update = _EPSILON.search(steps), _OPTIMIZER.search(text)
     config = {
         "vocab_size": words,
         "block_size": view,
         "n_layer": layers,
         "n_head": heads,
         "n_embd": width,
-        "bias": ".bias" in text,
-        "tie_weights": "lm_head.weight" not in text,
-        "activation": "gelu_tanh" if "tanh[" in text else "relu",
+        "bias": _BIAS.search(steps) is not None,
+        "tie_weights": _HEAD.search(steps) is None,
+        "activation": "gelu_tanh" if _GELU.search(steps) else "relu",
         "layer_norm_epsilon": float(epsilon[1]) if epsilon else 1e-5,
     }
     return _facts(config, tokens, targets, update.groups("0") if update else None, digits)
@@ -99,7 +105,7 @@ def _facts(config: Mapping[str, Any], tokens: list[int], targets: list[int], upd
 
 def _tokens(lines: list[str]) -> tuple[list[int], list[int]]:
     """Return the ids of the words that are read, and of those that came next where the page has them."""
-    titles = [place for place, line in enumerate(lines) if line.startswith(_TOKENS_TITLE)]
+    titles = [place for place, line in enumerate(lines) if line.lstrip("# ").startswith(_TOKENS_TITLE)]
     tokens, targets, begun = [], [], False
     for line in lines[titles[0] + 1 :] if titles else []:
         place, _, *ids = [*table_fields(line), "", ""][:5]  # t, word, id and, in training, next word, id

@@ -12,7 +12,8 @@ from handcalc.expression import Index
 from handcalc.steps import CHANGE, UPDATED, Step
 
 _CORNER = re.compile(r"([a-z])(?: \\ ([a-z]))?")
-_TITLE = re.compile(r"uses (\S+) \(.*|head ([0-9]+)|result|before, change, after")
+_CHANGES = "before, change, after"
+_TITLE = re.compile(rf"uses (\S+) \(.*|head ([0-9]+)|result|{_CHANGES}")
 _RULE = re.compile(r"\|(?: :?-+:? \|)+")
 _EQUATION = re.compile(r"\([0-9]+\.[0-9]+(?:, [0-9]+\.[0-9]+)*\)")  # the end of a long one can look like a header
 _BAR = re.compile(r"(?<!\\)\|")
@@ -99,8 +100,9 @@ def cells_of(grid: Grid, step: Step) -> Iterator[Shown]:
         If its rows or columns are not numbered one after the other.
     """
     name, axes, before = _tensor(grid, step)
-    rows = _labels([label for _, label, _ in grid.rows])
-    columns = _labels(grid.columns)
+    changes = grid.title == _CHANGES  # elsewhere, before and after are words of the vocabulary
+    rows = _labels([label for _, label, _ in grid.rows], changes=changes)
+    columns = _labels(grid.columns, changes=changes)
     if not (_in_order(rows) and _in_order(columns)) or any(len(cells) != len(columns) for *_, cells in grid.rows):
         raise DisorderlyTable(grid.place)
     turned = len(axes) == 2 and grid.corner == (axes[1], axes[0])
@@ -128,7 +130,7 @@ def _named(name: str, state: str | None) -> str:
     return {"before": parameter, "after": f"{UPDATED}.{parameter}"}.get(state or "", name)
 
 
-def _labels(labels: list[str]) -> list[tuple[int | None, str | None]]:
+def _labels(labels: list[str], *, changes: bool) -> list[tuple[int | None, str | None]]:
     """Return of each label its number, if it has one, and which state of a weight it names, if it does.
 
     In a table of changes the number stands only beside the first of the three states.
@@ -137,7 +139,7 @@ def _labels(labels: list[str]) -> list[tuple[int | None, str | None]]:
     number: int | None = None
     for label in labels:
         words = label.split()
-        state = words[-1] if words and words[-1] in _STATES else None
+        state = words[-1] if changes and words and words[-1] in _STATES else None
         if words and words[0].isdecimal():
             number = int(words[0])
         elif state in (None, "before"):

@@ -10,10 +10,11 @@ from handcalc.calculator import LARGEST_EXPONENT, MOST_DIGITS, Calculator
 from handcalc.expression import Expression
 from handcalc.number_format import format_number
 from handcalc.verification.arithmetic_parser import UnreadableArithmetic, parse_arithmetic
-from handcalc.verification.notation import ShownNumber, shown_number
+from handcalc.verification.notation import LONGEST_NUMBER, ShownNumber, shown_number
 from handcalc.verification.worked_line import WorkedLine
 
 _HALF = Decimal("0.5")
+_MOST = LONGEST_NUMBER + MOST_DIGITS
 _ROOMY = Context(prec=2 * LARGEST_EXPONENT, rounding=ROUND_HALF_EVEN)
 
 
@@ -50,15 +51,14 @@ def check_line(line: WorkedLine, digits: int | None) -> Finding | None:
 
 def _compared(tree: Expression, value: ShownNumber, digits: int | None) -> str | None:
     if digits is not None:
-        right = Calculator(digits).evaluate(tree, {})
+        right = Calculator(digits, most=_MOST).evaluate(tree, {})
         if right == value.value:
             return None
         return f"{_shown(value)}, but to {digits} significant digits it comes to {format_number(right)}"
-    right = Calculator(MOST_DIGITS).evaluate(tree, {})
+    # Many more digits than it shows: what comes after its last one decides whether that is right.
+    right = Calculator(len(value.value.as_tuple().digits) + MOST_DIGITS, most=_MOST).evaluate(tree, {})
     if right == value.value or _as_near_as_shown(right, value):
         return None
-    if len(value.value.as_tuple().digits) > MOST_DIGITS:
-        return f"{_shown(value)}, which has more than the {MOST_DIGITS} digits that can be checked"
     return f"{_shown(value)}, but it comes to {_to_the_same_place(right, value)}"
 
 
@@ -73,11 +73,11 @@ def _as_near_as_shown(right: Decimal, value: ShownNumber) -> bool:
 def _to_the_same_place(right: Decimal, value: ShownNumber) -> str:
     """Return the right number with as many digits as somebody showed who got it wrong, and not fewer than three."""
     digits = right.adjusted() - value.place + 1 if right else 3
-    return format_number(Calculator(min(max(digits, 3), MOST_DIGITS)).round(right))
+    return _shortened(format_number(Calculator(min(max(digits, 3), _MOST), most=_MOST).round(right)))
 
 
 def _shown(value: ShownNumber) -> str:
-    return f"shows {value.text:.60}"
+    return f"shows {_shortened(value.text)}"
 
 
 def _shortened(arithmetic: str) -> str:

@@ -1,4 +1,4 @@
-"""Find the worked lines of a text or Markdown page; everything else on it is prose.
+"""Find the worked lines and the steps' sections of a text or Markdown page; everything else on it is prose.
 
 A line that is too long goes on in lines that stand at least four spaces further in. In Markdown a worked line stands in
 a block of code, where it looks as it does in a text, or between backticks.
@@ -7,13 +7,15 @@ a block of code, where it looks as it does in a text, or between backticks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from handcalc.verification.worked_line import NAME, WorkedLine, read_line
 
 FURTHER_IN = 4
 
 _START = re.compile(rf"\s*{NAME}\s*(?:\[[0-9\s,]+\]\s*(?:[=≈≃≅]|$)|[=≈≃≅])")
+_STEP_HEADING = re.compile(rf"(?:#+ )?[0-9]+\. ({NAME})")
+_OTHER_HEADING = re.compile(r"#+ .*|[-=]{3,}")
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
@@ -45,3 +47,19 @@ def _end_of_line(lines: list[str], first: int) -> int:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
+
+
+def step_ranges(lines: list[str], known: Container[str] | None = None) -> Iterator[tuple[str, int, int]]:
+    """Yield of each step's section its name, the number of its heading's line, and of the last line.
+
+    Of ``known`` steps only, where they are known.
+    """
+    name, start = "", 0
+    for place, line in enumerate([*lines, "# end"], 1):
+        match = _STEP_HEADING.fullmatch(line)
+        heading = match is not None and (known is None or match[1] in known)
+        if not heading and not _OTHER_HEADING.fullmatch(line):
+            continue
+        if name:
+            yield name, start, place - 1
+        name, start = (match[1], place) if match is not None and heading else ("", 0)

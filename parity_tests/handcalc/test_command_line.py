@@ -45,9 +45,10 @@ Capture = pytest.CaptureFixture[str]
         (["hello", "--only", "zzzzzz"], "--only 'zzzzzz' fits no step; --list shows them"),
         (["--list", "--layer", "9"], "--layer 9 is not there: this model has 2 layers, numbered 0 to 1"),
         (["--list", "--head", "9"], "--head 9 is not there: this model has 2 heads, numbered 0 to 1"),
+        (["--list", "--position", "9"], "--position 9 is not there: this model has 8 positions, numbered 0 to 7"),
         (
             ["hello world", "--update", "--learning_rate", "1e300"],
-            "and after an update at learning rate 1E+300 they do not (overflow",
+            "and after an update at learning rate 1e+300 they do not (overflow",
         ),
         (["hello", "--only", ","], "--only needs the name of a step"),
         (["hello", "--only", "logits", "--layer", "0"], "--only logits names no step of --layer 0"),

@@ -74,10 +74,15 @@ def test_random_models_of_every_kind(trace_random: Callable[..., Any]) -> None:
             assert document.facts is not None and not check_document(document, None)
 
 
-def test_more_digits_than_are_worked_out_are_called_so(verified: Callable[..., Any]) -> None:
-    assert verified(f"x = 1/3 = 0.{'3' * 34}\n")[0] == 0
-    status, out, _ = verified(f"x = 1/3 = 0.{'3' * 65}\n")
-    assert status == 1 and "which has more than the 34 digits that can be checked" in out
+def test_all_digits_that_a_value_shows_are_checked(verified: Callable[..., Any]) -> None:
+    for figures in (34, 35, 65, 900):
+        assert verified(f"x = 1/3 = 0.{'3' * figures}\n")[0] == 0
+        status, out, _ = verified(f"x = 1/3 = 0.{'3' * (figures - 1)}4\n")
+        assert status == 1 and "333334, but it comes to 0.3333" in out and "333333: 1/3" in out
+    assert "cannot be read: a number of 1,202 characters is too long" in verified(f"x = 1/3 = 0.{'3' * 1200}\n")[1]
+    assert verified(f"All rounding to 40 significant digits.\nx = 1/3 = 0.{'3' * 40}\n")[0] == 0
+    half = f"0.{'1' * 40}5"
+    assert [verified(f"x = {half}*1 = 0.{'1' * 39}{end}\n")[0] for end in (0, 1, 2, 3)] == [1, 0, 0, 1]  # a tie
 
 
 def test_a_wrong_line_is_reported_with_its_number_and_the_right_value(verified: Callable[..., Any]) -> None:
