@@ -20,9 +20,10 @@ from gpt_data.atomic import atomic_files, made_directory
 from gpt_data.checks import TokenIds, first_outside, ids_in_vocabulary, outside_message, token_sequence
 from gpt_data.errors import UserError
 from gpt_data.regular_file import open_regular
+from gpt_data.replaceable import check_replaceable
 from gpt_data.sealed_json import seal
 from gpt_data.token_meta import FORMAT_VERSION, OWN_KEYS, SPLITS, TOKEN_FILES, read_meta, token_dtype
-from gpt_data.wording import shown, shown_path
+from gpt_data.wording import shown_path
 
 _SLICE = 1 << 20  # tokens converted, or bytes read, at a time, so that memory does not grow with the text
 
@@ -37,26 +38,20 @@ class TokenFiles:
 
 
 def check_place(place: Path) -> None:
-    """Refuse a directory of anything but token files: what they replace must be what they are.
+    """Refuse a directory of anything but token files, beside what an earlier crash has left.
 
     Raises
     ------
     UserError
-        If it holds another file, or cannot be read.
+        If it holds another file, is no directory, or cannot be read.
     """
-    try:
-        names = sorted(path.name for path in place.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return  # there is nothing yet, or making the directory will say what there is
-    except OSError as error:
-        raise UserError(f"cannot read the directory {shown_path(place)}: {error.strerror or error}") from error
-    names = [other for other in names if not (other.startswith(".") and other.endswith(".tmp"))]  # an earlier crash's
-    strange = [other for other in names if other not in TOKEN_FILES or "meta.json" not in names]
-    if strange:
-        raise UserError(
-            f"the directory {shown_path(place)} must be new, empty or one of token files, and holds "
-            f"{shown(strange[0])}; choose another"
-        )
+
+    def is_ours(name: str) -> bool:
+        if name in TOKEN_FILES:  # others have files of these names, too
+            return (place / "meta.json").exists()
+        return name.startswith(".") and name.endswith(".tmp")
+
+    check_replaceable(place, "one of token files", is_ours)
 
 
 def write_token_files(
@@ -95,8 +90,7 @@ def write_token_chunks(
     ------
     UserError
         If a split is empty or holds an id outside the vocabulary, or the directory holds something else or cannot be
-        written. Then,
-        and if ``chunks`` itself raises, the files are as they were before.
+        written. Then, and if ``chunks`` itself raises, the files are as they were before.
     """
     if taken := sorted(set(meta) & set(OWN_KEYS)):
         raise UserError(f"meta.json keeps {taken[0]!r} for itself; call yours something else")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+_SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
+
 
 def shown(text: str, limit: int = 60) -> str:
     """Return the text in quotes with every odd character escaped, cut to ``limit`` characters."""
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}… ({len(text)} characters)"
-
-
-_SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
 
 
 def visible(word: str) -> str:

@@ -17,9 +17,10 @@ from typing import Any
 
 from gpt_data.atomic import sync_directory
 from gpt_data.errors import UserError
+from gpt_data.replaceable import check_replaceable
 from gpt_data.sealed_json import read_sealed, seal
 from gpt_data.tokenizer import Tokenizer, tokenizer_from_dict
-from gpt_data.wording import shown, shown_path
+from gpt_data.wording import shown_path
 from numpy_gpt.shared.arrays import Array
 from numpy_gpt.shared.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.names import parameter_shapes
@@ -94,17 +95,7 @@ def check_place(directory: Path) -> None:
     UserError
         If it is a file, or holds one that no checkpoint has.
     """
-    try:
-        strange = sorted({path.name for path in directory.iterdir()} - _REPLACEABLE)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UserError(f"cannot write {shown_path(directory)}: {error.strerror or error}; choose another") from error
-    if strange:
-        raise UserError(
-            f"the directory {shown_path(directory)} must be new, empty or a checkpoint's, and holds "
-            f"{shown(strange[0])}; choose another"
-        )
+    check_replaceable(directory, "a checkpoint's", _REPLACEABLE.__contains__)
 
 
 def _put_in_place(temporary: Path, directory: Path) -> None:

@@ -62,7 +62,7 @@ class MetricsFile:
                 to_come = values["kind"] == "evaluation" and self._state.evaluation is None
                 if values["step"] > self._state.step - to_come:
                     break
-            except (ValueError, KeyError, TypeError, RecursionError):  # of a process that was killed while writing
+            except (ValueError, KeyError, TypeError, RecursionError):  # a killed process's last line, or damage
                 break
             kept.append(line)
         return kept

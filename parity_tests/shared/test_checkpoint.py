@@ -55,7 +55,7 @@ def test_a_place_that_holds_anything_else_is_refused_and_left_as_it_is(tmp_path)
     (place / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match=r"or a checkpoint's, and holds 'thesis\.txt'; choose another"):
         save_checkpoint(place, _checkpoint())
-    with pytest.raises(UserError, match=r"cannot write .*thesis\.txt: Not a directory; choose another"):
+    with pytest.raises(UserError, match=r"cannot make the directory .*thesis\.txt: Not a directory; choose another"):
         save_checkpoint(place / "thesis.txt", _checkpoint())
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
 
