@@ -121,6 +121,17 @@ def test_a_flag_that_is_not_used_is_said(flags, note, capsys, tmp_path, monkeypa
     assert "CUDA graphs" not in errors.partition("device: ")[2]
 
 
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
+def test_a_processor_that_imitates_half_precision_says_so(capability, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    for dtype, imitated in (("bfloat16", capability == "AVX2"), ("float32", False)):
+        status, errors = _train(capsys, "--dtype", dtype, "--out_dir", dtype)
+        assert status == 0
+        note = f"note: this processor computes {dtype} by a long detour; --dtype float32 is many times as fast"
+        assert (note in errors.splitlines()) == imitated
+
+
 @pytest.mark.parametrize("peak", ["0", "-3", "inf"])
 def test_a_peak_must_be_a_positive_number(peak, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

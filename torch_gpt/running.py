@@ -20,7 +20,7 @@ from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine, How
 from torch_gpt.fast.fallback import is_out_of_memory, said
 from torch_gpt.fast.last_word import LastWord
-from torch_gpt.fast.precision import has_bfloat16
+from torch_gpt.fast.precision import HALVES, has_bfloat16, imitates_half
 from torch_gpt.fast.ranks import (
     Ranks,
     check_divisible,
@@ -100,6 +100,8 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
     if arguments.peak_tflops is not None and not 0 < arguments.peak_tflops < math.inf:
         raise UserError(f"--peak_tflops must be above 0 and finite, not {arguments.peak_tflops}")
     on_cuda = device.type == "cuda"
+    if training.dtype in HALVES and imitates_half(device) and team.rank == 0:
+        said(f"this processor computes {training.dtype} by a long detour; --dtype float32 is many times as fast")
     how = How(
         compile=on_cuda if arguments.compile is None else arguments.compile,
         graphs=_can_have_graphs(arguments, training.dtype) and arguments.graphs is not False,
