@@ -26,7 +26,7 @@ from gpt_data.wording import listed
 from numpy_gpt.shared.names import parameter_count
 from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.recipe import Recipe
-from torch_gpt.device import set_tf32
+from torch_gpt.device import choose_device, set_tf32
 from torch_gpt.fast.engine import How
 from torch_gpt.fast.hardware import peak_of
 
@@ -43,19 +43,19 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     UserError
-        If there is no such preset or way of training.
+        If there is no such preset, device or way of training.
     """
     began = time.perf_counter()
     until = {part: began + share * options.budget for part, share in (("speed", SPEED), ("divergence", DIVERGENCE))}
     until |= {"peer": began + PEER * options.budget, "loss": began + options.budget}
-    absent = torch.device(options.device).type == "cuda" and not torch.cuda.is_available()
-    device = "cpu" if absent else options.device
+    absent = options.device.startswith("cuda") and not torch.cuda.is_available()
+    device = "cpu" if absent else str(choose_device(options.device))
     ways = variants(device)
     if unknown := [name for name in options.ways if name not in ways]:
         raise UserError(f"a way of training must be one of {listed(ways)}, not {unknown[0]!r:.60}")
     chosen = {ways[name].name: ways[name] for name in options.ways}
     setting = _setting(options, "tiny" if absent else options.preset, device)
-    report: dict[str, Any] = {"card": card(options.device), "recipe": setting.recipe.to_dict()}
+    report: dict[str, Any] = {"card": card(options.device if absent else device), "recipe": setting.recipe.to_dict()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's compiler's own, about itself
         set_tf32(False)

@@ -11,10 +11,11 @@ all of it as a rehearsal; without a card only what can be told without one is me
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import re
-import sys
 from pathlib import Path
+
+from benchmarks.card_run import run
+from gpt_data.errors import UserError
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
@@ -35,11 +36,6 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print each table when it is done."""
     options = options_from(arguments)
-    if importlib.util.find_spec("gpt_data") is None:  # not installed: the checkout itself will do
-        sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-    from benchmarks.card_run import run
-    from gpt_data.errors import UserError
-
     try:
         run(options)
     except UserError as error:

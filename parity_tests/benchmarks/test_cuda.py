@@ -88,6 +88,7 @@ def test_a_rehearsal_measures_everything(capsys, tmp_path):
 
 def test_without_a_card_only_the_losses_are_compared(capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "compile", lambda function: function)  # it would take half a minute
     cuda.main(["--steps", "3", "--ways", "eager", "graphs", "--budget", "60"])
     speed, divergence, peer, loss = (_well_formed(table) for table in _tables(capsys.readouterr().out).values())
     for line in [*speed, *peer, *loss]:
@@ -228,9 +229,11 @@ def test_a_wrong_file_is_a_note_and_the_speed_is_measured_all_the_same(capsys, t
     assert "not measured: random tokens cannot be learnt" in loss[2]
 
 
-def test_an_unknown_way_is_one_line():
+def test_an_unknown_way_or_device_is_one_line():
     with pytest.raises(SystemExit, match="a way of training must be one of 'eager', 'half', 'compile', 'graphs', not"):
         cuda.main([*REHEARSAL[:-2], "fast"])
+    with pytest.raises(SystemExit, match="error: device must be auto, cpu, cuda, cuda:N or mps, not 'gpu'"):
+        cuda.main(["--device", "gpu"])
 
 
 def test_it_needs_neither_an_installation_nor_the_other_extras(tmp_path):
@@ -242,6 +245,7 @@ for name in ("safetensors", "rich", "matplotlib", "tensorboardX", "threadpoolctl
 sys.meta_path = [f for f in sys.meta_path if "editable" not in repr(f).lower()]
 sys.path[:] = [p for p in sys.path if not p.rstrip("/").endswith("data")]
 sys.path.insert(0, {str(root)!r})
+import benchmarks.recipe_search
 from benchmarks.cuda import main
 main(["--device", "cpu", "--preset", "tiny", "--steps", "2", "--ways", "eager"])
 """

@@ -1,0 +1,156 @@
+"""A search for a better recipe than shakespeare-best: ``python -m benchmarks.recipe_search``.
+
+Every candidate is that preset with a thing or two changed, trained whole and from the same seeds. Averages of the
+weights with several decays are kept beside each training, so that one training tells of all of them.
+
+It is for a card: on two cores a training takes hours, and smaller models with less text, which would take minutes, do
+not show the same: there more dropout only slows the training down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.card_report import card, card_in_words, plain
+from benchmarks.card_time import attempted
+from benchmarks.card_variants import Setting, Variant, engine_of, variants
+from benchmarks.conditions import text_for
+from benchmarks.interleaved import markdown_table
+from benchmarks.recipe_candidates import BASE, candidates
+from gpt_data.errors import UserError
+from gpt_data.wording import listed
+from numpy_gpt.shared.averaging import share_of_newest
+from numpy_gpt.shared.evaluation import evaluate
+from numpy_gpt.shared.not_finite import Diverged
+from numpy_gpt.shared.presets import preset
+from numpy_gpt.shared.schedule import learning_rate_at
+from torch_gpt.averaging import average_weights, exchange
+from torch_gpt.device import choose_device
+from torch_gpt.fast.fallback import said
+
+DECAYS = (0.99, 0.994, 0.997, 0.998, 0.999)
+
+
+def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS) -> dict[str, Any]:
+    """Train by the whole recipe; return the losses at its end, of the weights (decay 0) and of each average.
+
+    Raises
+    ------
+    Diverged
+        If a loss or a gradient is not finite.
+    """
+    recipe, training = setting.recipe, setting.recipe.training
+    # The averages are kept here, beside the engine, which has none of its own.
+    engine = engine_of(setting._replace(recipe=recipe.override({"ema_decay": 0.0})), variant, said)
+    weights = {name: value.detach() for name, value in engine.parameters.items()}
+    averages = {decay: {name: value.clone() for name, value in weights.items()} for decay in decays}
+    began = time.perf_counter()
+    for step in range(training.max_iters):
+        engine.take_step(step, learning_rate_at(step, **training.schedule()))
+        for decay, average in averages.items():
+            average_weights(average, weights, share_of_newest(step + 1, decay))
+    step, last = engine.latest()
+    if not (math.isfinite(last.loss) and math.isfinite(last.gradient_norm)):
+        raise Diverged(f"a loss of {last.loss} and a gradient of norm {last.gradient_norm} at step {step + 1:,}")
+    seconds = time.perf_counter() - began
+
+    def loss(split: Any, average: dict[str, torch.Tensor]) -> float:
+        exchange(average, weights)
+        value = evaluate(engine, split, recipe.model.block_size, recipe.eval_stride)
+        exchange(average, weights)
+        return value
+
+    averages[0.0] = {}
+    losses = {decay: loss(setting.text.val, average) for decay, average in sorted(averages.items())}
+    best = min(losses, key=losses.__getitem__)
+    return {
+        "val_losses": losses,
+        "best_decay": best,
+        "train_loss": loss(setting.text.train[: len(setting.text.val)], averages[best]),
+        "steps": training.max_iters,
+        "batch_size": training.batch_size,
+        "seconds": seconds,
+    }
+
+
+def table(results: dict[str, dict[str, Any] | str], decays: Sequence[float] = DECAYS) -> str:
+    """Return a row for each training: losses of weights and averages, the smallest of them, and beside what it was."""
+    columns = (0.0, *decays)
+    header = ("recipe", "batch", "steps", "the weights", *(f"average {decay}" for decay in decays))
+    rows = []
+    for name, result in results.items():
+        if isinstance(result, str):
+            rows.append([name, "", "", result, *[""] * (len(columns) + 1)])
+            continue
+        cells = [f"{result['val_losses'][decay]:.4f}" for decay in columns]
+        best = columns.index(result["best_decay"])
+        cells[best] = f"**{cells[best]}**"
+        rest = [f"{result['train_loss']:.4f}", f"{result['seconds']:,.0f}"]
+        rows.append([name, f"{result['batch_size']}", f"{result['steps']:,}", *cells, *rest])
+    return markdown_table((*header, "training loss of the best", "seconds"), rows)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train what the options ask for, and print the table.
+
+    Raises
+    ------
+    UserError
+        If there is no such candidate, device or text.
+    """
+    device = str(choose_device(options.device, "float32"))
+    known, ways = candidates(), variants(device)
+    if unknown := [name for name in options.only or () if name not in known]:
+        raise UserError(f"a candidate must be one of {listed(known)}, not {unknown[0]!r:.60}")
+    way = ways[options.way or ("graphs" if torch.device(device).type == "cuda" else "eager")]
+    recipes = {name: known[name] for name in options.only or known}
+    text = text_for(preset(BASE), options.source)
+    if not text.real:
+        raise UserError("random tokens cannot be learnt; give the text by --source FILE")
+    about = card(device)
+    print(f"{card_in_words(about)}; {way.name}; text: {text.origin}")
+    until, results = time.perf_counter() + options.budget, {}
+    for seed in options.seeds:
+        for name, recipe in recipes.items():
+            setting = Setting(recipe.override({"seed": seed}), text, device, recipe.training.max_iters)
+            key = name if seed == options.seeds[0] else f"{name}, seed {seed}"
+            results[key] = attempted(partial(trained, setting, way), until)
+            print(table({key: results[key]}).splitlines()[-1], file=sys.stderr, flush=True)
+            if options.json:
+                report = {"conditions": about, "results": results}
+                options.json.write_text(json.dumps(plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    print(f"\n{table(results)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Search, and print a line for each training when it is done."""
+    parser = argparse.ArgumentParser(description=re.split(r":? ``", __doc__)[0])
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="candidates, in place of all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1337])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--way", choices=list(variants("cpu")), help="of training; the fastest of the device")
+    parser.add_argument("--source", help="the file of Tiny Shakespeare; without it GPT_DATA_DIR or the cache")
+    parser.add_argument(
+        "--budget", type=float, default=86400.0, help="seconds, of which no training takes more than are left"
+    )
+    parser.add_argument("--json", type=Path, help="a file for all numbers, written anew after each training")
+    options = parser.parse_args(arguments)
+    try:
+        run(options)
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()
