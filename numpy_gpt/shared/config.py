@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral, Real
@@ -43,18 +44,16 @@ class GPTConfig:
         make_plain(self)
         for name, least in (("vocab_size", 1), ("block_size", 1), ("n_layer", 0), ("n_head", 1), ("n_embd", 1)):
             whole_number(name, getattr(self, name), least)
+        check_kinds(self)
         if self.n_embd % self.n_head:
             raise UserError(
                 f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}; try {self._nearest_widths()}"
             )
         if self.activation not in ACTIVATIONS:
             raise UserError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {self.activation!r}")
-        for name in ("bias", "tie_weights"):
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
+        if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must lie in [0, 1), not {self.dropout!r}; 1 would drop everything")
-        if not _is_number(self.layer_norm_epsilon) or not 0 < self.layer_norm_epsilon < float("inf"):
+        if not 0 < self.layer_norm_epsilon < float("inf"):
             raise UserError(f"layer_norm_epsilon must be positive and finite, not {self.layer_norm_epsilon!r}")
 
     def _nearest_widths(self) -> str:
@@ -147,7 +146,7 @@ def make_plain(config: Any) -> None:
 
 
 def check_kinds(config: Any) -> None:
-    """Say which field has a value of the wrong type: a whole number is a number, but True is neither.
+    """Say which field has a value of the wrong type: a whole number that a float can hold is a number, True is not.
 
     Raises
     ------
@@ -159,7 +158,5 @@ def check_kinds(config: Any) -> None:
         allowed = (*kinds, int) if float in kinds else kinds
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):
             raise UserError(f"{name} must be {_KIND_NAMES[kinds[0]]}, not {value!r:.60}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        if float in kinds and isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise UserError(f"{name} must be a number of at most {sys.float_info.max:.2g}, the largest float")
