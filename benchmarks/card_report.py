@@ -116,15 +116,6 @@ def peer_table(result: dict[str, Any] | str) -> str:
     return markdown_table(header, rows)
 
 
-def plain(value: Any) -> Any:
-    """Return the value as JSON can hold it: null stands for a number that is none or is not finite."""
-    if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _share(mfu: float | None) -> str:
     if mfu is None:
         return "no card"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
+import re
 import statistics
 import sys
 import time
@@ -16,9 +16,10 @@ import torch
 
 from benchmarks.card_divergence import SEEDS, compared, compared_setting, fitting_steps, references
 from benchmarks.card_peer import peer_contestant
-from benchmarks.card_report import card, card_in_words, divergence_table, loss_table, peer_table, plain, speed_table
+from benchmarks.card_report import card, card_in_words, divergence_table, loss_table, peer_table, speed_table
 from benchmarks.card_time import attempted, cleared
 from benchmarks.card_variants import Setting, Variant, engine_of, speed_of, stepping, time_to_loss, variants
+from benchmarks.command import write_report
 from benchmarks.conditions import random_text, text_for
 from benchmarks.interleaved import in_turn, ratios
 from gpt_data.errors import UserError
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     began = time.perf_counter()
     until = {part: began + share * options.budget for part, share in (("speed", SPEED), ("divergence", DIVERGENCE))}
     until |= {"peer": began + PEER * options.budget, "loss": began + options.budget}
-    absent = options.device.startswith("cuda") and not torch.cuda.is_available()
+    absent = re.fullmatch(r"cuda(:\d+)?", options.device) is not None and not torch.cuda.is_available()
     device = "cpu" if absent else str(choose_device(options.device))
     ways = variants(device)
     if unknown := [name for name in options.ways if name not in ways]:
@@ -172,5 +173,4 @@ def _introduce(options: argparse.Namespace, report: dict[str, Any], setting: Set
 def _say(options: argparse.Namespace, report: dict[str, Any], part: str, title: str, table: str, found: Any) -> None:
     print(f"\n## {title}\n\n{table}", flush=True)
     report[part] = found
-    if options.json:
-        options.json.write_text(json.dumps(plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_report(options.json, report)

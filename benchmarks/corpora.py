@@ -6,10 +6,10 @@ and of what it writes at temperature 1 the share that is right: words on the lis
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
+from benchmarks.command import command_parser
 from gpt_data.corpora import load_corpus
 from gpt_data.grammar import complete_sentences, share_grammatical
 from gpt_data.grammar_entropy import entropy_rate
@@ -42,7 +42,7 @@ def trained(name: str, seed: int) -> NumpyEngine:
 
 def main() -> None:
     """Print a line for each corpus and seed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__doc__)
     parser.add_argument("names", nargs="*", default=list(JUDGES), help=f"some of {', '.join(JUDGES)} (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()

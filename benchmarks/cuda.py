@@ -11,16 +11,15 @@ all of it as a rehearsal; without a card only what can be told without one is me
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from benchmarks.card_run import run
-from gpt_data.errors import UserError
+from benchmarks.command import command_parser, errors_in_one_line
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
     """Return what the command line asks for."""
-    parser = argparse.ArgumentParser(description=re.split(r":? ``", __doc__)[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--preset", default="shakespeare")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it and GPT_DATA_DIR, random tokens")
@@ -36,10 +35,8 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print each table when it is done."""
     options = options_from(arguments)
-    try:
+    with errors_in_one_line():
         run(options)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

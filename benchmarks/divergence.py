@@ -7,11 +7,11 @@ and the repository's root as working directory.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import command_parser
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.presets import preset
 from parity_tests.lockstep import Divergence, JitteredEngine, fresh, lockstep
@@ -50,7 +50,7 @@ def plot(results: dict[tuple[str, float], dict[str, list[Divergence]]], path: Pa
 
 def main() -> None:
     """Measure, write and plot."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--out_dir", type=Path, default=Path("runs/divergence"))
     arguments = parser.parse_args()

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.command import command_parser, errors_in_one_line, write_report
 from benchmarks.conditions import ROOT, conditions, in_words, on_cores
 from benchmarks.interleaved import at_least_one, markdown_table
 from benchmarks.memory_model import step_memory
@@ -202,7 +203,7 @@ def _in_a_process(sizes: dict[str, int], steps: int, threads: int) -> dict[str, 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print both tables and write the plot."""
-    parser = argparse.ArgumentParser(description=re.split(r":? ``", __doc__)[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--axes", nargs="+", choices=list(START), default=list(START))
     parser.add_argument("--rounds", type=at_least_one, default=3)
     parser.add_argument("--steps", type=at_least_one, default=7, help="timed at each point in each round")
@@ -214,17 +215,15 @@ def main(arguments: list[str] | None = None) -> None:
     if options.point is not None:
         print(json.dumps(measured(options.point, options.steps)))
         return
-    try:
+    with errors_in_one_line():
         rows = sweep(options.axes, options.rounds, options.steps, options.threads)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
     print(f"{in_words(conditions())}; threads: {options.threads}; {options.rounds} rounds\n\n{tables(rows)}")
     options.plot.parent.mkdir(parents=True, exist_ok=True)
     plot(rows, options.plot)
     print(f"\nwrote {options.plot}")
-    if options.json:
-        report = {"conditions": conditions(), "rows": rows, "exponents": {a: exponents(a, r) for a, r in rows.items()}}
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    slopes = {axis: exponents(axis, points) for axis, points in rows.items()}
+    with errors_in_one_line():
+        write_report(options.json, {"conditions": conditions(), "rows": rows, "exponents": slopes})
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ of the ratios of each round.
 
 from __future__ import annotations
 
-import argparse
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from benchmarks.command import command_parser
 
 COMMANDS = {
     "import numpy": ["-c", "import numpy"],
@@ -36,7 +37,7 @@ def main() -> None:
     """Print a table of medians and ratios."""
     import numpy
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
     for arguments in COMMANDS.values():

@@ -10,9 +10,7 @@ not show the same: there more dropout only slows the training down.
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -22,9 +20,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.card_report import card, card_in_words, plain
+from benchmarks.card_report import card, card_in_words
 from benchmarks.card_time import attempted
 from benchmarks.card_variants import Setting, Variant, engine_of, variants
+from benchmarks.command import command_parser, errors_in_one_line, write_report
 from benchmarks.conditions import text_for
 from benchmarks.interleaved import markdown_table
 from benchmarks.recipe_candidates import BASE, candidates
@@ -36,10 +35,11 @@ from numpy_gpt.shared.not_finite import Diverged
 from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.schedule import learning_rate_at
 from torch_gpt.averaging import average_weights, exchange
-from torch_gpt.device import choose_device
+from torch_gpt.device import choose_device, set_tf32
 from torch_gpt.fast.fallback import said
 
 DECAYS = (0.99, 0.994, 0.997, 0.998, 0.999)
+"""Of the averages; the preset's own is among them."""
 
 
 def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     UserError
-        If there is no such candidate, device or text.
+        If there is no such candidate, device or text, or numbers cannot be written.
     """
     device = str(choose_device(options.device, "float32"))
     known, ways = candidates(), variants(device)
@@ -120,22 +120,24 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("random tokens cannot be learnt; give the text by --source FILE")
     about = card(device)
     print(f"{card_in_words(about)}; {way.name}; text: {text.origin}")
-    until, results = time.perf_counter() + options.budget, {}
+    until = time.perf_counter() + options.budget
+    results: dict[str, dict[str, Any] | str] = {}
+    report = {"conditions": about, "results": results}
+    write_report(options.json, report)  # whether it can be written is to be known before hours of training
+    set_tf32(False)
     for seed in options.seeds:
         for name, recipe in recipes.items():
             setting = Setting(recipe.override({"seed": seed}), text, device, recipe.training.max_iters)
             key = name if seed == options.seeds[0] else f"{name}, seed {seed}"
             results[key] = attempted(partial(trained, setting, way), until)
             print(table({key: results[key]}).splitlines()[-1], file=sys.stderr, flush=True)
-            if options.json:
-                report = {"conditions": about, "results": results}
-                options.json.write_text(json.dumps(plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            write_report(options.json, report)
     print(f"\n{table(results)}")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Search, and print a line for each training when it is done."""
-    parser = argparse.ArgumentParser(description=re.split(r":? ``", __doc__)[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="candidates, in place of all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1337])
     parser.add_argument("--device", default="auto")
@@ -146,10 +148,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--json", type=Path, help="a file for all numbers, written anew after each training")
     options = parser.parse_args(arguments)
-    try:
+    with errors_in_one_line():
         run(options)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

@@ -8,9 +8,6 @@ not depend on them.
 
 from __future__ import annotations
 
-import argparse
-import json
-import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +16,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.command import command_parser, errors_in_one_line, write_report
 from benchmarks.conditions import conditions, cores, in_words, numpy_threads
 from benchmarks.idiomatic import idiomatic_gpt
 from benchmarks.idiomatic_decoding import idiomatic_tokens, idiomatic_tokens_uncached
 from benchmarks.interleaved import Contestant, at_least_one, in_turn, markdown_table, ratios
-from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.config import GPTConfig
 from numpy_gpt.shared.initial_values import initial_values
@@ -139,7 +136,7 @@ def _place_cells(row: dict[str, Any]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print both tables."""
-    parser = argparse.ArgumentParser(description=re.split(r":? ``", __doc__)[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--place_preset", default="shakespeare", help="whose context is long enough for both places")
     parser.add_argument("--threads", type=at_least_one, default=len(cores()), help="of NumPy and torch")
@@ -148,16 +145,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="a file for all numbers")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        with numpy_threads(options.threads):
-            speeds = [row for name in options.presets for row in whole_contexts(name, options.rounds, options.seconds)]
-            places = by_place(options.place_preset, options.rounds)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
+    with errors_in_one_line(), numpy_threads(options.threads):
+        speeds = [row for name in options.presets for row in whole_contexts(name, options.rounds, options.seconds)]
+        places = by_place(options.place_preset, options.rounds)
     print(f"{in_words(conditions())}; {options.rounds} rounds, threads: {options.threads}\n\n{tables(speeds, places)}")
-    if options.json:
-        report = {"conditions": conditions(), "contexts": speeds, "places": places}
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    with errors_in_one_line():
+        write_report(options.json, {"conditions": conditions(), "contexts": speeds, "places": places})
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ times ``--megabytes`` of room where temporary files are kept.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
 import random
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.command import command_parser
 
 SCRIPTS = {"ASCII": "abcdefghijklmnopqrstuvwxyz", "non-ASCII": "éàüčабвгдежзийклмно東京語本中😀ß"}
 BLOCK = 1_000_000  # bytes
@@ -105,7 +105,7 @@ def row(directory: Path, script: str, kind: str, megabytes: int) -> str:
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=re.split(r":? ``", __doc__)[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--megabytes", type=int, default=1000, help="of text prepared as characters")
     parser.add_argument("--words_megabytes", type=int, default=100, help="of text prepared as words")
     parser.add_argument("--only", choices=list(SCRIPTS), help="one kind of text, and characters alone")

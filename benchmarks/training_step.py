@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import command_parser, errors_in_one_line, write_report
 from benchmarks.conditions import ROOT, conditions, cores, in_words, on_cores
 from benchmarks.interleaved import at_least_one, markdown_table, ratios
 from benchmarks.training_contestants import CONTESTANTS, PRODUCT_OPERATIONS, PRODUCTS, timed_recipe
@@ -115,7 +115,7 @@ def thread_counts(text: str) -> list[int]:
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:
     """Return what the command line asks for."""
-    parser = argparse.ArgumentParser(description=re.split(r":? ``", __doc__)[0])
+    parser = command_parser(__doc__)
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS))
     parser.add_argument("--threads", default="1,all", help="numbers, separated by commas; all: as many as cores")
@@ -129,24 +129,21 @@ def options_from(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print the table, and write all numbers if that is asked for."""
     options = options_from(arguments)
-    try:
+    with errors_in_one_line():
         counts = thread_counts(options.threads)
         for name in options.presets:
             timed_recipe(name)  # an unknown one is to be known before hours are spent on others
         results = [found(preset, threads, options) for preset in options.presets for threads in counts]
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
     print(f"{in_words(conditions())}; {options.rounds} rounds of {options.seconds} s each\n")
     print(table(results))
     for result in results:
         times = result["times"]
         limits = (f"{name} {PRODUCT_OPERATIONS / statistics.median(times[name]) / 1e9:.0f}" for name in PRODUCTS)
         print(f"\n`{result['preset']}`, threads: {result['threads']}; GFLOP/s of the products: {', '.join(limits)}")
-    if options.json:
-        rows = [row for result in results for row in summary(result)]
-        libraries = {str(result["threads"]): result["libraries"] for result in results}
-        report = {"conditions": conditions(), "libraries": libraries, "rows": rows}
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    rows = [row for result in results for row in summary(result)]
+    libraries = {str(result["threads"]): result["libraries"] for result in results}
+    with errors_in_one_line():
+        write_report(options.json, {"conditions": conditions(), "libraries": libraries, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ import torch
 from benchmarks import card_run, cuda
 from benchmarks.card_divergence import RoundingEngine, compared, losses_of, references
 from benchmarks.card_peer import peer_module
-from benchmarks.card_report import divergence_table, loss_table, peer_table, plain, speed_table
+from benchmarks.card_report import divergence_table, loss_table, peer_table, speed_table
 from benchmarks.card_run import beside_peer
 from benchmarks.card_time import OutOfTime, at_most, attempted
 from benchmarks.card_variants import Setting, speed_of, time_to_loss, variants
+from benchmarks.command import plain
 from benchmarks.conditions import text_for
 from gpt_data.errors import UserError
 from numpy_gpt.shared.presets import preset

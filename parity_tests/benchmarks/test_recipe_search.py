@@ -125,6 +125,14 @@ def test_a_training_that_fails_or_does_not_fit_is_a_row_and_the_others_go_on(cap
     assert row == "| fast |  |  | failed: too hot |  |  |  |"
 
 
+def test_that_numbers_cannot_be_written_is_said_before_anything_is_trained(capsys, monkeypatch, tmp_path):
+    _small(monkeypatch)
+    monkeypatch.setattr(recipe_search, "trained", pytest.fail)
+    with pytest.raises(SystemExit, match=r"error: cannot write .*a\.json: No such file or directory"):
+        recipe_search.main(["--device", "cpu", "--json", str(tmp_path / "none" / "a.json")])
+    assert "|" not in capsys.readouterr().out
+
+
 def test_what_cannot_be_searched_is_one_line(capsys, monkeypatch):
     with pytest.raises(SystemExit, match=r"error: a candidate must be one of 'the preset'.* not 'no such thing'"):
         recipe_search.main(["--device", "cpu", "--only", "no such thing"])
