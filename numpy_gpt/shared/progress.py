@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -40,10 +41,17 @@ class PlainDisplay:
 
     def progress(self, progress: Progress) -> None:
         """Print a line to stderr, unless the last one is younger than a second."""
+        self._say(progress.step, lambda: _described(progress))
+
+    def evaluating(self, step: int, tokens: int) -> None:
+        """Print a line to stderr, unless the last one is younger than a second."""
+        self._say(step, lambda: _evaluating(tokens))
+
+    def _say(self, step: int, what: Callable[[], str]) -> None:
         now = time.monotonic()
         if now - self._shown >= _LINE_SECONDS:
             self._shown = now
-            print(f"{progress.step}/{self._max_iters}  {_described(progress)}", file=sys.stderr, flush=True)
+            print(f"{step}/{self._max_iters}  {what()}", file=sys.stderr, flush=True)
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the evaluation to stdout."""
@@ -81,6 +89,10 @@ class BarDisplay:
         """Move the bar."""
         self._bar.update(self._task, completed=progress.step, description=_described(progress))
 
+    def evaluating(self, step: int, tokens: int) -> None:
+        """Say so beside the bar."""
+        self._bar.update(self._task, completed=step, description=_evaluating(tokens))
+
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the evaluation to stdout, above the bar."""
         print(evaluation_line(evaluation), flush=True)
@@ -103,6 +115,10 @@ def _described(progress: Progress) -> str:
         parts += [f"{speed.peak_memory / 2**20:,.0f} MiB"] if speed.peak_memory is not None else []
         parts.append(f"{_clock(progress.seconds_left)} left")
     return "  ".join(parts)
+
+
+def _evaluating(tokens: int) -> str:
+    return f"evaluating: {tokens:,} tokens so far"
 
 
 def _clock(seconds: float) -> str:

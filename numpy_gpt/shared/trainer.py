@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,6 +46,12 @@ class Display(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """Show where training stands; called at most some ten times a second."""
+
+    def evaluating(self, step: int, tokens: int) -> None:
+        """Show that after ``step`` steps an evaluation goes on, and how many tokens it has read; called at each batch.
+
+        Where several processes train, none is told.
+        """
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Show an evaluation."""
@@ -122,7 +128,7 @@ class _Run:
         if state.evaluation is None:
             rate = learning_rate_at(step, **self._recipe.training.schedule())
             with self._pace.paused():
-                engine = _Watched(self._engine, stop) if team.size == 1 else self._engine
+                engine = _Watched(self._engine, stop, self._display, step) if team.size == 1 else self._engine
                 evaluation = team.from_main(evaluate_run(engine, self._recipe, self._corpus, step, rate))
                 state = state.after_evaluation(evaluation)
                 self._metrics.write("evaluation", asdict(evaluation))
@@ -183,13 +189,20 @@ class _Run:
 
 
 class _Watched:
-    """Evaluates as the engine does, but stops between two batches when a signal has come."""
+    """Evaluates as the engine does, but shows how far it is, and stops between two batches when a signal has come."""
 
-    def __init__(self, engine: Engine, stop: StopSignals) -> None:
+    def __init__(self, engine: Engine, stop: StopSignals, display: Display, step: int) -> None:
         self._engine, self._stop, self.evaluation_tokens = engine, stop, engine.evaluation_tokens
+        self._display, self._step, self._tokens = display, step, 0
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
-        return self._engine.mean_loss(self._stop.until_stopped(batches))
+        return self._engine.mean_loss(self._shown(self._stop.until_stopped(batches)))
+
+    def _shown(self, batches: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:
+        for inputs, targets in batches:
+            yield inputs, targets
+            self._tokens += targets.size
+            self._display.evaluating(self._step, self._tokens)
 
 
 class _Metrics:

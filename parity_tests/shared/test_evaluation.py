@@ -15,16 +15,9 @@ from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.run_directory import load_checkpoint
 from numpy_gpt.shared.run_state import Evaluation, RunState
 from numpy_gpt.shared.trainer import train
+from parity_tests.shared.training_runs import Silent
 
 CORPUS = load_corpus("tiny")
-
-
-class _Silent:
-    def progress(self, progress):
-        pass
-
-    def evaluation(self, evaluation):
-        pass
 
 
 def _engine(**changes):
@@ -102,7 +95,7 @@ def _scripted(losses, monkeypatch):
 def test_training_stops_when_patience_ends_and_the_best_checkpoint_is_kept(tmp_path, monkeypatch):
     engine = _engine(max_iters=100, eval_interval=10, patience=3)
     _scripted([5.0, 4.0, 3.0, 3.5, 3.0, 3.1], monkeypatch)  # an equal one is not better
-    state = train(engine.recipe, engine, CORPUS, tmp_path, _Silent())
+    state = train(engine.recipe, engine, CORPUS, tmp_path, Silent())
     assert (state.step, state.best_step, state.best_val_loss, state.evaluations_since_best) == (50, 20, 3.0, 3)
     steps = sorted(int(path.name.removeprefix("step-")) for path in (tmp_path / "checkpoints").iterdir())
     assert steps == [20, 40, 50]
@@ -114,17 +107,17 @@ def test_patience_is_not_spent_twice_by_a_run_that_goes_on(tmp_path, monkeypatch
     engine = _engine(max_iters=40, eval_interval=10, patience=3)
     _scripted([5.0, 4.0, 4.5], monkeypatch)
     with pytest.raises(RuntimeError, match="the script ends"):  # the script ends: as if the process had died there
-        train(engine.recipe, engine, CORPUS, tmp_path, _Silent())
+        train(engine.recipe, engine, CORPUS, tmp_path, Silent())
     state = RunState.from_dict(load_checkpoint(tmp_path).state)
     assert (state.step, state.evaluations_since_best) == (20, 1)
     _scripted([4.4, 4.3], monkeypatch)
-    state = train(engine.recipe, engine, CORPUS, tmp_path, _Silent(), state)
+    state = train(engine.recipe, engine, CORPUS, tmp_path, Silent(), state)
     assert (state.step, state.best_step, state.evaluations_since_best) == (40, 10, 3)
 
 
 def test_without_patience_training_goes_on_to_its_end(tmp_path, monkeypatch):
     engine = _engine(max_iters=60, eval_interval=10)
     _scripted([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], monkeypatch)
-    state = train(engine.recipe, engine, CORPUS, tmp_path, _Silent())
+    state = train(engine.recipe, engine, CORPUS, tmp_path, Silent())
     assert (state.step, state.best_step) == (60, 0)
     assert load_checkpoint(tmp_path, "best").step == 0

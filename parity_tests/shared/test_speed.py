@@ -16,6 +16,7 @@ from numpy_gpt.shared.presets import preset
 from numpy_gpt.shared.progress import PlainDisplay
 from numpy_gpt.shared.speed import Pace, Speed, operations_per_token
 from numpy_gpt.shared.trainer import Progress, train
+from parity_tests.shared.training_runs import Silent
 
 
 @pytest.fixture
@@ -75,17 +76,20 @@ def test_progress_says_unknown_for_an_unknown_card_and_nothing_for_a_processor(m
     assert (shown in line) if shown else ("MFU" not in line)
 
 
+def test_an_evaluation_that_takes_long_shows_how_far_it_is(capsys, monkeypatch):
+    display = PlainDisplay(100)
+    display.evaluating(20, 1000)
+    assert capsys.readouterr().err == ""  # within the first second
+    monkeypatch.setattr("numpy_gpt.shared.progress._LINE_SECONDS", 0.0)
+    display.evaluating(20, 12345)
+    assert capsys.readouterr() == ("", "20/100  evaluating: 12,345 tokens so far\n")
+
+
 def test_metrics_hold_the_speed_and_never_a_nan(tmp_path):
-    class Quiet:
-        def progress(self, progress):
-            pass
-
-        evaluation = progress
-
     recipe = preset("tiny").override({"max_iters": 20, "eval_interval": 20, "log_interval": 5})
     engine = NumpyEngine(recipe, initial_values(recipe.model, 0, "float32"))
     engine.peak_flops = math.nan
-    train(recipe, engine, load_corpus("tiny"), tmp_path, Quiet())
+    train(recipe, engine, load_corpus("tiny"), tmp_path, Silent())
     text = (tmp_path / "metrics.jsonl").read_text()
     lines = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
     steps = [line for line in lines if line["kind"] == "step"]

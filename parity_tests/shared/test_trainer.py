@@ -66,6 +66,20 @@ def test_the_validation_loss_beside_the_progress_is_the_last_one_and_not_the_bes
         assert progress.val_loss == known[(progress.step - 1) // 10 * 10]
 
 
+def test_an_evaluation_is_shown_batch_by_batch_until_all_its_tokens_are_read(tmp_path):
+    shown = []
+    display = Silent()
+    display.evaluating = lambda step, tokens: shown.append((step, tokens))
+    recipe, corpus = quick_recipe(max_iters=10, eval_iters=2, batch_size=4), load_corpus("tiny")
+    train(recipe, engine_for(recipe), corpus, tmp_path, display)
+    windows = 2 * (len(corpus.val) - 8)  # of both splits, as many of the training text
+    for step in (0, 10):
+        tokens = [tokens for at, tokens in shown if at == step]
+        assert tokens == sorted(tokens)
+        assert len(tokens) >= 4
+        assert tokens[-1] == 8 * (windows + 2 * 2 * 4)
+
+
 def test_a_bad_step_among_the_last_ones_is_found_even_if_nothing_is_waited_for(tmp_path):
     recipe = quick_recipe(max_iters=28, eval_interval=20, log_interval=100, dropout=0.0)
     engine = engine_for(recipe, kind="fast")

@@ -20,6 +20,9 @@ class Silent:
     def progress(self, progress):
         pass
 
+    def evaluating(self, step, tokens):
+        pass
+
     def evaluation(self, evaluation):
         pass
 
