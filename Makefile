@@ -18,7 +18,7 @@ check: $(VENV)/dev  ## lint, types, import contracts
 	$(BIN)/lint-imports --no-cache
 
 model: $(VENV)/core  ## train the model that ships again, from nothing
-	$(BIN)/numpy_gpt rebuild --out_dir numpy_gpt/shared/models/tiny
+	$(BIN)/numpy_gpt rebuild --out_dir numpy_gpt/shared/runs/models/tiny
 
 clean:
 	rm -rf $(VENV)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from benchmarks.command import command_parser
-from gpt_data.corpora import load_corpus
-from gpt_data.grammar import complete_sentences, share_grammatical
-from gpt_data.grammar_entropy import entropy_rate
-from gpt_data.loss_floor import corpus_loss_floor
-from gpt_data.words import complete_words, share_in_list
+from benchmarks.support.command import command_parser
+from gpt_data.floors.grammar_entropy import entropy_rate
+from gpt_data.floors.loss_floor import corpus_loss_floor
+from gpt_data.texts.corpora import load_corpus
+from gpt_data.texts.grammar import complete_sentences, share_grammatical
+from gpt_data.texts.words import complete_words, share_in_list
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.evaluation import evaluate
-from numpy_gpt.shared.initial_values import initial_values
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.randomness import sampling_uniforms
-from numpy_gpt.shared.schedule import learning_rate_at
+from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.model.randomness import sampling_uniforms
+from numpy_gpt.shared.training.evaluation import evaluate
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.schedule import learning_rate_at
 
 TOKENS = 6000
 _Judge = tuple[Callable[[str], list[str]], Callable[[str], float], str]

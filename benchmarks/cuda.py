@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.card_run import run
-from benchmarks.command import command_parser, errors_in_one_line
+from benchmarks.gpu.course import run
+from benchmarks.support.command import command_parser, errors_in_one_line
 
 
 def options_from(arguments: list[str] | None) -> argparse.Namespace:

@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import command_parser
+from benchmarks.support.command import command_parser
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.presets import preset
-from parity_tests.lockstep import Divergence, JitteredEngine, fresh, lockstep
+from numpy_gpt.shared.training.presets import preset
+from parity_tests.support.lockstep import Divergence, JitteredEngine, fresh, lockstep
 from torch_gpt.engine import TorchEngine
 
 RUNS = [(dtype, dropout) for dtype in ("float32", "float64") for dropout in (0.0, 0.2)]

@@ -2,9 +2,9 @@
 
 Batch, context, width and depth each grow alone, sixteenfold, from one small model. Every point is a process of its own,
 and points are taken in turn, round after round. Memory is what NumPy allocates (tracemalloc) at the fullest moment of a
-step after warm-up, and the process's own peak beyond its imports; beside it stands the formula of
-``benchmarks.memory_model``. An exponent is the slope of the least-squares line through the logarithms of the upper half
-of the points; the one expected is that of the operations and of the formula through the same points.
+step after warm-up, and the process's own peak beyond its imports; next to it stands the formula
+of ``benchmarks.support.memory_model``. An exponent is the slope of the least-squares line through the logarithms of the
+upper half of the points; the one expected is that of the operations and of the formula through the same points.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.command import command_parser, errors_in_one_line, write_report
-from benchmarks.conditions import ROOT, conditions, in_words, on_cores
-from benchmarks.interleaved import at_least_one, markdown_table
-from benchmarks.memory_model import step_memory
+from benchmarks.support.command import command_parser, errors_in_one_line, write_report
+from benchmarks.support.conditions import ROOT, conditions, in_words, on_cores
+from benchmarks.support.interleaved import at_least_one, markdown_table
+from benchmarks.support.memory_model import step_memory
 from gpt_data.checks import TokenIds
 from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.initial_values import initial_values
-from numpy_gpt.shared.model_kind import gpt_config
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.speed import operations_per_token, peak_memory_of_process
+from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.throughput import operations_per_token, peak_memory_of_process
 
 START = {"batch_size": 4, "block_size": 32, "n_embd": 64, "n_layer": 2}
 NAMES = {"batch_size": "batch", "block_size": "context", "n_embd": "width", "n_layer": "depth"}

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks.command import command_parser
+from benchmarks.support.command import command_parser
 
 COMMANDS = {
     "import numpy": ["-c", "import numpy"],

@@ -20,22 +20,22 @@ from typing import Any
 
 import torch
 
-from benchmarks.card_report import card, card_in_words
-from benchmarks.card_time import attempted
-from benchmarks.card_variants import Setting, Variant, engine_of, variants
-from benchmarks.command import command_parser, errors_in_one_line, write_report
-from benchmarks.conditions import text_for
-from benchmarks.interleaved import markdown_table
-from benchmarks.recipe_candidates import BASE, candidates
+from benchmarks.gpu.budget import attempted
+from benchmarks.gpu.recipe_candidates import BASE, candidates
+from benchmarks.gpu.report import card, card_in_words
+from benchmarks.gpu.variants import Setting, Variant, engine_of, variants
+from benchmarks.support.command import command_parser, errors_in_one_line, write_report
+from benchmarks.support.conditions import text_for
+from benchmarks.support.interleaved import markdown_table
 from gpt_data.errors import UserError
 from gpt_data.wording import listed
-from numpy_gpt.shared.averaging import share_of_newest
-from numpy_gpt.shared.evaluation import evaluate
-from numpy_gpt.shared.not_finite import Diverged
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.schedule import learning_rate_at
-from torch_gpt.averaging import average_weights, exchange
+from numpy_gpt.shared.model.not_finite import Diverged
+from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.evaluation import evaluate
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.schedule import learning_rate_at
 from torch_gpt.device import choose_device, set_tf32
+from torch_gpt.ema import average_weights, exchange
 from torch_gpt.fast.fallback import said
 
 DECAYS = (0.99, 0.994, 0.997, 0.998, 0.999)

@@ -16,17 +16,17 @@ from typing import Any
 
 import torch
 
-from benchmarks.command import command_parser, errors_in_one_line, write_report
-from benchmarks.conditions import conditions, cores, in_words, numpy_threads
-from benchmarks.idiomatic import idiomatic_gpt
-from benchmarks.idiomatic_decoding import idiomatic_tokens, idiomatic_tokens_uncached
-from benchmarks.interleaved import Contestant, at_least_one, in_turn, markdown_table, ratios
+from benchmarks.peers.torch_decoding import idiomatic_tokens, idiomatic_tokens_uncached
+from benchmarks.peers.torch_modules import idiomatic_gpt
+from benchmarks.support.command import command_parser, errors_in_one_line, write_report
+from benchmarks.support.conditions import conditions, cores, in_words, numpy_threads
+from benchmarks.support.interleaved import Contestant, at_least_one, in_turn, markdown_table, ratios
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.initial_values import initial_values
-from numpy_gpt.shared.model_kind import gpt_config
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.randomness import sampling_uniforms
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.randomness import sampling_uniforms
+from numpy_gpt.shared.training.presets import preset
 from torch_gpt.engine import TorchEngine
 
 PRESETS = ("tiny", "shakespeare-cpu", "shakespeare")

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.command import command_parser
+from benchmarks.support.command import command_parser
 
 SCRIPTS = {"ASCII": "abcdefghijklmnopqrstuvwxyz", "non-ASCII": "éàüčабвгдежзийклмно東京語本中😀ß"}
 BLOCK = 1_000_000  # bytes
@@ -27,8 +27,8 @@ BLOCK = 1_000_000  # bytes
 MEASURE = """
 import hashlib, json, os, re, resource, sys, time
 from pathlib import Path
-from gpt_data.corpora import open_corpus
-from gpt_data.text_corpus import prepare_text
+from gpt_data.texts.corpora import open_corpus
+from gpt_data.tokens.text_corpus import prepare_text
 
 job, text, place, kind = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 if hasattr(os, "sched_setaffinity"):

@@ -3,8 +3,8 @@
 A step is all that training does again and again: drawing the batch, forward, backward, clipping and AdamW, in float32.
 Each preset and number of threads is a process of its own, held to as many cores, in which all take turns; a ratio is
 that of the medians over the rounds, or the median of the rounds' ratios. Beside the time stands which part of what the
-processor does at most the step reaches: its multiplications and additions (``numpy_gpt.shared.speed``) a second, over
-those of a float32 product of 1024³, NumPy's or torch's, whichever is faster, timed in the same turns.
+processor does at most the step reaches: its multiplications and additions (``numpy_gpt.shared.training.throughput``) a
+second, over those of a float32 product of 1024³, NumPy's or torch's, whichever is faster, timed in the same turns.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import command_parser, errors_in_one_line, write_report
-from benchmarks.conditions import ROOT, conditions, cores, in_words, on_cores
-from benchmarks.interleaved import at_least_one, markdown_table, ratios
-from benchmarks.training_contestants import CONTESTANTS, PRODUCT_OPERATIONS, PRODUCTS, timed_recipe
+from benchmarks.peers.contestants import CONTESTANTS, PRODUCT_OPERATIONS, PRODUCTS, timed_recipe
+from benchmarks.support.command import command_parser, errors_in_one_line, write_report
+from benchmarks.support.conditions import ROOT, conditions, cores, in_words, on_cores
+from benchmarks.support.interleaved import at_least_one, markdown_table, ratios
 from gpt_data.errors import UserError
-from numpy_gpt.shared.speed import operations_per_token
+from numpy_gpt.shared.training.throughput import operations_per_token
 
 PRESETS = ("tiny", "tiny16", "words", "shakespeare-cpu", "shakespeare")
 BASE = "torch eager"
@@ -41,7 +41,7 @@ def found(preset: str, threads: int, options: argparse.Namespace) -> dict[str, A
     UserError
         If it ended with an error.
     """
-    command = [sys.executable, "-m", "benchmarks.training_contestants", preset, str(threads), str(options.rounds)]
+    command = [sys.executable, "-m", "benchmarks.peers.contestants", preset, str(threads), str(options.rounds)]
     command += [str(options.seconds), *options.contestants]
     command += ["--source", str(Path(options.source).resolve())] if options.source else []
     with on_cores(threads) as environment:

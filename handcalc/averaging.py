@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from gpt_data.errors import UserError
-from handcalc.averaging_page import averaging_lines
-from handcalc.model_trace import named_model, traced
-from handcalc.selection import Selection, check_selection
-from handcalc.terminal import write
-from numpy_gpt.shared.command_line import Parser, run_command, whole_number
-from numpy_gpt.shared.model_kind import gpt_config
+from handcalc.averages.page import averaging_lines
+from handcalc.page.terminal import write
+from handcalc.tracing.model_trace import named_model, traced
+from handcalc.tracing.selection import Selection, check_selection
+from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.model.model_kind import gpt_config
 
 _EPILOG = """\
 The page is in the grammar of handcalc.trace: python -m handcalc.verify works every line out again.

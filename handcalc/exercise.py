@@ -7,20 +7,20 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
-from gpt_data.atomic import atomic_files
 from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_files
 from gpt_data.wording import suggestion
-from handcalc.calculator import MOST_DIGITS
+from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
 from handcalc.exercises.exercise import solve
 from handcalc.exercises.page import Part, as_markdown, as_text, paragraph, question, solution, working
 from handcalc.exercises.source import Source, random_text
 from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.exercises.worksheet import make_worksheet
-from handcalc.layout import left_columns
-from handcalc.model_trace import named_model
-from handcalc.terminal import write
-from numpy_gpt.shared.command_line import Parser, run_command, whole_number
+from handcalc.page.layout import left_columns
+from handcalc.page.terminal import write
+from handcalc.tracing.model_trace import named_model
+from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 
 EXIT_WRONG = 1
 _MORE_DIGITS = 1

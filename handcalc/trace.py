@@ -8,22 +8,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gpt_data.errors import UserError
-from handcalc import terminal
-from handcalc.calculator import Calculator
-from handcalc.layout import INDENT, left_columns, prose
-from handcalc.model_trace import traced
-from handcalc.optimizer import optimizer_of
-from handcalc.plan import Plan, planned_steps, training_plan
-from handcalc.selection import Selection, check_selection, select_steps
-from handcalc.size import check_size, size_of
-from handcalc.steps import AXES, Sizes
-from handcalc.text import plain, text_lines
-from handcalc.working import Trace, check_length
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint
-from numpy_gpt.shared.command_line import Parser, run_command, whole_number
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.model_kind import gpt_config
-from numpy_gpt.shared.run_directory import load_checkpoint
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.page import terminal
+from handcalc.page.layout import INDENT, left_columns, prose
+from handcalc.page.text import plain, text_lines
+from handcalc.tracing.model_trace import traced
+from handcalc.tracing.optimizer import optimizer_of
+from handcalc.tracing.plan import Plan, planned_steps, training_plan
+from handcalc.tracing.selection import Selection, check_selection, select_steps
+from handcalc.tracing.size import check_size, size_of
+from handcalc.tracing.steps import AXES, Sizes
+from handcalc.tracing.working import Trace, check_length
+from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 _EPILOG = """\
 Everything is worked out whatever is shown: --only, --layer, --head and --position choose from it. On a terminal, a page
@@ -104,11 +104,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection) -> Iterator[str]:
     if options.format == "json":
-        from handcalc.json_format import json_lines  # not needed for text, and start-up time counts
+        from handcalc.page.json_format import json_lines  # not needed for text, and start-up time counts
 
         return json_lines(trace, selection, full=options.full)
     if options.format == "markdown":
-        from handcalc.markdown import markdown_lines
+        from handcalc.page.markdown import markdown_lines
 
         return markdown_lines(trace, selection, full=options.full)
     if options.output is None and terminal.wants_colour():

@@ -26,15 +26,15 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
-from gpt_data.regular_file import read_regular
+from gpt_data.files.regular_file import read_regular
 from gpt_data.wording import shown_path
-from handcalc.calculator import Calculator
-from handcalc.terminal import write
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.page.terminal import write
 from handcalc.verification.document import read_document
 from handcalc.verification.line_check import Finding
 from handcalc.verification.page_check import check_document
 from handcalc.verification.worked_line import WorkedLine
-from numpy_gpt.shared.command_line import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 
 EXIT_WRONG = 1
 _MOST_SHOWN = 100

@@ -13,17 +13,13 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from numpy_gpt.bigram import bigram_backward, bigram_forward
-    from numpy_gpt.gpt import gpt_backward, gpt_forward
-    from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
-    from numpy_gpt.model import loss_and_gradients, loss_of, predict
-    from numpy_gpt.parameters import Parameters, parameters_from
-    from numpy_gpt.shared.config import BigramConfig, GPTConfig
-    from numpy_gpt.shared.initial_values import initial_values
+from numpy_gpt.bigram import bigram_backward, bigram_forward
+from numpy_gpt.gpt import gpt_backward, gpt_forward
+from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
+from numpy_gpt.model import loss_and_gradients, loss_of, predict
+from numpy_gpt.parameters import Parameters, parameters_from
+from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
+from numpy_gpt.shared.model.initial_values import initial_values
 
 __all__ = [
     "BigramConfig",
@@ -42,22 +38,3 @@ __all__ = [
     "parameters_from",
     "predict",
 ]
-
-_HOMES = {
-    "bigram": ("bigram_backward", "bigram_forward"),
-    "gpt": ("gpt_backward", "gpt_forward"),
-    "gradcheck": ("GradientError", "check_gradients", "gradient_errors"),
-    "model": ("loss_and_gradients", "loss_of", "predict"),
-    "parameters": ("Parameters", "parameters_from"),
-    "shared.config": ("BigramConfig", "GPTConfig"),
-    "shared.initial_values": ("initial_values",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Names are loaded when they are first used, so that a program which needs only a part pays only for that part.
-    for home, names in _HOMES.items():
-        if name in names:
-            value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

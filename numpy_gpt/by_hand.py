@@ -7,14 +7,14 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from gpt_data.tokenizer import Tokenizer
+from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import visible
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.engine_protocol import Moments, StepResult
-from numpy_gpt.shared.names import activation_shapes, gradient_name, parameter_shapes
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.record import Record, ignore, keep_in
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.names import activation_shapes, gradient_name, parameter_shapes
+from numpy_gpt.shared.model.record import Record, ignore, keep_in
+from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
+from numpy_gpt.shared.training.recipe import Recipe
 
 _LIKELIEST = 5
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
-from numpy_gpt.shared.command_line import run_command, whole_number
-from numpy_gpt.shared.commands.all_commands import add_command, program_parser
-from numpy_gpt.shared.commands.twin import Start, Twin
-from numpy_gpt.shared.engine_protocol import Engine
-from numpy_gpt.shared.parameter_table import weights_page
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.cli.all_commands import add_command, program_parser
+from numpy_gpt.shared.cli.parameter_table import weights_page
+from numpy_gpt.shared.cli.parser import run_command, whole_number
+from numpy_gpt.shared.cli.program import Start, Twin
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.recipe import Recipe
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,10 +14,10 @@ from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.model_kind import gpt_config
-from numpy_gpt.shared.token_ids import check_tokens
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.token_ids import check_tokens
 
 
 class Decoder:

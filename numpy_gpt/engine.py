@@ -8,25 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from gpt_data.batches import BatchSampler
 from gpt_data.errors import UserError
+from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
-from numpy_gpt.averaging import average_weights
 from numpy_gpt.clipping import clip_gradients
+from numpy_gpt.ema import average_weights
 from numpy_gpt.model import predict, sliced_loss, sliced_loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.sampling import draws
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.averaging import share_of_newest
-from numpy_gpt.shared.engine_protocol import Moments, StepResult
-from numpy_gpt.shared.evaluation import mean_over
-from numpy_gpt.shared.not_finite import FirstNotFinite
-from numpy_gpt.shared.randomness import dropout_masks
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.sampling_choice import Draw
-from numpy_gpt.shared.speed import peak_memory_of_process
-from numpy_gpt.shared.team import ALONE, Team
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.not_finite import FirstNotFinite
+from numpy_gpt.shared.model.randomness import dropout_masks
+from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.sampling_choice import Draw
+from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
+from numpy_gpt.shared.training.evaluation import mean_over
+from numpy_gpt.shared.training.process_group import ALONE, Team
+from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.throughput import peak_memory_of_process
 
 
 class NumpyEngine:

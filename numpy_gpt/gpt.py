@@ -11,11 +11,11 @@ from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embed
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.given_masks import check_masks
-from numpy_gpt.shared.model_kind import gpt_config
-from numpy_gpt.shared.record import Record, ignore, within
-from numpy_gpt.shared.token_ids import check_tokens
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.given_masks import check_masks
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.record import Record, ignore, within
+from numpy_gpt.shared.model.token_ids import check_tokens
 
 Masks = Mapping[str, Array]
 """Dropout masks by the names of ``shared.names.dropout_shapes``; entries are 0 or 1/(1 − dropout)."""

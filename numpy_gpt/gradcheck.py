@@ -10,7 +10,7 @@ import numpy as np
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.model.arrays import Array
 
 Function = Callable[[dict[str, Array]], Any]
 

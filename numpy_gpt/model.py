@@ -11,13 +11,13 @@ from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, gpt_forward
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.config import BigramConfig
-from numpy_gpt.shared.given_masks import check_masks
-from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.slices import slices_of
-from numpy_gpt.shared.threads import in_order
-from numpy_gpt.shared.token_ids import check_targets, check_tokens
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.config import BigramConfig
+from numpy_gpt.shared.model.given_masks import check_masks
+from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.slices import slices_of
+from numpy_gpt.shared.model.threads import in_order
+from numpy_gpt.shared.model.token_ids import check_targets, check_tokens
 
 ModelCache = GPTCache | BigramCache
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gpt_data.corpora import load_corpus
-from gpt_data.loss_floor import corpus_loss_floor
+from gpt_data.floors.loss_floor import corpus_loss_floor
+from gpt_data.texts.corpora import load_corpus
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.checkpoint import Checkpoint, check_place, save_checkpoint
-from numpy_gpt.shared.evaluation import evaluate
-from numpy_gpt.shared.initial_values import initial_values
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.progress import PlainDisplay
-from numpy_gpt.shared.trainer import train
+from numpy_gpt.shared.cli.progress import PlainDisplay
+from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.runs.checkpoint import Checkpoint, check_place, save_checkpoint
+from numpy_gpt.shared.training.evaluation import evaluate
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.trainer import train
 
 DECIMALS = 2
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from parity_tests import comparator
+from parity_tests.support import comparator
 
 _COMMON: dict[str, Any] = {
     "deadline": None,

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.run_directory import load_newest
-from numpy_gpt.shared.speed import Speed
+from numpy_gpt.shared.runs.run_directory import load_newest
+from numpy_gpt.shared.training.throughput import Speed
 
 # Small enough to write a checkpoint every few milliseconds: a good part of the time is spent inside of writing one.
 # At this rate the loss goes up and down: the best evaluation is not the last one, and a run must not forget it.

@@ -18,10 +18,9 @@ from numpy_gpt.decoding import Decoder
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.names import activation_shapes, dropout_shapes, parameter_shapes
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.record import keep_in
-from parity_tests.comparator import assert_close, assert_identical
+from numpy_gpt.shared.model.names import activation_shapes, dropout_shapes, parameter_shapes
+from numpy_gpt.shared.model.record import keep_in
+from numpy_gpt.shared.training.presets import preset
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
@@ -29,8 +28,9 @@ from parity_tests.layers.harness import (
     assert_twins_are_identical,
     our_arrays,
 )
-from parity_tests.lockstep import allowed_by, controls, field_of, fresh, lockstep
-from parity_tests.strategies import Case, bigram_cases
+from parity_tests.support.comparator import assert_close, assert_identical
+from parity_tests.support.lockstep import allowed_by, controls, field_of, fresh, lockstep
+from parity_tests.support.strategies import Case, bigram_cases
 from parity_tests.tolerances import rounding
 from parity_tests.tolerances.model import bigram
 from torch_gpt import bigram as twin

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from numpy_gpt.cli import main
-from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 QUICK = ["train", "tiny", "--max_iters", "20", "--eval_interval", "10"]
 

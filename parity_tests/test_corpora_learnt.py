@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 
-from gpt_data.bigram_optimum import bigram_optimum
-from gpt_data.corpora import load_corpus
-from gpt_data.words import complete_words, share_in_list
+from gpt_data.floors.bigram_optimum import bigram_optimum
+from gpt_data.texts.corpora import load_corpus
+from gpt_data.texts.words import complete_words, share_in_list
 from numpy_gpt.cli import main
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.evaluation import evaluate
-from numpy_gpt.shared.presets import preset
-from parity_tests.comparator import assert_close
-from parity_tests.lockstep import allowed_by, controls, field_of, fresh, lockstep, trained
-from parity_tests.shakespeare_text import shakespeare_text
+from numpy_gpt.shared.training.evaluation import evaluate
+from numpy_gpt.shared.training.presets import preset
+from parity_tests.support.comparator import assert_close
+from parity_tests.support.lockstep import allowed_by, controls, field_of, fresh, lockstep, trained
+from parity_tests.support.shakespeare_text import shakespeare_text
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine
 

@@ -10,8 +10,8 @@ import pytest
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, check_gradients, gpt_backward, gpt_forward, loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.names import activation_shapes, dropout_shapes, gradient_name, parameter_shapes
-from numpy_gpt.shared.record import keep_in
+from numpy_gpt.shared.model.names import activation_shapes, dropout_shapes, gradient_name, parameter_shapes
+from numpy_gpt.shared.model.record import keep_in
 
 SMALL = {"vocab_size": 7, "block_size": 5, "n_layer": 2, "n_head": 2, "n_embd": 6}
 

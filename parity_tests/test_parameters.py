@@ -11,7 +11,7 @@ import pytest
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, initial_values, loss_and_gradients, loss_of, parameters_from
 from numpy_gpt.parameters import in_parts
-from numpy_gpt.shared.names import parameter_count, parameter_shapes
+from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=2, n_embd=4)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from numpy_gpt.cli import main
-from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from torch_gpt.cli import main as torch_gpt
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpt_data.corpora import load_corpus
+from gpt_data.texts.corpora import load_corpus
 from numpy_gpt.cli import main
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
-from numpy_gpt.shared.evaluation import evaluate
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.evaluation import evaluate
+from numpy_gpt.shared.training.presets import preset
 
 QUICK = ["train", "tiny", "--max_iters", "20", "--eval_interval", "10"]
 

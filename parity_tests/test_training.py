@@ -12,13 +12,13 @@ from numpy_gpt import clipping as our_clipping
 from numpy_gpt.cli import main as numpy_gpt
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.names import parameter_shapes
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.run_directory import load_checkpoint
-from numpy_gpt.shared.schedule import learning_rate_at
-from parity_tests.comparator import assert_close
-from parity_tests.lockstep import UNIT, allowed_by, controls, field_of, fresh, lockstep, trained
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.schedule import learning_rate_at
+from parity_tests.support.comparator import assert_close
+from parity_tests.support.lockstep import UNIT, allowed_by, controls, field_of, fresh, lockstep, trained
 from torch_gpt import adamw as twins
 from torch_gpt import clipping as twin_clipping
 from torch_gpt.cli import main as torch_gpt

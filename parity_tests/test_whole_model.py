@@ -14,10 +14,10 @@ from hypothesis import assume, given
 
 from numpy_gpt import model as ours
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.names import activation_shapes
-from numpy_gpt.shared.record import keep_in
-from parity_tests.comparator import assert_close, assert_identical
-from parity_tests.strategies import Case, cases
+from numpy_gpt.shared.model.names import activation_shapes
+from numpy_gpt.shared.model.record import keep_in
+from parity_tests.support.comparator import assert_close, assert_identical
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances.model import gpt
 from parity_tests.tolerances.sensitivity import between_two_statistical, deviations
 from torch_gpt import model as twins

@@ -14,8 +14,8 @@ that is used, so that the command line can say what to do where it is missing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from numpy_gpt.shared.config import BigramConfig, GPTConfig
-from numpy_gpt.shared.initial_values import initial_values
+from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
+from numpy_gpt.shared.model.initial_values import initial_values
 
 if TYPE_CHECKING:
     from torch_gpt.bigram import bigram_forward
@@ -39,19 +39,17 @@ __all__ = [
     "predict",
 ]
 
-_HOMES = {
-    "TorchEngine": "engine",
-    "bigram_forward": "bigram",
-    "gpt_forward": "gpt",
-    "keep_in": "record",
-    "loss_and_gradients": "model",
-    "loss_of": "model",
-    "parameters_from": "parameters",
-    "predict": "model",
-}
+_HOMES = ("bigram", "engine", "gpt", "model", "parameters", "record")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f"{__name__}.{home}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.command_line import number, run_command, truth
-from numpy_gpt.shared.commands.all_commands import program_parser
-from numpy_gpt.shared.commands.twin import Start, Twin
-from numpy_gpt.shared.engine_protocol import Engine
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.stopping import StopSignals
-from numpy_gpt.shared.team import started_by_torchrun
+from numpy_gpt.shared.cli.all_commands import program_parser
+from numpy_gpt.shared.cli.parser import number, run_command, truth
+from numpy_gpt.shared.cli.program import Start, Twin
+from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.process_group import started_by_torchrun
+from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.stopping import StopSignals
 
 _PATHS = ("fast", "fused", "explicit")
 

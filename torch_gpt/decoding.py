@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model_kind import gpt_config
-from numpy_gpt.shared.token_ids import check_tokens
+from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.token_ids import check_tokens
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused

@@ -7,8 +7,8 @@ import warnings
 import torch
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.config import ModelConfig
-from numpy_gpt.shared.names import parameter_count
+from numpy_gpt.shared.model.config import ModelConfig
+from numpy_gpt.shared.model.names import parameter_count
 
 _WORTH_THREADS = 2e8
 """Operations in a training step from which on a second thread pays; below, waiting for it costs more than it does."""

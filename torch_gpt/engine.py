@@ -9,22 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt_data.batches import BatchSampler
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.averaging import share_of_newest
-from numpy_gpt.shared.engine_protocol import Moments, StepResult
-from numpy_gpt.shared.evaluation import mean_over
-from numpy_gpt.shared.not_finite import FirstNotFinite
-from numpy_gpt.shared.randomness import dropout_masks
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.sampling_choice import Draw
-from numpy_gpt.shared.speed import peak_memory_of_process
-from numpy_gpt.shared.team import ALONE, Team
+from gpt_data.tokens.batches import BatchSampler
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.not_finite import FirstNotFinite
+from numpy_gpt.shared.model.randomness import dropout_masks
+from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.sampling_choice import Draw
+from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
+from numpy_gpt.shared.training.evaluation import mean_over
+from numpy_gpt.shared.training.process_group import ALONE, Team
+from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.throughput import peak_memory_of_process
 from torch_gpt.adamw import AdamWState, adamw_state, adamw_step, fused_adamw, fused_adamw_step
-from torch_gpt.averaging import average_weights
 from torch_gpt.clipping import clip_gradients, clip_gradients_fused
 from torch_gpt.device import choose_device
+from torch_gpt.ema import average_weights
 from torch_gpt.model import loss_and_gradients, loss_of, predict
 from torch_gpt.parameters import parameters_from, tensor_from
 from torch_gpt.sampling import draws

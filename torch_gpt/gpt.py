@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.given_masks import check_masks
-from numpy_gpt.shared.model_kind import gpt_config
-from numpy_gpt.shared.record import Record, ignore, within
-from numpy_gpt.shared.token_ids import check_tokens
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model.given_masks import check_masks
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.record import Record, ignore, within
+from numpy_gpt.shared.model.token_ids import check_tokens
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.embedding import embedding_forward, embedding_fused

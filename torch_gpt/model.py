@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.config import BigramConfig, ModelConfig
-from numpy_gpt.shared.given_masks import check_masks
-from numpy_gpt.shared.record import Record, ignore
-from numpy_gpt.shared.token_ids import check_targets, check_tokens
+from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
+from numpy_gpt.shared.model.given_masks import check_masks
+from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.token_ids import check_targets, check_tokens
 from torch_gpt.bigram import bigram_forward
 from torch_gpt.gpt import Masks, gpt_forward
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused

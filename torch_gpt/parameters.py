@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.parameter_values import check_values
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model.parameter_values import check_values
 
 Value = TypeVar("Value")
 

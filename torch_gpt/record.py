@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from numpy_gpt.shared.names import gradient_name
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.names import gradient_name
+from numpy_gpt.shared.model.record import Record, ignore
 
 
 def with_gradients(record: Record) -> Record:

@@ -12,16 +12,15 @@ import torch
 import torch.distributed as dist
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.commands.twin import Start
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.team import ALONE, Team, started_by_torchrun
+from numpy_gpt.shared.cli.program import Start
+from numpy_gpt.shared.training.process_group import ALONE, Team, started_by_torchrun
+from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.device import choose_device, described, limit_threads, set_tf32
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine, How
 from torch_gpt.fast.fallback import is_out_of_memory, said
-from torch_gpt.fast.last_word import LastWord
 from torch_gpt.fast.precision import HALVES, has_bfloat16, imitates_half
-from torch_gpt.fast.ranks import (
+from torch_gpt.fast.processes import (
     Ranks,
     check_divisible,
     is_lost_connection,
@@ -29,6 +28,7 @@ from torch_gpt.fast.ranks import (
     partner_lost,
     silence_others,
 )
+from torch_gpt.fast.termination import LastWord
 
 
 def run_on_device(arguments: argparse.Namespace) -> int:

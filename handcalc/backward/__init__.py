@@ -16,8 +16,8 @@ from handcalc.backward.head import head_gradient_steps
 from handcalc.backward.layer_norm import layer_norm_gradient_steps
 from handcalc.backward.loss import loss_gradient_steps
 from handcalc.backward.residual import branch_gradient_step, stream_gradient_step
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def backward_steps(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.arithmetic.expression import Cells, Constant, sqrt, total
 from handcalc.backward.gradient import gradient, gradient_step
 from handcalc.backward.linear import Linear, linear_input_step, linear_parameter_steps
 from handcalc.backward.projections import projection_gradient_steps
 from handcalc.backward.softmax import attention_softmax_gradient_steps, past_only
-from handcalc.expression import Cells, Constant, sqrt, total
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def attention_gradient_steps(block: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.arithmetic.expression import Constant, Expression, total
 from handcalc.backward.gradient import gradient, gradient_step
 from handcalc.backward.head import HEAD
-from handcalc.expression import Constant, Expression, total
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 LOOKED_UP = "embedding.weight"
 """Of a tied matrix, the part that it gets as the token embedding; its gradient is ``embedding.dweight``."""

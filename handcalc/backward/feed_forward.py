@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.arithmetic.expression import Cells, Expression, Positive
+from handcalc.arithmetic.number_format import format_number
 from handcalc.backward.gradient import HALF, ONE, THREE, gradient, gradient_step
 from handcalc.backward.linear import Linear, linear_input_step, linear_parameter_steps
-from handcalc.expression import Cells, Expression, Positive
 from handcalc.forward.feed_forward import CUBIC, root_2_over_pi
-from handcalc.number_format import format_number
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def feed_forward_gradient_steps(block: str, config: GPTConfig, sizes: Sizes, digits: int) -> Iterator[Step]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from handcalc.expression import Cells, Constant, Expression
-from handcalc.steps import BACKWARD, Step, Weights
-from numpy_gpt.shared.names import gradient_name
+from handcalc.arithmetic.expression import Cells, Constant, Expression
+from handcalc.tracing.steps import BACKWARD, Step, Weights
+from numpy_gpt.shared.model.names import gradient_name
 
 MINUS_ONE, HALF, ONE, TWO, THREE = Constant(-1), Constant("0.5"), Constant(1), Constant(2), Constant(3)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.arithmetic.expression import Cells, Constant, total
 from handcalc.backward.gradient import HALF, MINUS_ONE, TWO, gradient, gradient_step
-from handcalc.expression import Cells, Constant, total
 from handcalc.forward.affine import affine_weights
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def layer_norm_gradient_steps(norm: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from handcalc.arithmetic.expression import Cells, total
 from handcalc.backward.gradient import gradient, gradient_step
-from handcalc.expression import Cells, total
 from handcalc.forward.affine import affine_weights
-from handcalc.steps import Sizes, Step, last_part
-from numpy_gpt.shared.names import gradient_name
+from handcalc.tracing.steps import Sizes, Step, last_part
+from numpy_gpt.shared.model.names import gradient_name
 
 
 class Linear(NamedTuple):

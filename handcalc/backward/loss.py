@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.arithmetic.expression import Cells, Constant, Expression
 from handcalc.backward.gradient import ONE, gradient, gradient_step
-from handcalc.expression import Cells, Constant, Expression
-from handcalc.steps import Sizes, Step
+from handcalc.tracing.steps import Sizes, Step
 
 
 def loss_gradient_steps(targets: tuple[int, ...], sizes: Sizes) -> Iterator[Step]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from handcalc.arithmetic.expression import Cells, Ref, total
 from handcalc.backward.gradient import gradient, gradient_step
-from handcalc.expression import Cells, Ref, total
-from handcalc.steps import Sizes, Step, Weights
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step, Weights
+from numpy_gpt.shared.model.config import GPTConfig
 
 _PARTS = ("q", "k", "v")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handcalc.backward.gradient import gradient, gradient_step
-from handcalc.steps import Step
+from handcalc.tracing.steps import Step
 
 
 def stream_gradient_step(name: str, norm: str, bypass: str | None, *, section: str) -> Step:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from handcalc.arithmetic.expression import Cells, Constant, Expression, Masked, total
 from handcalc.backward.gradient import MINUS_ONE, gradient, gradient_step
-from handcalc.expression import Cells, Constant, Expression, Masked, total
-from handcalc.steps import Step
+from handcalc.tracing.steps import Step
 
 
 def past_only(cell: Callable[[int, int, int], Expression]) -> Callable[[int, int, int], Expression]:

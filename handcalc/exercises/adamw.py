@@ -6,10 +6,10 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
+from handcalc.arithmetic.expression import Cells, Constant, Expression, Product, sqrt
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake, label
 from handcalc.exercises.source import STEP_NUMBER, Source, Weight
-from handcalc.expression import Cells, Constant, Expression, Product, sqrt
-from handcalc.optimizer import Optimizer
+from handcalc.tracing.optimizer import Optimizer
 
 ADAMW = "adamw"
 _MINUS, _ONE = Constant(-1), Constant(1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from handcalc.calculator import Calculator
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.number_format import format_number
+from handcalc.arithmetic.reading import UnreadableArithmetic, parse_arithmetic
 from handcalc.exercises.exercise import Answers, last_place
-from handcalc.number_format import format_number
-from handcalc.verification.arithmetic_parser import UnreadableArithmetic, parse_arithmetic
 from handcalc.verification.notation import shown_number
 
 

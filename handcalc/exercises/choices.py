@@ -8,10 +8,10 @@ from random import Random
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
+from handcalc.arithmetic.expression import Cells, Expression, Index, exp, total
 from handcalc.exercises.exercise import Givens
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Expression, Index, exp, total
-from handcalc.working import Trace
+from handcalc.tracing.working import Trace
 
 
 class Head(NamedTuple):

@@ -6,9 +6,9 @@ from decimal import Decimal
 from random import Random
 
 from gpt_data.wording import visible
+from handcalc.arithmetic.expression import Cells, Constant, Expression, log, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Constant, Expression, log, total
 
 CROSS_ENTROPY = "cross-entropy"
 _MINUS, _ONE = Constant(-1), Constant(1)

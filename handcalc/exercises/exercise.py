@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from handcalc.calculator import MOST_DIGITS, Calculator
-from handcalc.expression import Cells, Expression, Index
-from handcalc.number_format import format_number
+from handcalc.arithmetic.calculator import MOST_DIGITS, Calculator
+from handcalc.arithmetic.expression import Cells, Expression, Index
+from handcalc.arithmetic.number_format import format_number
 
 Values = dict[str, dict[Index, Decimal]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from gpt_data.errors import UserError
+from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, tanh, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Constant, Expression, exp, largest, tanh, total
 from handcalc.forward.feed_forward import CUBIC, ROOT_2_OVER_PI, root_2_over_pi
 
 GELU = "gelu"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from random import Random
 
 from gpt_data.wording import visible
+from handcalc.arithmetic.expression import Cells, Constant, Expression, sqrt, total
 from handcalc.exercises.choices import Head, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Constant, Expression, sqrt, total
-from handcalc.next_word import likeliest_words
+from handcalc.page.next_word import likeliest_words
 
 GRADIENT = "gradient"
 _MINUS, _ONE = Constant(-1), Constant(1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+from handcalc.arithmetic.expression import Cells, Constant, Expression, Index, largest, sqrt, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Constant, Expression, Index, largest, sqrt, total
 
 LAYER_NORM = "layer-norm"
 

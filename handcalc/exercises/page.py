@@ -8,11 +8,11 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
 
-from handcalc.arithmetic import arithmetic
+from handcalc.arithmetic.number_format import format_number
+from handcalc.arithmetic.writing import arithmetic
 from handcalc.exercises.exercise import Exercise, Given, Values, label, shown, solve, worked_page, working_digits
-from handcalc.layout import CONTINUED, INDENT, WIDTH, aligned, left_aligned, left_columns, prose, worked_lines
-from handcalc.markdown import escaped
-from handcalc.number_format import format_number
+from handcalc.page.layout import CONTINUED, INDENT, WIDTH, aligned, left_aligned, left_columns, prose, worked_lines
+from handcalc.page.markdown import escaped
 
 
 class Kind(Enum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
+from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, sqrt
 from handcalc.exercises.choices import Head, dot, down, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Constant, Expression, exp, largest, sqrt
 
 DOT_PRODUCT, SCALING = "dot-product", "scaling"
 

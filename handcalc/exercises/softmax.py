@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import Random
 
+from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, log, sqrt, total
 from handcalc.exercises.choices import Head, dot, down, give_sizes, random_head, share
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Constant, Expression, exp, largest, log, sqrt, total
 
 SOFTMAX = "softmax"
 _TEN = Constant(10)

@@ -12,19 +12,19 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.wording import visible
-from handcalc.calculator import Calculator
-from handcalc.expression import Index
-from handcalc.labels import visible_text
-from handcalc.model_trace import traced
-from handcalc.optimizer import Optimizer, optimizer_of
-from handcalc.steps import indices_of
-from handcalc.working import Trace, check_length
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.expression import Index
+from handcalc.page.labels import visible_text
+from handcalc.tracing.model_trace import traced
+from handcalc.tracing.optimizer import Optimizer, optimizer_of
+from handcalc.tracing.steps import indices_of
+from handcalc.tracing.working import Trace, check_length
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.checkpoint import Checkpoint
-from numpy_gpt.shared.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 STEP_NUMBER = 3
 """Which step of training the exercises on AdamW are about, counted from 1."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from handcalc.exercises import adamw, cross_entropy, gelu, gradient, layer_norm, scores, softmax, weighted_sum
 from handcalc.exercises.exercise import Exercise
 from handcalc.exercises.source import Source
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.model.config import GPTConfig
 
 Builder = Callable[[Source, Random], Exercise]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+from handcalc.arithmetic.expression import Cells, Constant, Index, total
 from handcalc.exercises.choices import Head, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.expression import Cells, Constant, Index, total
 
 WEIGHTED_SUM = "weighted-sum"
 

@@ -13,8 +13,8 @@ from handcalc.forward.feed_forward import feed_forward_steps
 from handcalc.forward.head import head_steps
 from handcalc.forward.layer_norm import layer_norm_steps
 from handcalc.forward.residual import residual_step
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def forward_steps(config: GPTConfig, tokens: tuple[int, ...], *, digits: int) -> Iterator[Step]:

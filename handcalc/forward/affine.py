@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from handcalc.expression import Cells, Expression, total
-from handcalc.steps import Weights
+from handcalc.arithmetic.expression import Cells, Expression, total
+from handcalc.tracing.steps import Weights
 
 
 def affine(x: Cells, t: int, linear: str, column: int, *, width: int, bias: bool) -> Expression:

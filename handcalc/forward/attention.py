@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handcalc.expression import Cells, Constant, Masked, sqrt, total
+from handcalc.arithmetic.expression import Cells, Constant, Masked, sqrt, total
 from handcalc.forward.affine import affine, affine_equation, affine_weights
 from handcalc.forward.softmax import softmax_steps
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 _PROJECTIONS = (
     ("q", "t", "The query: what each position is looking for, in the terms of each head."),

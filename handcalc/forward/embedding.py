@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handcalc.expression import Cells
-from handcalc.steps import Step, Weights
+from handcalc.arithmetic.expression import Cells
+from handcalc.tracing.steps import Step, Weights
 
 
 def embedding_steps(tokens: tuple[int, ...]) -> Iterator[Step]:

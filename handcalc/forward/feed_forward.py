@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gpt_data.errors import UserError
-from handcalc.expression import Cells, Constant, Expression, largest, tanh
+from handcalc.arithmetic.expression import Cells, Constant, Expression, largest, tanh
+from handcalc.arithmetic.number_format import format_number
 from handcalc.forward.affine import affine, affine_equation, affine_weights
-from handcalc.number_format import format_number
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 ROOT_2_OVER_PI = "0.7978845608028653558798921198687637369517172623298693153318516593"
 """√(2/π). A page shows 10 digits of it, as calculators do, and 6 more than of its other numbers if that is more: so the

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handcalc.expression import Cells, total
+from handcalc.arithmetic.expression import Cells, total
 from handcalc.forward.softmax import softmax_steps
-from handcalc.steps import Sizes, Step, Weights
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step, Weights
+from numpy_gpt.shared.model.config import GPTConfig
 
 _SOFTMAX_WORDS = {
     "max": "The largest logit of each position; taking it off keeps the exponentials at 1 or below.",

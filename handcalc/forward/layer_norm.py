@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handcalc.expression import Cells, Constant, sqrt, total
+from handcalc.arithmetic.expression import Cells, Constant, sqrt, total
+from handcalc.arithmetic.number_format import format_number
 from handcalc.forward.affine import affine_weights
-from handcalc.number_format import format_number
-from handcalc.steps import Sizes, Step
-from numpy_gpt.shared.config import GPTConfig
+from handcalc.tracing.steps import Sizes, Step
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def layer_norm_steps(norm: str, x: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handcalc.expression import Cells, Constant, log, total
-from handcalc.steps import Step
+from handcalc.arithmetic.expression import Cells, Constant, log, total
+from handcalc.tracing.steps import Step
 
 
 def loss_steps(targets: tuple[int, ...]) -> Iterator[Step]:

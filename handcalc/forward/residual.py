@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from handcalc.expression import Cells
-from handcalc.steps import Step
+from handcalc.arithmetic.expression import Cells
+from handcalc.tracing.steps import Step
 
 
 def residual_step(part: str, x: str, *, section: str) -> Step:

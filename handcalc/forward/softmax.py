@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from handcalc.expression import Cells, Expression, Masked, exp, largest, total
-from handcalc.steps import Step, last_part
+from handcalc.arithmetic.expression import Cells, Expression, Masked, exp, largest, total
+from handcalc.tracing.steps import Step, last_part
 
 Visible = Callable[[tuple[int, ...]], range]
 """Which entries of the row at (…, t) count: all of them, or for attention those up to t."""

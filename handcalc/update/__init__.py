@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handcalc.optimizer import Optimizer
-from handcalc.steps import Sizes, Step
+from handcalc.tracing.optimizer import Optimizer
+from handcalc.tracing.steps import Sizes, Step
 from handcalc.update.adamw import adamw_steps
 from handcalc.update.clipping import clipping_steps
 from handcalc.update.parameters import parameter_names
-from numpy_gpt.shared.config import GPTConfig
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def update_steps(config: GPTConfig, optimizer: Optimizer, time: int) -> Iterator[Step]:

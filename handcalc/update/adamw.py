@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.arithmetic.expression import Cells, Constant, sqrt
+from handcalc.arithmetic.number_format import format_number
 from handcalc.backward.gradient import ONE, gradient
-from handcalc.expression import Cells, Constant, sqrt
-from handcalc.number_format import format_number
-from handcalc.optimizer import Optimizer
-from handcalc.steps import CHANGE, UPDATED, Step, last_part
+from handcalc.tracing.optimizer import Optimizer
+from handcalc.tracing.steps import CHANGE, UPDATED, Step, last_part
 from handcalc.update.clipping import SCALE
 from handcalc.update.parameters import parameter_axes, update_step
-from numpy_gpt.shared.names import gradient_name
+from numpy_gpt.shared.model.names import gradient_name
 
 _ZERO = Constant(0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from handcalc.expression import (
+from handcalc.arithmetic.expression import (
     Constant,
     Difference,
     Expression,
@@ -16,7 +16,7 @@ from handcalc.expression import (
     Ref,
     Sum,
 )
-from handcalc.steps import AGAIN, UPDATED, Step
+from handcalc.tracing.steps import AGAIN, UPDATED, Step
 
 
 def steps_again(steps: Iterable[Step]) -> Iterator[Step]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.arithmetic.expression import Cells, Constant, Expression, largest, sqrt, total
+from handcalc.arithmetic.number_format import format_number
 from handcalc.backward.gradient import ONE, gradient
-from handcalc.expression import Cells, Constant, Expression, largest, sqrt, total
-from handcalc.number_format import format_number
-from handcalc.optimizer import Optimizer
-from handcalc.steps import UPDATE, Sizes, Step
+from handcalc.tracing.optimizer import Optimizer
+from handcalc.tracing.steps import UPDATE, Sizes, Step
 from handcalc.update.parameters import parameter_axes, parameter_names, update_step
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.names import gradient_name
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import gradient_name
 
 SCALE = "clipping.scale"
 _GUARD = Constant("1e-6")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from handcalc.expression import Expression
-from handcalc.steps import UPDATE, Step, Weights
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.names import parameter_shapes
+from handcalc.arithmetic.expression import Expression
+from handcalc.tracing.steps import UPDATE, Step, Weights
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
 
 _AXES = {
     "wte.weight": "vc",

@@ -8,15 +8,15 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from handcalc.calculator import Calculator
-from handcalc.optimizer import Optimizer
-from handcalc.plan import Plan, planned_steps
-from handcalc.steps import Sizes, Step
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.tracing.optimizer import Optimizer
+from handcalc.tracing.plan import Plan, planned_steps
+from handcalc.tracing.steps import Sizes, Step
 from handcalc.verification.grid_reader import table_fields
 from handcalc.verification.notation import NUMBER, literal
 from handcalc.verification.text_reader import step_ranges
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.names import parameter_shapes
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
 
 _DIGITS = re.compile(r"rounding to ([0-9]+) significant digit")
 _MODEL = re.compile(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from handcalc.expression import Index
-from handcalc.steps import CHANGE, UPDATED, Step
+from handcalc.arithmetic.expression import Index
+from handcalc.tracing.steps import CHANGE, UPDATED, Step
 
 _CORNER = re.compile(r"([a-z])(?: \\ ([a-z]))?")
 _CHANGES = "before, change, after"

@@ -6,10 +6,10 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from handcalc.calculator import LARGEST_EXPONENT, MOST_DIGITS, Calculator
-from handcalc.expression import Expression
-from handcalc.number_format import format_number
-from handcalc.verification.arithmetic_parser import UnreadableArithmetic, parse_arithmetic
+from handcalc.arithmetic.calculator import LARGEST_EXPONENT, MOST_DIGITS, Calculator
+from handcalc.arithmetic.expression import Expression
+from handcalc.arithmetic.number_format import format_number
+from handcalc.arithmetic.reading import UnreadableArithmetic, parse_arithmetic
 from handcalc.verification.notation import LONGEST_NUMBER, ShownNumber, shown_number
 from handcalc.verification.worked_line import WorkedLine
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product, zip_longest
 
-from handcalc.expression import Index, Masked
-from handcalc.steps import Step, indices_of
+from handcalc.arithmetic.expression import Index, Masked
+from handcalc.tracing.steps import Step, indices_of
 from handcalc.verification.document import Section
 from handcalc.verification.line_check import Finding
 from handcalc.verification.worked_line import label_of

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic import arithmetic
-from handcalc.calculator import Calculator
-from handcalc.expression import Expression, Index, Masked
-from handcalc.number_format import format_number
-from handcalc.steps import Step
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.expression import Expression, Index, Masked
+from handcalc.arithmetic.number_format import format_number
+from handcalc.arithmetic.writing import arithmetic
+from handcalc.tracing.steps import Step
 from handcalc.verification.document import Document
 from handcalc.verification.facts import Facts
 from handcalc.verification.grid_reader import Shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from handcalc.expression import Index
+from handcalc.arithmetic.expression import Index
 from handcalc.verification.notation import plain, shown_number
 
 NAME = r"[^\W\d][\w.]*"

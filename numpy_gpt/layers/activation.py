@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.layers.erf import erf
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.record import Record, ignore
 
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715

@@ -12,8 +12,8 @@ from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.layers.rows import as_rows
 from numpy_gpt.layers.softmax import SoftmaxCache, softmax_backward, softmax_forward
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore, on_rows_of
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.record import Record, ignore, on_rows_of
 
 
 class AttentionCache(NamedTuple):

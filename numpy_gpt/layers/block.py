@@ -10,9 +10,9 @@ from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.feed_forward import FeedForwardCache, feed_forward_backward, feed_forward_forward
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from numpy_gpt.layers.rows import as_rows
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.record import Record, ignore, on_rows_of, within
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.record import Record, ignore, on_rows_of, within
 
 MASKS = ("attn.weights_dropout", "attn.out_dropout", "mlp.out_dropout")
 """The names of a block's dropout masks."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy_gpt.layers.attention import per_head, thirds_per_head
 from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.layers.softmax import softmax_forward
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.model.arrays import Array
 
 
 class KeyValues(NamedTuple):

@@ -8,8 +8,8 @@ import numpy as np
 
 from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.layers.softmax import softmax_of_rows
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.record import Record, ignore, on_rows_of
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.record import Record, ignore, on_rows_of
 
 
 class CrossEntropyCache(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.model.arrays import Array
 
 
 def dropout_forward(x: Array, mask: Array) -> tuple[Array, Array]:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.layers.rows import add_rows
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.record import Record, ignore
 
 
 class EmbeddingCache(NamedTuple):

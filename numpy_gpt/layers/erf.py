@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.model.arrays import Array
 
 # Entries worked on at once: few enough to stay in cache, many enough for NumPy's calls to be cheap and for threads that
 # work side by side to wait for each other seldom, which they do between two calls.

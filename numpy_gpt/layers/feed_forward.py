@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from numpy_gpt.layers.activation import ActivationCache, activation_backward, activation_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.record import Record, ignore
 
 
 class FeedForwardCache(NamedTuple):

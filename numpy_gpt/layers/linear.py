@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from numpy_gpt.layers.rows import as_before, as_rows, column_sums
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.model.arrays import Array
 
 
 class LinearCache(NamedTuple):

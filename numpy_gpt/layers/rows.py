@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from numpy_gpt.shared.arrays import Array, Tokens
+from numpy_gpt.shared.model.arrays import Array, Tokens
 
 _FEW = 16  # so many rows are not worth any trick
 _NARROW = 16  # up to here, softmax works on columns throughout

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.layers.rows import along, along_rows, as_before, as_rows, laid_out, maxima, row_sums, sums
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore, on_rows_of, within
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.record import Record, ignore, on_rows_of, within
 
 
 class SoftmaxCache(NamedTuple):

@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import card_run, cuda
-from benchmarks.card_divergence import RoundingEngine, compared, losses_of, references
-from benchmarks.card_peer import peer_module
-from benchmarks.card_report import divergence_table, loss_table, peer_table, speed_table
-from benchmarks.card_run import beside_peer
-from benchmarks.card_time import OutOfTime, at_most, attempted
-from benchmarks.card_variants import Setting, speed_of, time_to_loss, variants
-from benchmarks.command import plain
-from benchmarks.conditions import text_for
+from benchmarks import cuda
+from benchmarks.gpu import course as card_run
+from benchmarks.gpu.budget import OutOfTime, at_most, attempted
+from benchmarks.gpu.course import beside_peer
+from benchmarks.gpu.divergence import RoundingEngine, compared, losses_of, references
+from benchmarks.gpu.report import divergence_table, loss_table, peer_table, speed_table
+from benchmarks.gpu.variants import Setting, speed_of, time_to_loss, variants
+from benchmarks.peers.nanogpt import peer_module
+from benchmarks.support.command import plain
+from benchmarks.support.conditions import text_for
 from gpt_data.errors import UserError
-from numpy_gpt.shared.presets import preset
+from numpy_gpt.shared.training.presets import preset
 from torch_gpt.engine import TorchEngine
 
 WAYS = variants("cpu")
@@ -32,8 +33,8 @@ REHEARSAL = ["--device", "cpu", "--preset", "tiny", "--steps", "4", "--ways", "e
 PEER = """
 from dataclasses import dataclass
 import torch
-from benchmarks.idiomatic import IdiomaticGPT
-from numpy_gpt.shared.config import GPTConfig as Config
+from benchmarks.peers.torch_modules import IdiomaticGPT
+from numpy_gpt.shared.model.config import GPTConfig as Config
 @dataclass
 class GPTConfig:
     block_size: int = 1

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from benchmarks import recipe_search
-from benchmarks.card_variants import Setting, engine_of, stepping, variants
-from benchmarks.conditions import Text, random_text, text_for
-from benchmarks.recipe_candidates import BASE, candidates
+from benchmarks.gpu.recipe_candidates import BASE, candidates
+from benchmarks.gpu.variants import Setting, engine_of, stepping, variants
 from benchmarks.recipe_search import table, trained
-from numpy_gpt.shared.evaluation import evaluate
-from numpy_gpt.shared.not_finite import Diverged
-from numpy_gpt.shared.presets import preset
+from benchmarks.support.conditions import Text, random_text, text_for
+from numpy_gpt.shared.model.not_finite import Diverged
+from numpy_gpt.shared.training.evaluation import evaluate
+from numpy_gpt.shared.training.presets import preset
 
 EAGER = variants("cpu")["eager"]
 

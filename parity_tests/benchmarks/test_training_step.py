@@ -8,14 +8,15 @@ import statistics
 
 import pytest
 
-from benchmarks import training_contestants, training_step
-from benchmarks.conditions import conditions, cores, in_words, on_cores, text_for
-from benchmarks.training_contestants import CONTESTANTS, PRODUCT_OPERATIONS, PRODUCTS, measured, timed_recipe
+from benchmarks import training_step
+from benchmarks.peers import contestants as training_contestants
+from benchmarks.peers.contestants import CONTESTANTS, PRODUCT_OPERATIONS, PRODUCTS, measured, timed_recipe
+from benchmarks.support.conditions import conditions, cores, in_words, on_cores, text_for
 from benchmarks.training_step import HEADER, options_from, summary, table, thread_counts
-from gpt_data.corpora import load_corpus
 from gpt_data.errors import UserError
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.speed import operations_per_token
+from gpt_data.texts.corpora import load_corpus
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.throughput import operations_per_token
 
 ALL_CORES = cores()  # before any test could lose some
 QUICK = [name for name in CONTESTANTS if name not in ("torch.compile", "JAX jit")]
@@ -128,7 +129,7 @@ def test_child_processes_have_as_many_cores_as_threads_and_ours_come_back():
 def test_without_the_file_tokens_are_random_and_nothing_is_downloaded(monkeypatch, tmp_path):
     monkeypatch.delenv("GPT_DATA_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("gpt_data.shakespeare.download", None)  # whoever calls it fails
+    monkeypatch.setattr("gpt_data.texts.shakespeare.download", None)  # whoever calls it fails
     text = text_for(preset("shakespeare"), None)
     assert (text.origin, text.real) == ("random tokens", False)
     assert set(text.train.tolist()) == set(range(65))

@@ -14,7 +14,10 @@ def test_importing_the_package_loads_nothing_else():
 
 
 def test_the_tokenizer_and_batches_need_no_more_than_numpy():
-    more = loaded("import gpt_data.word_tokenizer, gpt_data.corpora, gpt_data.batches, gpt_data.loss_floor")
+    more = loaded(
+        "import gpt_data.tokens.word_tokenizer, gpt_data.tokens.batches; "
+        "import gpt_data.texts.corpora, gpt_data.floors.loss_floor"
+    )
     assert not {name.partition(".")[0] for name in more} & {
         "numpy_gpt",
         "torch_gpt",

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handcalc.optimizer import Optimizer, optimizer_of
-from handcalc.plan import training_plan
-from handcalc.working import Trace, work_out
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.names import parameter_shapes
-from numpy_gpt.shared.run_directory import load_checkpoint
+from handcalc.tracing.optimizer import Optimizer, optimizer_of
+from handcalc.tracing.plan import training_plan
+from handcalc.tracing.working import Trace, work_out
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 WORDS = (" ", "and", "cat", "dog", "sees", "the")
 

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from handcalc.averaging import main
-from handcalc.layout import WIDTH
+from handcalc.page.layout import WIDTH
+from handcalc.tracing.working import Trace
 from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
-from handcalc.working import Trace
 from numpy_gpt.model import predict
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
-from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 Capture = pytest.CaptureFixture[str]
 

@@ -16,10 +16,10 @@ import pytest
 
 from handcalc import trace as command
 from handcalc.trace import main
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL, Checkpoint, save_checkpoint
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.names import parameter_shapes
-from numpy_gpt.shared.run_directory import load_checkpoint
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint, save_checkpoint
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 Capture = pytest.CaptureFixture[str]
 

@@ -24,7 +24,7 @@ OURS = {"numpy_gpt", "gpt_data", "handcalc"}
 
 @pytest.mark.parametrize(
     "statement",
-    ["import numpy_gpt", "from numpy_gpt import *", "import numpy_gpt.engine, numpy_gpt.shared.trainer"],
+    ["import numpy_gpt", "from numpy_gpt import *", "import numpy_gpt.engine, numpy_gpt.shared.training.trainer"],
 )
 def test_importing_numpy_gpt_loads_no_third_party_module_but_numpy(statement):
     bare = _loaded_by("pass")  # what an environment loads by itself, such as editable installs

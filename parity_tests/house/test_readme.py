@@ -12,11 +12,11 @@ from handcalc.exercise import main as exercise
 from handcalc.trace import main as trace
 from handcalc.verify import main as verify
 from numpy_gpt.cli import main as numpy_gpt
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
-from numpy_gpt.shared.commands.all_commands import program_parser
-from numpy_gpt.shared.presets import preset
-from numpy_gpt.shared.run_directory import load_checkpoint
-from parity_tests.mutant_list import MUTANTS
+from numpy_gpt.shared.cli.all_commands import program_parser
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.presets import preset
+from parity_tests.mutants.mutant_list import MUTANTS
 from torch_gpt.cli import TWIN
 from torch_gpt.cli import main as torch_gpt
 

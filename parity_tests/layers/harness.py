@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from numpy_gpt.gradcheck import check_gradients
-from numpy_gpt.shared.arrays import Array
-from numpy_gpt.shared.record import Record, ignore, keep_in
-from parity_tests.comparator import assert_close, assert_identical
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.record import Record, ignore, keep_in
+from parity_tests.support.comparator import assert_close, assert_identical
 from parity_tests.tolerances import between_two, exact, worst_case
 from parity_tests.tolerances.sensitivity import between_two_statistical, deviations
 from torch_gpt.record import with_gradients

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from numpy_gpt.layers.activation import activation_backward, activation_forward
-from numpy_gpt.shared.config import ACTIVATIONS
+from numpy_gpt.shared.model.config import ACTIVATIONS
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
     assert_twins_agree,
     assert_twins_are_identical,
 )
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from torch_gpt.layers import activation as twin
 
 NATIVE = {

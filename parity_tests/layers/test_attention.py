@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from numpy_gpt.layers.attention import attention_backward, attention_forward
-from numpy_gpt.shared.config import GPTConfig
-from parity_tests.comparator import assert_close
+from numpy_gpt.shared.model.config import GPTConfig
 from parity_tests.layers.harness import (
     DTYPES,
     Layer,
@@ -22,7 +21,8 @@ from parity_tests.layers.harness import (
     their_arrays,
     tolerances_of,
 )
-from parity_tests.strategies import Case, cases, seeds
+from parity_tests.support.comparator import assert_close
+from parity_tests.support.strategies import Case, cases, seeds
 from parity_tests.tolerances import statement
 from torch_gpt.layers import attention as twin
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 
 from numpy_gpt.layers.block import block_backward, block_forward
-from numpy_gpt.shared.config import ACTIVATIONS
+from numpy_gpt.shared.model.config import ACTIVATIONS
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
@@ -15,7 +15,7 @@ from parity_tests.layers.harness import (
     our_arrays,
     present,
 )
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances import statement
 from torch_gpt.layers.block import block_forward as twin
 

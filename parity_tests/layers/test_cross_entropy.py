@@ -7,9 +7,9 @@ from hypothesis import given
 from torch.nn import functional
 
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
-from parity_tests.comparator import assert_close
 from parity_tests.layers.harness import Layer, assert_gradients_are_differences, assert_twins_agree
-from parity_tests.strategies import Case, cases
+from parity_tests.support.comparator import assert_close
+from parity_tests.support.strategies import Case, cases
 from torch_gpt.layers import cross_entropy as twin
 
 

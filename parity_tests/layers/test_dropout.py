@@ -12,7 +12,7 @@ from parity_tests.layers.harness import (
     assert_twins_agree,
     assert_twins_are_identical,
 )
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from torch_gpt.layers import dropout as twin
 
 RATES = (0.1, 0.2, 0.5, 0.9)

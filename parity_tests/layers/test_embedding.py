@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 
 from numpy_gpt.layers.embedding import embedding_backward, embedding_forward
-from numpy_gpt.shared.names import parameter_shapes
+from numpy_gpt.shared.model.names import parameter_shapes
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
@@ -15,7 +15,7 @@ from parity_tests.layers.harness import (
     assert_twins_are_identical,
     our_arrays,
 )
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances import statement
 from torch_gpt.layers import embedding as twin
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numpy_gpt.layers.erf import erf
-from parity_tests.comparator import assert_close, assert_identical
+from parity_tests.support.comparator import assert_close, assert_identical
 from parity_tests.tolerances.rounding import ELEMENTARY, rounding
 
 DTYPES = (np.float32, np.float64)

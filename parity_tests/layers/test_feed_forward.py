@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from torch.nn import functional
 
 from numpy_gpt.layers.feed_forward import feed_forward_backward, feed_forward_forward
-from numpy_gpt.shared.config import ACTIVATIONS
+from numpy_gpt.shared.model.config import ACTIVATIONS
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
@@ -18,7 +18,7 @@ from parity_tests.layers.harness import (
     present,
 )
 from parity_tests.layers.test_activation import NATIVE
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances import statement
 from torch_gpt.layers import feed_forward as twin
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from numpy_gpt.layers.layer_norm import layer_norm_backward, layer_norm_forward
 from parity_tests.layers.harness import Layer, assert_gradients_are_differences, assert_twins_agree, present
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances import statement
 from torch_gpt.layers import layer_norm as twin
 

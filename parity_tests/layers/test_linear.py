@@ -11,7 +11,7 @@ from parity_tests.layers.harness import (
     assert_twins_are_identical,
     present,
 )
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances import statement
 from torch_gpt.layers import linear as twin
 

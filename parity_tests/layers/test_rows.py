@@ -19,7 +19,7 @@ from numpy_gpt.layers.rows import (
     row_sums,
     sums,
 )
-from parity_tests.comparator import assert_close
+from parity_tests.support.comparator import assert_close
 
 WIDTHS = (1, 2, 3, 7, 8, 9, 10, 31, 32, 33, 34, 48, 64, 65, 66, 127, 128, 129, 130, 512, 514, 1000)
 COUNTS = (1, 2, 5, 16, 17, 67)

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from parity_tests.layers.harness import assert_twins_agree
 from parity_tests.layers.test_attention import layer_of
-from parity_tests.strategies import cases
+from parity_tests.support.strategies import cases
 
 
 def one_head(x, w_q, w_k, w_v, biases, mask):

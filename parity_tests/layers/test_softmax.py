@@ -9,7 +9,7 @@ from hypothesis import given
 
 from numpy_gpt.layers.softmax import softmax_backward, softmax_forward
 from parity_tests.layers.harness import Layer, assert_gradients_are_differences, assert_twins_agree
-from parity_tests.strategies import Case, cases
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances import statement
 from torch_gpt.layers import softmax as twin
 

@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 
 from numpy_gpt.layers import activation, cross_entropy, embedding, layer_norm, linear, softmax
-from numpy_gpt.shared.record import keep_in
+from numpy_gpt.shared.model.record import keep_in
 from parity_tests.tolerances import Bounded, exact, statement, worst_case
 
 EPSILON = 1e-5

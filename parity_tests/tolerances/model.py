@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.record import Record, within
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.record import Record, within
 from parity_tests.tolerances import statement
 from parity_tests.tolerances.statement import Value
 

@@ -1,8 +1,9 @@
 """The composition of the layers, forward and explicit backward, stated once for every kind of bound.
 
 ``ops`` is ``worst_case`` (values with worst-case errors) or a ``sensitivity.Tape`` (values with derivatives); both have
-the same operations. ``record`` is called with the names of numpy_gpt.shared.names and their values. The equations are
-those of docs/derivations.md, written down here a second time: a mistake in numpy_gpt must not move its own tolerance.
+the same operations. ``record`` is called with the names of numpy_gpt.shared.model.names and their values. The equations
+are those of docs/derivations.md, written down here a second time: a mistake in numpy_gpt must not move its own
+tolerance.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.record import Record, within
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.record import Record, within
 
 Value = Any  # a Bounded, or a tape's tensor
 Backward = Callable[[Value], tuple[Value, dict[str, Value]]]

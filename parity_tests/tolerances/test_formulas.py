@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity_tests.strategies import seeds
+from parity_tests.support.strategies import seeds
 from parity_tests.tolerances.formulas import FORMULAS, largest_ratio, ratios
 
 DTYPES = ("float32", "float64")

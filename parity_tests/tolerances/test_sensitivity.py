@@ -7,9 +7,9 @@ from hypothesis import assume, given, settings
 
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.record import keep_in
-from parity_tests.strategies import Case, cases
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.record import keep_in
+from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances.model import gpt
 from parity_tests.tolerances.rounding import rounding
 from parity_tests.tolerances.sensitivity import STATISTICAL_FACTOR, Scalars, deviations

@@ -9,9 +9,9 @@ import torch
 
 from numpy_gpt import model as numpy_twin
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.checkpoint import SHIPPED_MODEL
-from numpy_gpt.shared.run_directory import load_checkpoint
-from parity_tests import comparator
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from parity_tests.support import comparator
 from parity_tests.tolerances.formulas import as_mpmath
 from parity_tests.tolerances.model import gpt
 from parity_tests.tolerances.rounding import rounding

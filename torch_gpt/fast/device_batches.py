@@ -1,4 +1,4 @@
-"""Batches that are cut out of the text on the device: the windows of ``gpt_data.batches``, without a copy a step."""
+"""Batches that are cut out of the text on the device: ``gpt_data.tokens.batches``' windows, without a copy a step."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gpt_data.batches import CHUNK, BatchSampler
-from numpy_gpt.shared.arrays import Tokens
-from numpy_gpt.shared.team import Team
+from gpt_data.tokens.batches import CHUNK, BatchSampler
+from numpy_gpt.shared.model.arrays import Tokens
+from numpy_gpt.shared.training.process_group import Team
 
 
 class DeviceBatches:

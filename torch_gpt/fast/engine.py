@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from numpy_gpt.shared.arrays import Array, Tokens
-from numpy_gpt.shared.averaging import share_of_newest
-from numpy_gpt.shared.engine_protocol import Moments, StepResult
-from numpy_gpt.shared.recipe import Recipe
-from numpy_gpt.shared.team import ALONE, Team
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
+from numpy_gpt.shared.training.process_group import ALONE, Team
+from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.adamw import AdamWState, fused_adamw
-from torch_gpt.averaging import exchange
+from torch_gpt.ema import exchange
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.evaluator import Evaluator

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.arrays import Tokens
+from numpy_gpt.shared.model.arrays import Tokens
 from torch_gpt.fast.fallback import Report
 from torch_gpt.fast.replay import captured
 from torch_gpt.parameters import tensor_from

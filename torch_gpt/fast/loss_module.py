@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
-from numpy_gpt.shared.config import BigramConfig, GPTConfig, ModelConfig
-from numpy_gpt.shared.names import dropout_shapes
+from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
+from numpy_gpt.shared.model.names import dropout_shapes
 from torch_gpt.bigram import bigram_logits_of
 from torch_gpt.gpt import logits_of
 from torch_gpt.layers.block import block_forward

@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from numpy_gpt.shared.arrays import Array
+from numpy_gpt.shared.model.arrays import Array
 from torch_gpt.fast.loss_module import BlockModule
 
 

@@ -10,8 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from numpy_gpt.shared.recipe import TrainingConfig
-from torch_gpt.averaging import average_weights
+from numpy_gpt.shared.training.recipe import TrainingConfig
+from torch_gpt.ema import average_weights
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.precision import Precision
 from torch_gpt.fast.sharding import whole_scalar

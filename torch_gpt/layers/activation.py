@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.record import Record, ignore
 
 
 def activation_forward(x: Tensor, kind: str, record: Record = ignore) -> Tensor:

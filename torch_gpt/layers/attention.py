@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.record import Record, ignore
 from torch_gpt.layers.dropout import draws_here, dropout_forward
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.layers.softmax import softmax_forward, softmax_fused

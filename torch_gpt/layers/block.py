@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from numpy_gpt.shared.config import GPTConfig
-from numpy_gpt.shared.record import Record, ignore, within
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.record import Record, ignore, within
 from torch_gpt.layers.attention import attention_forward, attention_fused
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.record import Record, ignore
 from torch_gpt.layers.activation import activation_forward, activation_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
 

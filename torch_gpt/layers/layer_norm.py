@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from numpy_gpt.shared.record import Record, ignore
+from numpy_gpt.shared.model.record import Record, ignore
 
 
 def layer_norm_forward(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.record import Record, ignore, within
+from numpy_gpt.shared.model.record import Record, ignore, within
 
 
 def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:

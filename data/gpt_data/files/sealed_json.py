@@ -1,0 +1,61 @@
+"""JSON files that carry a checksum of themselves: any damage shows, to the last bit.
+
+A sealed file is one JSON object with a ``format_version`` and, last, a ``sha256``: that of the file without this entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from gpt_data.checks import whole_number
+from gpt_data.errors import UserError
+from gpt_data.files.regular_file import read_regular
+from gpt_data.wording import shown_path
+
+_END = b"\n}\n"
+_BEFORE, _AFTER = b',\n "sha256": "', b'"' + _END  # what stands around the file's own checksum
+
+
+def seal(record: dict[str, Any]) -> bytes:
+    """Return the content of a file for the record, its own checksum added as the last entry."""
+    plain = json.dumps(record, indent=1).encode() + b"\n"
+    return plain.removesuffix(_END) + _BEFORE + _sha256(plain) + _AFTER
+
+
+def read_sealed(path: str | os.PathLike[str], format_version: int, remedy: str) -> dict[str, Any]:
+    """Return the record that ``seal`` wrote; ``remedy`` ends the message about a file that is of no use.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is no regular file, is not JSON, has another format version or was changed.
+    """
+    place, content = shown_path(path), read_regular(path)
+    try:
+        record = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or brackets thousands deep
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{place} must be JSON in UTF-8: {reason}; {remedy}") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{place} must be a JSON object, not {type(record).__name__}; {remedy}")
+    if whole_number(f"{place}: format_version", record.get("format_version"), 1) != format_version:
+        raise UserError(
+            f"{place} must have format_version {format_version}, not {record['format_version']}; "
+            f"{remedy}, or use the release that wrote it"
+        )
+    if not _is_intact(content):
+        raise UserError(f"{place} was changed after it was written (its SHA-256 differs); {remedy}")
+    return record
+
+
+def _is_intact(content: bytes) -> bool:
+    # Byte for byte, not value for value: no damage is too small to show.
+    body, _, checksum = content.rpartition(_BEFORE)
+    return checksum == _sha256(body + _END) + _AFTER
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

@@ -1,0 +1,1 @@
+"""The corpora: what each text is and how it is made, and all of them by name."""

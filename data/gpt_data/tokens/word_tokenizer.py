@@ -1,0 +1,160 @@
+"""The word tokenizer: words, white space and signs, nothing lost, nothing unknown passed over.
+
+A token is a word, or any other character by itself: a space, a line break, a comma, an accent that is written as a
+mark of its own. A word is letters, digits and underscores, and goes on over an apostrophe or a hyphen between two of
+them: don't, well-known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpt_data.checks import ids_in_vocabulary
+from gpt_data.errors import UserError
+from gpt_data.tokens.vocabulary import numbered, some_text
+from gpt_data.wording import listed, shown, suggestion
+
+_JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the one that allows no line break, and the keyboard's
+_TOKEN = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+|\W")
+# Most tokens have a space after them, and found together with it they are half as many objects to make. In text that
+# is all ASCII the same search is faster by half with ASCII's smaller tables.
+_SPACED = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+ ?+|\W ?+")
+_SPACED_ASCII = re.compile(r"\w++(?:['-]\w++)*+ ?+|\W ?+", re.ASCII)
+_END = re.compile(rf"[^\w{_JOINERS}]")  # a character that no word goes on over
+_SLICE = 1 << 17  # characters split at a time
+
+
+@dataclass(frozen=True)
+class WordTokenizer:
+    """A vocabulary of words and single other characters; a token's id is its place in it.
+
+    ``decode(encode(text)) == text`` for every text whose tokens are all in the vocabulary.
+
+    Raises
+    ------
+    UserError
+        If the vocabulary is empty, or an entry is no string, no token (``"a b"``, ``""``) or comes twice.
+    """
+
+    vocabulary: tuple[str, ...]
+    _codes: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ids = numbered(
+            self.vocabulary,
+            _TOKEN.fullmatch,
+            "a word (letters, digits and _, inside it also apostrophes and hyphens) or a single other character",
+        )
+        codes = {token: 2 * number for token, number in ids.items()}
+        if " " in ids:
+            codes |= {f"{token} ": 2 * number + 1 for token, number in ids.items()}
+        object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
+        object.__setattr__(self, "_codes", codes)
+
+    @property
+    def vocab_size(self) -> int:
+        """V, how many tokens the vocabulary has."""
+        return len(self.vocabulary)
+
+    @classmethod
+    def from_text(cls, text: str) -> WordTokenizer:
+        """Return the tokenizer whose vocabulary is the sorted list of the text's tokens.
+
+        Raises
+        ------
+        UserError
+            If the text is empty.
+        """
+        return cls(survey_words([some_text(text)])[0])
+
+    def encode(self, text: str) -> npt.NDArray[np.int64]:
+        """Return the ids (T,) of the text's T tokens.
+
+        Raises
+        ------
+        UserError
+            If the text is empty or holds a token outside the vocabulary; the message names it and its place.
+        """
+        slices = (text[start : start + _SLICE] for start in range(0, len(some_text(text)), _SLICE))
+        try:
+            return np.concatenate([self._ids(piece) for piece in whole_words(slices)])
+        except KeyError:
+            raise UserError(self._unknown(text)) from None
+
+    def decode(self, ids: npt.ArrayLike) -> str:
+        """Return the text of the ids (T,).
+
+        Raises
+        ------
+        UserError
+            If the ids are not one row of integers in 0 … V − 1.
+        """
+        return "".join(map(self.vocabulary.__getitem__, ids_in_vocabulary(ids, self.vocab_size).tolist()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what meta.json keeps of the tokenizer."""
+        return {"kind": "words", "vocabulary": list(self.vocabulary)}
+
+    def _ids(self, piece: str) -> npt.NDArray[np.int64]:
+        found = _with_spaces(piece)
+        codes = np.fromiter(map(self._codes.__getitem__, found), dtype=np.int64, count=len(found))
+        spaced = codes & 1  # an odd code is a token and the space after it
+        ids = np.full(codes.size + int(spaced.sum()), self._codes.get(" ", 0) >> 1, dtype=np.int64)
+        ids[np.arange(codes.size) + np.cumsum(spaced) - spaced] = codes >> 1
+        return ids
+
+    def _unknown(self, text: str) -> str:
+        words = 0
+        for match in _TOKEN.finditer(text):
+            if match.group() not in self._codes:
+                break
+            words += _is_word(match.group())
+        token, character = match.group(), match.start() + 1
+        what = f"word {shown(token)}" if _is_word(token) else f"character {shown(token)}" if token != " " else "space"
+        where = f"word {words + 1}" if _is_word(token) else f"after word {words}"
+        return (
+            f"unknown {what} ({where}, character {character}){suggestion(token, self.vocabulary) or ';'} "
+            f"the vocabulary has {self.vocab_size} tokens: {listed(self.vocabulary)}"
+        )
+
+
+def survey_words(pieces: Iterable[str]) -> tuple[tuple[str, ...], int]:
+    """Return the tokens of a text that comes in pieces, sorted, and how many tokens it has, repetitions counted."""
+    seen: set[str] = set()
+    count = spaced = 0
+    for piece in whole_words(pieces):
+        found = _with_spaces(piece)
+        seen.update(found)
+        alone = found.count(" ") + found.count("  ")  # every other space of the piece was found after a token
+        count += len(found)
+        spaced += piece.count(" ") - alone
+    tokens = {text[:-1] if text[-1] == " " and text != " " else text for text in seen}
+    return tuple(sorted(tokens | {" "} if spaced else tokens)), count + spaced
+
+
+def whole_words(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield the same text in other pieces, none of which ends inside a token."""
+    rest: list[str] = []
+    for piece in pieces:
+        end = _END.search(piece[::-1])
+        cut = len(piece) - end.start() if end else 0
+        if cut:
+            yield "".join([*rest, piece[:cut]])
+            rest = []
+        rest.append(piece[cut:])
+    if last := "".join(rest):
+        yield last
+
+
+def _with_spaces(piece: str) -> list[str]:
+    return (_SPACED_ASCII if piece.isascii() else _SPACED).findall(piece)
+
+
+def _is_word(token: str) -> bool:
+    return len(token) > 1 or re.match(r"\w", token) is not None

@@ -1,0 +1,1 @@
+"""The causal average in four versions, from a loop to self-attention."""

@@ -1,0 +1,157 @@
+"""Read a trace as JSON: everything the text says, for programs; one cell a line, so that it can be searched as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from handcalc.arithmetic.expression import Index
+from handcalc.arithmetic.number_format import format_number
+from handcalc.page.next_word import comparisons, largest_difference, likeliest_words
+from handcalc.page.page import steps_to_show
+from handcalc.tracing.float64 import Training
+from handcalc.tracing.optimizer import Optimizer
+from handcalc.tracing.selection import Selection, shown_indices, shown_places
+from handcalc.tracing.steps import UPDATED, Step, indices_of
+from handcalc.tracing.worked import cell_arithmetic, worked_index
+from handcalc.tracing.working import Trace
+from numpy_gpt.shared.model.names import parameter_count
+
+SCHEMA_VERSION = 1
+
+
+def json_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[str]:
+    """Yield the lines of the trace as one JSON object.
+
+    docs/trace-format.md says what each field means. Every number of the calculator is a string, exactly as printed.
+    ``weights`` are always complete. ``steps`` are those selected; a cell's ``expression`` is its arithmetic, and null
+    where it was given, masked, or (without ``full``) not worked out. ``probabilities`` compares each with float64.
+    """
+    positions = shown_places("t", trace.sizes, selection)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "model": {
+            "name": trace.model,
+            "parameters": parameter_count(trace.config),
+            "config": asdict(trace.config),
+        },
+        "text": trace.text,
+        "digits": trace.digits,
+        "tokens": _words(trace, trace.tokens),
+        "targets": _words(trace, trace.targets),
+        "optimizer": None if trace.optimizer is None else _optimizer(trace.optimizer),
+        "weights": [
+            {"name": name, "shape": list(shape), "cells": _Lines(_weight_cells(trace, name, shape))}
+            for name, shape in trace.weight_shapes.items()
+        ],
+        "steps": [
+            _step(trace, step, selection, full=full) for step in steps_to_show(trace.steps, selection, full=full)
+        ],
+        "next_words": _Lines(_next_word(trace, position) for position in positions),
+        "largest_difference_from_float64": largest_difference(
+            [one for position in positions for one in comparisons(trace, position)]
+        ).difference,
+        "probabilities": _Lines(_compared(trace, positions)),
+        "training": None if trace.training is None else _training(trace, trace.training),
+    }
+    yield from "".join(_written(record, "")).split("\n")
+
+
+def _words(trace: Trace, tokens: Iterable[int]) -> list[dict[str, Any]]:
+    return [
+        {"position": position, "word": trace.vocabulary[token], "id": token} for position, token in enumerate(tokens)
+    ]
+
+
+def _optimizer(optimizer: Optimizer) -> dict[str, str]:
+    return {name: format_number(value) for name, value in optimizer._asdict().items()}
+
+
+def _training(trace: Trace, exact: Training) -> dict[str, Any]:
+    """Return the loss, before and after, and how far gradients and new weights are from float64."""
+    from handcalc.page.closing_training import gradient_distances, update_distances
+
+    after = trace.page.get(f"{UPDATED}.loss")
+    return {
+        "loss": {"calculator": format_number(trace.page["loss"][()]), "float64": exact.loss},
+        "loss_after_update": after and {"calculator": format_number(after[()]), "float64": exact.updated_loss},
+        "differences_from_float64": _Lines(
+            one._asdict() for one in (*gradient_distances(trace), *update_distances(trace))
+        ),
+    }
+
+
+def _weight_cells(trace: Trace, name: str, shape: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    return (_cell(index, trace.page[name][index], None) for index in indices_of(shape))
+
+
+def _step(trace: Trace, step: Step, selection: Selection, *, full: bool) -> dict[str, Any]:
+    worked = worked_index(trace, step, selection)
+    return {
+        "name": step.name,
+        "phase": step.phase,
+        "undoes": list(step.undoes),
+        "meaning": step.meaning,
+        "equation": step.equation,
+        "section": step.section,
+        "axes": list(step.axes),
+        "shape": list(trace.sizes.shape(step.axes)),
+        "cells": _Lines(
+            _cell(
+                index,
+                trace.page[step.name][index],
+                cell_arithmetic(trace, step, index) if full or index == worked else None,
+            )
+            | ({"masked": True} if (step.name, index) in trace.masked else {})
+            for index in shown_indices(step, trace.sizes, selection)
+        ),
+    }
+
+
+def _cell(index: Index, value: Decimal, expression: str | None) -> dict[str, Any]:
+    return {"index": list(index), "value": format_number(value), "expression": expression}
+
+
+def _next_word(trace: Trace, position: int) -> dict[str, Any]:
+    likeliest = [
+        {"word": trace.vocabulary[word], "probability": format_number(probability)}
+        for word, probability in likeliest_words(trace, position)
+    ]
+    return {"position": position, "likeliest": likeliest}
+
+
+def _compared(trace: Trace, positions: Iterable[int]) -> Iterator[dict[str, Any]]:
+    for position in positions:
+        for one in comparisons(trace, position):
+            yield {
+                "position": position,
+                "word": trace.vocabulary[one.word],
+                "calculator": format_number(one.calculator),
+                "float64": one.float64,
+                "difference": one.difference,
+            }
+
+
+class _Lines(list[Any]):
+    """A list each of whose items is written on one line."""
+
+
+def _written(value: Any, indent: str) -> Iterator[str]:
+    """Yield the pieces of ``value`` as JSON; objects and lists of objects go over several lines."""
+    deeper = indent + " "
+    if isinstance(value, dict) and value:
+        items: list[tuple[str, Any]] = [(f"{json.dumps(key)}: ", item) for key, item in value.items()]
+        brackets = "{}"
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        items, brackets = [("", item) for item in value], "[]"
+    else:
+        yield json.dumps(value, ensure_ascii=False)
+        return
+    for place, (key, item) in enumerate(items):
+        yield f"{',' if place else brackets[0]}\n{deeper}{key}"
+        one_line = isinstance(value, _Lines)
+        yield from [json.dumps(item, ensure_ascii=False)] if one_line else _written(item, deeper)
+    yield f"\n{indent}{brackets[1]}"

@@ -1,0 +1,78 @@
+"""The tables of a trace: a step's tensor and the weights it uses, laid out for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from handcalc.arithmetic.expression import Index
+from handcalc.arithmetic.number_format import format_number
+from handcalc.page.labels import axis_labels, padded
+from handcalc.page.layout import Table, left_aligned
+from handcalc.tracing.selection import Selection, shown_places
+from handcalc.tracing.steps import CHANGE, UPDATE, UPDATED, Step, Weights, last_part
+from handcalc.tracing.worked import cell_text
+from handcalc.tracing.working import Trace
+
+
+def step_tables(trace: Trace, step: Step, selection: Selection) -> Iterator[tuple[str, Table]]:
+    """Yield (title, table) for a step's tensor: one for each head if it has rows and columns in each head.
+
+    A single number needs no table: its worked line says all.
+    """
+    places = [shown_places(letter, trace.sizes, selection) for letter in step.axes]
+    if step.name.startswith(f"{CHANGE}."):
+        yield "before, change, after", _change_table(trace, step, places)
+    elif len(step.axes) == 3:
+        for first in places[0]:
+            yield f"head {first}", _matrix(trace, step, step.axes[1:], places[1:], (first,))
+    elif len(step.axes) == 2:
+        yield "", _matrix(trace, step, step.axes, places, ())
+    elif step.axes:
+        columns = axis_labels(trace, step.axes, places[0])
+        row = [cell_text(trace, step.name, (place,)) for place in places[0]]
+        owner = step.name.split(".")[0] if step.phase == UPDATE else last_part(step.name)
+        yield "", Table((step.axes, ""), columns, [owner], [[number] for number in row])
+
+
+def _matrix(trace: Trace, step: Step, axes: str, places: list[Sequence[int]], before: Index) -> Table:
+    rows, columns = places
+    return Table(
+        (axes[0], axes[1]),
+        axis_labels(trace, axes[0], rows),
+        axis_labels(trace, axes[1], columns),
+        [[cell_text(trace, step.name, (*before, row, column)) for column in columns] for row in rows],
+    )
+
+
+def _change_table(trace: Trace, step: Step, places: list[Sequence[int]]) -> Table:
+    """Return three rows for each row of a parameter: what it was, by how much it changed, what it is now."""
+    parameter = step.name.removeprefix(f"{CHANGE}.")
+    states = {"before": parameter, CHANGE: step.name, "after": f"{UPDATED}.{parameter}"}
+    *rows, columns = places
+    starts: list[Index] = [(row,) for row in rows[0]] if rows else [()]
+    named = [f"{label} " for label in left_aligned(axis_labels(trace, step.axes[0], rows[0]))] if rows else [""]
+    unnamed = " " * len(named[0])
+    return Table(
+        (step.axes[0] if rows else "", step.axes[-1]),
+        [(label if state == "before" else unnamed) + state for label in named for state in states],
+        axis_labels(trace, step.axes[-1], columns),
+        [_row(trace.page[name], start, columns) for start in starts for name in states.values()],
+    )
+
+
+def weight_table(trace: Trace, weights: Weights) -> Table:
+    """Return the table of a parameter's part; a vector is one row."""
+    values, shape = trace.page[weights.name], trace.weight_shapes[weights.name.removeprefix(f"{UPDATED}.")]
+    columns = range(weights.start, shape[-1] if weights.stop is None else weights.stop)
+    headers = padded(columns)
+    if len(shape) == 1:
+        return Table(("", weights.axes), [last_part(weights.name)], headers, [_row(values, (), columns)])
+    rows = range(shape[0])
+    labels = axis_labels(trace, "v", rows) if weights.axes[0] == "v" else padded(rows)
+    cells = [_row(values, (row,), columns) for row in rows]
+    return Table((weights.axes[0], weights.axes[1]), labels, headers, cells)
+
+
+def _row(values: dict[Index, Decimal], before: Index, columns: Sequence[int]) -> list[str]:
+    return [format_number(values[*before, column]) for column in columns]

@@ -1,0 +1,82 @@
+"""Write a page: to a file whole or not at all, to a terminal in colour and screen by screen, elsewhere as it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_write
+
+_CODES = {"heading": "1", "name": "36", "value": "1;32", "masked": "2"}
+"""Role of a piece of text → its ANSI code: bold, cyan, bold green, dim."""
+
+
+def coloured(role: str, text: str) -> str:
+    """Return ``text`` so that a terminal shows it in the colour of its role."""
+    return f"\x1b[{_CODES[role]}m{text}\x1b[0m"
+
+
+def wants_colour() -> bool:
+    """Return whether stdout is a terminal that shows colours, and nobody asked for none (NO_COLOR)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write(content: str, output: str | None, *, paged: bool = False) -> None:
+    """Write to the file ``output``, whole or not at all, or to the screen; ``paged`` allows a pager there.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    BrokenPipeError
+        If whoever read the screen has enough of it.
+    """
+    if output is not None:
+        atomic_write(output, content.encode())
+        return
+    if paged and _is_long(content) and (pager := _pager()):
+        _through(pager, content)
+        return
+    with suppress(AttributeError):  # a stand-in for stdout may have no encoding to set
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    try:
+        sys.stdout.write(content)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left in stdout's buffer would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UserError(f"cannot write to standard output: {error.strerror or error}; has it room?") from error
+
+
+def _is_long(content: str) -> bool:
+    """Return whether a terminal would show only the end of it."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    from shutil import get_terminal_size
+
+    return content.count("\n") >= get_terminal_size().lines
+
+
+def _pager() -> str | None:
+    """Return the command of $PAGER, or ``less``; None where there is none, or it is to be ``cat``."""
+    from shutil import which
+
+    command = os.environ.get("PAGER", "less").strip()
+    return command if command not in ("", "cat") and which(command.split(" ")[0]) else None
+
+
+def _through(pager: str, content: str) -> None:
+    """Show the content by the pager, as git does: $LESS, unless it is set, lets colours through."""
+    import subprocess
+
+    environment = {"LESS": "FRX", "LESSCHARSET": "utf-8"} | os.environ
+    with subprocess.Popen(pager, shell=True, stdin=subprocess.PIPE, env=environment) as process:
+        with suppress(BrokenPipeError):  # the reader has seen enough
+            process.communicate(content.encode())
+        while process.poll() is None:
+            with suppress(KeyboardInterrupt):  # Ctrl-C belongs to the pager
+                process.wait()

@@ -1,0 +1,81 @@
+"""What numpy_gpt computes from the same weights in float64, to be compared with the calculator's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from handcalc.arithmetic.number_format import format_number
+from handcalc.tracing.optimizer import Optimizer
+from handcalc.tracing.plan import Plan
+from numpy_gpt.model import loss_and_gradients, loss_of, predict
+from numpy_gpt.parameters import Parameters, parameters_from
+from numpy_gpt.shared.model.config import GPTConfig
+
+Arrays = Mapping[str, Any]
+"""The model's parameters, or their gradients: name → float array."""
+
+
+class Training(NamedTuple):
+    """A training step in float64; the last two are there only after an update."""
+
+    loss: float
+    gradients: Arrays
+    updated: Arrays | None
+    updated_loss: float | None
+
+
+def float64_parameters(config: GPTConfig, arrays: Arrays) -> Parameters:
+    """Return the weights in float64, whatever precision the model was trained in."""
+    return parameters_from(config, {name: array.astype("float64", copy=False) for name, array in arrays.items()})
+
+
+def float64_probabilities(parameters: Parameters, tokens: tuple[int, ...]) -> list[list[float]]:
+    """Return the probability of each next word, position by position."""
+    probabilities: list[list[float]] = predict(parameters, [tokens])[0].tolist()
+    return probabilities
+
+
+def float64_training(parameters: Parameters, plan: Plan) -> Training:
+    """Return loss, gradients and new weights; ``parameters`` are left as they are.
+
+    Raises
+    ------
+    UserError
+        If the update, or the loss after it, leaves float64's range, as the calculator's numbers would not.
+    """
+    loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
+    if plan.optimizer is None:
+        return Training(float(loss), gradients, None, None)
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            updated = _updated(parameters, gradients, plan.optimizer)
+            return Training(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
+    except FloatingPointError as error:
+        raise UserError(
+            f"numbers must stay in float64's range, for the comparison, and after an update at learning rate "
+            f"{format_number(plan.optimizer.learning_rate)} they do not ({error}); try a lower --learning_rate"
+        ) from error
+
+
+def _updated(parameters: Parameters, gradients: Parameters, numbers: Optimizer) -> Parameters:
+    from numpy_gpt.adamw import adamw_state, adamw_step
+    from numpy_gpt.clipping import clip_gradients
+
+    updated, clipped = (Parameters(part.config, part.flat.copy()) for part in (parameters, gradients))
+    clip_gradients(clipped, float(numbers.grad_clip))
+    adamw_step(
+        updated,
+        clipped,
+        adamw_state(updated),
+        1,
+        float(numbers.learning_rate),
+        beta1=float(numbers.beta1),
+        beta2=float(numbers.beta2),
+        epsilon=float(numbers.adam_epsilon),
+        weight_decay=float(numbers.weight_decay),
+    )
+    return updated

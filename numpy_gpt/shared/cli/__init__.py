@@ -1,0 +1,1 @@
+"""The command line of both twins: the parser, one file a command, and what the commands print."""

@@ -1,0 +1,138 @@
+"""The parameter table, a line for each tensor and their exact sum; and all weights of a small model on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from gpt_data.wording import visible
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
+from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
+
+_LARGEST_PAGE = 10_000
+
+
+def parameter_table(config: ModelConfig) -> str:
+    """Return name, shape and count of every tensor, and the sum."""
+    shapes = parameter_shapes(config)
+    width = max(map(len, shapes))
+    lines = [f"{'parameter':<{width}}  {'shape':>12}  {'count':>12}"]
+    for name, shape in shapes.items():
+        lines.append(f"{name:<{width}}  {' × '.join(map(str, shape)):>12}  {prod(shape):12,}")
+    lines.append(f"{'sum':<{width}}  {'':>12}  {parameter_count(config):12,}")
+    if isinstance(config, GPTConfig) and config.tie_weights:
+        lines.append("wte.weight is also the output head (tied), and counted once")
+    return "\n".join(lines)
+
+
+def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: Sequence[str]) -> str:
+    """Return every weight, in columns: embeddings and final norm, then the blocks; two blocks take 138 characters.
+
+    Each row is one vector of the width C, labelled with what it belongs to: the matrices c_attn and c_fc are shown
+    with a row for each of their columns, so that a row is what one q, k, v or hidden unit multiplies its input with.
+    A bigram model is one table, and shown row by row.
+
+    Raises
+    ------
+    UserError
+        If the model has more than 10,000 weights.
+    """
+    count = parameter_count(config)
+    if count > _LARGEST_PAGE:
+        raise UserError(f"{count:,} weights do not fit on a page; at most {_LARGEST_PAGE:,} are printed")
+    digits = _decimals(values)
+    width = max(len(f"{value:.{digits}f}") for array in values.values() for value in array.flat)
+    rendered = [_rendered(column, values, digits, width) for column in _columns(config, vocabulary)]
+    return f"{count:,} weights\n\n" + "\n".join(_side_by_side(rendered))
+
+
+_Vector = tuple[str, int | None, int]  # parameter, which row or column, axis
+_Row = tuple[str, _Vector | None]  # a label and its vector, or a heading
+
+
+def _rows(name: str, labels: Sequence[str], axis: int, note: str = "") -> list[_Row]:
+    rows: list[_Row] = [(f"{name}{note}", None)]
+    return rows + [(label, (name, place, axis)) for place, label in enumerate(labels)]
+
+
+def _norm(config: GPTConfig, name: str) -> list[_Row]:
+    parts = ["weight", "bias"] if config.bias else ["weight"]
+    return [(name, None)] + [(part, (f"{name}.{part}", None, 0)) for part in parts]
+
+
+def _columns(config: ModelConfig, vocabulary: Sequence[str]) -> list[list[_Row]]:
+    words = [*map(visible, vocabulary), *[""] * config.vocab_size]
+    words = words[: config.vocab_size]
+    if isinstance(config, BigramConfig):
+        return [_rows("wte.weight", words, 0, ", row by row: the logits of what follows")]
+    return [_embedding_column(config, words), *(_block_column(config, layer) for layer in range(config.n_layer))]
+
+
+def _embedding_column(config: GPTConfig, words: Sequence[str]) -> list[_Row]:
+    rows = _rows("wte.weight", words, 0)
+    rows += _rows("wpe.weight", [f"position {t}" for t in range(config.block_size)], 0)
+    rows += _norm(config, "ln_f")
+    return rows if config.tie_weights else rows + _rows("lm_head.weight", words, 0)
+
+
+def _block_column(config: GPTConfig, layer: int) -> list[_Row]:
+    width, hidden, size = config.n_embd, config.n_hidden, config.head_size
+    qkv = [f"{part} {place // size},{place % size}" for part in "qkv" for place in range(width)]
+    units = [f"unit {unit}" for unit in range(hidden)]
+    prefix = f"h.{layer}"
+    return [
+        *_norm(config, f"{prefix}.ln_1"),
+        *_rows(f"{prefix}.attn.c_attn.weight", qkv, 1, ", column by column"),
+        *_rows(f"{prefix}.attn.c_proj.weight", [f"row {row}" for row in range(width)], 0),
+        *_norm(config, f"{prefix}.ln_2"),
+        *_rows(f"{prefix}.mlp.c_fc.weight", units, 1, ", column by column"),
+        *_rows(f"{prefix}.mlp.c_proj.weight", units, 0),
+        *_bias_rows(config, prefix),
+    ]
+
+
+def _bias_rows(config: GPTConfig, prefix: str) -> list[_Row]:
+    names = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj") if config.bias else ()
+    sizes = {name: parameter_shapes(config)[f"{prefix}.{name}.bias"][0] // config.n_embd for name in names}
+    return [
+        row
+        for name, parts in sizes.items()
+        for row in _rows(f"{prefix}.{name}.bias", [f"part {part}" for part in range(parts)], -1)
+    ]
+
+
+def _rendered(column: list[_Row], values: Mapping[str, Array], digits: int, width: int) -> list[str]:
+    labels = max(len(label) for label, vector in column if vector is not None)
+    return [
+        label if vector is None else f"{label:>{labels}} {_numbers(vector, values, digits, width)}"
+        for label, vector in column
+    ]
+
+
+def _numbers(vector: _Vector, values: Mapping[str, Array], digits: int, width: int) -> str:
+    name, place, axis = vector
+    array = values[name]
+    if axis == -1:  # a long bias, cut into rows of the width C
+        row = array.reshape(-1, values["wte.weight"].shape[1])[place]
+    else:
+        row = array if place is None else array[place] if axis == 0 else array[:, place]
+    return " ".join(f"{value:{width}.{digits}f}" for value in row)
+
+
+def _decimals(values: Mapping[str, Array]) -> int:
+    """Return how many decimals show the weights: two if they have no more, else four."""
+    return 2 if all(np.array_equal(np.round(array, 2), array) for array in values.values()) else 4
+
+
+def _side_by_side(columns: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in columns]
+    height = max(map(len, columns))
+    padded = [column + [""] * (height - len(column)) for column in columns]
+    return [
+        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*padded, strict=True)
+    ]

@@ -1,0 +1,127 @@
+"""What training shows: evaluations on stdout, which is data, and progress on stderr, a bar where it is a terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+from numpy_gpt.shared.runs.run_state import Evaluation
+from numpy_gpt.shared.training.trainer import Display, Progress
+
+_LINE_SECONDS = 1.0
+
+
+def evaluation_line(evaluation: Evaluation) -> str:
+    """Return an evaluation as a line that is the same for both twins as long as their numbers are."""
+    line = (
+        f"step {evaluation.step:6d}  train_loss {evaluation.train_loss:.6f}  "
+        f"val_loss {evaluation.val_loss:.6f}  learning_rate {evaluation.learning_rate:.3e}"
+    )
+    if evaluation.train_estimate is None or evaluation.val_estimate is None:
+        return line
+    return f"{line}  estimates {evaluation.train_estimate:.4f} {evaluation.val_estimate:.4f}"
+
+
+class PlainDisplay:
+    """Progress as lines, at most one a second, for logs and pipes."""
+
+    def __init__(self, max_iters: int) -> None:
+        self._max_iters, self._shown = max_iters, time.monotonic()
+
+    def __enter__(self) -> PlainDisplay:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def progress(self, progress: Progress) -> None:
+        """Print a line to stderr, unless the last one is younger than a second."""
+        self._say(progress.step, lambda: _described(progress))
+
+    def evaluating(self, step: int, tokens: int) -> None:
+        """Print a line to stderr, unless the last one is younger than a second."""
+        self._say(step, lambda: _evaluating(tokens))
+
+    def _say(self, step: int, what: Callable[[], str]) -> None:
+        now = time.monotonic()
+        if now - self._shown >= _LINE_SECONDS:
+            self._shown = now
+            print(f"{step}/{self._max_iters}  {what()}", file=sys.stderr, flush=True)
+
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Print the evaluation to stdout."""
+        print(evaluation_line(evaluation), flush=True)
+
+
+class BarDisplay:
+    """Progress as a bar, for a terminal."""
+
+    def __init__(self, max_iters: int, first_step: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar: Any = RichProgress(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # a piped stdout is data and must stay where it is
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=max_iters, completed=first_step)
+
+    def __enter__(self) -> BarDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def progress(self, progress: Progress) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=progress.step, description=_described(progress))
+
+    def evaluating(self, step: int, tokens: int) -> None:
+        """Say so beside the bar."""
+        self._bar.update(self._task, completed=step, description=_evaluating(tokens))
+
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Print the evaluation to stdout, above the bar."""
+        print(evaluation_line(evaluation), flush=True)
+
+
+def display_for(max_iters: int, first_step: int) -> AbstractContextManager[Display]:
+    """Return the display that suits stderr."""
+    return BarDisplay(max_iters, first_step) if sys.stderr.isatty() else PlainDisplay(max_iters)
+
+
+def _described(progress: Progress) -> str:
+    parts = [f"loss {progress.loss:.4f}"]
+    parts += [] if math.isnan(progress.val_loss) else [f"val {progress.val_loss:.4f}"]
+    parts.append(f"rate {progress.learning_rate:.1e}")
+    if not math.isnan(progress.seconds_left):
+        speed = progress.speed
+        parts += [f"{speed.tokens_per_second:,.0f} tokens/s", f"{speed.ms_per_step:.2f} ms/step"]
+        if speed.mfu is not None:
+            parts.append(f"MFU {'unknown' if math.isnan(speed.mfu) else f'{speed.mfu:.1%}'}")
+        parts += [f"{speed.peak_memory / 2**20:,.0f} MiB"] if speed.peak_memory is not None else []
+        parts.append(f"{_clock(progress.seconds_left)} left")
+    return "  ".join(parts)
+
+
+def _evaluating(tokens: int) -> str:
+    return f"evaluating: {tokens:,} tokens so far"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

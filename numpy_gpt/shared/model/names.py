@@ -1,0 +1,156 @@
+"""The one vocabulary: names and shapes of every parameter, activation and gradient, in order of computation.
+
+Parameters carry GPT-2's own names. Activations carry names of the same kind; caches, the torch twin, the hand
+calculation and the tests all use the lists below, so that one name means one array everywhere.
+
+Axis letters: B batch, T query time, S key time, C channels, H heads, D = C/H, F hidden, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
+
+Shape = tuple[int, ...]
+
+
+def parameter_shapes(config: ModelConfig) -> dict[str, Shape]:
+    """Return every parameter's name and shape, in order of computation.
+
+    Matrices are stored (in, out) and used as ``x @ w + b``. The output head is stored (V, C), as in GPT-2's own
+    checkpoints: tied, it *is* ``wte.weight``; untied, ``lm_head.weight`` has the same shape.
+    A bigram model has one tensor, the table of logits, which is a token embedding as wide as the vocabulary.
+    """
+    if isinstance(config, BigramConfig):
+        return {"wte.weight": (config.vocab_size, config.vocab_size)}
+    width, hidden = config.n_embd, config.n_hidden
+    shapes: dict[str, Shape] = {
+        "wte.weight": (config.vocab_size, width),
+        "wpe.weight": (config.block_size, width),
+    }
+    for layer in range(config.n_layer):
+        shapes |= {
+            f"h.{layer}.ln_1.weight": (width,),
+            f"h.{layer}.ln_1.bias": (width,),
+            f"h.{layer}.attn.c_attn.weight": (width, 3 * width),
+            f"h.{layer}.attn.c_attn.bias": (3 * width,),
+            f"h.{layer}.attn.c_proj.weight": (width, width),
+            f"h.{layer}.attn.c_proj.bias": (width,),
+            f"h.{layer}.ln_2.weight": (width,),
+            f"h.{layer}.ln_2.bias": (width,),
+            f"h.{layer}.mlp.c_fc.weight": (width, hidden),
+            f"h.{layer}.mlp.c_fc.bias": (hidden,),
+            f"h.{layer}.mlp.c_proj.weight": (hidden, width),
+            f"h.{layer}.mlp.c_proj.bias": (width,),
+        }
+    shapes |= {"ln_f.weight": (width,), "ln_f.bias": (width,), "lm_head.weight": (config.vocab_size, width)}
+    if not config.bias:
+        shapes = {name: shape for name, shape in shapes.items() if not name.endswith(".bias")}
+    if config.tie_weights:
+        del shapes["lm_head.weight"]
+    return shapes
+
+
+def parameter_count(config: ModelConfig) -> int:
+    """Return how many numbers the model has."""
+    return sum(prod(shape) for shape in parameter_shapes(config).values())
+
+
+def activation_shapes(config: ModelConfig, batch: int, time: int, *, dropout: bool = False) -> dict[str, Shape]:
+    """Return every activation's name and shape, in order of computation.
+
+    With ``dropout`` the list also holds what comes out of each dropout. ``losses`` and ``loss`` exist only where
+    there are targets.
+    """
+    if isinstance(config, BigramConfig):
+        return _head_shapes(batch, time, config.vocab_size)
+    b, t, c = batch, time, config.n_embd
+    shapes: dict[str, Shape] = {
+        "embedding.token": (b, t, c),
+        "embedding.position": (t, c),
+        "embedding.sum": (b, t, c),
+        "embedding.dropout": (b, t, c),
+    }
+    for layer in range(config.n_layer):
+        shapes |= {f"h.{layer}.{name}": shape for name, shape in _block_shapes(config, b, t).items()}
+    shapes |= _layer_norm_shapes("ln_f", b, t, c)
+    shapes |= _head_shapes(b, t, config.vocab_size)
+    if not dropout:
+        shapes = {name: shape for name, shape in shapes.items() if not name.endswith("dropout")}
+    return shapes
+
+
+def _head_shapes(b: int, t: int, v: int) -> dict[str, Shape]:
+    return {
+        "logits": (b, t, v),
+        **_softmax_shapes("softmax", (b, t, v)),
+        "probabilities": (b, t, v),
+        "losses": (b, t),
+        "loss": (),
+    }
+
+
+def _block_shapes(config: GPTConfig, b: int, t: int) -> dict[str, Shape]:
+    c, f, heads, scores = config.n_embd, config.n_hidden, config.n_head, (b, config.n_head, t, t)
+    per_head = (b, heads, t, config.head_size)
+    return {
+        **_layer_norm_shapes("ln_1", b, t, c),
+        "attn.q": per_head,
+        "attn.k": per_head,
+        "attn.v": per_head,
+        "attn.scores": scores,
+        "attn.scaled": scores,
+        "attn.masked": scores,
+        **_softmax_shapes("attn.softmax", scores),
+        "attn.weights": scores,
+        "attn.weights_dropout": scores,
+        "attn.heads": per_head,
+        "attn.merged": (b, t, c),
+        "attn.out": (b, t, c),
+        "attn.out_dropout": (b, t, c),
+        "attn.residual": (b, t, c),
+        **_layer_norm_shapes("ln_2", b, t, c),
+        "mlp.hidden": (b, t, f),
+        **{name: (b, t, f) for name in _INSIDE_ACTIVATION[config.activation]},
+        "mlp.activated": (b, t, f),
+        "mlp.out": (b, t, c),
+        "mlp.out_dropout": (b, t, c),
+        "mlp.residual": (b, t, c),
+    }
+
+
+_INSIDE_ACTIVATION = {
+    "gelu_tanh": ("mlp.gelu.argument", "mlp.gelu.tanh"),
+    "gelu_erf": ("mlp.gelu.erf",),
+    "relu": (),
+}
+
+
+def _layer_norm_shapes(prefix: str, b: int, t: int, c: int) -> dict[str, Shape]:
+    per_row, per_channel = (b, t), (b, t, c)
+    shapes = {
+        "mean": per_row,
+        "centered": per_channel,
+        "variance": per_row,
+        "rstd": per_row,
+        "normalized": per_channel,
+        "out": per_channel,
+    }
+    return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+
+
+def _softmax_shapes(prefix: str, shape: Shape) -> dict[str, Shape]:
+    return {f"{prefix}.max": shape[:-1], f"{prefix}.exponentials": shape, f"{prefix}.sum": shape[:-1]}
+
+
+def gradient_name(name: str) -> str:
+    """Return the name of ∂loss/∂name: a d before its last part, ``h.0.attn.q`` → ``h.0.attn.dq``."""
+    scope, dot, last = name.rpartition(".")
+    return f"{scope}{dot}d{last}"
+
+
+def dropout_shapes(config: ModelConfig, batch: int, time: int) -> dict[str, Shape]:
+    """Return the name and shape of each dropout mask, in order of computation: what comes out of it has that name."""
+    shapes = activation_shapes(config, batch, time, dropout=True)
+    return {name: shape for name, shape in shapes.items() if name.endswith("dropout")}

@@ -1,0 +1,76 @@
+"""What a draw is, and one verdict on what a next token may be drawn from, for both twins."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from gpt_data.checks import whole_number
+from gpt_data.errors import UserError
+from numpy_gpt.shared.model.arrays import Array
+
+
+class Draw(NamedTuple):
+    """A token that was drawn, and the probabilities (V,) that it was drawn from: NumPy's float64 in both twins."""
+
+    token: int
+    probabilities: Array
+
+
+def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
+    """Say what is wrong with a temperature, a top-k or a top-p.
+
+    Raises
+    ------
+    UserError
+        If temperature is negative or not finite, top_k is no whole number of at least 1, or top_p is not in (0, 1].
+    """
+    if not 0 <= temperature < math.inf:
+        raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
+    if top_k is not None:
+        whole_number("top_k", top_k, 1, "leave it out to keep every token")
+    if not 0 < top_p <= 1:
+        raise UserError(f"top_p must lie in (0, 1], not {top_p}; 1 keeps every token")
+
+
+def check_uniform(uniform: float) -> None:
+    """Say what is wrong with the number that picks a token.
+
+    Raises
+    ------
+    UserError
+        If it is not in [0, 1).
+    """
+    if not 0 <= uniform < 1:
+        raise UserError(f"the uniform number that picks a token must lie in [0, 1), not {uniform}")
+
+
+def check_drawn(token: int, vocab_size: int, total: float) -> int:
+    """Return the token that was found in cumulated probabilities (V,), the last of which is ``total``.
+
+    Raises
+    ------
+    UserError
+        If ``total`` is below 0, or the token lies past the end, as it does only where ``total`` is 0, infinite or NaN.
+    """
+    if token < vocab_size and total > 0:
+        return token
+    raise UserError(f"probabilities must sum to a finite number above 0, not {total}; make them by token_probabilities")
+
+
+def check_logits(logits: Array) -> None:
+    """Say what is wrong with the logits (V,) of one position; single ones of −inf stand for impossible tokens.
+
+    Raises
+    ------
+    UserError
+        If one is NaN or +inf, or all are −inf: there is nothing to draw from.
+    """
+    if math.isfinite(logits[logits.argmax()]):  # as it is unless there is a NaN, or +inf, or nothing but −inf
+        return
+    bad = np.isnan(logits) | (logits == math.inf)
+    if bad.any():
+        raise UserError(f"logits must be numbers, but the one of token {int(bad.argmax())} is {logits[bad][0]}")
+    raise UserError("at least one logit must be a number, but all are -inf: no token is possible")

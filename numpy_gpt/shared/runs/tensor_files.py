@@ -1,0 +1,64 @@
+"""Files of named tensors in safetensors format, refused unless each is there, in its shape, and a finite number."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpt_data.errors import UserError
+from gpt_data.files.regular_file import read_regular
+from gpt_data.wording import shown_path
+from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.names import Shape
+
+
+def tensor_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """Return the content of a file of these tensors."""
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def read_tensors(path: Path, expected: Any, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Return the tensors of a file by name, in the order of ``shapes``; ``expected`` holds the file's ``sha256``.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged or not in the format, or a tensor is missing, superfluous, of another shape,
+        neither float32 nor float64, or holds a number that is not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    place = shown_path(path)
+    if not isinstance(expected, dict):
+        raise UserError(f"{place} is not listed in its manifest; use another checkpoint")
+    content = read_regular(path)
+    if hashlib.sha256(content).hexdigest() != expected.get("sha256"):
+        raise UserError(f"{place} is damaged: its checksum is wrong; use another checkpoint")
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise UserError(f"{place} is not a safetensors file: {error}") from error
+    if set(tensors) != set(shapes):
+        odd = min(set(tensors) ^ set(shapes))
+        raise UserError(f"{place}: tensor {odd!r} is {'unknown' if odd in tensors else 'missing'} for its config")
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape or tensors[name].dtype not in (np.float32, np.float64):
+            raise UserError(
+                f"{place}: {name} must be float32 or float64 of shape {shape}, "
+                f"not {tensors[name].dtype} {tensors[name].shape}"
+            )
+    if bad := first_not_finite(tensors):
+        raise UserError(f"{place}: {bad} holds numbers that are not finite; use another checkpoint")
+    return {name: tensors[name] for name in shapes}
+
+
+def first_not_finite(arrays: Mapping[str, Array]) -> str | None:
+    """Return the name of the first array that holds NaN or an infinity, or None."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)

@@ -1,0 +1,158 @@
+"""A recipe: a corpus, the shape of a model, and how it is trained; all that decides a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from gpt_data.errors import UserError
+from gpt_data.wording import listed, suggestion
+from numpy_gpt.shared.model.config import (
+    ModelConfig,
+    check_kinds,
+    config_from_dict,
+    config_to_dict,
+    described,
+    make_plain,
+)
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+_NOTHING = 2.0**-150  # half of the smallest float32 above 0: what it rounds to 0
+_TOO_MANY = 1 << 31  # more sequences or steps than any machine holds or takes: a slip of the keyboard
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model is trained, with nanoGPT's names; every field is checked when it is made.
+
+    Raises
+    ------
+    UserError
+        If a field is out of its range.
+    """
+
+    batch_size: int = described("sequences in a batch (B)", default=16)
+    gradient_accumulation_steps: int = described("batches whose gradients are averaged for one step", default=1)
+    max_iters: int = described("training steps", default=6000)
+    learning_rate: float = described("peak learning rate", default=3e-3)
+    min_lr: float | None = described("rate at the end of the cosine (None: a tenth of the peak)", default=None)
+    warmup_iters: int = described("steps of linear warm-up", default=500)
+    lr_decay_iters: int | None = described("step at which the cosine ends (None: max_iters)", default=None)
+    weight_decay: float = described("decoupled weight decay, on matrices only", default=0.1)
+    beta1: float = described("AdamW's decay of the mean gradient", default=0.9)
+    beta2: float = described("AdamW's decay of the mean squared gradient", default=0.99)
+    adam_epsilon: float = described("added to the root of the mean squared gradient", default=1e-8)
+    grad_clip: float = described("largest global norm of the gradient (0: no clipping)", default=1.0)
+    ema_decay: float = described(
+        "decay of a running average of the weights, which is then evaluated and sampled; above 1 - 9/max_iters it "
+        "makes no difference (0: none)",
+        default=0.0,
+    )
+    eval_interval: int = described("steps between evaluations, each of which saves a checkpoint", default=500)
+    eval_stride: int | None = described(
+        "distance of evaluation windows (1: all windows; none: block_size, each token once)", default=1
+    )
+    eval_iters: int = described("random batches in nanoGPT's estimate of each loss (0: no estimate)", default=0)
+    patience: int = described("evaluations without a better one that end training (0: never)", default=0)
+    log_interval: int = described("steps between lines of metrics", default=100)
+    seed: int = described("seed of initial values, batches, dropout and sampling", default=1337)
+    dtype: str = described(
+        f"precision: {', '.join(DTYPES)}; the last two, for products alone, in torch_gpt only", default="float32"
+    )
+
+    def __post_init__(self) -> None:
+        make_plain(self)
+        check_kinds(self)
+        for name in ("batch_size", "gradient_accumulation_steps", "eval_interval", "eval_stride", "log_interval"):
+            value = getattr(self, name)
+            self._require(name, value is None or value >= 1, "at least 1")
+            self._require(name, value is None or value < _TOO_MANY, f"below {_TOO_MANY:,}")
+        for name in ("max_iters", "warmup_iters", "lr_decay_iters", "eval_iters", "patience", "seed"):
+            value = getattr(self, name)
+            self._require(name, value is None or value >= 0, "at least 0")
+            self._require(name, value is None or value < _TOO_MANY or name == "seed", f"below {_TOO_MANY:,}")
+        self._require("adam_epsilon", 0 < self.adam_epsilon < float("inf"), "positive and finite")
+        for name in ("learning_rate", "min_lr", "weight_decay", "grad_clip"):
+            value = getattr(self, name)
+            self._require(name, value is None or 0 <= value < float("inf"), "at least 0 and finite")
+        for name in ("beta1", "beta2", "ema_decay"):
+            self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        self._require("dtype", self.dtype in DTYPES, " or ".join(DTYPES))
+        if self.weights_dtype == "float32" and self.adam_epsilon <= _NOTHING:  # 0/0 where there never was a gradient
+            raise UserError(f"adam_epsilon={self.adam_epsilon!r} must not be 0 in {self.weights_dtype}; try 1e-8")
+
+    def _require(self, name: str, holds: bool, what: str) -> None:
+        if not holds:
+            raise UserError(f"{name} must be {what}, not {getattr(self, name)!r}")
+
+    @property
+    def weights_dtype(self) -> str:
+        """The type of weights and moments: float64, or else float32, in which half precision keeps them too."""
+        return "float64" if self.dtype == "float64" else "float32"
+
+    def schedule(self) -> dict[str, Any]:
+        """Return the arguments of ``schedule.learning_rate_at`` but the step."""
+        return {
+            "learning_rate": self.learning_rate,
+            "min_lr": self.learning_rate / 10 if self.min_lr is None else self.min_lr,
+            "warmup_iters": self.warmup_iters,
+            "lr_decay_iters": self.max_iters if self.lr_decay_iters is None else self.lr_decay_iters,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that decides a training run."""
+
+    name: str
+    dataset: str
+    model: ModelConfig
+    training: TrainingConfig
+
+    @property
+    def eval_stride(self) -> int:
+        """The distance of evaluation windows: that of the training numbers, or else the block size."""
+        return self.training.eval_stride or self.model.block_size
+
+    def override(self, changes: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with its dataset or some fields of its model and training changed.
+
+        Raises
+        ------
+        UserError
+            If a name is unknown or a value out of its range.
+        """
+        homes = {item.name: part for part in ("model", "training") for item in fields(getattr(self, part))}
+        parts: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+        for name, value in changes.items():
+            if name in homes:
+                parts[homes[name]][name] = value
+            elif name != "dataset":
+                known = ["dataset", *homes]
+                raise UserError(f"unknown field {name!r}{suggestion(name, known) or ';'} there are: {listed(known)}")
+        return replace(
+            self,
+            dataset=changes.get("dataset", self.dataset),
+            model=replace(self.model, **parts["model"]),
+            training=replace(self.training, **parts["training"]),
+        )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that ``dataclasses.asdict`` wrote.
+
+        Raises
+        ------
+        UserError
+            If a field is missing, unknown or out of its range.
+        """
+        try:
+            model, training = config_from_dict(values["model"]), TrainingConfig(**values["training"])
+            return cls(name=values["name"], dataset=values["dataset"], model=model, training=training)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"the recipe is incomplete or of another version: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain values, for JSON."""
+        return asdict(self) | {"model": config_to_dict(self.model)}

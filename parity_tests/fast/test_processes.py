@@ -1,0 +1,199 @@
+"""Several processes train one model: together they take the steps that one alone would take (gloo, on the CPU)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpt_data.errors import UserError
+from gpt_data.texts.corpora import load_corpus
+from gpt_data.tokens.batches import BatchSampler
+from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.throughput import operations_per_token
+from parity_tests.support.comparator import assert_close
+from parity_tests.support.lockstep import UNIT
+from torch_gpt.cli import main
+from torch_gpt.fast.device_batches import DeviceBatches
+from torch_gpt.fast.processes import check_divisible
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+TRAIN = ["train", "tiny", "--device", "cpu", "--dtype", "float64", "--path", "fast"]
+# Two sums of half the terms each are rounded differently, and Adam amplifies what is small: by rate / epsilon, 3e5,
+# where a gradient is nothing but rounding, in some thirty steps. A mistake, such as a sum for a mean, is off by 1e-3.
+_AMPLIFIED = 1e8
+AVERAGED = ["--ema_decay", "0.9"]
+SHORT = ["--max_iters", "30", "--eval_interval", "10", "--warmup_iters", "5"]
+
+
+# The memory of process 1 does not suffice for the gradient of more than three sequences.
+SMALL = """
+import os, sys
+import torch
+from torch_gpt.cli import main
+from torch_gpt.fast import loss_module
+
+class Heavy(torch.autograd.Function):
+    @staticmethod
+    def forward(context, logits):
+        context.rows = len(logits)
+        return logits.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        if context.rows > 3 and os.environ["RANK"] == "1":
+            raise torch.OutOfMemoryError("made up")
+        return gradient
+
+plain = loss_module.cross_entropy_fused
+loss_module.cross_entropy_fused = lambda logits, targets: plain(Heavy.apply(logits), targets)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def _torchrun(processes, *words, program=("-m", "torch_gpt")):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return subprocess.Popen(
+        [*command, *map(str, program), *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+class _Member:
+    def __init__(self, rank, size):
+        self.rank, self.size = rank, size
+
+
+def test_the_processes_batches_are_disjoint_and_together_those_of_one_alone():
+    import torch
+
+    tokens, device = load_corpus("tiny").train, torch.device("cpu")
+    sampler = BatchSampler(tokens, 8, 12, 5)
+    parts = [DeviceBatches(tokens, sampler, device, _Member(rank, 3)) for rank in range(3)]
+    for step in (0, 1, 255, 256, 700):
+        inputs, targets = sampler.batch(step)
+        for rank, part in enumerate(parts):
+            part.turn_to(step)
+            windows = part.windows().numpy()
+            assert np.array_equal(windows[:, :-1], inputs[rank::3])
+            assert np.array_equal(windows[:, 1:], targets[rank::3])
+
+
+def test_a_batch_that_cannot_be_dealt_out_is_refused():
+    with pytest.raises(UserError, match="batch_size=16 is not divisible by the 3 processes; try 15 or 18"):
+        check_divisible(preset("tiny").training, 3)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--peak_tflops", "0.001", "--log_interval", "5"],
+        ["--gradient_accumulation_steps", "2", *AVERAGED],
+        ["--fsdp"],
+        ["--fsdp", *AVERAGED],
+    ],
+    ids=["DDP", "DDP, parts, averaged", "FSDP", "FSDP, averaged"],
+)
+def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
+    assert main([*TRAIN, *SHORT, *flags, "--out_dir", str(tmp_path / "one")]) == 0
+    job = _torchrun(2, *TRAIN, *SHORT, *flags, "--out_dir", tmp_path / "two", "--json")
+    out, errors = job.communicate(timeout=120)
+    assert job.returncode == 0, errors
+    alone = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
+    lines = out.splitlines()
+    assert [line for line in lines if line.startswith("step ")] == alone  # the main process prints, and prints once
+    assert json.loads(lines[-1])["steps"] == 30
+    one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
+    for name, value in one.values.items():
+        assert_close(f"{name} of two processes", two.values[name], value, _AMPLIFIED * UNIT["float64"])
+    assert (one.trained is None, two.trained is None) == (AVERAGED[0] not in flags,) * 2
+    if "--peak_tflops" in flags:  # MFU is the part of what both can do together
+        lines = map(json.loads, (tmp_path / "two" / "metrics.jsonl").read_text().splitlines())
+        steps = [line for line in lines if line.get("mfu") is not None]
+        assert steps
+        for line in steps:
+            assert line["mfu"] == pytest.approx(line["tokens_per_second"] * operations_per_token(one.config) / 2e9)
+    for name, value in (one.trained or {}).items():
+        assert_close(f"{name} as trained by two", two.trained[name], value, _AMPLIFIED * UNIT["float64"])
+
+
+def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone_ends(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main([*TRAIN, *SHORT, *AVERAGED, "--out_dir", str(whole)]) == 0
+    job = _torchrun(2, *TRAIN, *SHORT, *AVERAGED, "--out_dir", parts)
+    _, errors = job.communicate(timeout=120)
+    assert job.returncode == 0, errors
+    shutil.rmtree(parts / "checkpoints" / "step-000000030")  # as if both had been lost on their way there
+    assert main(["train", "--resume", str(parts), "--device", "cpu", "--path", "fast"]) == 0
+    one, two = load_checkpoint(whole), load_checkpoint(parts)
+    assert (one.step, two.step) == (30, 30)
+    for name, value in one.values.items():
+        assert_close(f"{name} of two processes, then one", two.values[name], value, _AMPLIFIED * UNIT["float64"])
+
+
+def test_where_the_memory_of_one_process_does_not_suffice_the_job_hears_which_batch_would_do(tmp_path):
+    (tmp_path / "small.py").write_text(SMALL, encoding="utf-8")
+    job = _torchrun(2, *TRAIN, *SHORT, "--out_dir", tmp_path / "run", program=[tmp_path / "small.py"])
+    errors = [line for line in job.communicate(timeout=120)[1].splitlines() if line.startswith("error: ")]
+    assert job.returncode != 0
+    told = "error: batch_size=16 does not fit into the memory of cpu; 4 would, and with 4 times as many"
+    assert any(line.startswith(told) for line in errors), errors
+    assert load_newest(tmp_path / "run")[0].step == 0
+
+
+def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_goes_on(tmp_path):
+    run = tmp_path / "run"
+    job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "20", "--out_dir", run)
+    victim = _one_worker(job, run)
+    os.kill(victim, signal.SIGKILL)
+    errors = job.communicate(timeout=120)[1]
+    assert job.returncode != 0
+    told = [line for line in errors.splitlines() if line.startswith("error: another process of this job has ended")]
+    assert len(told) == 1  # although torchrun terminates the other process too
+    step = load_newest(run)[0].step
+    assert step >= 20
+    words = ["train", "--resume", str(run), "--device", "cpu", "--path", "fast"]
+    resumed = subprocess.Popen([sys.executable, "-m", "torch_gpt", *words], stdout=subprocess.PIPE, text=True)
+    assert resumed.stdout is not None
+    seen = next(line for line in resumed.stdout if line.startswith("step "))
+    resumed.send_signal(signal.SIGTERM)
+    resumed.communicate(timeout=60)
+    assert int(seen.split()[1]) == step
+    assert resumed.returncode == 143
+
+
+def test_a_scheduler_that_terminates_the_job_leaves_a_checkpoint_of_the_step_under_way(tmp_path):
+    run = tmp_path / "run"
+    job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "1000", "--out_dir", run)
+    _one_worker(job, run)
+    time.sleep(1.0)
+    job.send_signal(signal.SIGTERM)  # torchrun hands it on to all of them
+    _, errors = job.communicate(timeout=120)
+    assert "interrupted after step" in errors
+    assert load_newest(run)[0].step % 10 == 0  # they look every ten steps
+
+
+def _one_worker(job, run: Path) -> int:
+    """Wait until the job has written checkpoints, and return the process number of one of its workers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if len(list((run / "checkpoints").glob("step-*"))) >= 1 and (run / "metrics.jsonl").stat().st_size > 200:
+            children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+            return int(children[-1])
+        assert job.poll() is None, job.communicate()[1]
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint was written in a minute")

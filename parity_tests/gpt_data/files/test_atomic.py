@@ -1,0 +1,187 @@
+"""Atomic writing: whatever fails, the old files stay whole and nothing else is left behind."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_files, atomic_write, made_directory
+
+
+def content_of(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "a").write_bytes(b"old a")
+    (tmp_path / "b").write_bytes(b"old b")
+    return tmp_path
+
+
+def fail_at(monkeypatch, name, call, code=errno.ENOSPC):
+    real, calls = getattr(os, name), []
+
+    def failing(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == call:
+            raise OSError(code, os.strerror(code))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, name, failing)
+    return calls
+
+
+def test_it_writes_and_replaces(folder):
+    atomic_write(folder / "a", b"new")
+    atomic_write(str(folder / "c"), b"")
+    assert content_of(folder) == {"a": b"new", "b": b"old b", "c": b""}
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE((folder / "c").stat().st_mode) == 0o666 & ~umask
+
+
+def test_everything_is_synced_before_anything_is_renamed(folder, monkeypatch):
+    events = []
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(descriptor):
+        kind = "directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else os.fstat(descriptor).st_size
+        events.append(("sync", kind))
+        real_sync(descriptor)
+
+    def replace(source, target):
+        events.append(("replace", Path(target).name))
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", replace)
+    with atomic_files(folder / "b", folder / "a") as (b, a):
+        a.write(b"1")
+        b.write(b"22")
+    assert events == [("sync", 2), ("sync", 1), ("replace", "b"), ("replace", "a"), ("sync", "directory")]
+
+
+@pytest.mark.parametrize(("name", "call"), [("fsync", 1), ("fsync", 2), ("replace", 1)])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
+def test_a_failure_leaves_the_old_files_and_no_temporary_one(folder, monkeypatch, name, call, code):
+    calls = fail_at(monkeypatch, name, call, code)
+    with (
+        pytest.raises(UserError, match="cannot write .*a and .*b: " + os.strerror(code)) as caught,
+        atomic_files(folder / "a", folder / "b") as (a, b),
+    ):
+        a.write(b"new a")
+        b.write(b"new b")
+    assert len(calls) == call
+    assert len(str(caught.value).splitlines()) == 1
+    assert content_of(folder) == {"a": b"old a", "b": b"old b"}
+
+
+def test_a_directory_that_cannot_be_synced_is_reported_or_passed_over(folder, monkeypatch):
+    fail_at(monkeypatch, "fsync", 2, errno.EINVAL)  # the file system knows no such thing
+    atomic_write(folder / "a", b"new a")
+    monkeypatch.undo()
+    fail_at(monkeypatch, "fsync", 2, errno.EIO)  # the disk failed
+    with pytest.raises(UserError, match="cannot write"):
+        atomic_write(folder / "b", b"new b")
+    assert content_of(folder) == {"a": b"new a", "b": b"new b"}
+
+
+def test_a_full_disk_is_reported(tmp_path):
+    resource = pytest.importorskip("resource")
+    (tmp_path / "a").write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(UserError, match="File too large"):
+            atomic_write(tmp_path / "a", bytes(100_000))
+        with pytest.raises(UserError, match="File too large"):  # still in the buffer when the block ends
+            atomic_write(tmp_path / "a", bytes(1001))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert content_of(tmp_path) == {"a": b"old"}
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError, MemoryError])
+def test_an_interruption_passes_through_and_leaves_nothing(folder, interruption):
+    with pytest.raises(interruption), atomic_files(folder / "a", folder / "c") as (a, _):
+        a.write(b"half")
+        raise interruption
+    assert content_of(folder) == {"a": b"old a", "b": b"old b"}
+
+
+def test_what_is_no_file_is_refused_and_stays(folder):
+    (folder / "directory").mkdir()
+    os.mkfifo(folder / "pipe")
+    for name in ("directory", "pipe"):
+        with pytest.raises(UserError, match=rf"cannot write .*{name}: it is not a regular file"):
+            atomic_write(folder / name, b"new")
+    with pytest.raises(UserError, match="not a regular file"):
+        atomic_write(os.devnull, b"new")
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+    assert stat.S_ISFIFO((folder / "pipe").stat().st_mode)
+    assert content_of(folder) == {"a": b"old a", "b": b"old b"}
+
+
+def test_unwritable_places_are_named(folder):
+    with pytest.raises(UserError, match=r"cannot write .*nowhere/x: No such file or directory"):
+        atomic_write(folder / "nowhere" / "x", b"")
+    with pytest.raises(UserError, match=r"cannot write .*a/x: Not a directory"):
+        atomic_write(folder / "a" / "x", b"")
+    with pytest.raises(UserError, match=r"cannot write .*no\\nwhere/x: ") as caught:
+        atomic_write(folder / "no\nwhere" / "x", b"")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is read-only to root")
+def test_a_read_only_directory_is_named(folder):
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*a: Permission denied"):
+            atomic_write(folder / "a", b"new")
+    finally:
+        folder.chmod(0o700)
+    assert content_of(folder) == {"a": b"old a", "b": b"old b"}
+
+
+def test_a_link_stays_a_link(folder):
+    (folder / "link").symlink_to("a")
+    atomic_write(folder / "link", b"new")
+    assert (folder / "link").is_symlink()
+    assert (folder / "a").read_bytes() == b"new"
+
+
+def test_a_directory_is_made_with_those_above_it_and_synced(folder, monkeypatch):
+    synced = fail_at(monkeypatch, "fsync", 0)
+    with made_directory(folder / "new" / "deep") as place:
+        assert place == folder / "new" / "deep"
+        assert place.is_dir()
+    assert place.is_dir()
+    assert len(synced) == 2  # the names of both, in the directories that hold them
+    with made_directory(str(place)):
+        pass
+    assert len(synced) == 2
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, UserError])
+def test_directories_made_are_removed_when_the_block_fails_and_others_stay(folder, interruption):
+    (folder / "there").mkdir()
+    for directory in ("there", "new/deep", "there/new"):
+        with pytest.raises(interruption), made_directory(folder / directory):
+            raise interruption
+    with pytest.raises(interruption), made_directory(folder / "filled" / "deep"):
+        (folder / "filled" / "by somebody else").write_text("")
+        raise interruption
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b", "filled", "there"]
+    assert [path.name for path in (folder / "filled").iterdir()] == ["by somebody else"]
+
+
+def test_directories_that_cannot_be_made_are_named(folder):
+    for place, reason in (("a", "File exists"), ("a/below", "Not a directory"), ("new/" + "x" * 300, "name too long")):
+        with pytest.raises(UserError, match=f"cannot make the directory .*{reason}"), made_directory(folder / place):
+            raise AssertionError("the block must not begin")
+    assert content_of(folder) == {"a": b"old a", "b": b"old b"}
+    assert not (folder / "new").exists()

@@ -1,0 +1,160 @@
+"""handcalc.exercise: a question, an answer, what is said to it; worksheets and their keys."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from handcalc.exercise import main
+from handcalc.exercises.topics import TOPICS
+from handcalc.page.layout import WIDTH
+from handcalc.verification.document import read_document
+from handcalc.verification.page_check import check_document
+from parity_tests.handcalc.exercises.exercise_mistakes import MISTAKES
+from parity_tests.handcalc.exercises.exercise_solver import SOLUTIONS, read_question
+
+Capture = pytest.CaptureFixture[str]
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Run:
+    """Return a function that runs the command with some typed lines and returns exit status and stdout."""
+
+    def run_(typed: str, *arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        status = main(list(arguments))
+        out, err = capsys.readouterr()
+        assert err == ""
+        return status, out
+
+    return run_
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_right_answer_a_mistake_and_no_answer(topic: str, run: Run) -> None:
+    for level in (1, 2, 3):
+        arguments = ("--topic", topic, "--level", str(level), "--seed", "4")
+        status, shown = run("", *arguments)
+        assert status == 0 and "The answer: " in shown
+        question = read_question(shown.partition("Your answer")[0])
+        right = f"{SOLUTIONS[topic, level](question):.6g}"
+        status, out = run(f"{right}\n", *arguments)
+        assert status == 0 and "\nRight.\n" in out and "The working" in out and "Where typical" not in out
+        for name, mistake in MISTAKES[topic, level].items():
+            if f"  {name}\n" in shown:
+                status, out = run(f"{mistake(question):.6g}\n", *arguments)
+                told = " ".join(out.split())
+                assert status == 1 and name in told.partition("with this mistake: ")[2].partition(" The answer:")[0]
+        status, out = run("12345678\n", *arguments)
+        assert status == 1 and "Not right, and none of the typical mistakes leads there." in out
+
+
+def test_what_is_not_a_number_is_asked_again(run: Run) -> None:
+    status, out = run("what?\n1,5 or so\n\n", "--seed", "1")
+    assert status == 0 and "'what?' is not a number" in out and out.count("Your answer") == 3 and "The answer" in out
+
+
+def test_the_same_seed_is_the_same_question(run: Run) -> None:
+    first = run("", "--seed", "9")
+    assert run("", "--seed", "9") == first != run("", "--seed", "10")
+    again = re.search(r"\(--topic (\S+) --level (\d) --seed 9\)", first[1])
+    assert again is not None
+    assert run("", "--topic", again[1], "--level", again[2], "--seed", "9") == first
+    assert run("") != run("")
+
+
+def test_an_own_text(run: Run) -> None:
+    assert 'reads "once upon a time"' in run("", "--text", "once upon a time", "--topic", "softmax", "--seed", "1")[1]
+    status, out = run("", "--text", "hello", "--seed", "3")  # one token: nothing to predict, so other topics
+    assert status == 0 and 'reads "hello"' in out
+
+
+def test_list(run: Run) -> None:
+    status, out = run("", "--list")
+    assert status == 0 and all(f"{topic} " in out for topic in TOPICS) and "level 3  several steps" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--topic", "sofmax"], "there is no --topic 'sofmax'; did you mean 'softmax'?"),
+        (["--level", "4"], "--level must be 1, 2 or 3, not 4"),
+        (["--digits", "0"], "--digits must be a whole number from 1 to 33, not 0"),
+        (["--digits", "34"], "--digits must be a whole number from 1 to 33, not 34"),
+        (["--worksheet", "0"], "--worksheet must be a whole number from 1 to 1,000, not 0"),
+        (["--output", "x"], "--output is for worksheets"),
+        (["--text", "hello wurld"], "did you mean 'world'?"),
+        (["--text", "hello", "--topic", "cross-entropy"], "a text of one token has no next word to predict"),
+        (["--model", "no/such"], "no model at no/such"),
+        (["--worksheet", "2", "--output", "no/such/sheet"], "cannot write no/such/sheet.txt and no/such/sheet-answers"),
+        (["--sed", "2"], "did you mean '--seed'?"),
+    ],
+)
+def test_errors_are_one_line(arguments: list[str], message: str, capsys: Capture) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_worksheet_and_key_agree(form: str, tmp_path: Path, run: Run) -> None:
+    arguments = ("--worksheet", "27", "--seed", "5", "--format", form)
+    assert run("", *arguments, "--output", str(tmp_path / "sheet")) == (0, "")
+    ending = "md" if form == "markdown" else "txt"
+    assert {path.name for path in tmp_path.iterdir()} == {f"sheet.{ending}", f"sheet-answers.{ending}"}
+    sheet, key = ((tmp_path / f"sheet{part}.{ending}").read_text() for part in ("", "-answers"))
+    assert run("", *arguments)[1] == f"{sheet}\n\n{key}"
+    heading = re.compile(r"^(?:## )?(\d+)\. ([\w-]+), level (\d)$", re.MULTILINE)
+    names = heading.findall(sheet)
+    assert names == heading.findall(key) and [int(number) for number, *_ in names] == list(range(1, 28))
+    assert {(topic, level) for _, topic, level in names} == {(topic, level) for topic in TOPICS for level in "123"}
+    exercises, answers = heading.split(sheet)[4::4], heading.split(key)[4::4]
+    for (_, topic, level), exercise, answer in zip(names, exercises, answers, strict=True):
+        question = read_question(exercise.replace("\\", ""))
+        given = re.search(r"The answer: \S+ = (\S+)", answer)
+        assert given is not None and "The answer" not in exercise
+        mine, keys = Decimal(f"{SOLUTIONS[topic, int(level)](question):.10g}"), Decimal(given[1])
+        assert abs(mine - keys) <= Decimal("0.51").scaleb(keys.adjusted() - 2), exercise
+    document = read_document(key)
+    assert len(document.lines) > 60 and not check_document(document, None)
+    assert form == "markdown" or max(map(len, (sheet + key).splitlines())) <= WIDTH
+
+
+def test_worksheets_of_one_topic_and_level(run: Run) -> None:
+    out = run("", "--worksheet", "3", "--seed", "1", "--topic", "gelu", "--level", "2")[1]
+    assert out.count(". gelu, level 2") == 6
+
+
+def test_ctrl_c_and_what_is_no_text(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("handcalc.exercise._read_line", interrupted)
+    assert main(["--seed", "1"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    words = [sys.executable, "-m", "handcalc.exercise", "--seed", "1"]
+    result = subprocess.run(words, input=b"\xff\xfe\n", capture_output=True, check=False, env={"PYTHONUTF8": "1"})
+    assert result.returncode in (0, 2) and b"Traceback" not in result.stderr
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    words = [sys.executable, "-m", "handcalc.exercise", "--worksheet", "40", "--seed", "1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 0
+
+
+def test_output_is_utf_8_whatever_the_terminal_says() -> None:
+    words = [sys.executable, "-m", "handcalc.exercise", "--seed", "1", "--topic", "gelu", "--level", "3"]
+    result = subprocess.run(words, input=b"", capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii"})
+    assert "½" in result.stdout.decode() or "hidden³" in result.stdout.decode()

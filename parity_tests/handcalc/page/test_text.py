@@ -1,0 +1,146 @@
+"""The page: its width, its worked lines, its tables, and what the options leave out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from handcalc.arithmetic.number_format import format_number
+from handcalc.page.layout import CONTINUED, WIDTH, Table, aligned, table_lines, worked_lines
+from handcalc.page.text import text_lines
+from handcalc.tracing.selection import Selection, select_steps
+from handcalc.tracing.working import Trace
+
+WORKED = re.compile(r"    ([\w.]+)\[(\d+(?:,\d+)*)\] = (\S.*) = (-?[\d.e+-]+)")
+ARITHMETIC = re.compile(r"(?:-?\d+(?:\.\d+)?(?:e[+-]\d\d+)?|exp|log|sqrt|tanh|max|[-+*/(), ])+")
+
+
+def page(trace: Trace, full: bool = False, **selection: Any) -> list[str]:
+    return list(text_lines(trace, Selection(**selection), full=full, style=lambda heading: heading))
+
+
+def worked(lines: list[str]) -> list[tuple[str, str, str, str]]:
+    """Return (name, index, arithmetic, value) of each worked line, its continuations joined to it."""
+    joined: list[str] = []
+    for line in lines:
+        if line.startswith(CONTINUED) and joined and re.match(r"    [\w.]+\[\d", joined[-1]):
+            joined[-1] += f" {line.strip()}"
+        else:
+            joined.append(line)
+    found = [line for line in joined if re.match(r"    [\w.]+\[[\d,]+\]", line)]
+    matches = [WORKED.fullmatch(line) for line in found]
+    assert all(matches), [line for line, match in zip(found, matches, strict=True) if not match]
+    return [match.groups() for match in matches if match]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("digits", [1, 4, 12, 34])
+@pytest.mark.parametrize("full", [False, True])
+def test_page_fits_and_every_worked_line_has_the_grammar(
+    digits: int, full: bool, trace_shipped: Callable[..., Trace]
+) -> None:
+    trace = trace_shipped("learn patterns", digits)
+    lines = page(trace, full)
+    assert max(map(len, lines)) <= WIDTH
+    assert all(line == line.rstrip() for line in lines)
+    cells = worked(lines)
+    for name, index, arithmetic, value in cells[1:]:  # the first is the example on how to read
+        assert ARITHMETIC.fullmatch(arithmetic)
+        assert value == format_number(trace.page[name][tuple(map(int, index.split(",")))])
+    expected = sum(len(trace.page[step.name]) for step in trace.steps) - len(trace.masked) if full else len(trace.steps)
+    assert len(cells) == expected + 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bias": True, "tie_weights": False, "activation": "relu"},
+        {"n_layer": 0},
+        {"n_embd": 32, "n_head": 1},
+        {"n_head": 4},
+    ],
+)
+def test_every_kind_of_model_has_a_page(changes: dict[str, Any], trace_random: Callable[..., Trace]) -> None:
+    trace = trace_random((5, 0, 2, 0), 4, **changes)
+    lines = page(trace)
+    assert max(map(len, lines)) <= WIDTH
+    text = "\n".join(lines)
+    for name in trace.weight_shapes:
+        assert f"uses {name} (" in text
+    for step in trace.steps:
+        assert f". {step.name}\n" in text
+
+
+def numbers_in(lines: list[str]) -> set[str]:
+    return {word for line in lines for word in line.split()}
+
+
+def test_every_number_is_on_the_page(trace_shipped: Callable[..., Trace]) -> None:
+    trace = trace_shipped("hello world")
+    printed = numbers_in(page(trace))
+    for name, cells in trace.page.items():
+        expected = {format_number(value) for index, value in cells.items() if (name, index) not in trace.masked}
+        assert expected <= printed, name
+    assert "masked" in printed
+
+
+def test_weights_stand_before_the_step_that_uses_them_and_only_once(trace_shipped: Callable[..., Trace]) -> None:
+    lines = page(trace_shipped("hello"))
+    assert sum("uses wte.weight (32 × 6)" in line for line in lines) == 1
+    assert any("uses wte.weight: printed at embedding.token" in line for line in lines)
+    assert any("uses wte.weight (32 × 6)" in line for line in page(trace_shipped("hello"), only=("logits",)))
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        (("scores",), ["h.0.attn.scores", "h.1.attn.scores"]),
+        (("attn.scores", "logits"), ["h.0.attn.scores", "h.1.attn.scores", "logits"]),
+        (("h.1.attn.scores",), ["h.1.attn.scores"]),
+        (("softmax.max",), ["softmax.max"]),
+        (("*.softmax.max",), ["h.0.attn.softmax.max", "h.1.attn.softmax.max"]),
+        (("h.0.mlp.*e*",), ["h.0.mlp.hidden", "h.0.mlp.gelu.argument", "h.0.mlp.gelu.tanh", "h.0.mlp.activated",
+                            "h.0.mlp.residual"]),
+    ],
+)  # fmt: skip
+def test_only(only: tuple[str, ...], names: list[str], trace_shipped: Callable[..., Trace]) -> None:
+    assert [step.name for step in select_steps(trace_shipped("gpt").steps, Selection(only))] == names
+
+
+def test_layer_head_and_position_narrow_what_is_shown(trace_shipped: Callable[..., Trace]) -> None:
+    trace = trace_shipped("hello world")
+    names = {name for name, *_ in worked(page(trace, layer=1))[1:]}
+    assert names and all(name.startswith("h.1.") for name in names)
+    cells = worked(page(trace, full=True, head=1, position=2, only=("attn.weights", "attn.k", "attn.merged")))[1:]
+    assert {index for name, index, *_ in cells if name == "h.0.attn.weights"} == {"1,2,0", "1,2,1", "1,2,2"}
+    assert {index[:3] for name, index, *_ in cells if name == "h.0.attn.k"} == {"1,0", "1,1", "1,2"}
+    assert {index for name, index, *_ in cells if name == "h.0.attn.merged"} == {f"2,{c}" for c in range(6)}
+
+
+def test_headings_are_styled_and_nothing_else(trace_shipped: Callable[..., Trace]) -> None:
+    trace = trace_shipped("gpt")
+    styled = list(text_lines(trace, Selection(), full=False, style=lambda heading: f"<b>{heading}</b>"))
+    assert [line.removeprefix("<b>").removesuffix("</b>") for line in styled] == page(trace)
+    assert sum(line.startswith("<b>") for line in styled) > len(trace.steps)
+
+
+def test_numbers_stand_with_their_points_below_one_another() -> None:
+    assert aligned(["1.5", "-12", "0.25", "1e-05", "masked"]) == ["  1.5  ", "-12    ", "  0.25 ", "  1e-05", " masked"]
+
+
+def test_wide_tables_are_turned_then_cut() -> None:
+    wide = Table(("t", "f"), ["0", "1"], [str(f) for f in range(30)], [["0.123"] * 30] * 2)
+    assert len(table_lines(wide)) == 31
+    both = Table(("c", "f"), [str(f) for f in range(40)], [str(f) for f in range(40)], [["0.123"] * 40] * 40)
+    assert max(map(len, table_lines(both))) <= WIDTH
+    assert sum(line.startswith("    c") for line in table_lines(both)) > 1
+
+
+def test_long_worked_lines_break_between_terms_and_inside_long_products() -> None:
+    arithmetic = " + ".join(["0.12345*-0.6789"] * 20) + " + " + "*".join(["0.123456789012345678901234567890"] * 6)
+    lines = worked_lines("h.0.mlp.out", (0, 1), arithmetic, "1")
+    assert max(map(len, lines)) <= WIDTH
+    ((_, index, joined, value),) = worked(lines)
+    assert (index, value) == ("0,1", "1") and joined.replace(" ", "") == arithmetic.replace(" ", "")

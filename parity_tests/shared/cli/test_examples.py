@@ -1,0 +1,69 @@
+"""Every example of every ``--help`` runs, in the order of the help texts; only the trainings are cut short."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from numpy_gpt.shared.training.presets import PRESETS
+from parity_tests.shared.cli.programs import PROGRAMS, runner
+from parity_tests.support.shakespeare_text import shakespeare_text
+
+COMMANDS = {
+    "numpy_gpt": ("train", "sample", "step", "evaluate", "compare", "plot", "prepare", "parameters", "rebuild"),
+    "torch_gpt": ("train", "sample", "step", "evaluate", "compare", "plot", "prepare"),
+}
+CASES = [(program, command) for program, commands in COMMANDS.items() for command in ("", *commands)]
+
+
+def _help(program, command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        PROGRAMS[program]([*([command] if command else []), "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def _examples(program, command, capsys):
+    lines = _help(program, command, capsys).splitlines()
+    return [line.strip() for line in lines[lines.index("examples:") :] if line.startswith(f"  {program} ")]
+
+
+@pytest.fixture
+def _what_examples_name(trained, numpy_run, monkeypatch):
+    """Make a run, a recipe, texts and data, and presets that train for a moment in place of seconds."""
+    for name in ("tiny", "bigram"):
+        short = replace(PRESETS[name].training, max_iters=10, eval_interval=10, eval_iters=1)
+        monkeypatch.setitem(PRESETS, name, replace(PRESETS[name], training=short))
+    Path("recipe.toml").write_text('preset = "tiny"\nn_embd = 8\n\n[training]\nmax_iters = 10\n')
+    Path("prompt.txt").write_text("to be")
+    Path("input.txt").write_text("A text of one's own, of some length. " * 30)
+    assert numpy_run("prepare", "text", "input.txt", "--out_dir", "my-text").status == 0
+
+
+@pytest.mark.parametrize(("program", "command"), CASES)
+@pytest.mark.usefixtures("_what_examples_name")
+def test_every_example_runs(program, command, capsys):
+    examples = _examples(program, command, capsys)
+    assert examples
+    for example in examples:
+        if "--source input.txt" in example:
+            shutil.copyfile(shakespeare_text(), "input.txt")
+        words = shlex.split(example)[1:]
+        if "--max_iters" in words:
+            words[words.index("--max_iters") + 1] = "20"
+        result = runner(program, capsys)(*words)
+        assert result.status == 0, (example, result.err)
+        if "--json" in words:
+            assert result.record["schema_version"] >= 1
+
+
+@pytest.mark.parametrize(("program", "command"), CASES)
+def test_help_names_exit_statuses_and_those_of_training_which_setting_wins(program, command, capsys):
+    out = _help(program, command, capsys)
+    assert "exit status: 0 done, 2 an error that you can mend" in out
+    assert ("the later one wins" in out) == (command in ("train", "compare"))
+    assert max(map(len, out.splitlines())) <= 120

@@ -1,0 +1,97 @@
+"""Which recipe a command line means: the preset's, changed by the file, changed by the flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpt_data.errors import UserError
+from gpt_data.texts.corpora import open_dataset
+from numpy_gpt.shared.cli.parser import Parser
+from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, chosen_recipe
+from numpy_gpt.shared.training.presets import preset
+
+TABLES = {"n_embd": "model", "bias": "model", "activation": "model", "dropout": "model"}
+
+
+def _chosen(*words):
+    parser = Parser()
+    add_recipe_choice(parser, "tiny")
+    return chosen_recipe(parser.parse_args([str(word) for word in words]))
+
+
+def _field(recipe, name):
+    return getattr(recipe.model if name in TABLES else recipe.training, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "in_file", "meant", "as_flag", "flags_value"),
+    [
+        ("n_embd", "12", 12, "8", 8),
+        ("max_iters", "1e3", 1000, "2e2", 200),
+        ("learning_rate", "1", 1.0, "1e-2", 0.01),
+        ("dropout", "0.25", 0.25, "0.5", 0.5),
+        ("bias", "true", True, "no", False),
+        ("activation", '"relu"', "relu", "gelu_erf", "gelu_erf"),
+        ("eval_stride", '"none"', None, "4", 4),
+        ("lr_decay_iters", "7", 7, "none", None),
+        ("dtype", '"float64"', "float64", "float32", "float32"),
+        ("seed", "5", 5, "18446744073709551617", 2**64 + 1),
+    ],
+)
+@pytest.mark.parametrize("in_table", [False, True])
+def test_the_file_changes_the_preset_and_the_flag_changes_the_file(
+    name, in_file, meant, as_flag, flags_value, in_table
+):
+    heading = f"[{TABLES.get(name, 'training')}]\n" if in_table else ""
+    Path("recipe.toml").write_text(f"{heading}{name} = {in_file}\n")
+    expected = _field(preset("tiny"), name)
+    assert _field(_chosen()[0], name) == expected
+    recipe, _ = _chosen("--config", "recipe.toml")
+    assert (_field(recipe, name), type(_field(recipe, name))) == (meant, type(meant))
+    assert _field(_chosen("--config", "recipe.toml", f"--{name}", as_flag)[0], name) == flags_value
+    assert recipe == preset("tiny").override({name: meant})  # and nothing else
+
+
+def test_so_it_is_with_preset_and_data_set():
+    Path("recipe.toml").write_text('preset = "tiny16"\ndataset = "words"\n')
+    assert _chosen()[0] == preset("tiny")
+    recipe, corpus = _chosen("--config", "recipe.toml")
+    assert (recipe.name, recipe.dataset, corpus.name) == ("tiny16", "words", "words")
+    recipe, corpus = _chosen("tiny", "--config", "recipe.toml", "--dataset", "grammar")
+    assert (recipe.name, recipe.dataset, corpus.name) == ("tiny", "grammar", "grammar")
+
+
+def test_another_data_set_sets_the_vocabulary_unless_it_is_given():
+    for dataset in ("words", "grammar"):
+        recipe, corpus = _chosen("--dataset", dataset)
+        assert recipe.model.vocab_size == corpus.tokenizer.vocab_size == open_dataset(dataset).tokenizer.vocab_size
+    assert _chosen("--dataset", "words", "--vocab_size", 64)[0].model.vocab_size == 64
+    assert _chosen("--vocab_size", 64)[0].model.vocab_size == 64
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dataset", "grammar", "--vocab_size", 3], "vocab_size=3 is too small for the corpus 'grammar'"),
+        (["--block_size", 340], "a window of block_size=340 needs 341 tokens and the text has 340"),
+        (["--eval_stride", 9], "stride=9 would leave gaps between windows of 8"),
+        (["--n_head", 4], "n_embd=6 is not divisible by n_head=4"),
+        (["bigram", "--n_head", 4], "unknown field 'n_head'"),
+    ],
+)
+def test_what_does_not_fit_together_is_said_before_anything_is_computed(words, message):
+    with pytest.raises(UserError) as error:
+        _chosen(*words)
+    assert message in str(error.value)
+
+
+def test_a_value_out_of_range_names_the_file_it_stands_in_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.toml").write_text("learning_rate = -1\nn_embd = 8\n")
+    with pytest.raises(UserError, match=r"^recipe\.toml: learning_rate must be at least 0"):
+        _chosen("--config", "recipe.toml")
+    with pytest.raises(UserError, match=r"^batch_size must be at least 1"):
+        _chosen("--config", "recipe.toml", "--learning_rate", 1, "--batch_size", 0)
+    assert _chosen("--config", "recipe.toml", "--learning_rate", 1, "--n_head", 4)[0].model.n_head == 4

@@ -1,0 +1,160 @@
+"""``step``: every probability before and after is that of a prediction before and after one training step."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.cli.program import recipe_of
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from parity_tests.kills import contents
+from parity_tests.shared.cli.programs import refused, run_program
+from parity_tests.support.comparator import assert_identical
+from torch_gpt.engine import TorchEngine
+
+TEXT = "to be or not"
+
+
+def _engine(program, model):
+    make = NumpyEngine if program == "numpy_gpt" else TorchEngine
+    return make(recipe_of(model), model.values, model.moments)
+
+
+def test_before_and_after_are_predictions_before_and_after_a_separate_training_step(program, run, trained):
+    model = load_checkpoint(trained)
+    engine, tokens = _engine(program, model), model.tokenizer.encode(TEXT)
+    inputs, targets = tokens[None, :-1], tokens[None, 1:]
+    before = engine.predict(inputs)[0]
+    loss = engine.training_step(inputs, targets, model.step, 1e-2).loss
+    after = engine.predict(inputs)[0]
+    record = run("step", trained, "--text", TEXT, "--learning_rate", 1e-2, "--json").record
+    assert_identical("before", np.array(record["before"]), before)
+    assert_identical("after", np.array(record["after"]), after)
+    assert record["losses"] == [loss, engine.loss(inputs, targets)]
+    assert record["losses"][1] < record["losses"][0]
+    assert (record["tokens"], record["learning_rate"]) == (tokens.tolist(), 1e-2)
+    assert not np.array_equal(before, after)
+
+
+def test_of_an_averaged_model_the_weights_in_training_are_shown(program, run):
+    run(
+        "train",
+        "tiny",
+        "--max_iters",
+        40,
+        "--eval_interval",
+        40,
+        "--warmup_iters",
+        5,
+        "--ema_decay",
+        0.99,
+        "--out_dir",
+        "run",
+    )
+    model = load_checkpoint(Path("run"))
+    plain = recipe_of(model).override({"ema_decay": 0.0})
+    engine = (NumpyEngine if program == "numpy_gpt" else TorchEngine)(plain, model.trained, model.moments)
+    tokens = model.tokenizer.encode(TEXT)
+    expected = engine.predict(tokens[None, :-1])[0]
+    record = run("step", "run", "--text", TEXT, "--learning_rate", 0, "--json").record
+    np.testing.assert_allclose(record["before"], expected, rtol=0, atol=1e-6)  # by torch fused or not
+    assert record["losses"][0] == pytest.approx(record["losses"][1], rel=1e-6)
+    out = run("step", "run", "--text", TEXT).out
+    assert out.startswith("this model's weights are averages; what follows is of the weights in training")
+
+
+def test_both_programs_show_the_same(capsys, trained):
+    for flags in (["step", "--text", "hello world"], ["step", trained, "--text", TEXT, "--steps", 3, "--top", 5]):
+        ours = run_program("numpy_gpt", capsys, *flags)
+        assert ours.out == run_program("torch_gpt", capsys, *flags).out
+        assert ours.err == ""
+
+
+def test_every_probability_of_every_place_is_shown_with_what_changed_and_its_target(run, trained):
+    result = run("step", trained, "--text", TEXT)
+    record = run("step", trained, "--text", TEXT, "--json").record
+    vocabulary = load_checkpoint(trained).tokenizer.vocabulary
+    *places, end = result.out.split("\n\n")
+    assert len(places) == 6
+    for place, table in enumerate(places):
+        title, _, *rows = table.splitlines()
+        before, after = (np.array(record[name][place]) for name in ("before", "after"))
+        target = record["tokens"][place + 1]
+        assert title == f"after {''.join(vocabulary[t] for t in record['tokens'][: place + 1])!r} comes " + repr(
+            vocabulary[target]
+        )
+        found = [re.match(r"  (.+?) +(\d\.\d{6}) +(\d\.\d{6}) +([+-]\d\.\d{6})(  <- target)?$", row) for row in rows]
+        order = np.argsort(-before, kind="stable")
+        assert [match.groups() for match in found if match] == [
+            (
+                repr(vocabulary[token]),
+                f"{before[token]:.6f}",
+                f"{after[token]:.6f}",
+                f"{after[token] - before[token]:+.6f}",
+                "  <- target" if token == target else None,
+            )
+            for token in order
+        ]
+        assert after.sum() == pytest.approx(1)
+    losses = record["losses"]
+    assert end == (
+        f"one step at learning rate {record['learning_rate']:g}: "
+        f"loss {losses[0]:.6f} -> {losses[1]:.6f} nats per token\n"
+    )
+
+
+def test_the_likeliest_alone_can_be_asked_for_and_the_target_is_always_there(run, trained):
+    *places, _ = run("step", trained, "--text", TEXT, "--top", 1).out.split("\n\n")
+    for table in places:
+        assert table.count("<- target") == 1
+        assert len(table.splitlines()) - 2 in (1, 2)
+
+
+def test_the_example_becomes_likelier_at_the_rate_that_is_the_default(run):
+    losses = run("step", "--text", "hello world", "--json", "--steps", 5).record["losses"]
+    assert len(losses) == 6
+    assert losses[0] > losses[1] > losses[5]
+    rate = run("step", "--text", "hello world", "--json").record["learning_rate"]
+    assert rate == pytest.approx(3e-4)  # the last one of its training
+
+
+def test_nothing_is_saved(run, trained):
+    before = contents(trained)
+    assert run("step", trained, "--text", TEXT, "--steps", 3).status == 0
+    assert contents(trained) == before
+
+
+def test_dropout_and_accumulated_batches_of_the_recipe_play_no_part(program, run):
+    recipe = ["--dropout", 0.5, "--gradient_accumulation_steps", 4, "--batch_size", 2, "--max_iters", 2]
+    assert run("train", "tiny", *recipe, "--out_dir", "run").status == 0
+    model = load_checkpoint(Path("run"))
+    tokens = model.tokenizer.encode(TEXT)
+    result = run("step", "run", "--text", TEXT, "--json")
+    assert result.status == 0, result.err
+    loss = _engine(program, model).loss(tokens[None, :-1], tokens[None, 1:])
+    assert result.record["losses"][0] == pytest.approx(loss, rel=1e-6)  # dropping half of all values changes more
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "required: --text"),
+        (["--text", ""], "--text: text must hold at least one token"),
+        (["--text", "hello"], "--text must have 2 to 9 tokens, a target for each but the last; it has 1; give more"),
+        (["--text", "to be or not to be"], "it has 11; give fewer"),
+        (["--text", "hello wurld"], "--text: unknown word 'wurld'"),
+        (["--text", "hello world", "--learning_rate", "nan"], "a number is needed, not 'nan'"),
+        (["--text", "hello world", "--learning_rate", "-1"], "learning_rate must be at least 0 and finite, not -1.0"),
+        (["--text", "hello world", "--learning_rate", "inf"], "learning_rate must be at least 0 and finite, not inf"),
+        (["--text", "hello world", "--learning_rate", "1e300", "--steps", "2"], "try a lower --learning_rate"),
+        (["--text", "hello world", "--steps", "0"], "--steps must be at least 1, not 0"),
+        (["--text", "hello world", "--top", "-2"], "--top must be at least 1, not -2"),
+        (["nowhere", "--text", "hello world"], "no model at nowhere"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_no_table(run, flags, message):
+    refused(run("step", *flags), message)

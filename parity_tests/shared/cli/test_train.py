@@ -1,0 +1,180 @@
+"""``train``: beside the trainer's own tests, what the command adds: recipes, resuming, early stop, logs, records."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.runs.run_lock import only_process
+from parity_tests.kills import contents
+from parity_tests.shared.cli.programs import refused
+
+QUICK = ["--max_iters", 10, "--eval_interval", 5, "--log_interval", 5]
+
+
+def _texts(name, words):
+    Path(f"{name}.txt").write_text(words * 60)
+
+
+def test_a_run_is_what_file_and_flags_say_together(run):
+    Path("recipe.toml").write_text(
+        'preset = "tiny"\n[model]\nn_embd = 12\n[training]\nmax_iters = 4\nseed = 3\ndtype = "float64"\n'
+    )
+    result = run("train", "--config", "recipe.toml", "--seed", 5, "--json")
+    model = load_checkpoint(Path("runs/tiny"))
+    assert result.status == 0
+    assert result.record["steps"] == 4
+    assert model.config.n_embd == 12
+    assert (model.recipe["training"]["seed"], model.recipe["training"]["dtype"]) == (5, "float64")
+
+
+def test_a_text_of_ones_own_is_trained_on_and_resumed_as_long_as_it_is_the_same(run):
+    _texts("one", "first text, ")
+    _texts("other", "text first, ")  # the same vocabulary
+    run("prepare", "text", "one.txt", "--out_dir", "data")
+    assert run("train", "tiny", "--dataset", "data", *QUICK, "--out_dir", "run").status == 0
+    assert load_checkpoint(Path("run")).config.vocab_size == len(set("first text, "))
+    assert run("train", "--resume", "run").status == 0
+    run("prepare", "text", "other.txt", "--out_dir", "data")
+    before = contents(Path("run"))
+    refused(run("train", "--resume", "run"), "run was trained on another text than 'data' is now")
+    assert contents(Path("run")) == before
+
+
+def test_patience_stops_a_run_that_gets_no_better_and_keeps_its_best_checkpoint(run):
+    worse = ["--learning_rate", 1, "--min_lr", 1, "--warmup_iters", 0, "--seed", 1]
+    flags = ["--max_iters", 1000, "--eval_interval", 10, "--patience", 2]
+    result = run("train", "tiny", *worse, *flags, "--dtype", "float64", "--out_dir", "run", "--json")
+    record = result.record
+    assert record["steps"] == record["best_step"] + 20 < 1000
+    assert f"stopped early, after step {record['steps']}: 2 evaluations brought nothing better" in result.out
+    assert (
+        f"the best was {record['best_val_loss']:.4f} after step {record['best_step']}: --checkpoint best" in result.out
+    )
+    assert record["val_loss"] > record["best_val_loss"]
+    assert load_checkpoint(Path("run"), "best").step == record["best_step"]
+
+
+def test_a_run_goes_on_from_an_older_checkpoint_where_the_newest_is_damaged(numpy_run):
+    numpy_run("train", "tiny", *QUICK, "--out_dir", "whole")
+    numpy_run("train", "tiny", *QUICK, "--out_dir", "run")
+    (max(Path("run/checkpoints").iterdir()) / "optimizer.safetensors").write_bytes(b"")
+    result = numpy_run("train", "--resume", "run", "--json")
+    assert result.status == 0
+    assert result.err.startswith("warning: ")
+    assert "step-000000005 instead" in result.err
+    assert contents(Path("run")) == contents(Path("whole"))
+
+
+@pytest.mark.parametrize("flags", [["tiny"], ["--config", "recipe.toml"], ["--out_dir", "x"], ["--n_embd", "6"]])
+def test_a_resumed_run_keeps_its_recipe(run, trained, flags):
+    refused(run("train", "--resume", trained, *flags), "a resumed run keeps its recipe and place; leave out")
+
+
+def test_a_run_that_another_process_trains_is_left_alone(run, trained):
+    before = contents(trained)
+    with only_process(trained):
+        refused(run("train", "--resume", trained), "another process trains in runs/tiny; wait until it has ended")
+    assert contents(trained) == before
+    assert run("train", "--resume", trained).status == 0
+
+
+def test_a_single_checkpoint_is_no_run_to_go_on_with(run, trained):
+    newest = max((trained / "checkpoints").iterdir())
+    before = contents(trained)
+    refused(run("train", "--resume", newest), f"{newest} is a single checkpoint; give runs/tiny")
+    newest.rename("alone")
+    refused(run("train", "--resume", "alone"), "--resume must be a run directory, and alone is a single checkpoint")
+    Path("alone").rename(newest)
+    assert contents(trained) == before
+
+
+def test_a_text_that_has_moved_is_found_where_the_user_says(run):
+    _texts("one", "first text, ")
+    run("prepare", "text", "one.txt", "--out_dir", "data")
+    run("train", "tiny", "--dataset", "data", *QUICK, "--out_dir", "run")
+    Path("data").rename("elsewhere")
+    refused(run("train", "--resume", "run"), "unknown dataset 'data'")
+    refused(run("train", "--resume", "run"), "or say by --dataset where the run's text is now")
+    assert run("train", "--resume", "run", "--dataset", "elsewhere").status == 0
+    refused(run("train", "--resume", "run", "--dataset", "tiny"), "")  # another text is still another text
+
+
+def test_a_damaged_line_of_metrics_ends_what_is_kept_of_them(numpy_run, trained):
+    path = trained / "metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for bad in (b"\xff\xfe\n", b"[" * 200_000 + b"\n"):
+        path.write_bytes(b"".join([*lines[:2], bad, *lines[2:]]))
+        assert numpy_run("train", "--resume", trained).status == 0
+        assert path.read_bytes() == b"".join(lines[:2])
+
+
+def test_a_number_of_processes_alone_makes_no_team(run, monkeypatch):
+    for size in ("2", "many"):  # as a job script sets it
+        monkeypatch.setenv("WORLD_SIZE", size)
+        assert run("train", "tiny", *QUICK).status == 0
+
+
+def test_the_model_that_ships_holds_no_training_state(run):
+    from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+
+    refused(run("train", "--resume", SHIPPED_MODEL), "holds a model but no training state")
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_behind(run):
+    for flags in (["--eval_stride", 9], ["--block_size", 400], ["--source", "x"], ["--n_embd", 7]):
+        refused(run("train", "tiny", "--tensorboard", *flags), "")
+        assert not Path("runs").exists()
+
+
+def test_metrics_are_written_for_tensorboard_as_well(run):
+    pytest.importorskip("tensorboardX")
+    assert run("train", "tiny", *QUICK, "--tensorboard", "--out_dir", "run").status == 0
+    assert run("train", "--resume", "run", "--tensorboard").status == 0
+    assert list(Path("run/tensorboard").glob("events.*"))
+
+
+def test_without_tensorboardx_it_says_what_to_install_before_it_trains(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    refused(run("train", "tiny", *QUICK, "--tensorboard"), 'pip install "numpy-gpt[tensorboard]"')
+    assert not Path("runs").exists()
+
+
+def test_the_record_says_what_the_lines_say(run):
+    result = run("train", "tiny", *QUICK, "--eval_iters", 2, "--json")
+    record = result.record
+    assert record["schema_version"] == 2
+    assert f"step     10  train_loss {record['train_loss']:.6f}  val_loss {record['val_loss']:.6f}" in result.out
+    assert f"estimates {record['train_estimate']:.4f} {record['val_estimate']:.4f}" in result.out
+    metrics = [json.loads(line) for line in Path("runs/tiny/metrics.jsonl").read_text().splitlines()]
+    assert metrics[-1]["val_loss"] == record["val_loss"]
+    assert record["out_dir"] == "runs/tiny"
+    assert record["best_step"] in (0, 5, 10)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--config", "missing.toml"], "cannot read missing.toml"),
+        (["--config", ""], "cannot read .: it is not a regular file"),
+        (["--dataset", "nowhere"], "unknown dataset 'nowhere'"),
+        (["--dataset", ""], "must hold token files"),
+        (["--max_iters", "-1"], "max_iters must be at least 0, not -1"),
+        (["--max_iters", "1e400"], "a whole number is needed, not '1e400'"),
+        (["--learning_rate", "nan"], "a number is needed, not 'nan'"),
+        (["--learning_rate", "-1"], "learning_rate must be at least 0 and finite, not -1.0"),
+        (["--batch_size", "0"], "batch_size must be at least 1, not 0"),
+        (["--dropout", "1"], "dropout must lie in [0, 1), not 1.0"),
+        (["--seed", "one"], "a whole number is needed, not 'one'"),
+        (["--resume", "nowhere"], "no model at nowhere"),
+        (["--n_embd", "1e12"], "the memory does not suffice"),
+    ],
+)
+def test_what_is_wrong_is_one_line(run, flags, message):
+    result = run("train", *([] if "--resume" in flags else ["tiny"]), *flags)
+    refused(result._replace(out=""), message)
+    assert not Path("runs").exists()

@@ -1,0 +1,145 @@
+"""A batch in slices: the same loss and gradient, to the last bit on any number of threads; a record sees no slices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gpt_data.errors import UserError
+from numpy_gpt import BigramConfig, GPTConfig, initial_values, loss_and_gradients, parameters_from
+from numpy_gpt.model import loss_of, sliced_loss, sliced_loss_and_gradients
+from numpy_gpt.shared.model import slices
+from numpy_gpt.shared.model.names import parameter_count
+from numpy_gpt.shared.model.randomness import dropout_masks
+from numpy_gpt.shared.model.record import keep_in
+from numpy_gpt.shared.training.presets import PRESETS, preset
+from parity_tests.support.comparator import assert_close
+from parity_tests.support.lockstep import UNIT
+from parity_tests.support.some_threads import on_threads, without_threadpoolctl
+
+# So many tokens against so few weights that slices are worth while; of seven sequences some have more than others.
+CONFIG = GPTConfig(vocab_size=7, block_size=32, n_layer=2, n_head=2, n_embd=4, dropout=0.2)
+BATCH = 7
+
+
+@pytest.fixture(autouse=True)
+def _small_slices(monkeypatch):
+    monkeypatch.setattr(slices, "_BUDGET", 80_000)
+    slices.slices_of.cache_clear()
+    yield
+    slices.slices_of.cache_clear()
+
+
+def _step(dtype="float64", config=CONFIG, scale=20.0):
+    values = {name: scale * value for name, value in initial_values(config, 3, dtype).items()}
+    tokens, targets = np.random.default_rng(4).integers(0, 7, (2, BATCH, 32))
+    return parameters_from(config, values), tokens, targets, dropout_masks(config, BATCH, 32, 5, 6, dtype)
+
+
+def _sliced(step, **options):
+    loss, gradients = sliced_loss_and_gradients(*step, step[0].empty_like(), **options)
+    return loss, gradients
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_evaluation_in_slices_has_the_loss_of_the_whole_batch_on_any_number_of_threads(dtype, monkeypatch):
+    parameters, tokens, targets, _ = _step(dtype)
+    whole = loss_of(parameters, tokens, targets)
+    losses = []
+    for threads in (1, 2, 5):
+        on_threads(monkeypatch, threads)
+        losses.append(sliced_loss(parameters, tokens, targets))
+    assert losses[0] == losses[1] == losses[2]
+    assert losses[0].dtype == dtype
+    assert losses[0] != sliced_loss(parameters, tokens[:-1], targets[:-1])
+    assert_close("loss (sliced)", losses[0], whole, 64 * UNIT[dtype] * whole)
+    with pytest.raises(UserError, match="targets must have the tokens' shape"):
+        sliced_loss(parameters, tokens, targets[:-1])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_slices_give_the_loss_and_gradient_of_the_whole_batch(dtype):
+    step = _step(dtype)
+    assert len({rows.stop - rows.start for rows in slices.slices_of(CONFIG, BATCH, 32, 8)}) == 2
+    loss, gradients = _sliced(step)
+    whole_loss, whole = loss_and_gradients(*step)
+    assert loss.dtype == gradients.flat.dtype == dtype
+    assert_close("loss", loss, whole_loss, 64 * UNIT[dtype] * whole_loss)
+    for name, value in whole.items():
+        # Sums of the same terms in another order: off by rounding of the largest of them, over a few hundred terms.
+        assert_close(name, gradients[name], value, 1000 * UNIT[dtype] * np.abs(value).max())
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_the_number_of_threads_does_not_change_one_bit(monkeypatch, threads):
+    step = _step()
+    assert len(slices.slices_of(CONFIG, BATCH, 32, 8)) > 2  # the sum of two is the same in either order
+    on_threads(monkeypatch, 1)
+    loss, gradients = _sliced(step)
+    on_threads(monkeypatch, threads)
+    for _ in range(5):
+        again, others = _sliced(step)
+        assert again == loss
+        assert np.array_equal(others.flat, gradients.flat)
+
+
+def test_without_threadpoolctl_the_numbers_are_the_same(monkeypatch):
+    step = _step("float32")
+    expected = _sliced(step)[1].flat
+    without_threadpoolctl(monkeypatch)
+    assert np.array_equal(_sliced(step)[1].flat, expected)
+
+
+def test_a_record_sees_the_batch_as_a_whole():
+    step, kept = _step(), {}
+    loss, gradients = _sliced(step, record=keep_in(kept))
+    assert kept["losses"].shape == (BATCH, 32)
+    whole_loss, whole = loss_and_gradients(*step)
+    assert loss == kept["loss"] == whole_loss
+    assert np.array_equal(gradients.flat, whole.flat)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_what_overflows_in_a_slice_is_returned_without_a_warning(monkeypatch, threads):
+    on_threads(monkeypatch, threads)
+    step = _step("float32")
+    step[0].flat[:] = 3e38
+    loss, _ = _sliced(step)
+    assert not np.isfinite(loss)
+
+
+def test_what_does_not_fit_is_refused_as_in_the_whole_batch():
+    parameters, tokens, targets, masks = _step()
+    wrong = tokens.copy()
+    wrong[-1, -1] = 7
+    longer = {name: np.concatenate([mask, mask]) for name, mask in masks.items()}
+    for step, message in (
+        ((parameters, wrong, targets, masks), r"the one at \(6, 31\) is 7"),
+        ((parameters, tokens, wrong, masks), r"the one at \(6, 31\) is 7"),
+        ((parameters, tokens, np.concatenate([targets, targets]), masks), r"the tokens' shape \(7, 32\)"),
+        ((parameters, tokens, targets, longer), r"of shape \(7, 32, 4\)"),
+    ):
+        with pytest.raises(UserError, match=message):
+            _sliced(step)
+
+
+@pytest.mark.parametrize("budget", [1, 1 << 16, 1 << 21])
+@pytest.mark.parametrize("recipe", PRESETS.values(), ids=lambda recipe: recipe.name)
+def test_every_sequence_is_in_one_slice_and_slices_are_of_about_one_size(monkeypatch, recipe, budget):
+    monkeypatch.setattr(slices, "_BUDGET", budget)
+    batch, config = recipe.training.batch_size, recipe.model
+    parts = slices.slices_of(config, batch, config.block_size, 4)
+    assert [row for part in parts for row in range(batch)[part]] == list(range(batch))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    if isinstance(config, BigramConfig):
+        assert len(parts) == 1
+
+
+def test_a_small_batch_of_a_large_model_is_not_cut_into_slices_that_weigh_less_than_their_gradient():
+    large = replace(preset("shakespeare").model, n_embd=768, n_head=12, n_layer=12)
+    assert parameter_count(large) > 85e6
+    assert len(slices.slices_of(large, 2, 64, 4)) == 1
+    assert len(slices.slices_of(large, 64, 256, 4)) > 1

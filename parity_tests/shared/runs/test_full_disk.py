@@ -1,0 +1,52 @@
+"""A disk that is full at any moment of a training: one line, and whatever was written before is there and good."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from numpy_gpt.shared.runs.run_directory import load_newest
+
+_PROGRAM = """
+import resource, signal, sys
+import numpy_gpt.cli
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+sys.exit(numpy_gpt.cli.main(sys.argv[1:]))
+"""
+TRAIN = ["train", "tiny", "--max_iters", "60", "--eval_interval", "20", "--log_interval", "1", "--out_dir", "run"]
+
+
+def _run(limit, directory, *words):
+    command = [sys.executable, "-c", _PROGRAM.format(limit=limit), *words]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="resource limits are for POSIX")
+@pytest.mark.parametrize(
+    ("limit", "named", "step"),
+    [
+        (0, "metrics.jsonl", None),  # not a byte can be written
+        (4000, "step-000000000", None),  # the metrics begin, the first checkpoint does not fit
+        (12500, "metrics.jsonl", 40),  # checkpoints fit, until the metrics have outgrown the disk
+    ],
+)
+def test_a_full_disk_ends_training_with_one_line_and_loses_nothing(tmp_path, limit, named, step):
+    result = _run(limit, tmp_path, *TRAIN)
+    lines = result.stderr.splitlines()
+    assert result.returncode == 2, result
+    assert [line for line in lines if line.startswith("error: ")] == lines[-1:]
+    assert "File too large; is the place writable, has it room?" in lines[-1]
+    assert named in lines[-1]
+    directories = list((tmp_path / "run" / "checkpoints").glob("*"))
+    if step is None:
+        assert directories == []
+        return
+    checkpoint, damage = load_newest(tmp_path / "run")
+    assert not damage
+    assert checkpoint.step == step
+    assert _run(1 << 30, tmp_path, "train", "--resume", "run").returncode == 0  # and with room it goes on
+    assert load_newest(tmp_path / "run")[0].step == 60

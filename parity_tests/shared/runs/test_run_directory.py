@@ -1,0 +1,175 @@
+"""Run directories: what stays, what is loaded, and that no moment of replacing leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gpt_data.errors import UserError
+from gpt_data.tokens.word_tokenizer import WordTokenizer
+from numpy_gpt import GPTConfig, initial_values
+from numpy_gpt.shared.runs import checkpoint as checkpoints
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest, save_in_run, tidy
+
+CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
+RECIPE = {"training": {"eval_interval": 10, "max_iters": 45}}
+
+
+def _checkpoint(step: int, seed: int = 1, best: int | None = None) -> Checkpoint:
+    values, m, v = (initial_values(CONFIG, seed + place, "float64") for place in range(3))
+    return Checkpoint(
+        CONFIG, WordTokenizer((" ", "a", "bee")), values, step, RECIPE, None, (m, v), {"best_step": best}, "text"
+    )
+
+
+def _steps(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "checkpoints").iterdir())
+
+
+def _name(step: int) -> str:
+    return f"step-{step:09d}"
+
+
+def test_the_newest_two_evaluated_ones_and_the_best_stay(tmp_path):
+    for step in (0, 10, 20, 30, 40, 45):
+        save_in_run(tmp_path, _checkpoint(step, best=10 if step >= 10 else 0))
+    assert _steps(tmp_path) == [_name(10), _name(40), _name(45)]
+
+
+def test_what_an_interruption_wrote_goes_with_the_next_evaluation(tmp_path):
+    for step in (10, 20, 25):
+        save_in_run(tmp_path, _checkpoint(step))
+    assert _steps(tmp_path) == [_name(10), _name(20), _name(25)]
+    save_in_run(tmp_path, _checkpoint(30))
+    assert _steps(tmp_path) == [_name(20), _name(30)]
+
+
+def test_copies_that_the_user_made_are_neither_read_nor_removed(tmp_path):
+    for name in ("step-backup", f"{_name(10)}-good", "step-1", "step-000000010.old"):
+        checkpoints.save_checkpoint(tmp_path / "checkpoints" / name, _checkpoint(50))
+    for step in (10, 20, 30, 40):
+        save_in_run(tmp_path, _checkpoint(step))
+    assert _steps(tmp_path) == sorted(
+        ["step-backup", f"{_name(10)}-good", "step-1", "step-000000010.old", _name(30), _name(40)]
+    )
+    assert load_checkpoint(tmp_path).step == 40
+
+
+def test_a_process_killed_before_it_could_tidy_leaves_that_to_the_one_that_goes_on(tmp_path):
+    for step in (20, 30):
+        save_in_run(tmp_path, _checkpoint(step))
+    last = _checkpoint(40, best=40)
+    checkpoints.save_checkpoint(tmp_path / "checkpoints" / _name(40), last)
+    (tmp_path / "checkpoints" / f".{_name(40)}.77-0.tmp").mkdir()
+    newer = tmp_path / "checkpoints" / _name(45)
+    newer.mkdir()  # damaged, or it would have been gone on from: it is replaced when its step comes again
+    tidy(tmp_path, 40, last.recipe, last.state)
+    assert _steps(tmp_path) == [_name(30), _name(40), _name(45)]
+
+
+def test_damage_is_told_in_one_line_when_an_older_one_serves(tmp_path):
+    for step in (10, 20):
+        directory = save_in_run(tmp_path, _checkpoint(step))
+    (directory / "model.safetensors").write_bytes(b"x")
+    checkpoint, damage = load_newest(tmp_path)
+    assert checkpoint.step == 10
+    assert damage.count("\n") == 0
+    assert f"{_name(20)}/model.safetensors is damaged" in damage
+    assert damage.endswith(f"took {tmp_path}/checkpoints/{_name(10)} instead")
+
+
+def test_a_best_checkpoint_that_is_damaged_is_an_error_not_another_model(tmp_path):
+    for step in (10, 20):
+        save_in_run(tmp_path, _checkpoint(step, best=10))
+    assert load_checkpoint(tmp_path, "best").step == 10
+    (tmp_path / "checkpoints" / _name(10) / "checkpoint.json").unlink()
+    with pytest.raises(UserError, match=r"no model at .*step-000000010"):
+        load_checkpoint(tmp_path, "best")
+
+
+def test_at_every_moment_of_replacing_a_checkpoint_there_is_a_complete_one(tmp_path, monkeypatch):
+    old, new = _checkpoint(10, seed=1), _checkpoint(10, seed=9)
+    real = Path.rename
+    for survived in range(4):  # old aside; new in place; old renamed away: and then it is done
+        run = tmp_path / str(survived)
+        save_in_run(run, old)
+        done = 0
+
+        def rename(path, target, limit=survived):
+            nonlocal done
+            if done == limit:
+                raise _Killed
+            done += 1
+            return real(path, target)
+
+        monkeypatch.setattr(Path, "rename", rename)
+        if survived < 3:
+            with pytest.raises(_Killed):
+                save_in_run(run, new)
+        else:
+            save_in_run(run, new)
+        monkeypatch.setattr(Path, "rename", real)
+        loaded, damage = load_newest(run)
+        assert not damage
+        wte = loaded.values["wte.weight"].tolist()
+        assert wte == (old if survived < 2 else new).values["wte.weight"].tolist()
+        save_in_run(run, _checkpoint(20))  # the next one sweeps up
+        assert _steps(run) == [_name(10), _name(20)]
+
+
+class _Killed(BaseException):
+    """What SIGKILL is to a process: nothing catches it."""
+
+
+def test_weights_that_are_not_finite_are_never_written(tmp_path):
+    good = _checkpoint(10)
+    save_in_run(tmp_path, good)
+    bad = {name: array * float("nan") for name, array in good.values.items()}
+    with pytest.raises(UserError, match=r"must hold finite numbers, but wte.weight does not; nothing was written"):
+        save_in_run(tmp_path, replace(good, step=20, values=bad))
+    assert _steps(tmp_path) == [_name(10)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="resource limits are for POSIX")
+@pytest.mark.parametrize("limit", [0, 100, 400, 900, 1500, 2000])
+def test_a_full_disk_at_any_file_leaves_the_previous_checkpoint(tmp_path, limit):
+    save_in_run(tmp_path, _checkpoint(10))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert max(map(len, before.values())) > 2000  # so that every limit above is too small for one of the files
+    program = textwrap.dedent(
+        f"""
+        import resource, signal
+        from pathlib import Path
+        from gpt_data.errors import UserError
+        from numpy_gpt.shared.runs.run_directory import load_checkpoint, save_in_run
+        from dataclasses import replace
+        run = Path({str(tmp_path)!r})
+        checkpoint = replace(load_checkpoint(run), step=20)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        try:
+            save_in_run(run, checkpoint)
+        except UserError as error:
+            print(error)
+        """
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "File too large; is the place writable, has it room?" in out
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert _steps(tmp_path) == [_name(10)]
+    assert load_checkpoint(tmp_path).step == 10
+
+
+def test_a_temporary_directory_of_the_same_process_number_is_not_in_the_way(tmp_path):
+    left_over = tmp_path / "checkpoints" / f".{_name(10)}.{os.getpid()}.tmp"
+    left_over.mkdir(parents=True)
+    save_in_run(tmp_path, _checkpoint(10))
+    assert _steps(tmp_path) == [_name(10)]
+    assert checkpoints.read_checkpoint(tmp_path / "checkpoints" / _name(10)).step == 10

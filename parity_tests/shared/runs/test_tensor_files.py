@@ -1,0 +1,104 @@
+"""Files of tensors whose checksum is right and whose content is not: made by another hand, or by a hostile one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpt_data.errors import UserError
+from numpy_gpt.shared.model.not_finite import FirstNotFinite
+from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
+
+SHAPES = {"a": (2, 2), "b": (3,)}
+GOOD = {"a": np.arange(4, dtype=np.float32).reshape(2, 2), "b": np.ones(3, np.float32)}
+
+
+def _read(path: Path, content: bytes):
+    path.write_bytes(content)
+    return read_tensors(path, {"sha256": hashlib.sha256(content).hexdigest()}, SHAPES)
+
+
+def _with_header(header: str, data: bytes = bytes(28)) -> bytes:
+    return len(header).to_bytes(8, "little") + header.encode() + data
+
+
+def _entry(begin: int, end: int, shape: list[int], dtype: str = "F32") -> dict[str, object]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def test_what_was_written_comes_back_in_the_order_of_the_shapes(tmp_path):
+    back = _read(tmp_path / "t", tensor_bytes({"b": GOOD["b"], "a": GOOD["a"].T.copy().T}))
+    assert list(back) == ["a", "b"]
+    assert all(np.array_equal(back[name], GOOD[name]) for name in GOOD)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 7,
+        (1 << 63).to_bytes(8, "little") + b"{}",
+        ((1 << 64) - 1).to_bytes(8, "little"),
+        _with_header("{not json}"),
+        _with_header(json.dumps({"a": _entry(0, 16, [2, 2]), "b": _entry(8, 20, [3])})),  # overlapping
+        _with_header(json.dumps({"a": _entry(0, 16, [2, 2]), "b": _entry(20, 32, [3])}), bytes(32)),  # a gap
+        _with_header(json.dumps({"a": _entry(0, 16, [2, 2]), "b": _entry(16, 28, [3])}), bytes(27)),  # too short
+        _with_header(json.dumps({"a": _entry(0, 16, [2, 2]), "b": _entry(16, 28, [3])}), bytes(29)),  # too long
+        _with_header(json.dumps({"a": _entry(0, 16, [1 << 62, 4]), "b": _entry(16, 28, [3])})),  # too large
+        _with_header(json.dumps({"a": _entry(16, 0, [2, 2]), "b": _entry(16, 28, [3])})),  # backwards
+        pickle.dumps({"a": [1.0]}),
+    ],
+    ids=lambda content: f"{len(content)} bytes" if isinstance(content, bytes) else content,
+)
+def test_what_is_no_file_of_tensors_is_refused_in_one_line(tmp_path, content):
+    with pytest.raises(UserError, match="is not a safetensors file") as caught:
+        _read(tmp_path / "t", content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_comes_twice_is_no_way_to_smuggle_in_other_numbers(tmp_path):
+    a, b = json.dumps(_entry(0, 16, [2, 2])), json.dumps(_entry(16, 28, [3]))
+    try:
+        back = _read(tmp_path / "t", _with_header(f'{{"a": {a}, "b": {b}, "a": {a}}}'))
+    except UserError:
+        return  # refused: as good
+    assert {name: array.shape for name, array in back.items()} == SHAPES
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": GOOD["a"]}, "tensor 'b' is missing"),
+        ({**GOOD, "c": GOOD["b"]}, "tensor 'c' is unknown"),
+        ({**GOOD, "b": np.ones(4, np.float32)}, r"b must be float32 or float64 of shape \(3,\), not float32 \(4,\)"),
+        ({**GOOD, "b": np.ones(3, np.float16)}, "b must be float32 or float64"),
+        ({**GOOD, "b": np.ones(3, np.int32)}, "b must be float32 or float64"),
+        ({**GOOD, "b": np.array([1, np.nan, 2], np.float32)}, "b holds numbers that are not finite"),
+        ({**GOOD, "a": np.full((2, 2), -np.inf, np.float32)}, "a holds numbers that are not finite"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(tmp_path, arrays, message):
+    with pytest.raises(UserError, match=message):
+        _read(tmp_path / "t", tensor_bytes(arrays))
+
+
+def test_a_file_that_no_manifest_lists_is_refused(tmp_path):
+    (tmp_path / "t").write_bytes(tensor_bytes(GOOD))
+    with pytest.raises(UserError, match="is not listed in its manifest"):
+        read_tensors(tmp_path / "t", None, SHAPES)
+
+
+def test_the_first_array_that_is_not_finite_is_remembered_and_a_mask_is_not_bad():
+    watch = FirstNotFinite({"w": np.ones(2)})
+    watch.record("h.0.attn.masked", np.array([0.0, -np.inf]))
+    assert watch.name_among({"w": np.ones(2)}) is None
+    assert watch.name_among({"w": np.array([np.nan])}) == "the gradient of w"
+    watch.record("h.0.attn.masked", np.array([np.inf]))
+    watch.record("logits", np.array([np.nan]))
+    assert watch.name_among({"w": np.array([np.nan])}) == "h.0.attn.masked"
+    assert FirstNotFinite({"w": np.array([np.inf])}).name_among({}) == "the parameter w"

@@ -1,0 +1,100 @@
+"""Signals while training: what is saved, and that going on is as if nothing had come between."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.stopping import Interrupted, StopSignals
+from parity_tests.kills import contents
+from parity_tests.shared.training.training_runs import engine_for, metrics_of, quick_recipe, resume_in, train_in
+
+
+@pytest.mark.parametrize("stop_at", [3, 10, 25])
+@pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
+def test_a_resumed_run_ends_byte_for_byte_where_an_uninterrupted_one_ends(tmp_path, stop_at, kind):
+    recipe = quick_recipe(gradient_accumulation_steps=2, eval_iters=2)
+    train_in(recipe, tmp_path / "whole", engine_for(recipe, kind=kind))
+    engine = _interrupted(engine_for(recipe, kind=kind), stop_at, signal.SIGINT)
+    with pytest.raises(Interrupted) as stopped:
+        train_in(recipe, tmp_path / "parts", engine)
+    assert stopped.value.exit_status == 130
+    assert f"after step {stop_at}" in str(stopped.value)
+    assert load_checkpoint(tmp_path / "parts").step == stop_at
+    resume_in(recipe, tmp_path / "parts", kind)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+
+
+def test_a_termination_signal_saves_too_and_the_old_handlers_come_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    recipe = quick_recipe()
+    with pytest.raises(Interrupted) as stopped:
+        train_in(recipe, tmp_path, _interrupted(engine_for(recipe), 7, signal.SIGTERM))
+    assert stopped.value.exit_status == 143
+    assert load_checkpoint(tmp_path).step == 7
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_signal_that_came_before_training_began_is_not_forgotten(tmp_path):
+    recipe = quick_recipe()
+    with StopSignals(), pytest.raises(Interrupted) as stopped:
+        os.kill(os.getpid(), signal.SIGTERM)
+        train_in(recipe, tmp_path)
+    assert stopped.value.exit_status == 143
+    assert load_checkpoint(tmp_path).step == 0  # not even the first evaluation is waited for
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "fast"])
+@pytest.mark.parametrize("stop_at", [0, 20, 30])
+def test_an_evaluation_is_not_waited_for_and_made_anew_by_the_run_that_goes_on(tmp_path, stop_at, kind):
+    recipe = quick_recipe(eval_iters=2)
+    train_in(recipe, tmp_path / "whole", engine_for(recipe, kind=kind))
+    engine = engine_for(recipe, kind=kind)
+    mean_loss, evaluations = engine.mean_loss, [0]
+
+    def interrupted(batches):
+        for place, batch in enumerate(batches):
+            evaluations[0] += place == 0
+            if place == 1 and evaluations[0] == 4 * (stop_at // 10) + 3:  # of four losses the third, after one batch
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    engine.mean_loss = lambda batches: mean_loss(interrupted(batches))
+    with pytest.raises(Interrupted) as stopped:
+        train_in(recipe, tmp_path / "parts", engine)
+    assert (stopped.value.exit_status, load_checkpoint(tmp_path / "parts").step) == (143, stop_at)
+    assert evaluations[0] == 4 * (stop_at // 10) + 3
+    assert [line["step"] for line in metrics_of(tmp_path / "parts")][-1:] == [stop_at][: stop_at > 0]
+    resume_in(recipe, tmp_path / "parts", kind)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path):
+    recipe = quick_recipe()
+    engine = _interrupted(engine_for(recipe), 7, signal.SIGINT, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train_in(recipe, tmp_path, engine)
+    assert load_checkpoint(tmp_path).step == 0  # the evaluation at the start saved one, and it is whole
+
+
+def test_two_termination_signals_still_end_with_a_checkpoint(tmp_path):
+    recipe = quick_recipe()
+    with pytest.raises(Interrupted):
+        train_in(recipe, tmp_path, _interrupted(engine_for(recipe), 7, signal.SIGTERM, signal.SIGTERM))
+    assert load_checkpoint(tmp_path).step == 7
+
+
+def _interrupted(engine, stop_at, *signals):
+    step_of_engine = engine.training_step
+
+    def training_step(inputs, targets, step, learning_rate, **options):
+        if step + 1 == stop_at:
+            for number in signals:
+                os.kill(os.getpid(), number)
+        return step_of_engine(inputs, targets, step, learning_rate, **options)
+
+    engine.training_step = training_step
+    return engine

@@ -1,0 +1,193 @@
+"""The trainer: what it writes, and that nothing that is not finite gets by; signals are in test_stopping.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gpt_data.errors import UserError
+from gpt_data.texts.corpora import load_corpus
+from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.engine_protocol import StepResult
+from numpy_gpt.shared.training.evaluation import evaluate
+from numpy_gpt.shared.training.throughput import Pace
+from numpy_gpt.shared.training.trainer import train
+from parity_tests.shared.training.training_runs import Silent, engine_for, metrics_of, quick_recipe, train_in
+
+
+def test_metrics_hold_every_evaluation_and_every_logged_step_at_full_precision(tmp_path):
+    last = train_in(quick_recipe(), tmp_path).evaluated
+    lines = metrics_of(tmp_path)
+    assert [(line["kind"], line["step"]) for line in lines] == [
+        ("evaluation", 0),
+        *[("step", 5), ("step", 10), ("evaluation", 10)],
+        *[("step", 15), ("step", 20), ("evaluation", 20)],
+        *[("step", 25), ("step", 30), ("evaluation", 30)],
+    ]
+    assert lines[-1]["val_loss"] == last.val_loss
+    assert all({"train_loss", "val_loss", "learning_rate"} <= set(line) for line in lines)
+    assert all(line["val_loss"] is None for line in lines if line["kind"] == "step")
+
+
+def test_the_last_evaluation_is_that_of_the_saved_weights_over_all_windows(tmp_path):
+    recipe = quick_recipe()
+    last = train_in(recipe, tmp_path).evaluated
+    engine = NumpyEngine(recipe, load_checkpoint(tmp_path).values)
+    tokens = load_corpus("tiny").val
+    losses = [engine.loss(tokens[None, i : i + 8], tokens[None, i + 1 : i + 9]) for i in range(len(tokens) - 8)]
+    assert len(losses) == 332
+    assert last.val_loss == pytest.approx(sum(losses) / 332, rel=1e-6)
+    assert evaluate(engine, tokens, 8, stride=8) != last.val_loss
+
+
+def test_what_a_process_left_that_was_killed_while_it_rewrote_the_metrics_is_swept_up(tmp_path):
+    (tmp_path / ".metrics.jsonl.77-0.tmp").write_text("{")
+    train_in(quick_recipe(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "metrics.jsonl"]
+
+
+def test_the_validation_loss_beside_the_progress_is_the_last_one_and_not_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(Pace, "due", lambda self: True)
+    shown, evaluations = [], []
+    display = Silent()
+    display.progress, display.evaluation = shown.append, evaluations.append
+    # A rate that makes it worse again.
+    recipe = quick_recipe(max_iters=40, learning_rate=0.5, warmup_iters=0, dropout=0.0)
+    train(recipe, engine_for(recipe), load_corpus("tiny"), tmp_path, display)
+    known = {evaluation.step: evaluation.val_loss for evaluation in evaluations}
+    assert min(known.values()) < known[30]
+    assert len(shown) == 40
+    for progress in shown:
+        assert progress.val_loss == known[(progress.step - 1) // 10 * 10]
+
+
+def test_an_evaluation_is_shown_batch_by_batch_until_all_its_tokens_are_read(tmp_path):
+    shown = []
+    display = Silent()
+    display.evaluating = lambda step, tokens: shown.append((step, tokens))
+    recipe, corpus = quick_recipe(max_iters=10, eval_iters=2, batch_size=4), load_corpus("tiny")
+    train(recipe, engine_for(recipe), corpus, tmp_path, display)
+    windows = 2 * (len(corpus.val) - 8)  # of both splits, as many of the training text
+    for step in (0, 10):
+        tokens = [tokens for at, tokens in shown if at == step]
+        assert tokens == sorted(tokens)
+        assert len(tokens) >= 4
+        assert tokens[-1] == 8 * (windows + 2 * 2 * 4)
+
+
+def test_a_bad_step_among_the_last_ones_is_found_even_if_nothing_is_waited_for(tmp_path):
+    recipe = quick_recipe(max_iters=28, eval_interval=20, log_interval=100, dropout=0.0)
+    engine = engine_for(recipe, kind="fast")
+    step_of_engine = engine.take_step
+
+    def take_step(step, learning_rate):
+        if step == 23:
+            with torch.no_grad():
+                engine.parameters["ln_f.weight"].fill_(float("inf"))
+        step_of_engine(step, learning_rate)
+        if step == 23:
+            with torch.no_grad():
+                engine.parameters["ln_f.weight"].fill_(1.0)
+
+    engine.take_step = take_step
+    with pytest.raises(UserError, match="the loss must be finite, but is nan at step 23"):
+        train_in(recipe, tmp_path, engine)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "fast"])
+def test_an_update_that_overflows_is_told_as_what_it_is_and_without_warnings(tmp_path, kind):
+    recipe = quick_recipe(learning_rate=1e38, min_lr=1e38, warmup_iters=0, log_interval=1)
+    with pytest.raises(UserError, match=r"at step 1, where the parameter \S+ was the first to go bad; \S+ keeps its"):
+        train_in(recipe, tmp_path, engine_for(recipe, kind=kind))
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        # what comes out of this norm is finite still, but not its cube
+        (lambda values: values["h.1.ln_2.weight"].fill(1e38), "h.1.mlp.gelu.argument"),
+        (lambda values: values["h.0.attn.c_attn.weight"].fill(np.float32(1e25)), "h.0.attn.scores"),
+        (lambda values: values["ln_f.weight"].fill(np.inf), "the parameter ln_f.weight"),
+    ],
+)
+def test_what_is_not_finite_stops_the_run_with_the_name_of_the_first_array(tmp_path, spoil, named, kind):
+    recipe = quick_recipe(dropout=0.0)
+    engine = engine_for(recipe, kind=kind)
+    step_of_engine = engine.training_step
+
+    def training_step(inputs, targets, step, learning_rate):
+        if step == 12:
+            values = {name: array.copy() for name, array in engine.values().items()}
+            spoil(values)
+            for name, array in values.items():
+                _assign(engine.parameters[name], array)
+        return step_of_engine(inputs, targets, step, learning_rate)
+
+    engine.training_step = training_step
+    with pytest.raises(UserError, match=rf"at step 12, where {named} was the first to go bad; .* keeps its last"):
+        train_in(recipe, tmp_path, engine)
+    assert load_checkpoint(tmp_path).step == 10
+
+
+def _assign(parameter, array):
+    if isinstance(parameter, np.ndarray):
+        parameter[...] = array
+    else:
+        parameter.data.copy_(torch.from_numpy(array))
+
+
+def test_a_gradient_that_alone_is_not_finite_is_named(tmp_path):
+    recipe = quick_recipe()
+    engine = engine_for(recipe)
+    engine.first_not_finite = lambda step: "h.0.attn.dq"
+    engine.training_step = lambda inputs, targets, step, rate: StepResult(1.0, math.inf)
+    with pytest.raises(UserError, match=r"the gradient's norm must be finite, but is inf at step 0, where h.0.attn.dq"):
+        train_in(recipe, tmp_path, engine)
+
+
+def test_weights_that_a_step_made_infinite_never_replace_a_checkpoint(tmp_path):
+    recipe = quick_recipe(eval_interval=5)
+    engine = engine_for(recipe)
+    step_of_engine = engine.training_step
+
+    def training_step(inputs, targets, step, learning_rate):
+        result = step_of_engine(inputs, targets, step, learning_rate)
+        if step == 9:  # the last step before an evaluation
+            engine.parameters["wte.weight"][3, 1] = np.nan
+        return result
+
+    engine.training_step = training_step
+    with pytest.raises(UserError, match="loss must be finite, but is nan after step 10; no checkpoint was written"):
+        train_in(recipe, tmp_path, engine)
+    assert load_checkpoint(tmp_path).step == 5
+
+
+def test_the_engine_leaves_the_parameters_alone_when_the_loss_is_not_finite():
+    recipe = quick_recipe()
+    engine = engine_for(recipe)
+    engine.parameters["wte.weight"][:] = np.inf
+    before = engine.parameters.flat.copy()
+    tokens = load_corpus("tiny").train[None, :9]
+    result = engine.training_step(tokens[:, :-1], tokens[:, 1:], 0, 1.0)
+    assert not math.isfinite(result.loss)
+    assert np.array_equal(engine.parameters.flat, before)
+
+
+def test_no_steps_at_all_are_an_evaluation_and_a_checkpoint(tmp_path):
+    last = train_in(quick_recipe(max_iters=0), tmp_path).evaluated
+    assert last.step == 0
+    assert last.val_loss == pytest.approx(math.log(32), abs=0.05)  # an untrained model knows nothing
+    assert load_checkpoint(tmp_path).step == 0
+
+
+def test_a_text_shorter_than_a_window_is_refused_before_anything_is_written(tmp_path):
+    corpus = replace(load_corpus("tiny"), val=load_corpus("tiny").val[:5])
+    with pytest.raises(UserError, match="needs 9 tokens and the text has 5"):
+        train(quick_recipe(), engine_for(quick_recipe()), corpus, tmp_path / "run", Silent())
+    assert not (tmp_path / "run" / "checkpoints").exists()

@@ -1,0 +1,1 @@
+"""What the tests share: the comparator, strategies, trainings in lockstep. No test of a package."""

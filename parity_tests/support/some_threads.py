@@ -1,0 +1,34 @@
+"""Computing on a given number of threads, whatever the machine has, or as where threadpoolctl is not installed."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import pytest
+
+from numpy_gpt.shared.model import threads
+
+
+class _Blas(NamedTuple):
+    """What threadpoolctl tells about BLAS, and may change in it."""
+
+    threads: int
+
+    def info(self) -> list[dict[str, Any]]:
+        return [{"num_threads": self.threads}]
+
+    def limit(self, limits: int) -> Any:
+        assert limits == 1
+        return nullcontext()
+
+
+def on_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(threads, "_blas", lambda: _Blas(count))
+
+
+def without_threadpoolctl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    monkeypatch.setattr(threads, "_blas", threads._blas.__wrapped__)  # past what it remembers
+    assert threads._blas() is None
