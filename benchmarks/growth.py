@@ -30,7 +30,7 @@ from gpt_data.checks import TokenIds
 from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.throughput import operations_per_token, peak_memory_of_process
@@ -90,7 +90,7 @@ def exponent(sizes: list[float], values: list[float]) -> float:
 def expected(sizes: dict[str, int]) -> tuple[float, int]:
     """Return the operations of a step, and the peak of the memory's formula."""
     recipe = recipe_of(sizes)
-    config, batch = gpt_config(recipe.model), recipe.training.batch_size
+    config, batch = require_gpt(recipe.model), recipe.training.batch_size
     operations = batch * config.block_size * operations_per_token(config)
     return operations, step_memory(config, batch, config.block_size).peak
 

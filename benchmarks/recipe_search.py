@@ -28,14 +28,14 @@ from benchmarks.support.command import command_parser, errors_in_one_line, write
 from benchmarks.support.conditions import text_for
 from benchmarks.support.interleaved import markdown_table
 from gpt_data.errors import UserError
-from gpt_data.wording import listed
+from gpt_data.wording import list_names
 from numpy_gpt.shared.model.not_finite import Diverged
-from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.ema import ema_weight
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from torch_gpt.device import choose_device, set_tf32
-from torch_gpt.ema import average_weights, exchange
+from torch_gpt.ema import exchange, update_ema
 from torch_gpt.fast.fallback import said
 
 DECAYS = (0.99, 0.994, 0.997, 0.998, 0.999)
@@ -59,7 +59,7 @@ def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS
     for step in range(training.max_iters):
         engine.take_step(step, learning_rate_at(step, **training.schedule()))
         for decay, average in averages.items():
-            average_weights(average, weights, share_of_newest(step + 1, decay))
+            update_ema(average, weights, ema_weight(step + 1, decay))
     step, last = engine.latest()
     if not (math.isfinite(last.loss) and math.isfinite(last.gradient_norm)):
         raise Diverged(f"a loss of {last.loss} and a gradient of norm {last.gradient_norm} at step {step + 1:,}")
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> None:
     device = str(choose_device(options.device, "float32"))
     known, ways = candidates(), variants(device)
     if unknown := [name for name in options.only or () if name not in known]:
-        raise UserError(f"a candidate must be one of {listed(known)}, not {unknown[0]!r:.60}")
+        raise UserError(f"a candidate must be one of {list_names(known)}, not {unknown[0]!r:.60}")
     way = ways[options.way or ("graphs" if torch.device(device).type == "cuda" else "eager")]
     recipes = {name: known[name] for name in options.only or known}
     text = text_for(preset(BASE), options.source)

@@ -24,7 +24,7 @@ from benchmarks.support.interleaved import Contestant, at_least_one, in_turn, ma
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.model.randomness import sampling_uniforms
 from numpy_gpt.shared.training.presets import preset
 from torch_gpt.engine import TorchEngine
@@ -42,7 +42,7 @@ def writers(name: str) -> tuple[GPTConfig, dict[str, Writer]]:
     """Return a preset's config, and all three with the same weights."""
     recipe = preset(name).override({"dtype": "float32"})
     values = initial_values(recipe.model, recipe.training.seed)
-    config = gpt_config(recipe.model)
+    config = require_gpt(recipe.model)
     model = idiomatic_gpt(config, values)
 
     def idiomatic(prompt: list[int], count: int, cache: bool) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from handcalc.page.terminal import write
 from handcalc.tracing.model_trace import named_model, traced
 from handcalc.tracing.selection import Selection, check_selection
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 
 _EPILOG = """\
 The page is in the grammar of handcalc.trace: python -m handcalc.verify works every line out again.
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     model, name = named_model(options.model)
-    config = gpt_config(model.config)
+    config = require_gpt(model.config)
     if config.n_layer == 0:
         raise UserError("this model has no layers, so no attention to show; choose another --model")
     tokens = tuple(model.tokenizer.encode(options.text).tolist())

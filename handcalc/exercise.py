@@ -9,7 +9,7 @@ from random import Random
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
-from gpt_data.wording import suggestion
+from gpt_data.wording import suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
 from handcalc.exercises.exercise import solve
@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     if options.topic is not None and options.topic not in TOPICS:
-        near = suggestion(options.topic, TOPICS) or "; --list shows them"
+        near = suggest(options.topic, TOPICS) or "; --list shows them"
         raise UserError(f"there is no --topic {options.topic!r}{near}")
     if options.level is not None and options.level not in LEVELS:
         raise UserError(f"--level must be 1, 2 or 3, not {options.level}")

@@ -21,7 +21,7 @@ from handcalc.tracing.steps import AXES, Sizes
 from handcalc.tracing.working import Trace, check_length
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace) -> int:
     path = SHIPPED_MODEL if options.model is None else Path(options.model)
     selection = _selection(options)
     model = load_checkpoint(path)
-    config = gpt_config(model.config)
+    config = require_gpt(model.config)
     if options.list:
         check_selection(selection, config)
         lines = _list_lines(config, _plan(options, model, (0, 0)), selection)

@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.page.terminal import write
 from handcalc.verification.document import read_document
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.digits is not None:
         Calculator(options.digits)  # refuses what is out of range
-    name = "standard input" if options.file == "-" else shown_path(options.file)
+    name = "standard input" if options.file == "-" else show_path(options.file)
     try:
         document = read_document(_read(options.file, name))
     except UserError as error:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.names import activation_shapes, gradient_name, parameter_shapes
@@ -109,4 +109,4 @@ class ByHandEngine(NumpyEngine):
 
     def _word(self, token: Any) -> str:
         # A vocabulary may be padded: the model has rows for ids that stand for no word.
-        return visible(self._tokenizer.vocabulary[token]) if token < self._tokenizer.vocab_size else f"id {token}"
+        return make_visible(self._tokenizer.vocabulary[token]) if token < self._tokenizer.vocab_size else f"id {token}"

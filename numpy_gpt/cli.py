@@ -12,7 +12,7 @@ from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.all_commands import add_command, program_parser
 from numpy_gpt.shared.cli.parameter_table import weights_page
 from numpy_gpt.shared.cli.parser import run_command, whole_number
-from numpy_gpt.shared.cli.program import Start, Twin
+from numpy_gpt.shared.cli.program import InitialState, Program
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.engine_protocol import Engine
@@ -21,8 +21,8 @@ from numpy_gpt.shared.training.recipe import Recipe
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    twin = Twin("numpy_gpt", "tiny", _engine, _no_flags)
-    parser, commands = program_parser(twin, "A small GPT in pure NumPy.")
+    program = Program("numpy_gpt", "tiny", _engine, _no_flags)
+    parser, commands = program_parser(program, "A small GPT in pure NumPy.")
     commands.choices["train"].add_argument(
         "--by_hand",
         type=whole_number,
@@ -51,7 +51,7 @@ def _no_flags(parser: argparse.ArgumentParser) -> None:
     """NumPy computes on the processor, in one way: there is nothing to choose."""
 
 
-def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engine:
+def _engine(recipe: Recipe, start: InitialState, arguments: argparse.Namespace) -> Engine:
     if by_hand := getattr(arguments, "by_hand", 0):
         if by_hand < 0:
             raise UserError(f"--by_hand must be at least 0, not {by_hand}")

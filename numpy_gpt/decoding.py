@@ -16,7 +16,7 @@ from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.model.token_ids import check_tokens
 
 
@@ -30,7 +30,7 @@ class Decoder:
     """
 
     def __init__(self, parameters: Parameters, batch: int = 1) -> None:
-        config = gpt_config(parameters.config)
+        config = require_gpt(parameters.config)
         shape = (batch, config.n_head, config.block_size, config.head_size)
         dtype = parameters.flat.dtype
         self._parameters, self._config = parameters, config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numpy_gpt.parameters import Parameters, in_parts
 
 
-def average_weights(averages: Parameters, parameters: Parameters, share: float) -> None:
+def update_ema(averages: Parameters, parameters: Parameters, share: float) -> None:
     """Move the averages in place by ``share`` of the way to the parameters (13.11)."""
     for average, theta in in_parts(averages.flat, parameters.flat):
         way = theta - average

@@ -12,7 +12,7 @@ from gpt_data.errors import UserError
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
-from numpy_gpt.ema import average_weights
+from numpy_gpt.ema import update_ema
 from numpy_gpt.model import predict, sliced_loss, sliced_loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.sampling import draws
@@ -21,10 +21,10 @@ from numpy_gpt.shared.model.not_finite import FirstNotFinite
 from numpy_gpt.shared.model.randomness import dropout_masks
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
-from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.ema import ema_weight
 from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
 from numpy_gpt.shared.training.evaluation import mean_over
-from numpy_gpt.shared.training.process_group import ALONE, Team
+from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.throughput import peak_memory_of_process
 
@@ -35,7 +35,7 @@ class NumpyEngine:
     Where the recipe averages the weights, ``values`` are the averages, and ``trained`` what training goes on with.
     """
 
-    team: Team = ALONE
+    team: ProcessGroup = SINGLE_PROCESS
     peak_flops: float | None = None
     evaluation_tokens = 2048
 
@@ -135,7 +135,7 @@ class NumpyEngine:
             weight_decay=training.weight_decay,
         )
         if self._used is not self.parameters:
-            average_weights(self._used, self.parameters, share_of_newest(step + 1, training.ema_decay))
+            update_ema(self._used, self.parameters, ema_weight(step + 1, training.ema_decay))
 
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""

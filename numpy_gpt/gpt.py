@@ -13,8 +13,8 @@ from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.given_masks import check_masks
-from numpy_gpt.shared.model.model_kind import gpt_config
-from numpy_gpt.shared.model.record import Record, ignore, within
+from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.record import Record, ignore, scoped
 from numpy_gpt.shared.model.token_ids import check_tokens
 
 Masks = Mapping[str, Array]
@@ -51,11 +51,11 @@ def gpt_forward(
         If the model is no GPT, the tokens are not such an array, or masks are given but not all of them, in their
         shapes and this dtype.
     """
-    config, masks = gpt_config(parameters.config), masks or {}
+    config, masks = require_gpt(parameters.config), masks or {}
     tokens = check_tokens(tokens, config)
     check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype)
     x, embedding = embedding_forward(
-        tokens, parameters["wte.weight"], parameters["wpe.weight"], within(record, "embedding")
+        tokens, parameters["wte.weight"], parameters["wpe.weight"], scoped(record, "embedding")
     )  # (12.1)
     if (embedding_mask := masks.get("embedding.dropout")) is not None:
         x, _ = dropout_forward(x, embedding_mask)
@@ -64,11 +64,11 @@ def gpt_forward(
     blocks = []
     for layer, block in enumerate(parameters.blocks):  # (12.2)
         name = f"h.{layer}"
-        x, cache = block_forward(x, block, config, _inside(masks, name), within(record, name))
+        x, cache = block_forward(x, block, config, _inside(masks, name), scoped(record, name))
         blocks.append(cache)
 
     epsilon, bias = config.layer_norm_epsilon, parameters.views.get("ln_f.bias")
-    x, ln_f = layer_norm_forward(x, parameters["ln_f.weight"], bias, epsilon, within(record, "ln_f"))
+    x, ln_f = layer_norm_forward(x, parameters["ln_f.weight"], bias, epsilon, scoped(record, "ln_f"))
     logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
     record("logits", logits)
     return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head)
@@ -79,18 +79,18 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     gradients: dict[str, Any] = {}
     record("dlogits", dlogits)
     dx, dhead_transposed, _ = linear_backward(dlogits, cache.head)  # (12.4), (12.5) undo (12.3)
-    dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, within(record, "ln_f"))
+    dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, scoped(record, "ln_f"))
     gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}
 
     for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
-        dx, dblock = block_backward(dx, cache.blocks[layer], within(record, f"h.{layer}"))
+        dx, dblock = block_backward(dx, cache.blocks[layer], scoped(record, f"h.{layer}"))
         gradients |= {f"h.{layer}.{key}": dblock[key] for key in cache.parameters.blocks[layer]}
 
     if cache.embedding_mask is not None:
         record("embedding.ddropout", dx)
         dx = dropout_backward(dx, cache.embedding_mask)
-    dwte, dwpe = embedding_backward(dx, cache.embedding, within(record, "embedding"))  # undoes (12.1)
-    if gpt_config(cache.parameters.config).tie_weights:
+    dwte, dwpe = embedding_backward(dx, cache.embedding, scoped(record, "embedding"))  # undoes (12.1)
+    if require_gpt(cache.parameters.config).tie_weights:
         dwte += dhead_transposed.T  # (12.6): one matrix in two places, so both gradients add
     gradients |= {"wte.weight": dwte, "wpe.weight": dwpe, "lm_head.weight": dhead_transposed.T}
     return {name: gradients[name] for name in cache.parameters}  # without those of absent biases or of a tied head

@@ -16,7 +16,7 @@ from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.given_masks import check_masks
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.slices import slices_of
-from numpy_gpt.shared.model.threads import in_order
+from numpy_gpt.shared.model.threads import parallel_map
 from numpy_gpt.shared.model.token_ids import check_targets, check_tokens
 
 ModelCache = GPTCache | BigramCache
@@ -91,7 +91,7 @@ def sliced_loss_and_gradients(
         with np.errstate(over="ignore", invalid="ignore"):
             return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, tokens.size)
 
-    shares = in_order(share, slices)
+    shares = parallel_map(share, slices)
     loss, gradients = next(shares)
     out.copied_from(gradients)
     for other_loss, gradients in shares:
@@ -129,7 +129,7 @@ def sliced_loss(parameters: Parameters, tokens: Tokens, targets: Tokens) -> Arra
         with np.errstate(over="ignore", invalid="ignore"):  # each thread has settings of its own
             return _loss(parameters, tokens[rows], targets[rows], tokens.size)
 
-    total, *others = in_order(share, slices)
+    total, *others = parallel_map(share, slices)
     for other in others:
         total = total + other
     return total

@@ -16,7 +16,7 @@ import numpy as np
 from gpt_data.errors import UserError
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.model.names import Shape, parameter_shapes
 from numpy_gpt.shared.model.parameter_values import check_values
 
@@ -74,7 +74,7 @@ class Parameters(Mapping[str, Array]):
     @cached_property
     def blocks(self) -> list[dict[str, Array]]:
         """The tensors of each block of a GPT under their names inside it, such as ``attn.c_attn.weight``."""
-        prefixes = [f"h.{layer}." for layer in range(gpt_config(self.config).n_layer)]
+        prefixes = [f"h.{layer}." for layer in range(require_gpt(self.config).n_layer)]
         return [
             {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)} for prefix in prefixes
         ]
@@ -82,7 +82,7 @@ class Parameters(Mapping[str, Array]):
     @cached_property
     def head(self) -> Array:
         """The output head (V, C) of a GPT: ``wte.weight`` itself where the weights are tied."""
-        return self["wte.weight" if gpt_config(self.config).tie_weights else "lm_head.weight"]
+        return self["wte.weight" if require_gpt(self.config).tie_weights else "lm_head.weight"]
 
     @cached_property
     def decayed(self) -> Array:

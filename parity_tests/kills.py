@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.runs.run_directory import load_newest
-from numpy_gpt.shared.training.throughput import Speed
+from numpy_gpt.shared.training.throughput import Throughput
 
 # Small enough to write a checkpoint every few milliseconds: a good part of the time is spent inside of writing one.
 # At this rate the loss goes up and down: the best evaluation is not the last one, and a run must not forget it.
@@ -41,7 +41,7 @@ def contents(run: Path) -> dict[str, bytes]:
     """Return every file of a run directory by its path in it; of the metrics all but how fast it went."""
     files = {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
     lines = [json.loads(line) for line in files["metrics.jsonl"].splitlines()]
-    timeless = [{name: value for name, value in line.items() if name not in Speed._fields} for line in lines]
+    timeless = [{name: value for name, value in line.items() if name not in Throughput._fields} for line in lines]
     return files | {"metrics.jsonl": json.dumps(timeless).encode()}
 
 

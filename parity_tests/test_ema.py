@@ -14,17 +14,17 @@ import torch
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import load_corpus
 from numpy_gpt.cli import main as numpy_gpt
-from numpy_gpt.ema import average_weights
+from numpy_gpt.ema import update_ema
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.ema import ema_weight
 from numpy_gpt.shared.training.presets import preset
-from numpy_gpt.shared.training.process_group import Alone
+from numpy_gpt.shared.training.process_group import SingleProcess
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from torch_gpt.cli import main as torch_gpt
-from torch_gpt.ema import average_weights as average_weights_in_torch
+from torch_gpt.ema import update_ema as average_weights_in_torch
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine
 
@@ -59,12 +59,12 @@ def _steps(engine, first, last):
 
 
 def test_the_share_of_the_newest_weights_is_that_of_the_derivation():
-    assert share_of_newest(1, 0.999) == pytest.approx(9 / 11)
-    assert share_of_newest(100_000, 0.999) == pytest.approx(0.001)
-    assert share_of_newest(5, 0.0) == 1
+    assert ema_weight(1, 0.999) == pytest.approx(9 / 11)
+    assert ema_weight(100_000, 0.999) == pytest.approx(0.001)
+    assert ema_weight(5, 0.0) == 1
     left = math.prod(Fraction(1 + step, 10 + step) for step in range(1, 41))  # (13.12): what the initial values count
     assert left == Fraction(math.factorial(10), math.prod(range(42, 51)))
-    assert math.prod(1 - share_of_newest(step, 0.999) for step in range(1, 41)) == pytest.approx(float(left))
+    assert math.prod(1 - ema_weight(step, 0.999) for step in range(1, 41)) == pytest.approx(float(left))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -73,7 +73,7 @@ def test_both_twins_average_to_the_last_bit_alike(dtype):
     averages, weights = (parameters_from(config, initial_values(config, seed, dtype)) for seed in (1, 2))
     theirs, tensors = ({name: torch.tensor(value) for name, value in part.items()} for part in (averages, weights))
     expected = {name: value + (weights[name] - value) * np.asarray(0.3, dtype) for name, value in averages.items()}
-    average_weights(averages, weights, 0.3)
+    update_ema(averages, weights, 0.3)
     average_weights_in_torch(theirs, tensors, 0.3)
     for name, value in expected.items():
         assert value.dtype == dtype
@@ -148,7 +148,7 @@ def test_a_run_directory_holds_both_and_a_resumed_run_ends_with_the_same_bytes(p
     more = [] if program is numpy_gpt else ["--device", "cpu"]
     assert program(["train", "tiny", "--max_iters", "40", *flags, "--out_dir", "whole", *more]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(Alone, "agreed", lambda team, received, step: signal.SIGINT if step == 24 else received)
+        patch.setattr(SingleProcess, "agree_on_signal", lambda team, received, step: signal.SIGINT if step == 24 else received)
         assert program(["train", "tiny", "--max_iters", "40", *flags, "--out_dir", "halves", *more]) == 130
     stopped = load_checkpoint(Path("halves"))
     assert stopped.step == 25

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from gpt_data.errors import UserError
 from numpy_gpt.shared.cli.all_commands import program_parser
 from numpy_gpt.shared.cli.parser import number, run_command, truth
-from numpy_gpt.shared.cli.program import Start, Twin
+from numpy_gpt.shared.cli.program import InitialState, Program
 from numpy_gpt.shared.training.engine_protocol import Engine
 from numpy_gpt.shared.training.process_group import started_by_torchrun
 from numpy_gpt.shared.training.recipe import Recipe
@@ -63,7 +63,7 @@ def _with_torch(arguments: argparse.Namespace) -> int:
     return run_on_device(arguments)
 
 
-def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engine:
+def _engine(recipe: Recipe, start: InitialState, arguments: argparse.Namespace) -> Engine:
     from torch_gpt.running import engine_for
 
     engine, description = engine_for(recipe, start, arguments)
@@ -72,4 +72,4 @@ def _engine(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> Engi
     return engine
 
 
-TWIN = Twin("torch_gpt", "shakespeare", _engine, _add_device_flags)
+TWIN = Program("torch_gpt", "shakespeare", _engine, _add_device_flags)

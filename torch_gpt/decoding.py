@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.model.token_ids import check_tokens
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused
@@ -31,7 +31,7 @@ class Decoder:
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], config: ModelConfig, fused: bool = False) -> None:
-        config = gpt_config(config)
+        config = require_gpt(config)
         self._parameters, self._config, self._fused = parameters, config, fused
         self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
         self._past: list[KeyValues | None] = [None] * config.n_layer

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def average_weights(averages: Mapping[str, Tensor], parameters: Mapping[str, Tensor], share: float | Tensor) -> None:
+def update_ema(averages: Mapping[str, Tensor], parameters: Mapping[str, Tensor], share: float | Tensor) -> None:
     """Move the averages in place by ``share`` of the way to the parameters (13.11)."""
     ways = torch._foreach_sub([parameters[name] for name in averages], list(averages.values()))
     torch._foreach_mul_(ways, share)

@@ -15,16 +15,16 @@ from numpy_gpt.shared.model.not_finite import FirstNotFinite
 from numpy_gpt.shared.model.randomness import dropout_masks
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
-from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.ema import ema_weight
 from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
 from numpy_gpt.shared.training.evaluation import mean_over
-from numpy_gpt.shared.training.process_group import ALONE, Team
+from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.throughput import peak_memory_of_process
 from torch_gpt.adamw import AdamWState, adamw_state, adamw_step, fused_adamw, fused_adamw_step
 from torch_gpt.clipping import clip_gradients, clip_gradients_fused
 from torch_gpt.device import choose_device
-from torch_gpt.ema import average_weights
+from torch_gpt.ema import update_ema
 from torch_gpt.model import loss_and_gradients, loss_of, predict
 from torch_gpt.parameters import parameters_from, tensor_from
 from torch_gpt.sampling import draws
@@ -55,7 +55,7 @@ class TorchEngine:
         on_host: bool = False,
     ) -> None:
         self.recipe, self.fused = recipe, fused
-        self.team: Team = ALONE
+        self.team: ProcessGroup = SINGLE_PROCESS
         self.peak_flops: float | None = None
         self.evaluation_tokens = 2048
         self.device = choose_device(device, recipe.training.dtype)
@@ -212,7 +212,7 @@ class TorchEngine:
                 self._optimizer = fused_adamw(self.parameters, self._state, step, **choices)
             fused_adamw_step(self._optimizer, self.parameters, gradients, learning_rate)
         if self._averages:
-            average_weights(self._averages, self.parameters, share_of_newest(step + 1, training.ema_decay))
+            update_ema(self._averages, self.parameters, ema_weight(step + 1, training.ema_decay))
 
     @property
     def _used(self) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ from torch import Tensor
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model.given_masks import check_masks
-from numpy_gpt.shared.model.model_kind import gpt_config
-from numpy_gpt.shared.model.record import Record, ignore, within
+from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.record import Record, ignore, scoped
 from numpy_gpt.shared.model.token_ids import check_tokens
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.dropout import dropout_forward
@@ -46,7 +46,7 @@ def gpt_forward(
         If the model is no GPT, the tokens are not such an array, or masks are given but not all of them, in their
         shapes and this dtype.
     """
-    config = gpt_config(config)
+    config = require_gpt(config)
     device = parameters["wte.weight"].device
     checked = check_tokens(on_host(tokens), config)
     dtype = str(parameters["wte.weight"].dtype).removeprefix("torch.")
@@ -73,7 +73,7 @@ def logits_of(
     layer_norm = layer_norm_fused if fused else layer_norm_forward
     linear = linear_fused if fused else linear_forward
 
-    x = embedding(tokens, parameters["wte.weight"], parameters["wpe.weight"], within(record, "embedding"))  # (12.1)
+    x = embedding(tokens, parameters["wte.weight"], parameters["wpe.weight"], scoped(record, "embedding"))  # (12.1)
     if "embedding.dropout" in masks:
         x = dropout_forward(x, masks["embedding.dropout"])
         record("embedding.dropout", x)
@@ -82,9 +82,9 @@ def logits_of(
             x = blocks[layer](x)
             continue
         name = f"h.{layer}"
-        x = block_forward(x, inside(parameters, name), config, inside(masks, name), within(record, name), fused)
+        x = block_forward(x, inside(parameters, name), config, inside(masks, name), scoped(record, name), fused)
     weight, bias = parameters["ln_f.weight"], parameters.get("ln_f.bias")
-    x = layer_norm(x, weight, bias, config.layer_norm_epsilon, within(record, "ln_f"))
+    x = layer_norm(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
     logits = linear(x, head(parameters, config).T, None)  # (12.3)
     record("logits", logits)
     return logits

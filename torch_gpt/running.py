@@ -12,23 +12,23 @@ import torch
 import torch.distributed as dist
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.cli.program import Start
-from numpy_gpt.shared.training.process_group import ALONE, Team, started_by_torchrun
+from numpy_gpt.shared.cli.program import InitialState
+from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup, started_by_torchrun
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.device import choose_device, described, limit_threads, set_tf32
 from torch_gpt.engine import TorchEngine
-from torch_gpt.fast.engine import FastEngine, How
+from torch_gpt.fast.engine import FastEngine, FastOptions
 from torch_gpt.fast.fallback import is_out_of_memory, said
 from torch_gpt.fast.precision import HALVES, has_bfloat16, imitates_half
 from torch_gpt.fast.processes import (
-    Ranks,
+    TorchProcessGroup,
     check_divisible,
     is_lost_connection,
     local_device,
     partner_lost,
     silence_others,
 )
-from torch_gpt.fast.termination import LastWord
+from torch_gpt.fast.termination import TerminationWatchdog
 
 
 def run_on_device(arguments: argparse.Namespace) -> int:
@@ -41,12 +41,12 @@ def run_on_device(arguments: argparse.Namespace) -> int:
     """
     set_tf32(bool(arguments.tf32))
     device = choose_device(arguments.device)  # before any work is done for a device that is not there
-    team: Team = ALONE
+    team: ProcessGroup = SINGLE_PROCESS
     if started_by_torchrun():
         if not hasattr(arguments, "resume"):
             raise UserError("torchrun is for training: start other commands by themselves")
         device = local_device(device)
-        team = Ranks(device)
+        team = TorchProcessGroup(device)
         silence_others()
     arguments.chosen_device, arguments.team = device, team
     arguments.device_defaults = _defaults(device, arguments)
@@ -54,7 +54,7 @@ def run_on_device(arguments: argparse.Namespace) -> int:
     run = None if run is None else Path(run)
     try:
         alone = team.size == 1 or sys.platform == "win32"  # where signals cannot be heard of by a pipe
-        with nullcontext() if alone else LastWord(run):
+        with nullcontext() if alone else TerminationWatchdog(run):
             return int(arguments.command(arguments))
     except RuntimeError as error:
         if is_out_of_memory(error):
@@ -76,7 +76,7 @@ def _defaults(device: torch.device, arguments: argparse.Namespace) -> dict[str, 
     return {"dtype": "bfloat16"} if fast and device.type == "cuda" and has_bfloat16(device) else {}
 
 
-def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> tuple[TorchEngine, str]:
+def engine_for(recipe: Recipe, start: InitialState, arguments: argparse.Namespace) -> tuple[TorchEngine, str]:
     """Return the engine that the flags ask for, and one line that says what computes.
 
     Raises
@@ -102,7 +102,7 @@ def engine_for(recipe: Recipe, start: Start, arguments: argparse.Namespace) -> t
     on_cuda = device.type == "cuda"
     if training.dtype in HALVES and imitates_half(device) and team.rank == 0:
         said(f"this processor computes {training.dtype} by a long detour; --dtype float32 is many times as fast")
-    how = How(
+    how = FastOptions(
         compile=on_cuda if arguments.compile is None else arguments.compile,
         graphs=_can_have_graphs(arguments, training.dtype) and arguments.graphs is not False,
         tf32=bool(arguments.tf32),

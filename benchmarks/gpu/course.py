@@ -23,18 +23,18 @@ from benchmarks.support.command import write_report
 from benchmarks.support.conditions import random_text, text_for
 from benchmarks.support.interleaved import in_turn, ratios
 from gpt_data.errors import UserError
-from gpt_data.wording import listed
+from gpt_data.wording import list_names
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.device import choose_device, set_tf32
-from torch_gpt.fast.engine import How
+from torch_gpt.fast.engine import FastOptions
 from torch_gpt.fast.hardware import peak_of
 
 NO_CARD = "not measured: no CUDA device"
 # What part of the budget is over, at the latest, when each of the first three is done; the fourth has all that is left.
 SPEED, DIVERGENCE, PEER = 0.4, 0.65, 0.8
-_EXACT = Variant("compiled, with graphs, float32", "float32", How(compile=True, graphs=True))
+_EXACT = Variant("compiled, with graphs, float32", "float32", FastOptions(compile=True, graphs=True))
 _ROUNDS, _TURN = 7, 1.0  # seconds of a turn beside the peer
 
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     device = "cpu" if absent else str(choose_device(options.device))
     ways = variants(device)
     if unknown := [name for name in options.ways if name not in ways]:
-        raise UserError(f"a way of training must be one of {listed(ways)}, not {unknown[0]!r:.60}")
+        raise UserError(f"a way of training must be one of {list_names(ways)}, not {unknown[0]!r:.60}")
     chosen = {ways[name].name: ways[name] for name in options.ways}
     setting = _setting(options, "tiny" if absent else options.preset, device)
     report: dict[str, Any] = {"card": card(options.device if absent else device), "recipe": setting.recipe.to_dict()}

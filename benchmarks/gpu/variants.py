@@ -20,7 +20,7 @@ from numpy_gpt.shared.training.evaluation import VAL_ESTIMATE, estimate, evaluat
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from numpy_gpt.shared.training.throughput import operations_per_token
-from torch_gpt.fast.engine import FastEngine, How
+from torch_gpt.fast.engine import FastEngine, FastOptions
 from torch_gpt.fast.precision import has_bfloat16
 
 _WINDOWS, _WARM_UP = 5, 10
@@ -32,7 +32,7 @@ class Variant(NamedTuple):
 
     name: str
     dtype: str
-    how: How
+    how: FastOptions
 
 
 class Setting(NamedTuple):
@@ -49,10 +49,10 @@ def variants(device: str) -> dict[str, Variant]:
     on_card = torch.device(device).type == "cuda"
     half = "float16" if on_card and not has_bfloat16(torch.device(device)) else "bfloat16"
     return {
-        "eager": Variant("eager, float32", "float32", How()),
-        "half": Variant(f"+ {half}", half, How()),
-        "compile": Variant("+ torch.compile", half, How(compile=True)),
-        "graphs": Variant("+ CUDA graphs", half, How(compile=True, graphs=True)),
+        "eager": Variant("eager, float32", "float32", FastOptions()),
+        "half": Variant(f"+ {half}", half, FastOptions()),
+        "compile": Variant("+ torch.compile", half, FastOptions(compile=True)),
+        "graphs": Variant("+ CUDA graphs", half, FastOptions(compile=True, graphs=True)),
     }
 
 

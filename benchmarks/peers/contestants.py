@@ -22,7 +22,7 @@ from benchmarks.support.interleaved import Contestant, in_turn
 from gpt_data.checks import TokenIds
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.fast.engine import FastEngine
@@ -108,7 +108,7 @@ def _engine(engine: Any, recipe: Recipe, tokens: TokenIds) -> Contestant:
 
 def _torch(recipe: Recipe, tokens: TokenIds, compiled: Callable[[Any], Any]) -> Contestant:
     torch.manual_seed(recipe.training.seed)
-    config, training = gpt_config(recipe.model), recipe.training
+    config, training = require_gpt(recipe.model), recipe.training
     model = idiomatic_gpt(config, _values(recipe))
     optimizer, text, loss_of = (
         idiomatic_adamw(model, training),

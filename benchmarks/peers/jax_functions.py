@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.training.recipe import Recipe
 
 Weights = dict[str, Any]
@@ -39,7 +39,7 @@ def jax_loss(weights: Weights, config: GPTConfig, tokens: Any, targets: Any, key
 
 def jax_step(recipe: Recipe, text: Any) -> Any:
     """Return a jitted function of weights, AdamW's m and v, and the step's number from 0: the three after the step."""
-    config, training = gpt_config(recipe.model), recipe.training
+    config, training = require_gpt(recipe.model), recipe.training
 
     def take(weights: Weights, m: Weights, v: Weights, step: Any) -> tuple[Weights, Weights, Weights]:
         draw, drop = jax.random.split(jax.random.fold_in(jax.random.key(training.seed), step))

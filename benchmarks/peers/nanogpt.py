@@ -18,7 +18,7 @@ import torch
 from benchmarks.gpu.variants import Setting
 from benchmarks.support.interleaved import Contestant
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 
 _MODULE = "peer_model"
 
@@ -46,7 +46,7 @@ def peer_module(checkout: Path) -> Any:
 
 def peer_model(setting: Setting, checkout: Path) -> tuple[Any, Any]:
     """Return the peer's model of our recipe's shape, on the device, and its optimizer."""
-    module, config, training = peer_module(checkout), gpt_config(setting.recipe.model), setting.recipe.training
+    module, config, training = peer_module(checkout), require_gpt(setting.recipe.model), setting.recipe.training
     torch.manual_seed(training.seed)
     names = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd", "dropout", "bias")
     device = torch.device(setting.device)

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 _SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
 
 
-def shown(text: str, limit: int = 60) -> str:
+def quote(text: str, limit: int = 60) -> str:
     """Return the text in quotes with every odd character escaped, cut to ``limit`` characters."""
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}… ({len(text)} characters)"
 
 
-def visible(word: str) -> str:
+def make_visible(word: str) -> str:
     """Return a word so that it can be seen: the space as ␠, a line break as ␤, other odd characters escaped."""
     return _SIGNS.get(word) or _escaped(word)
 
 
-def shown_path(path: str | os.PathLike[str]) -> str:
+def show_path(path: str | os.PathLike[str]) -> str:
     """Return the path as it is, but for odd characters, which are escaped: a name may hold a line break."""
     return _escaped(os.fspath(path))
 
@@ -27,7 +27,7 @@ def _escaped(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'hello'?`` with the nearest known name, or nothing where none is near."""
     from difflib import get_close_matches  # needed only on the way to an error; keeps the import light
 
@@ -37,8 +37,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def listed(names: Iterable[str], limit: int = 50) -> str:
+def list_names(names: Iterable[str], limit: int = 50) -> str:
     """Return the names in quotes and separated by commas: the first ``limit`` and how many more there are."""
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(shown(name) for name in names[:limit]) + more
+    return ", ".join(quote(name) for name in names[:limit]) + more

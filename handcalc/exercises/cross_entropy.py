@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from handcalc.arithmetic.expression import Cells, Constant, Expression, log, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
@@ -70,7 +70,7 @@ def mean_loss(source: Source, rng: Random) -> Exercise:
         for t in range(time)
         for i, word in enumerate(source.tokens)
     }
-    words = ", ".join(f"{i} {visible(source.training.vocabulary[word])}" for i, word in enumerate(source.tokens))
+    words = ", ".join(f"{i} {make_visible(source.training.vocabulary[word])}" for i, word in enumerate(source.tokens))
     p = givens.add("p", f"the probabilities; row t: after position t, column i: of word i of the text ({words})", cells)
     losses, count = Cells("losses"), Constant(time)
 
@@ -113,4 +113,4 @@ def _random_position(source: Source, rng: Random) -> int:
 
 
 def _next_word(source: Source, t: int) -> str:
-    return f'"{visible(source.training.vocabulary[source.tokens[t + 1]])}"'
+    return f'"{make_visible(source.training.vocabulary[source.tokens[t + 1]])}"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from handcalc.arithmetic.expression import Cells, Constant, Expression, sqrt, total
 from handcalc.exercises.choices import Head, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
@@ -21,7 +21,7 @@ def of_a_logit(source: Source, rng: Random) -> Exercise:
     t = rng.randrange(len(trace.tokens))
     came = source.tokens[t + 1]
     v = came if rng.random() < 0.5 else rng.choice(likeliest_words(trace, t))[0]
-    word, next_word = visible(trace.vocabulary[v]), visible(trace.vocabulary[came])
+    word, next_word = make_visible(trace.vocabulary[v]), make_visible(trace.vocabulary[came])
     p = givens.number("p", f'the probability of "{word}" after {source.word(t)}', trace.page["probabilities"][t, v])
     count = givens.number("predictions", "how many predictions the loss is the mean of", len(trace.tokens))
     right = (p - _ONE) / count if v == came else p / count

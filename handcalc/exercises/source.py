@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 
 from gpt_data.errors import UserError
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index
 from handcalc.page.labels import visible_text
@@ -23,7 +23,7 @@ from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 STEP_NUMBER = 3
@@ -49,7 +49,7 @@ class Source:
     """A model that reads some words; its numbers are worked out with ``digits`` digits when they are asked for."""
 
     def __init__(self, model: Checkpoint, name: str, text: str, digits: int) -> None:
-        self.config, self.text, self.digits = gpt_config(model.config), text, digits
+        self.config, self.text, self.digits = require_gpt(model.config), text, digits
         self._model, self._name = model, name
         self.tokens = tuple(model.tokenizer.encode(text).tolist())
         check_length(len(self.tokens), model.config.block_size)
@@ -117,7 +117,7 @@ class Source:
 
     def word(self, position: int) -> str:
         """Return how the word at a position is called in a sentence: position 2 ("world")."""
-        return f'position {position} ("{visible(self.forward.vocabulary[self.tokens[position]])}")'
+        return f'position {position} ("{make_visible(self.forward.vocabulary[self.tokens[position]])}")'
 
     def scene(self, where: str = "") -> str:
         """Return where in which text we are."""

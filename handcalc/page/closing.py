@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.number_format import format_number
 from handcalc.page.blocks import Block, Columns, Panels, Paragraph
@@ -31,7 +31,7 @@ def next_word_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
     last = positions[-1]
     word, probability = likeliest_words(trace, last, 1)[0]
     yield Paragraph(
-        f'After "{context(trace, last)}" the likeliest next word is "{visible(trace.vocabulary[word])}", '
+        f'After "{context(trace, last)}" the likeliest next word is "{make_visible(trace.vocabulary[word])}", '
         f"with probability {format_number(probability)}. The five likeliest after each position:"
     )
     yield ranking_panels(trace, positions, PROBABILITIES)
@@ -46,7 +46,7 @@ def ranking_panels(trace: Trace, positions: Sequence[int], step: str) -> Panels:
     ranked = [likeliest_words(trace, position, step=step) for position in positions]
     places = list(_PLACES[: len(ranked[0])])
     titles = [context(trace, position) for position in positions]
-    words = [[visible(trace.vocabulary[word]) for word, _ in row] for row in ranked]
+    words = [[make_visible(trace.vocabulary[word]) for word, _ in row] for row in ranked]
     numbers = [[format_number(probability) for _, probability in row] for row in ranked]
     panels = [
         [title, *map("  ".join, zip(left_aligned(names), aligned(row), strict=True))]
@@ -60,7 +60,7 @@ def ranking_panels(trace: Trace, positions: Sequence[int], step: str) -> Panels:
 
 def _came(trace: Trace, position: int) -> list[str]:
     word = next_word(trace, position) or 0
-    name = f"P({visible(trace.vocabulary[word])} | {context(trace, position)})"
+    name = f"P({make_visible(trace.vocabulary[word])} | {context(trace, position)})"
     exact = rounded_float(trace, trace.float64[position][word])
     return [name, f"= {format_number(trace.page[PROBABILITIES][position, word])}", f"(in float64 {exact})"]
 
@@ -82,7 +82,7 @@ def float64_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
         f"The same probabilities computed by numpy_gpt in float64 (about 16 digits) instead of {trace.digits} digits, "
         "and how far the calculator's are above (+) or below (-):"
     )
-    words = [visible(word) for word in trace.vocabulary]
+    words = [make_visible(word) for word in trace.vocabulary]
     compared = [comparisons(trace, position) for position in positions]
     titles = [f"after {label}" for label in axis_labels(trace, "t", positions)]
     parts = [_compared(trace, column) for column in compared]
@@ -95,7 +95,7 @@ def float64_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
     farthest = largest_difference([one for column in compared for one in column])
     yield Paragraph(
         f"The largest difference is {abs(farthest.difference):.1e}, for "
-        f'"{visible(trace.vocabulary[farthest.word])}" after "{context(trace, farthest.position)}".'
+        f'"{make_visible(trace.vocabulary[farthest.word])}" after "{context(trace, farthest.position)}".'
     )
 
 

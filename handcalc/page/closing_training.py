@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from handcalc.arithmetic.number_format import format_number
 from handcalc.page.blocks import Block, Columns, Paragraph
 from handcalc.page.closing import context, ranking_panels, rounded_float
@@ -49,7 +49,7 @@ def _prediction(trace: Trace, position: int) -> list[str]:
     target = trace.targets[position]
     places = ((PROBABILITIES, (position, target)), ("losses", (position,)))
     numbers = [trace.page[prefix + name][index] for name, index in places for prefix in ("", f"{UPDATED}.")]
-    return [context(trace, position), visible(trace.vocabulary[target]), *map(format_number, numbers)]
+    return [context(trace, position), make_visible(trace.vocabulary[target]), *map(format_number, numbers)]
 
 
 def training_float64_blocks(trace: Trace) -> Iterator[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from handcalc.arithmetic.number_format import format_number
 from handcalc.page.blocks import INSET, PAGE, Block, Columns, Heading, Paragraph
 from handcalc.page.labels import visible_text, visible_word
@@ -131,7 +131,7 @@ def _token_blocks(trace: Trace) -> Iterator[Block]:
 
 
 def _named(trace: Trace, token: int, width: int) -> list[str]:
-    return [visible(trace.vocabulary[token]), f"{token:>{width}}"]
+    return [make_visible(trace.vocabulary[token]), f"{token:>{width}}"]
 
 
 def phase_blocks(trace: Trace, phase: str) -> Iterator[Block]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from handcalc.tracing.optimizer import Optimizer
 from handcalc.tracing.working import Trace, work_out
-from numpy_gpt.shared.model.model_kind import gpt_config
+from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
@@ -41,7 +41,7 @@ def traced(
         If there are more tokens than the model sees, ``digits`` is out of range, or the model
         is no GPT or cannot be traced.
     """
-    config, words = gpt_config(model.config), model.tokenizer.vocabulary
+    config, words = require_gpt(model.config), model.tokenizer.vocabulary
     return work_out(
         config,
         model.values,

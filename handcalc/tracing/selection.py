@@ -8,7 +8,7 @@ from itertools import product
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown, suggestion
+from gpt_data.wording import quote, suggest
 from handcalc.arithmetic.expression import Index
 from handcalc.tracing.steps import Sizes, Step
 from numpy_gpt.shared.model.config import GPTConfig
@@ -62,8 +62,8 @@ def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:
     for pattern in selection.only:
         matches = [pattern] if pattern in names else [name for name in names if _fits(name, pattern)]
         if not matches:
-            near = suggestion(pattern, _known_words(names)) or "; --list shows them"
-            raise UserError(f"--only {shown(pattern)} fits no step{near}")
+            near = suggest(pattern, _known_words(names)) or "; --list shows them"
+            raise UserError(f"--only {quote(pattern)} fits no step{near}")
         wanted.update(matches)
     scope = "" if selection.layer is None else f".h.{selection.layer}."
     chosen = [step for step in steps if step.name in wanted and scope in f".{step.name}"]

@@ -13,7 +13,7 @@ from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.layers.rows import as_rows
 from numpy_gpt.layers.softmax import SoftmaxCache, softmax_backward, softmax_forward
 from numpy_gpt.shared.model.arrays import Array
-from numpy_gpt.shared.model.record import Record, ignore, on_rows_of
+from numpy_gpt.shared.model.record import Record, ignore, unflattened
 
 
 class AttentionCache(NamedTuple):
@@ -54,7 +54,7 @@ def attention_forward(
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, T) or None → (B, T, C).
     The scale is the root of the head's size D, not of the width C.
     """
-    rows, record_rows = as_rows(x), on_rows_of(record, x)
+    rows, record_rows = as_rows(x), unflattened(record, x)
     batch, time, _ = x.shape
     qkv, c_attn = linear_forward(rows, c_attn_weight, c_attn_bias)  # (8.1)
     q, k, v = thirds_per_head(qkv, batch, time, n_head, record)
@@ -87,7 +87,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     batch, n_head, time, size = cache.q.shape
     record("dout", dout)
     dmerged, dc_proj_weight, dc_proj_bias = linear_backward(as_rows(dout), cache.c_proj)  # (8.9) undoes (8.8)
-    on_rows_of(record, dout)("dmerged", dmerged)
+    unflattened(record, dout)("dmerged", dmerged)
     dheads = per_head(dmerged, batch, time, n_head)  # (8.10) undoes (8.7)
     record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)

@@ -12,7 +12,7 @@ from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, lay
 from numpy_gpt.layers.rows import as_rows
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.record import Record, ignore, on_rows_of, within
+from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
 
 MASKS = ("attn.weights_dropout", "attn.out_dropout", "mlp.out_dropout")
 """The names of a block's dropout masks."""
@@ -43,9 +43,9 @@ def block_forward(
     """
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
     # Laid flat to rows (B·T, C) here, once, as each of the layers inside would otherwise do again: they take both.
-    record_rows = on_rows_of(record, x)
+    record_rows = unflattened(record, x)
     norm = p["ln_1.weight"], p.get("ln_1.bias"), epsilon
-    normed, ln_1 = layer_norm_forward(as_rows(x), *norm, within(record_rows, "ln_1"))
+    normed, ln_1 = layer_norm_forward(as_rows(x), *norm, scoped(record_rows, "ln_1"))
     attended, attn = attention_forward(
         normed.reshape(x.shape),
         p["attn.c_attn.weight"],
@@ -54,13 +54,13 @@ def block_forward(
         p.get("attn.c_proj.bias"),
         config.n_head,
         masks.get("attn.weights_dropout"),
-        within(record, "attn"),
+        scoped(record, "attn"),
     )
     attn_mask = masks.get("attn.out_dropout")
-    a = _add_branch(x, attended, attn_mask, within(record, "attn"))  # (10.1)
+    a = _add_branch(x, attended, attn_mask, scoped(record, "attn"))  # (10.1)
 
     norm = p["ln_2.weight"], p.get("ln_2.bias"), epsilon
-    normed, ln_2 = layer_norm_forward(as_rows(a), *norm, within(record_rows, "ln_2"))
+    normed, ln_2 = layer_norm_forward(as_rows(a), *norm, scoped(record_rows, "ln_2"))
     fed, mlp = feed_forward_forward(
         normed,
         p["mlp.c_fc.weight"],
@@ -68,23 +68,23 @@ def block_forward(
         p["mlp.c_proj.weight"],
         p.get("mlp.c_proj.bias"),
         config.activation,
-        within(record_rows, "mlp"),
+        scoped(record_rows, "mlp"),
     )
     mlp_mask = masks.get("mlp.out_dropout")
-    y = _add_branch(a, fed.reshape(x.shape), mlp_mask, within(record, "mlp"))  # (10.2)
+    y = _add_branch(a, fed.reshape(x.shape), mlp_mask, scoped(record, "mlp"))  # (10.2)
     return y, BlockCache(ln_1, attn, attn_mask, ln_2, mlp, mlp_mask)
 
 
 def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
     """Return dx and the parameters' gradients by name for dout (B, T, C); None stands for an absent bias."""
-    record_rows = on_rows_of(record, dout)
+    record_rows = unflattened(record, dout)
     record("mlp.dresidual", dout)
     dfed = dout
     if cache.mlp_mask is not None:
         record("mlp.dout_dropout", dfed)
         dfed = dropout_backward(dfed, cache.mlp_mask)
-    mlp = feed_forward_backward(as_rows(dfed), cache.mlp, within(record_rows, "mlp"))
-    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, within(record_rows, "ln_2"))
+    mlp = feed_forward_backward(as_rows(dfed), cache.mlp, scoped(record_rows, "mlp"))
+    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, scoped(record_rows, "ln_2"))
     da = da.reshape(dout.shape)
     da += dout  # (10.3): a went into ln_2 and past it; the bypass joins after the norm's backward, not before
     record("attn.dresidual", da)
@@ -93,8 +93,8 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
     if cache.attn_mask is not None:
         record("attn.dout_dropout", dattended)
         dattended = dropout_backward(dattended, cache.attn_mask)
-    attn = attention_backward(dattended, cache.attn, within(record, "attn"))
-    dx, dln_1_weight, dln_1_bias = layer_norm_backward(as_rows(attn.x), cache.ln_1, within(record_rows, "ln_1"))
+    attn = attention_backward(dattended, cache.attn, scoped(record, "attn"))
+    dx, dln_1_weight, dln_1_bias = layer_norm_backward(as_rows(attn.x), cache.ln_1, scoped(record_rows, "ln_1"))
     dx = dx.reshape(dout.shape)
     dx += da  # (10.4): x went into ln_1 and past it
     return dx, {

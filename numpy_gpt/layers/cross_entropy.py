@@ -9,7 +9,7 @@ import numpy as np
 from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.layers.softmax import softmax_of_rows
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.record import Record, ignore, on_rows_of
+from numpy_gpt.shared.model.record import Record, ignore, unflattened
 
 
 class CrossEntropyCache(NamedTuple):
@@ -34,7 +34,7 @@ def cross_entropy_forward(
     Each loss is ln Σexp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
     Shapes: logits (B, T, V), targets (B, T) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
     """
-    rows, record_rows = as_rows(logits), on_rows_of(record, logits)
+    rows, record_rows = as_rows(logits), unflattened(record, logits)
     probabilities, largest, total = softmax_of_rows(rows, record_rows)
     record_rows("probabilities", probabilities)
     # rows[n, target n] of all n, looked up in the flat array: one index is quicker than two

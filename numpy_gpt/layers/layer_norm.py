@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_gpt.layers.rows import along_rows, as_before, as_rows, column_sums, means_along_rows, row_means
 from numpy_gpt.shared.model.arrays import Array
-from numpy_gpt.shared.model.record import Record, ignore, on_rows_of
+from numpy_gpt.shared.model.record import Record, ignore, unflattened
 
 
 class LayerNormCache(NamedTuple):
@@ -28,7 +28,7 @@ def layer_norm_forward(
     The variance is that of the centered values: in one pass, mean(x²) − mean(x)² would cancel away every digit as
     soon as the mean is large. Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
     """
-    rows, record = as_rows(x), on_rows_of(record, x)
+    rows, record = as_rows(x), unflattened(record, x)
     width = len(weight)
     mean = row_means(rows)  # (4.1)
     record("mean", mean)
@@ -51,7 +51,7 @@ def layer_norm_backward(
     dout: Array, cache: LayerNormCache, record: Record = ignore
 ) -> tuple[Array, Array, Array | None]:
     """Return (dx, dweight, dbias) for dout (…, C); dbias is None where there is no bias."""
-    rows, record, normalized = as_rows(dout), on_rows_of(record, dout), cache.normalized
+    rows, record, normalized = as_rows(dout), unflattened(record, dout), cache.normalized
     record("dout", rows)
     dbias = column_sums(rows) if cache.has_bias else None  # (4.8)
     dweight = column_sums(rows * normalized)  # (4.7)

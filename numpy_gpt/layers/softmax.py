@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_gpt.layers.rows import along, along_rows, as_before, as_rows, laid_out, maxima, row_sums, sums
 from numpy_gpt.shared.model.arrays import Array
-from numpy_gpt.shared.model.record import Record, ignore, on_rows_of, within
+from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
 
 
 class SoftmaxCache(NamedTuple):
@@ -24,7 +24,7 @@ def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCa
     nothing but −inf has no softmax and gives NaN. Shapes: x (…, W) → p (…, W).
     """
     rows = as_rows(x)
-    probabilities, _, _ = softmax_of_rows(rows, on_rows_of(record, x))
+    probabilities, _, _ = softmax_of_rows(rows, unflattened(record, x))
     return as_before(probabilities, x), SoftmaxCache(probabilities)
 
 
@@ -39,7 +39,7 @@ def softmax_backward(dout: Array, cache: SoftmaxCache) -> Array:
 
 def softmax_of_rows(rows: Array, record: Record) -> tuple[Array, Array, Array]:
     """Return p (N, W), the maximum (N,) and the sum of the shifted exponentials (N,): cross-entropy needs them all."""
-    record = within(record, "softmax")
+    record = scoped(record, "softmax")
     x, axis = laid_out(rows)  # short rows as columns, which NumPy goes along faster
     largest = maxima(x, axis)  # (6.1)
     record("max", largest)

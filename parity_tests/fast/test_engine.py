@@ -21,7 +21,7 @@ from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT, allowed_by, controls, fresh, lockstep
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast import fallback
-from torch_gpt.fast.engine import FastEngine, How
+from torch_gpt.fast.engine import FastEngine, FastOptions
 
 CORPUS = load_corpus("tiny")
 
@@ -159,7 +159,7 @@ def test_a_batch_too_large_for_the_memory_is_answered_by_one_that_fits(monkeypat
 def test_compiled_it_takes_the_same_steps():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own
-        compiled = _losses(_fast(_recipe(dtype="float64"), How(compile=True)), 20)
+        compiled = _losses(_fast(_recipe(dtype="float64"), FastOptions(compile=True)), 20)
     plain = _losses(_fast(_recipe(dtype="float64")), 20)
     assert_close("loss of a step (fast, compiled)", compiled, plain, 1e3 * UNIT["float64"] * plain)
 
@@ -173,7 +173,7 @@ def test_where_the_compiler_fails_training_goes_on_without_it(monkeypatch):
 
     monkeypatch.setattr(fallback.torch, "compile", broken)
     said = []
-    engine = _fast(_recipe(), How(compile=True), report=said.append)
+    engine = _fast(_recipe(), FastOptions(compile=True), report=said.append)
     assert _losses(engine, 3).tolist() == _losses(_fast(_recipe()), 3).tolist()
     assert len(said) == 1
     assert "torch.compile cannot be had" in said[0]

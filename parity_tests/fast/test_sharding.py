@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.training.presets import preset
 from torch_gpt.fast.loss_module import LossModule
-from torch_gpt.fast.sharding import gather_anew, shard
+from torch_gpt.fast.sharding import reshard, shard
 from torch_gpt.parameters import parameters_from
 
 dist.init_process_group("gloo", init_method=f"file://{tempfile.mkdtemp()}/team", rank=0, world_size=1)
@@ -41,7 +41,7 @@ module(ids, ids).backward()
 print("after", whole(module))
 with torch.no_grad():
     module(ids, ids)
-gather_anew(module)
+reshard(module)
 print("evaluated", whole(module), isinstance(module.wte.weight, DTensor))
 dist.destroy_process_group()
 """

@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 import torch, torch.distributed as dist
 from numpy_gpt.shared.training.stopping import StopSignals
-from torch_gpt.fast.termination import LastWord
-from torch_gpt.fast.processes import Ranks
+from torch_gpt.fast.termination import TerminationWatchdog
+from torch_gpt.fast.processes import TorchProcessGroup
 
-team = Ranks(torch.device("cpu"))
+team = TorchProcessGroup(torch.device("cpu"))
 dist.barrier()
-with StopSignals() as stop, LastWord(Path("some-run"), {GRACE}):
+with StopSignals() as stop, TerminationWatchdog(Path("some-run"), {GRACE}):
     print("waiting", flush=True)
     if team.rank == 1:
         time.sleep(100)
@@ -32,10 +32,10 @@ with StopSignals() as stop, LastWord(Path("some-run"), {GRACE}):
 """
 ANSWERING = f"""
 import signal, time
-from torch_gpt.fast.termination import LastWord
+from torch_gpt.fast.termination import TerminationWatchdog
 from numpy_gpt.shared.training.stopping import StopSignals
 
-with StopSignals() as stop, LastWord(None, {GRACE}):
+with StopSignals() as stop, TerminationWatchdog(None, {GRACE}):
     print("waiting", flush=True)
     while not stop.received:
         time.sleep(0.01)

@@ -185,7 +185,7 @@ MUTANTS = [
     ),
     *_in(
         "engine.py",
-        ("the average counts steps from 0", "share_of_newest(step + 1,", "share_of_newest(step,"),
+        ("the average counts steps from 0", "ema_weight(step + 1,", "ema_weight(step,"),
         ("the average is not what is evaluated", "sliced_loss(self._used,", "sliced_loss(self.parameters,"),
     ),
     *_in(

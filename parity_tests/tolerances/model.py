@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.record import Record, within
+from numpy_gpt.shared.model.record import Record, scoped
 from parity_tests.tolerances import statement
 from parity_tests.tolerances.statement import Value
 
@@ -23,7 +23,7 @@ def gpt(
     """Return the gradient of every parameter by name; ``record`` gets all activations, their gradients and the loss."""
     wte, wpe = parameters["wte.weight"], parameters["wpe.weight"]
     head = parameters.get("lm_head.weight", wte)
-    x = statement.embedding(ops, tokens, wte, wpe, within(record, "embedding"))
+    x = statement.embedding(ops, tokens, wte, wpe, scoped(record, "embedding"))
     embedding_mask = masks.get("embedding.dropout")
     if embedding_mask is not None:
         x = ops.multiply(x, embedding_mask)
@@ -32,10 +32,10 @@ def gpt(
     for layer in range(config.n_layer):
         name = f"h.{layer}"
         inside, masked = statement.inside(parameters, name), statement.inside(masks, name)
-        x, back = statement.block(ops, x, inside, config, masked, within(record, name))
+        x, back = statement.block(ops, x, inside, config, masked, scoped(record, name))
         backward.append((name, back))
     weight, bias, epsilon = parameters["ln_f.weight"], parameters.get("ln_f.bias"), config.layer_norm_epsilon
-    final, ln_f = statement.layer_norm(ops, x, weight, bias, epsilon, within(record, "ln_f"))
+    final, ln_f = statement.layer_norm(ops, x, weight, bias, epsilon, scoped(record, "ln_f"))
     head_transposed = ops.shaped(head, lambda a: a.swapaxes(-1, -2))
     logits = ops.linear(final, head_transposed, None)
     record("logits", logits)
@@ -43,7 +43,7 @@ def gpt(
 
     record("dlogits", dlogits)
     dx, dhead, _ = statement.linear_backward(ops, dlogits, final, head_transposed, False)
-    dx, dweight, dbias = statement.layer_norm_backward(ops, dx, ln_f, within(record, "ln_f"))
+    dx, dweight, dbias = statement.layer_norm_backward(ops, dx, ln_f, scoped(record, "ln_f"))
     gradients = {"ln_f.weight": dweight, "ln_f.bias": dbias}
     for name, back in reversed(backward):
         dx, inside = back(dx)
@@ -51,7 +51,7 @@ def gpt(
     if embedding_mask is not None:
         record("embedding.ddropout", dx)
         dx = ops.multiply(dx, embedding_mask)
-    dwte, dwpe = statement.embedding_backward(ops, dx, tokens, wte, wpe, within(record, "embedding"))
+    dwte, dwpe = statement.embedding_backward(ops, dx, tokens, wte, wpe, scoped(record, "embedding"))
     dhead = ops.shaped(dhead, lambda a: a.swapaxes(-1, -2))
     gradients |= {"wte.weight": dwte, "wpe.weight": dwpe, "lm_head.weight": dhead}
     if "lm_head.weight" not in parameters:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.record import Record, within
+from numpy_gpt.shared.model.record import Record, scoped
 
 Value = Any  # a Bounded, or a tape's tensor
 Backward = Callable[[Value], tuple[Value, dict[str, Value]]]
@@ -174,7 +174,7 @@ def block(
     ops: Any, x: Value, p: Mapping[str, Value], config: GPTConfig, masks: Mapping[str, Value], record: Record
 ) -> tuple[Value, Backward]:
     """Return the output and the backward pass, with parameters and masks by their names inside the block."""
-    epsilon, at = config.layer_norm_epsilon, lambda name: within(record, name)
+    epsilon, at = config.layer_norm_epsilon, lambda name: scoped(record, name)
     normed, ln_1 = layer_norm(ops, x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, at("ln_1"))
     weights_mask = masks.get("attn.weights_dropout")
     attended, attn_back = attention(ops, normed, inside(p, "attn"), config.n_head, weights_mask, at("attn"))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gpt_data.tokens.batches import CHUNK, BatchSampler
 from numpy_gpt.shared.model.arrays import Tokens
-from numpy_gpt.shared.training.process_group import Team
+from numpy_gpt.shared.training.process_group import ProcessGroup
 
 
 class DeviceBatches:
@@ -18,7 +18,7 @@ class DeviceBatches:
     read what one alone would read.
     """
 
-    def __init__(self, tokens: Tokens, sampler: BatchSampler, device: torch.device, team: Team) -> None:
+    def __init__(self, tokens: Tokens, sampler: BatchSampler, device: torch.device, team: ProcessGroup) -> None:
         self.sampler, self._team, self._device = sampler, team, device
         self._tokens = torch.from_numpy(np.ascontiguousarray(tokens, dtype=np.int32)).to(device)
         self._within = torch.arange(sampler.block_size + 1, device=device)

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.training.ema import share_of_newest
+from numpy_gpt.shared.training.ema import ema_weight
 from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
-from numpy_gpt.shared.training.process_group import ALONE, Team
+from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.adamw import AdamWState, fused_adamw
 from torch_gpt.ema import exchange
@@ -25,7 +25,7 @@ from torch_gpt.fast.hardware import peak_of
 from torch_gpt.fast.loss_module import LossModule
 from torch_gpt.fast.precision import keep_dropout_exact, precision_of
 from torch_gpt.fast.replay import captured
-from torch_gpt.fast.sharding import gather_anew, gathered, shard, shared_out
+from torch_gpt.fast.sharding import distribute, gathered, reshard, shard
 from torch_gpt.fast.whole_step import WholeStep
 from torch_gpt.parameters import parameters_from
 
@@ -33,7 +33,7 @@ _EVALUATION_TOKENS = {"cuda": 1 << 16, "cpu": 1 << 12, "mps": 1 << 14}
 _DROPOUT = 1  # the purpose of these random numbers, as in shared.randomness
 
 
-class How(NamedTuple):
+class FastOptions(NamedTuple):
     """What the fast engine makes use of, as far as it can be had; ``peak_flops`` is the user's own figure."""
 
     compile: bool = False
@@ -58,13 +58,13 @@ class FastEngine(TorchEngine):
         values: Mapping[str, Array],
         moments: Moments | None = None,
         device: str = "cpu",
-        how: How | None = None,
-        team: Team = ALONE,
+        how: FastOptions | None = None,
+        team: ProcessGroup = SINGLE_PROCESS,
         state: Mapping[str, Any] | None = None,
         report: Report = said,
         trained: Mapping[str, Array] | None = None,
     ) -> None:
-        self.how = how or How()
+        self.how = how or FastOptions()
         super().__init__(recipe, values, moments, device, fused=True, trained=trained, on_host=self.how.fsdp)
         self.team, self._report = team, report
         if self.device.type == "cuda" and self.device.index is not None:
@@ -78,7 +78,7 @@ class FastEngine(TorchEngine):
         if self.how.fsdp:
             shard(self.module, self.device)
         self.parameters = dict(self.module.named_parameters())
-        self._averages = shared_out(self._averages, self.parameters)
+        self._averages = distribute(self._averages, self.parameters)
         self._scaler = torch.amp.GradScaler(self.device.type) if self._precision.scaled else None
         if self._scaler is not None and state is not None:
             self._scaler.load_state_dict(dict(state["scaler"]))
@@ -102,7 +102,7 @@ class FastEngine(TorchEngine):
         if self._step is None or self._launch is None:
             self._step, self._launch = self._prepared(step)
         self._step.rate.fill_(learning_rate)
-        self._step.share.fill_(share_of_newest(step + 1, self.recipe.training.ema_decay))
+        self._step.share.fill_(ema_weight(step + 1, self.recipe.training.ema_decay))
         self._step.step.fill_(step)
         self._seed(step)
         self._launch()
@@ -170,7 +170,7 @@ class FastEngine(TorchEngine):
     def _exchange(self) -> None:
         exchange(self._averages, self.parameters)
         if self.how.fsdp:
-            gather_anew(self.module)
+            reshard(self.module)
 
     def _seed(self, step: int) -> None:
         """Make what is dropped a function of the step, so that a run can go on from any."""
@@ -192,7 +192,7 @@ class FastEngine(TorchEngine):
         """Return the step and how it is launched: warmed up, compiled and captured, as far as that can be had."""
         training = self.recipe.training
         if self.how.fsdp:
-            self._state = AdamWState(*(shared_out(part, self.parameters) for part in self._state))
+            self._state = AdamWState(*(distribute(part, self.parameters) for part in self._state))
         # The fused AdamW of CUDA reads a rate in float32 and no other.
         dtype = torch.float64 if training.dtype == "float64" and self.device.type == "cpu" else torch.float32
         rate = torch.zeros((), device=self.device, dtype=dtype)
@@ -224,5 +224,5 @@ class FastEngine(TorchEngine):
         except RuntimeError as error:
             self._report(f"CUDA graphs cannot be had, steps are launched one kernel at a time: {error}")
             launch = whole
-        whole.forget()
+        whole.reset()
         return whole, launch

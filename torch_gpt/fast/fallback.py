@@ -26,7 +26,7 @@ def compiled(whole: WholeStep, loss_of: Any, report: Report) -> Any:
     """
     whole.loss_of = torch.compile(loss_of)
     try:
-        whole.rehearse()
+        whole.dry_run()
     except Exception as error:  # the compiler's own errors have no common class
         if is_out_of_memory(error):
             raise
@@ -47,7 +47,7 @@ def with_fitting_batch(whole: WholeStep, batch_size: int, device: torch.device, 
         If it does not suffice; the message says which batch_size would fit, and how the step stays the same.
     """
     try:
-        whole.rehearse(alone=True)
+        whole.dry_run(alone=True)
         return
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -67,7 +67,7 @@ def _fits(whole: WholeStep, rows: int, device: torch.device) -> bool:
     if device.type == "cuda":
         torch.cuda.empty_cache()
     try:
-        whole.rehearse(rows, alone=True)
+        whole.dry_run(rows, alone=True)
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             return False

@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 _AGREEING = 10  # steps between two looks at whether any process was asked to stop: each look makes all of them wait
 
 
-class Ranks:
+class TorchProcessGroup:
     """The team of this process and the others, connected by NCCL on CUDA devices and by gloo elsewhere."""
 
     def __init__(self, device: torch.device) -> None:
@@ -26,13 +26,13 @@ class Ranks:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._device = device
 
-    def from_main(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """Return the main process's value, in all processes."""
         values = [value]
         dist.broadcast_object_list(values, src=0, device=self._device)
         return values[0]
 
-    def agreed(self, signal_number: int, step: int) -> int:
+    def agree_on_signal(self, signal_number: int, step: int) -> int:
         """Return a signal that any of the processes has received, in all of them at the same step; 0 for none."""
         if (step + 1) % _AGREEING:
             return 0

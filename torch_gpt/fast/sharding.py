@@ -28,14 +28,14 @@ def shard(module: nn.Module, device: torch.device) -> None:
     fully_shard(module, mesh=team)
 
 
-def gather_anew(module: nn.Module) -> None:
+def reshard(module: nn.Module) -> None:
     """Have the module drop what it gathered for a forward pass without a backward: its parameters have changed."""
     for part in module.modules():
         if isinstance(part, FSDPModule):
             part.reshard()
 
 
-def shared_out(tensors: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def distribute(tensors: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors by parameter name, such as moments, dealt out as the parameters are."""
     return {name: _dealt(tensor, parameters[name]) for name, tensor in tensors.items()}
 

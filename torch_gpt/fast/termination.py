@@ -16,7 +16,7 @@ from pathlib import Path
 GRACE = 25.0  # seconds: just below torchrun's 30
 
 
-class LastWord:
+class TerminationWatchdog:
     """While entered, in the main thread: says a line and ends the process when SIGTERM has not done so in ``grace`` s.
 
     SIGTERM must have a handler of Python's, as it has during training.
@@ -26,7 +26,7 @@ class LastWord:
         self._run, self._grace = run, grace
         self._left = threading.Event()
 
-    def __enter__(self) -> LastWord:
+    def __enter__(self) -> TerminationWatchdog:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         # The number of each signal is written there at once, by C, whatever Python is waiting for.

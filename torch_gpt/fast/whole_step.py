@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from numpy_gpt.shared.training.recipe import TrainingConfig
-from torch_gpt.ema import average_weights
+from torch_gpt.ema import update_ema
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.precision import Precision
 from torch_gpt.fast.sharding import whole_scalar
@@ -71,9 +71,9 @@ class WholeStep:
             self._scaler.step(self._optimizer)
             self._scaler.update()
         if self._averages:
-            average_weights(self._averages, self._named, self.share * (1 - self.bad))
+            update_ema(self._averages, self._named, self.share * (1 - self.bad))
 
-    def rehearse(self, rows: int | None = None, *, alone: bool = False) -> None:
+    def dry_run(self, rows: int | None = None, *, alone: bool = False) -> None:
         """Compute the loss and the gradient of the first batch, or of so many rows of it, and forget them.
 
         ``alone``, a process does so without the others, unless the weights are dealt out to them.
@@ -83,7 +83,7 @@ class WholeStep:
         self._forward_and_backward([windows[: rows or size]], alone)
         self._optimizer.zero_grad(set_to_none=True)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Be as before the first step."""
         for tensor in (self.loss, self.norm, self.bad, self.bad_step):
             tensor.zero_()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.record import Record, ignore, within
+from numpy_gpt.shared.model.record import Record, ignore, scoped
 from torch_gpt.layers.attention import attention_forward, attention_fused
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused
@@ -33,26 +33,26 @@ def block_forward(
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
 
     attended = attention(
-        layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, within(record, "ln_1")),
+        layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1")),
         p["attn.c_attn.weight"],
         p.get("attn.c_attn.bias"),
         p["attn.c_proj.weight"],
         p.get("attn.c_proj.bias"),
         config.n_head,
         masks.get("attn.weights_dropout"),
-        within(record, "attn"),
+        scoped(record, "attn"),
     )
     a = x + _dropped(attended, "attn.out_dropout", masks, record)  # (10.1)
     record("attn.residual", a)
 
     fed = feed_forward(
-        layer_norm(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, within(record, "ln_2")),
+        layer_norm(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, scoped(record, "ln_2")),
         p["mlp.c_fc.weight"],
         p.get("mlp.c_fc.bias"),
         p["mlp.c_proj.weight"],
         p.get("mlp.c_proj.bias"),
         config.activation,
-        within(record, "mlp"),
+        scoped(record, "mlp"),
     )
     y = a + _dropped(fed, "mlp.out_dropout", masks, record)  # (10.2)
     record("mlp.residual", y)

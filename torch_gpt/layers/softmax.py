@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.model.record import Record, ignore, within
+from numpy_gpt.shared.model.record import Record, ignore, scoped
 
 
 def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:
@@ -20,7 +20,7 @@ def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:
 
 def shifted_exponentials(x: Tensor, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
     """Return x − max (…, N), its exponentials (…, N) and their sum (…,): what softmax and its logarithm are made of."""
-    record = within(record, "softmax")
+    record = scoped(record, "softmax")
     # The result is the same whatever is subtracted, so to autograd the maximum is a constant.
     largest = x.detach().amax(dim=-1)  # (6.1)
     record("max", largest)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)  # what a file system says that cannot sync a directory
 
@@ -44,14 +44,12 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
     # Where a path is a link, the link stays and what it points to is replaced.
     targets = [Path(os.path.realpath(path)) for path in paths]
     temporary = [_beside(target) for target in targets]
-    names = " and ".join(map(shown_path, paths))
+    names = " and ".join(map(show_path, paths))
     try:
         with ExitStack() as stack:
             for target in targets:
                 if target.exists() and not target.is_file():
-                    raise UserError(
-                        f"cannot write {shown_path(target)}: it is not a regular file; choose another place"
-                    )
+                    raise UserError(f"cannot write {show_path(target)}: it is not a regular file; choose another place")
             for path in temporary:
                 stack.callback(path.unlink, missing_ok=True)  # finds nothing after the rename
             files = tuple(stack.enter_context(path.open("xb")) for path in temporary)
@@ -88,7 +86,7 @@ def made_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
                 sync_directory(directory.parent)
         except OSError as error:
             raise UserError(
-                f"cannot make the directory {shown_path(place)}: {error.strerror or error}; choose another"
+                f"cannot make the directory {show_path(place)}: {error.strerror or error}; choose another"
             ) from error
         yield place
     except BaseException:

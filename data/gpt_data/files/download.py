@@ -12,7 +12,7 @@ from threading import Thread
 from typing import IO
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 _SLICE = 1 << 16  # bytes asked for at a time
 
@@ -40,7 +40,7 @@ def download(url: str, *, sha256: str, max_bytes: int, timeout: float = 10.0, de
         something else.
     """
     if not url.lower().startswith(("http://", "https://")):
-        raise UserError(f"cannot download {shown_path(url)}: an address must begin with http:// or https://")
+        raise UserError(f"cannot download {show_path(url)}: an address must begin with http:// or https://")
     outcome: SimpleQueue[bytes | Exception] = SimpleQueue()
     ends = time.monotonic() + deadline
 
@@ -58,11 +58,11 @@ def download(url: str, *, sha256: str, max_bytes: int, timeout: float = 10.0, de
     except Empty:
         content = _TooSlow()
     if isinstance(content, Exception):
-        raise UserError(f"cannot download {shown_path(url)}: {_reason(content, timeout, deadline)}") from content
+        raise UserError(f"cannot download {show_path(url)}: {_reason(content, timeout, deadline)}") from content
     if hashlib.sha256(content).hexdigest() != sha256.lower():
         page = ", but a web page: does the network ask for a log-in?" if content.lstrip()[:1] == b"<" else ""
         raise UserError(
-            f"cannot download {shown_path(url)}: what came is not the expected file (its SHA-256 differs){page}"
+            f"cannot download {show_path(url)}: what came is not the expected file (its SHA-256 differs){page}"
         )
     return content
 
@@ -126,4 +126,4 @@ def _reason(error: Exception, timeout: float, deadline: float) -> str:
 
 
 def _one_line(text: str) -> str:
-    return shown_path(" ".join(text.split()))[:300]
+    return show_path(" ".join(text.split()))[:300]

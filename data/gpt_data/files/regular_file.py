@@ -7,7 +7,7 @@ import stat
 from typing import BinaryIO
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 # Opening a pipe waits until somebody writes to it; without blocking it opens at once and can be refused.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -24,10 +24,10 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
-        raise UserError(f"cannot read {shown_path(path)}: {error.strerror or error}; check the path") from error
+        raise UserError(f"cannot read {show_path(path)}: {error.strerror or error}; check the path") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise UserError(f"cannot read {shown_path(path)}: it is not a regular file; check the path")
+        raise UserError(f"cannot read {show_path(path)}: it is not a regular file; check the path")
     return os.fdopen(descriptor, "rb")
 
 
@@ -43,7 +43,7 @@ def read_regular(path: str | os.PathLike[str], limit: int | None = None) -> byte
         try:
             content = file.read() if limit is None else file.read(limit + 1)
         except OSError as error:
-            raise UserError(f"cannot read {shown_path(path)}: {error.strerror or error}") from error
+            raise UserError(f"cannot read {show_path(path)}: {error.strerror or error}") from error
     if limit is not None and len(content) > limit:
-        raise UserError(f"{shown_path(path)} must have at most {limit} bytes, and has more; is it the right file?")
+        raise UserError(f"{show_path(path)} must have at most {limit} bytes, and has more; is it the right file?")
     return content

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown, shown_path
+from gpt_data.wording import quote, show_path
 
 
 def check_replaceable(place: Path, kind: str, is_ours: Callable[[str], bool]) -> None:
@@ -24,11 +24,10 @@ def check_replaceable(place: Path, kind: str, is_ours: Callable[[str], bool]) ->
     except OSError as error:
         do = "make" if isinstance(error, NotADirectoryError) else "read"
         raise UserError(
-            f"cannot {do} the directory {shown_path(place)}: {error.strerror or error}; choose another place"
+            f"cannot {do} the directory {show_path(place)}: {error.strerror or error}; choose another place"
         ) from error
     strange = next((name for name in names if not is_ours(name)), None)
     if strange is not None:
         raise UserError(
-            f"the directory {shown_path(place)} must be new, empty or {kind}, "
-            f"and holds {shown(strange)}; choose another"
+            f"the directory {show_path(place)} must be new, empty or {kind}, and holds {quote(strange)}; choose another"
         )

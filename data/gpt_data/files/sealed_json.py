@@ -13,7 +13,7 @@ from typing import Any
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 _END = b"\n}\n"
 _BEFORE, _AFTER = b',\n "sha256": "', b'"' + _END  # what stands around the file's own checksum
@@ -33,7 +33,7 @@ def read_sealed(path: str | os.PathLike[str], format_version: int, remedy: str) 
     UserError
         If the file is missing, is no regular file, is not JSON, has another format version or was changed.
     """
-    place, content = shown_path(path), read_regular(path)
+    place, content = show_path(path), read_regular(path)
     try:
         record = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or brackets thousands deep

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import open_regular
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 _SLICE = 1 << 18  # bytes read at a time: what they become still fits into the processor's cache
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -28,7 +28,7 @@ def read_texts(files: Iterable[Path]) -> Iterator[str]:
     """
     for path in files:
         with open_regular(path) as file:
-            yield from _decoded(file, shown_path(path))
+            yield from _decoded(file, show_path(path))
 
 
 def _decoded(file: BinaryIO, place: str) -> Iterator[str]:

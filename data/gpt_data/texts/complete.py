@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown
+from gpt_data.wording import quote
 
 
 def complete_pieces(text: str, separator: str) -> list[str]:
@@ -23,5 +23,5 @@ def share_right(text: str, separator: str, is_right: Callable[[str], bool], what
     """
     pieces = complete_pieces(text, separator)
     if not pieces:
-        raise UserError(f"text must hold at least one {what} on both sides; {shown(text)} came; sample more tokens")
+        raise UserError(f"text must hold at least one {what} on both sides; {quote(text)} came; sample more tokens")
     return sum(map(is_right, pieces)) / len(pieces)

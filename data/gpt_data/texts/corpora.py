@@ -13,7 +13,7 @@ from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.tokens.token_files import read_token_files, write_token_files
 from gpt_data.tokens.tokenizer import Tokenizer, tokenizer_from_dict
 from gpt_data.tokens.word_tokenizer import WordTokenizer
-from gpt_data.wording import listed, shown, shown_path, suggestion
+from gpt_data.wording import list_names, quote, show_path, suggest
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corp
         cannot be had.
     """
     if name not in CORPORA:
-        hint = suggestion(name, CORPORA) or ";"
-        raise UserError(f"unknown corpus {shown(name)}{hint} there are: {listed(CORPORA)}")
+        hint = suggest(name, CORPORA) or ";"
+        raise UserError(f"unknown corpus {quote(name)}{hint} there are: {list_names(CORPORA)}")
     if source is None:
         return CORPORA[name]()
     if name != "shakespeare":
@@ -66,18 +66,18 @@ def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> 
     directory = Path(dataset)
     if not _is_directory(directory):
         raise UserError(
-            f"unknown dataset {shown(dataset)}{suggestion(dataset, CORPORA) or ';'} there are the corpora "
-            f"{listed(CORPORA)}, and any directory of token files; "
+            f"unknown dataset {quote(dataset)}{suggest(dataset, CORPORA) or ';'} there are the corpora "
+            f"{list_names(CORPORA)}, and any directory of token files; "
             "make one by numpy_gpt prepare text FILE --out_dir DIR"
         )
     if source is not None:
-        raise UserError(f"a source is for the corpus 'shakespeare' only; {shown_path(directory)} holds its own text")
+        raise UserError(f"a source is for the corpus 'shakespeare' only; {show_path(directory)} holds its own text")
     if os.access(directory / "meta.json", os.F_OK):
         return open_corpus(directory)
     if os.access(directory / "meta.pkl", os.F_OK):
         return _of_nanogpt(directory)
     raise UserError(
-        f"{shown_path(directory)} must hold token files, and has neither our meta.json nor nanoGPT's meta.pkl; "
+        f"{show_path(directory)} must hold token files, and has neither our meta.json nor nanoGPT's meta.pkl; "
         "make them by numpy_gpt prepare text FILE --out_dir DIR"
     )
 
@@ -165,7 +165,7 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
         If a file is missing, damaged, or not what ``prepare`` writes.
     """
     files = read_token_files(directory)
-    place = shown_path(Path(directory) / "meta.json")
+    place = show_path(Path(directory) / "meta.json")
     name, phrases = files.meta.get("name"), files.meta.get("phrases")
     if not isinstance(name, str):
         raise UserError(f"{place}: name must be a string, not {name!r:.60}; make it again")

@@ -11,7 +11,7 @@ from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
 from gpt_data.files.download import download
 from gpt_data.files.regular_file import open_regular
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
@@ -73,7 +73,7 @@ def _in_data_directory() -> Path | None:
             return place
     raise UserError(
         f"GPT_DATA_DIR must name a directory that holds {' or '.join(FILE_NAMES)}, "
-        f"and {shown_path(directory)} holds neither; put one there, or unset it to use the cache or the network"
+        f"and {show_path(directory)} holds neither; put one there, or unset it to use the cache or the network"
     )
 
 
@@ -82,10 +82,10 @@ def _read(path: Path) -> str:
         try:
             content = file.read(BYTES + 1)  # enough to see that a larger file is another one
         except OSError as error:
-            raise UserError(f"cannot read {shown_path(path)}: {error.strerror or error}") from error
+            raise UserError(f"cannot read {show_path(path)}: {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise UserError(
-            f"{shown_path(path)} must be Tiny Shakespeare ({BYTES:,} bytes), and its SHA-256 is another; "
+            f"{show_path(path)} must be Tiny Shakespeare ({BYTES:,} bytes), and its SHA-256 is another; "
             "for a text of your own use numpy_gpt prepare text FILE --out_dir DIR, then train --dataset DIR"
         )
     return content.decode("ascii")
@@ -95,5 +95,5 @@ def _keep(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the cache {shown_path(path.parent)}: {error.strerror or error}") from error
+        raise UserError(f"cannot make the cache {show_path(path.parent)}: {error.strerror or error}") from error
     atomic_write(path, content)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
 from gpt_data.tokens.vocabulary import numbered, some_text
-from gpt_data.wording import listed, shown
+from gpt_data.wording import list_names, quote
 
 _SLICE = 1 << 17  # characters looked up at a time
 _PLAIN = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}  # signs that typesetting puts for a keyboard's
@@ -102,10 +102,10 @@ class CharacterTokenizer:
 
     def _unknown(self, text: str, place: int) -> str:
         near = next((letter for letter in _relatives(text, place) if letter in self.vocabulary), None)
-        hint = f"; did you mean {shown(near)}?" if near else ";"
+        hint = f"; did you mean {quote(near)}?" if near else ";"
         return (
-            f"unknown character {shown(text[place])} (character {place + 1}){hint} "
-            f"the vocabulary has {self.vocab_size} tokens: {listed(self.vocabulary)}"
+            f"unknown character {quote(text[place])} (character {place + 1}){hint} "
+            f"the vocabulary has {self.vocab_size} tokens: {list_names(self.vocabulary)}"
         )
 
 

@@ -16,7 +16,7 @@ from gpt_data.files.regular_file import read_regular
 from gpt_data.tokens.token_files import read_token_file
 from gpt_data.tokens.token_meta import SPLITS
 from gpt_data.tokens.tokenizer import KINDS, Tokenizer
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 _LARGEST_VOCABULARY = 1 << 16  # as many as uint16 can number
 _LARGEST_FILE = 1 << 23  # bytes; the largest vocabulary takes less than half of it
@@ -40,20 +40,20 @@ def read_nanogpt_directory(directory: str | os.PathLike[str]) -> tuple[Tokenizer
         names = {entry.name for entry in place.iterdir()}
     except OSError as error:
         raise UserError(
-            f"cannot read the directory {shown_path(place)}: {error.strerror or error}; check the path"
+            f"cannot read the directory {show_path(place)}: {error.strerror or error}; check the path"
         ) from error
     if path.name not in names:
         raise UserError(_without_meta(place, names))
-    tokenizer = _tokenizer(_vocabulary(read_regular(path, _LARGEST_FILE), shown_path(path)), shown_path(path))
+    tokenizer = _tokenizer(_vocabulary(read_regular(path, _LARGEST_FILE), show_path(path)), show_path(path))
     train, val = (read_token_file(place / f"{split}.bin", tokenizer.vocab_size) for split in SPLITS)
     return tokenizer, train, val
 
 
 def _without_meta(place: Path, names: set[str]) -> str:
     if "meta.json" in names:
-        return f"{shown_path(place)} holds meta.json and no meta.pkl: open it with gpt_data.texts.corpora.open_corpus"
+        return f"{show_path(place)} holds meta.json and no meta.pkl: open it with gpt_data.texts.corpora.open_corpus"
     return (
-        f"{shown_path(place)} holds neither meta.json nor meta.pkl, so nothing says which tokens its numbers are; "
+        f"{show_path(place)} holds neither meta.json nor meta.pkl, so nothing says which tokens its numbers are; "
         "make it again from the text: numpy_gpt prepare text FILE --out_dir DIR"
     )
 

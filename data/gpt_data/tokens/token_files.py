@@ -23,7 +23,7 @@ from gpt_data.files.regular_file import open_regular
 from gpt_data.files.replaceable import check_replaceable
 from gpt_data.files.sealed_json import seal
 from gpt_data.tokens.token_meta import FORMAT_VERSION, OWN_KEYS, SPLITS, TOKEN_FILES, read_meta, token_dtype
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 _SLICE = 1 << 20  # tokens converted, or bytes read, at a time, so that memory does not grow with the text
 
@@ -162,7 +162,7 @@ def read_token_file(
         If the file is missing, no regular file, empty, cut off, changed, or holds an id outside the
         vocabulary.
     """
-    dtype, place = token_dtype(vocab_size), shown_path(path)
+    dtype, place = token_dtype(vocab_size), show_path(path)
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0 or size % dtype.itemsize:

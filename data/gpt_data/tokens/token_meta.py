@@ -14,7 +14,7 @@ import numpy as np
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from gpt_data.files.sealed_json import read_sealed
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
@@ -36,7 +36,7 @@ def read_meta(path: Path) -> dict[str, Any]:
         If the file is damaged, as ``sealed_json.read_sealed`` says, or does not describe token files.
     """
     meta = read_sealed(path, FORMAT_VERSION, "make it again")
-    _check_fields(meta, shown_path(path))
+    _check_fields(meta, show_path(path))
     return meta
 
 

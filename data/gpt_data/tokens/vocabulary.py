@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown
+from gpt_data.wording import quote
 
 
 def numbered(vocabulary: object, is_token: Callable[[str], object], definition: str) -> dict[str, int]:
@@ -23,9 +23,9 @@ def numbered(vocabulary: object, is_token: Callable[[str], object], definition: 
         if not isinstance(token, str):
             raise UserError(f"vocabulary entries must be strings; entry {place} is {token!r:.60}")
         if not is_token(token):
-            raise UserError(f"vocabulary entry {place}, {shown(token)}, is no token: a token is {definition}")
+            raise UserError(f"vocabulary entry {place}, {quote(token)}, is no token: a token is {definition}")
         if token in ids:
-            raise UserError(f"vocabulary entry {shown(token)} comes twice, at {ids[token]} and {place}; keep one")
+            raise UserError(f"vocabulary entry {quote(token)} comes twice, at {ids[token]} and {place}; keep one")
         ids[token] = place
     return ids
 

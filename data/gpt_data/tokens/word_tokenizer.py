@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
 from gpt_data.tokens.vocabulary import numbered, some_text
-from gpt_data.wording import listed, shown, suggestion
+from gpt_data.wording import list_names, quote, suggest
 
 _JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the one that allows no line break, and the keyboard's
 _TOKEN = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+|\W")
@@ -116,11 +116,11 @@ class WordTokenizer:
                 break
             words += _is_word(match.group())
         token, character = match.group(), match.start() + 1
-        what = f"word {shown(token)}" if _is_word(token) else f"character {shown(token)}" if token != " " else "space"
+        what = f"word {quote(token)}" if _is_word(token) else f"character {quote(token)}" if token != " " else "space"
         where = f"word {words + 1}" if _is_word(token) else f"after word {words}"
         return (
-            f"unknown {what} ({where}, character {character}){suggestion(token, self.vocabulary) or ';'} "
-            f"the vocabulary has {self.vocab_size} tokens: {listed(self.vocabulary)}"
+            f"unknown {what} ({where}, character {character}){suggest(token, self.vocabulary) or ';'} "
+            f"the vocabulary has {self.vocab_size} tokens: {list_names(self.vocabulary)}"
         )
 
 

@@ -10,13 +10,13 @@ from numpy_gpt.shared.cli.evaluate import add_evaluate_flags
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag
 from numpy_gpt.shared.cli.plot import add_plot_flags
 from numpy_gpt.shared.cli.prepare import add_prepare_flags
-from numpy_gpt.shared.cli.program import Twin
+from numpy_gpt.shared.cli.program import Program
 from numpy_gpt.shared.cli.recipe_choice import PRECEDENCE
 from numpy_gpt.shared.cli.sample import add_sample_flags
 from numpy_gpt.shared.cli.step import add_step_flags
 from numpy_gpt.shared.cli.train import add_train_flags
 
-_COMMANDS: dict[str, tuple[Callable[[Any, Twin], None], str, tuple[str, ...]]] = {
+_COMMANDS: dict[str, tuple[Callable[[Any, Program], None], str, tuple[str, ...]]] = {
     "train": (
         add_train_flags,
         "train a model",
@@ -60,19 +60,19 @@ _COMMANDS: dict[str, tuple[Callable[[Any, Twin], None], str, tuple[str, ...]]] =
 }
 
 
-def add_shared_commands(commands: Any, twin: Twin) -> None:
+def add_shared_commands(commands: Any, program: Program) -> None:
     """Give a program its commands."""
     for name, (add_flags, what, examples) in _COMMANDS.items():
-        add_flags(add_command(commands, twin.program, name, what, examples), twin)
+        add_flags(add_command(commands, program.name, name, what, examples), program)
     examples = ("plot runs/tiny", "plot runs/tiny --png loss.png")
-    add_plot_flags(add_command(commands, twin.program, "plot", "draw loss curves", examples))
+    add_plot_flags(add_command(commands, program.name, "plot", "draw loss curves", examples))
     examples = (
         "prepare text input.txt --out_dir my-text --val_share 0.2",
         "prepare text input.txt --tokens words --out_dir my-words",
         "prepare grammar --out_dir grammar-files",
     )
     add_prepare_flags(
-        add_command(commands, twin.program, "prepare", "make token files of a text", examples), twin.program
+        add_command(commands, program.name, "prepare", "make token files of a text", examples), program.name
     )
 
 
@@ -86,10 +86,10 @@ def add_command(commands: Any, program: str, name: str, what: str, examples: tup
     return parser
 
 
-def program_parser(twin: Twin, description: str) -> tuple[Parser, Any]:
+def program_parser(program: Program, description: str) -> tuple[Parser, Any]:
     """Return a program's parser and the place for its commands, the shared ones in it already."""
-    overview = "\n".join(f"  {twin.program} {examples[0]}" for _, _, examples in _COMMANDS.values())
-    parser = Parser(prog=twin.program, description=description, epilog=f"examples:\n{overview}\n\n{EXIT_STATUS}")
+    overview = "\n".join(f"  {program.name} {examples[0]}" for _, _, examples in _COMMANDS.values())
+    parser = Parser(prog=program.name, description=description, epilog=f"examples:\n{overview}\n\n{EXIT_STATUS}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    add_shared_commands(commands, twin)
+    add_shared_commands(commands, program)
     return parser, commands

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.curves import has_plot_libraries, read_curve, terminal_chart, write_png
 from numpy_gpt.shared.cli.floor import Floor, loss_floor_of
 from numpy_gpt.shared.cli.parser import print_record, recipe_changes
-from numpy_gpt.shared.cli.program import Start, Twin
+from numpy_gpt.shared.cli.program import InitialState, Program
 from numpy_gpt.shared.cli.progress import PlainDisplay
 from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, chosen_recipe
 from numpy_gpt.shared.cli.train import free_directory, record_of
@@ -54,9 +54,9 @@ class Trial(NamedTuple):
         return self.record.get("error")
 
 
-def add_compare_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
+def add_compare_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Give the parser what both twins' ``compare`` takes: the flags of ``train``, one of them with several values."""
-    add_recipe_choice(parser, twin.default_preset)
+    add_recipe_choice(parser, program.default_preset)
     for action in parser._actions:  # argparse offers no other way to the flags that it has
         if action.default is argparse.SUPPRESS and action.dest != "help":
             action.type = _several(action.type)
@@ -64,11 +64,11 @@ def add_compare_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
         "--out_dir", type=Path, metavar="DIR", help="for the runs (default: runs/compare-FIELD, or -2 …)"
     )
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
-    twin.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: compare_command(twin, arguments))
+    program.add_flags(parser)
+    parser.set_defaults(command=lambda arguments: compare_command(program, arguments))
 
 
-def compare_command(twin: Twin, arguments: argparse.Namespace) -> int:
+def compare_command(program: Program, arguments: argparse.Namespace) -> int:
     """Train once for each value, print table and plot, and return the exit status.
 
     A training that diverges is a row that says so, and the others go on.
@@ -81,9 +81,9 @@ def compare_command(twin: Twin, arguments: argparse.Namespace) -> int:
     field, values = _what_changes(arguments)
     out_dir = arguments.out_dir or free_directory(Path("runs") / f"compare-{field}")
     if out_dir.exists():
-        raise UserError(f"{shown_path(out_dir)} is there already; remove it, or choose another --out_dir")
+        raise UserError(f"{show_path(out_dir)} is there already; remove it, or choose another --out_dir")
     plans = _plans(arguments, field, values, out_dir)
-    engines = [_engine(twin, arguments, plan) for plan in plans]  # all of them, lest one cannot be had after hours
+    engines = [_engine(program, arguments, plan) for plan in plans]  # all of them, lest one cannot be had after hours
     trials: list[Trial] = []
     try:
         for number, plan in enumerate(plans, start=1):
@@ -134,10 +134,10 @@ def _plans(arguments: argparse.Namespace, field: str, values: Sequence[Any], out
     return plans
 
 
-def _engine(twin: Twin, arguments: argparse.Namespace, plan: Plan) -> Engine:
+def _engine(program: Program, arguments: argparse.Namespace, plan: Plan) -> Engine:
     recipe = plan.recipe
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    return twin.make_engine(recipe, Start(values, None, plan.corpus.tokenizer), arguments)
+    return program.make_engine(recipe, InitialState(values, None, plan.corpus.tokenizer), arguments)
 
 
 def _trial(plan: Plan, engine: Engine) -> Trial:
@@ -187,4 +187,4 @@ def _draw(field: str, trials: Sequence[Trial], out_dir: Path) -> None:
         return
     curves = [read_curve(trial.plan.out_dir, f"{field} {trial.plan.value}") for trial in trials if not trial.error]
     write_png(curves, out_dir / "compare.png")
-    print(f"\n{terminal_chart(curves)}\n\nwrote {shown_path(out_dir / 'compare.png')}")
+    print(f"\n{terminal_chart(curves)}\n\nwrote {show_path(out_dir / 'compare.png')}")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 _COLUMNS, _ROWS = 80, 22
 _FEWEST_COLUMNS, _MOST_COLUMNS = 40, 120
@@ -44,7 +44,7 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
         If the directory has no metrics.jsonl, or that holds no evaluation.
     """
     path = run / "metrics.jsonl"
-    curve = Curve(name or shown_path(run), [], [], [])
+    curve = Curve(name or show_path(run), [], [], [])
     *lines, _ = read_regular(path).split(b"\n")  # a last line without its end is being written at this moment
     for number, line in enumerate(lines, start=1):
         try:
@@ -56,9 +56,9 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
                 if not (math.isfinite(curve.train[-1]) and math.isfinite(curve.val[-1])):
                     raise ValueError("a loss that is evaluated is finite")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise UserError(f"{shown_path(path)}, line {number}, is no line of metrics; was it cut off?") from error
+            raise UserError(f"{show_path(path)}, line {number}, is no line of metrics; was it cut off?") from error
     if not curve.steps:
-        raise UserError(f"{shown_path(path)} holds no evaluation yet; let the run go on")
+        raise UserError(f"{show_path(path)} holds no evaluation yet; let the run go on")
     return curve
 
 

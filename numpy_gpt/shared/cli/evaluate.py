@@ -10,14 +10,14 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import open_dataset
 from numpy_gpt.shared.cli.floor import loss_floor_of
 from numpy_gpt.shared.cli.parser import or_none, print_record, whole_number
-from numpy_gpt.shared.cli.program import Twin, add_model_flags, chosen_model, engine_for, recipe_of
+from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for, recipe_of
 from numpy_gpt.shared.cli.recipe_choice import add_source_flag, check_corpus
 from numpy_gpt.shared.training.evaluation import estimated, evaluate
 
 SCHEMA_VERSION = 1
 
 
-def add_evaluate_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
+def add_evaluate_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Give the parser what both twins' ``evaluate`` takes."""
     add_model_flags(parser)
     parser.add_argument(
@@ -39,11 +39,11 @@ def add_evaluate_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
         help="distance of windows; none: block_size (default: the recipe's)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON record in place of the table")
-    twin.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: evaluate_command(twin, arguments))
+    program.add_flags(parser)
+    parser.set_defaults(command=lambda arguments: evaluate_command(program, arguments))
 
 
-def evaluate_command(twin: Twin, arguments: argparse.Namespace) -> int:
+def evaluate_command(program: Program, arguments: argparse.Namespace) -> int:
     """Evaluate, print the losses, and return the exit status."""
     model = chosen_model(arguments)
     recipe = recipe_of(model)
@@ -56,7 +56,7 @@ def evaluate_command(twin: Twin, arguments: argparse.Namespace) -> int:
     if corpus.tokenizer != model.tokenizer:
         raise UserError(f"the corpus {corpus.name!r} has another vocabulary than the model; give the one it knows")
     check_corpus(recipe, corpus)
-    engine = engine_for(twin, model, arguments, recipe)
+    engine = engine_for(program, model, arguments, recipe)
     block_size, stride = recipe.model.block_size, recipe.eval_stride
     whole = [evaluate(engine, tokens, block_size, stride) for tokens in (corpus.train, corpus.val)]
     if not all(map(math.isfinite, whole)):

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from gpt_data.errors import UserError
-from gpt_data.wording import visible
+from gpt_data.wording import make_visible
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
@@ -65,7 +65,7 @@ def _norm(config: GPTConfig, name: str) -> list[_Row]:
 
 
 def _columns(config: ModelConfig, vocabulary: Sequence[str]) -> list[list[_Row]]:
-    words = [*map(visible, vocabulary), *[""] * config.vocab_size]
+    words = [*map(make_visible, vocabulary), *[""] * config.vocab_size]
     words = words[: config.vocab_size]
     if isinstance(config, BigramConfig):
         return [_rows("wte.weight", words, 0, ", row by row: the logits of what follows")]

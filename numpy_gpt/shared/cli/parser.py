@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import replace_closed_streams
-from gpt_data.wording import shown, suggestion
+from gpt_data.wording import quote, suggest
 from numpy_gpt.shared.model.config import GPTConfig, kinds_of
 from numpy_gpt.shared.training.recipe import TrainingConfig
 from numpy_gpt.shared.training.stopping import EXIT_INTERRUPTED, EXIT_USER_ERROR, Interrupted
@@ -42,8 +42,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             option = unknown[0].partition("=")[0]
             raise UserError(
-                f"unknown {'option' if option.startswith('-') else 'argument'} {shown(option)}"
-                f"{suggestion(option, self._option_string_actions) or ';'} see {self.prog} --help"
+                f"unknown {'option' if option.startswith('-') else 'argument'} {quote(option)}"
+                f"{suggest(option, self._option_string_actions) or ';'} see {self.prog} --help"
             )
         return known, []
 
@@ -86,7 +86,7 @@ def whole_number(text: str) -> int:
     except ValueError:
         value = _number(text, "a whole number")
         if not value.is_integer():  # which neither nan nor inf is
-            raise argparse.ArgumentTypeError(f"a whole number is needed, not {shown(text)}") from None
+            raise argparse.ArgumentTypeError(f"a whole number is needed, not {quote(text)}") from None
         return int(value)
 
 
@@ -94,7 +94,7 @@ def number(text: str) -> float:
     """Return the number that ``text`` writes."""
     value = _number(text, "a number")
     if value != value:  # nan
-        raise argparse.ArgumentTypeError(f"a number is needed, not {shown(text)}")
+        raise argparse.ArgumentTypeError(f"a number is needed, not {quote(text)}")
     return value
 
 
@@ -102,14 +102,14 @@ def _number(text: str, what: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{what} is needed, not {shown(text)}") from None
+        raise argparse.ArgumentTypeError(f"{what} is needed, not {quote(text)}") from None
 
 
 def truth(text: str) -> bool:
     """Return True or False for true, false, 1, 0, yes, no in any case."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"True or False is needed, not {shown(text)}")
+        raise argparse.ArgumentTypeError(f"True or False is needed, not {quote(text)}")
     return known[text.lower()]
 
 

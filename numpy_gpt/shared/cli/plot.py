@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.curves import read_curve, terminal_chart, write_png
 from numpy_gpt.shared.cli.parser import print_record
 
@@ -28,7 +28,7 @@ def plot_command(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_record({"schema_version": SCHEMA_VERSION, "curves": [curve._asdict() for curve in curves]})
     elif arguments.png:
-        print(f"wrote {shown_path(arguments.png)}")
+        print(f"wrote {show_path(arguments.png)}")
     else:
         print(terminal_chart(curves))
     return 0

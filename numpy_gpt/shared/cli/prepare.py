@@ -11,7 +11,7 @@ from typing import Literal
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import CORPORA, load_corpus, open_dataset, prepare
 from gpt_data.tokens.text_corpus import prepare_text
-from gpt_data.wording import listed, shown, shown_path, suggestion
+from gpt_data.wording import list_names, quote, show_path, suggest
 from numpy_gpt.shared.cli.parser import number, print_record
 from numpy_gpt.shared.cli.recipe_choice import add_source_flag
 
@@ -54,16 +54,16 @@ def prepare_command(program: str, arguments: argparse.Namespace) -> int:
         record = {"out_dir": str(arguments.out_dir), "vocab_size": size, "train_tokens": train, "val_tokens": val}
         print_record({"schema_version": SCHEMA_VERSION, **record})
     else:
-        print(f"{shown_path(place)}: {size:,} different tokens, {train:,} for training, {val:,} for validation")
-        print(f"train on it: {program} train tiny --dataset {shlex.quote(shown_path(place))}")
+        print(f"{show_path(place)}: {size:,} different tokens, {train:,} for training, {val:,} for validation")
+        print(f"train on it: {program} train tiny --dataset {shlex.quote(show_path(place))}")
     return 0
 
 
 def _check_corpus(arguments: argparse.Namespace) -> None:
     if arguments.corpus not in CORPORA:
         known = [*CORPORA, _TEXT]
-        hint = suggestion(arguments.corpus, known) or ";"
-        raise UserError(f"unknown corpus {shown(arguments.corpus)}{hint} there are: {listed(known)}")
+        hint = suggest(arguments.corpus, known) or ";"
+        raise UserError(f"unknown corpus {quote(arguments.corpus)}{hint} there are: {list_names(known)}")
     for name in ("files", "tokens", "val_share"):
         if getattr(arguments, name) not in (None, []):
             what = "files" if name == "files" else f"--{name}"

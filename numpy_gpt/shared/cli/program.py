@@ -17,7 +17,7 @@ from numpy_gpt.shared.training.engine_protocol import Engine, Moments
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 
-class Start(NamedTuple):
+class InitialState(NamedTuple):
     """What an engine starts from: fresh values, or a checkpoint's with its moments.
 
     Where the values are averages, ``trained`` are the weights that training goes on with.
@@ -30,14 +30,14 @@ class Start(NamedTuple):
     trained: Mapping[str, Array] | None = None
 
 
-MakeEngine = Callable[[Recipe, Start, argparse.Namespace], Engine]
+MakeEngine = Callable[[Recipe, InitialState, argparse.Namespace], Engine]
 
 
 @dataclass(frozen=True)
-class Twin:
+class Program:
     """A program: what it is called, what its ``train`` trains by itself, and what its commands take and do."""
 
-    program: str
+    name: str
     default_preset: str
     make_engine: MakeEngine
     add_flags: Callable[[argparse.ArgumentParser], None]
@@ -71,16 +71,16 @@ def recipe_of(checkpoint: Checkpoint) -> Recipe:
     return replace(recipe, model=checkpoint.config, training=replace(recipe.training, dtype=dtype))
 
 
-def start_of(checkpoint: Checkpoint) -> Start:
+def initial_state_of(checkpoint: Checkpoint) -> InitialState:
     """Return what an engine goes on from."""
-    return Start(
+    return InitialState(
         checkpoint.values, checkpoint.moments, checkpoint.tokenizer, checkpoint.engine_state, checkpoint.trained
     )
 
 
 def engine_for(
-    twin: Twin, checkpoint: Checkpoint, arguments: argparse.Namespace, recipe: Recipe | None = None
+    program: Program, checkpoint: Checkpoint, arguments: argparse.Namespace, recipe: Recipe | None = None
 ) -> Engine:
     """Return the twin's engine for a trained model, with its moments where it has any."""
-    start = start_of(checkpoint)
-    return twin.make_engine(recipe or recipe_of(checkpoint), start, arguments)
+    start = initial_state_of(checkpoint)
+    return program.make_engine(recipe or recipe_of(checkpoint), start, arguments)

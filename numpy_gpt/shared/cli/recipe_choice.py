@@ -12,7 +12,7 @@ from typing import Any
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.parser import add_recipe_flags, recipe_changes
 from numpy_gpt.shared.training.presets import PRESETS, preset
 from numpy_gpt.shared.training.recipe import Recipe
@@ -74,7 +74,7 @@ def _origin(recipe: Recipe, flags: Mapping[str, Any], file: Path | None) -> str:
     if file is not None:
         with suppress(UserError):
             recipe.override(flags)
-            return f"{shown_path(file)}: "
+            return f"{show_path(file)}: "
     return ""
 
 

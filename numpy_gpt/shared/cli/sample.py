@@ -11,9 +11,9 @@ from typing import Any
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import shown, shown_path
+from gpt_data.wording import quote, show_path
 from numpy_gpt.shared.cli.parser import number, print_record, truth, whole_number
-from numpy_gpt.shared.cli.program import Twin, add_model_flags, chosen_model, engine_for
+from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for
 from numpy_gpt.shared.cli.show import likeliest, prompt_table, shown_draw, shown_header, token_width
 from numpy_gpt.shared.cli.token_text import single_token, token_text, tokens_of
 from numpy_gpt.shared.model.randomness import sampling_uniforms
@@ -26,7 +26,7 @@ _LIKELIEST = 5
 _MOST_TOKENS = 10_000_000  # their random numbers are drawn beforehand
 
 
-def add_sample_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
+def add_sample_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Give the parser what both twins' ``sample`` takes, with nanoGPT's names and defaults where it has them."""
     add_model_flags(parser)
     parser.add_argument(
@@ -56,8 +56,8 @@ def add_sample_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
         help=f"show how the prompt became tokens, and for each new one the N likeliest ({_LIKELIEST} if not given)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON record in place of the text")
-    twin.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: sample_command(twin, arguments))
+    program.add_flags(parser)
+    parser.set_defaults(command=lambda arguments: sample_command(program, arguments))
 
 
 def _add_drawing_flags(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def _add_drawing_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def sample_command(twin: Twin, arguments: argparse.Namespace) -> int:
+def sample_command(program: Program, arguments: argparse.Namespace) -> int:
     """Sample as the flags say and return the exit status."""
     _check(arguments)
     model = chosen_model(arguments)
@@ -85,7 +85,7 @@ def sample_command(twin: Twin, arguments: argparse.Namespace) -> int:
     text = _prompt(arguments.prompt, tokenizer)
     prompt = tokens_of(tokenizer, text, "--prompt").tolist()
     stop = None if arguments.stop is None else single_token(tokenizer, arguments.stop, "--stop")
-    engine = engine_for(twin, model, arguments)
+    engine = engine_for(program, model, arguments)
     width = 0 if arguments.show is None else token_width(tokenizer, model.config.vocab_size)
     samples = []
     for place in range(arguments.num_samples):
@@ -126,7 +126,7 @@ def _prompt(given: str | None, tokenizer: Tokenizer) -> str:
         return read_regular(Path(name)).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{shown_path(name)} must be UTF-8, but byte {error.start} is not ({error.reason}); save it as UTF-8"
+            f"{show_path(name)} must be UTF-8, but byte {error.start} is not ({error.reason}); save it as UTF-8"
         ) from error
 
 
@@ -175,4 +175,4 @@ def _show(tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Dr
     for place, draw in enumerate(draws, start=1):
         print(shown_draw(tokenizer, place, draw, count, width), flush=True)
         written.append(token_text(tokenizer, draw.token))
-    print(f"\n{shown(''.join(written), 10_000)}")
+    print(f"\n{quote(''.join(written), 10_000)}")

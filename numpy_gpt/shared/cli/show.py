@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import shown
+from gpt_data.wording import quote
 from numpy_gpt.shared.cli.token_text import counted, quoted
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.sampling_choice import Draw
@@ -26,7 +26,7 @@ def token_width(tokenizer: Tokenizer, vocab_size: int) -> int:
 
 def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int) -> str:
     """Return how a text became tokens: a line for each, with its place and id."""
-    heading = f"prompt {shown(text)}: {counted(len(tokens), 'token')} of a vocabulary of {tokenizer.vocab_size:,}"
+    heading = f"prompt {quote(text)}: {counted(len(tokens), 'token')} of a vocabulary of {tokenizer.vocab_size:,}"
     lines = [heading, f"{'position':>8}  {'token':<{width}} {'id':>5}"]
     lines += [f"{place:8}  {quoted(tokenizer, token):<{width}} {token:5}" for place, token in enumerate(tokens)]
     return "\n".join(lines)

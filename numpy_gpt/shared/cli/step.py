@@ -11,7 +11,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.cli.parser import number, print_record, whole_number
-from numpy_gpt.shared.cli.program import Twin, add_model_flags, chosen_model, engine_for, recipe_of
+from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for, recipe_of
 from numpy_gpt.shared.cli.show import change_table
 from numpy_gpt.shared.cli.token_text import quoted, tokens_of
 from numpy_gpt.shared.model.arrays import Array, Tokens
@@ -23,7 +23,7 @@ from numpy_gpt.shared.training.recipe import Recipe
 SCHEMA_VERSION = 1
 
 
-def add_step_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
+def add_step_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Give the parser what both twins' ``step`` takes."""
     add_model_flags(parser)
     parser.add_argument(
@@ -37,11 +37,11 @@ def add_step_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
     )
     parser.add_argument("--top", type=whole_number, metavar="N", help="show the N likeliest tokens only (default: all)")
     parser.add_argument("--json", action="store_true", help="print one JSON record in place of the tables")
-    twin.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: step_command(twin, arguments))
+    program.add_flags(parser)
+    parser.set_defaults(command=lambda arguments: step_command(program, arguments))
 
 
-def step_command(twin: Twin, arguments: argparse.Namespace) -> int:
+def step_command(program: Program, arguments: argparse.Namespace) -> int:
     """Take the step, show what changed, and return the exit status; nothing is saved."""
     for name in ("steps", "top"):
         if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
@@ -50,7 +50,7 @@ def step_command(twin: Twin, arguments: argparse.Namespace) -> int:
     tokens = tokens_of(model.tokenizer, arguments.text, "--text")
     _check_length(len(tokens), model)
     recipe, rate = _recipe(model, arguments.learning_rate)
-    engine = engine_for(twin, model, arguments, recipe)
+    engine = engine_for(program, model, arguments, recipe)
     inputs, targets = tokens[None, :-1], tokens[None, 1:]
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and said in one line
         before = engine.predict(inputs)[0]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import shown
+from gpt_data.wording import quote
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:
@@ -17,7 +17,7 @@ def token_text(tokenizer: Tokenizer, token: int) -> str:
 
 def quoted(tokenizer: Tokenizer, token: int) -> str:
     """Return the token in quotes, on one line, and a very long one cut."""
-    return shown(token_text(tokenizer, token), 40)
+    return quote(token_text(tokenizer, token), 40)
 
 
 def counted(number: int, thing: str) -> str:
@@ -49,5 +49,5 @@ def single_token(tokenizer: Tokenizer, text: str, flag: str) -> int:
     """
     ids = tokens_of(tokenizer, text, flag)
     if len(ids) != 1:
-        raise UserError(f"{flag} must be one token, but {shown(text)} is {len(ids)}; give one of the vocabulary")
+        raise UserError(f"{flag} must be one token, but {quote(text)} is {len(ids)}; give one of the vocabulary")
     return int(ids[0])

@@ -12,11 +12,11 @@ from typing import Any
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import CORPORA, Corpus, open_dataset
 from gpt_data.tokens.fingerprint import fingerprint
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.floor import Floor, loss_floor_of
 from numpy_gpt.shared.cli.parameter_table import parameter_table
 from numpy_gpt.shared.cli.parser import print_record, recipe_changes
-from numpy_gpt.shared.cli.program import Start, Twin, start_of
+from numpy_gpt.shared.cli.program import InitialState, Program, initial_state_of
 from numpy_gpt.shared.cli.progress import display_for
 from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, check_corpus, chosen_recipe
 from numpy_gpt.shared.cli.token_text import counted
@@ -35,24 +35,24 @@ SCHEMA_VERSION = 2
 _SAMPLE_TOKENS = 40
 
 
-def add_train_flags(parser: argparse.ArgumentParser, twin: Twin) -> None:
+def add_train_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Give the parser what both twins' ``train`` takes."""
-    add_recipe_choice(parser, twin.default_preset)
+    add_recipe_choice(parser, program.default_preset)
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its newest checkpoint")
     parser.add_argument("--out_dir", type=Path, metavar="DIR", help="run directory (default: runs/PRESET, or -2 …)")
     parser.add_argument("--tensorboard", action="store_true", help="write the metrics for TensorBoard as well")
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
-    twin.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: train_command(twin, arguments))
+    program.add_flags(parser)
+    parser.set_defaults(command=lambda arguments: train_command(program, arguments))
 
 
-def train_command(twin: Twin, arguments: argparse.Namespace) -> int:
+def train_command(program: Program, arguments: argparse.Namespace) -> int:
     """Train as the flags say and return the exit status."""
     began = time.perf_counter()
     recipe, corpus, start, state, out_dir = (_resumed if arguments.resume else _fresh)(arguments)
     logs = [TensorBoardLog(out_dir, state)] if arguments.tensorboard else []
     floor = loss_floor_of(recipe, corpus)
-    engine = twin.make_engine(recipe, start, arguments)
+    engine = program.make_engine(recipe, start, arguments)
     with ExitStack() as stack:
         if engine.team.rank == 0:
             stack.enter_context(only_process(out_dir))
@@ -67,17 +67,17 @@ def train_command(twin: Twin, arguments: argparse.Namespace) -> int:
     return 0
 
 
-_Beginning = tuple[Recipe, Corpus, Start, RunState, Path]
+_Beginning = tuple[Recipe, Corpus, InitialState, RunState, Path]
 
 
 def _fresh(arguments: argparse.Namespace) -> _Beginning:
     recipe, corpus = chosen_recipe(arguments)
     out_dir = arguments.out_dir or free_directory(Path("runs") / recipe.name)
     if (out_dir / "checkpoints").exists() or (out_dir / "metrics.jsonl").exists():
-        place = shown_path(out_dir)
+        place = show_path(out_dir)
         raise UserError(f"{place} holds a run already; go on with it by --resume {place}, or choose another place")
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    return recipe, corpus, Start(values, None, corpus.tokenizer), RunState(), out_dir
+    return recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir
 
 
 def _resumed(arguments: argparse.Namespace) -> _Beginning:
@@ -91,10 +91,10 @@ def _resumed(arguments: argparse.Namespace) -> _Beginning:
     if damage:
         print(f"warning: {damage}", file=sys.stderr)
     if checkpoint.recipe is None or checkpoint.moments is None or checkpoint.state is None:
-        raise UserError(f"{shown_path(run)} holds a model but no training state; train it anew")
+        raise UserError(f"{show_path(run)} holds a model but no training state; train it anew")
     if checkpoint.path == run:
-        whole = f"; give {shown_path(run.parent.parent)}" if run.parent.name == "checkpoints" else ""
-        raise UserError(f"--resume must be a run directory, and {shown_path(run)} is a single checkpoint{whole}")
+        whole = f"; give {show_path(run.parent.parent)}" if run.parent.name == "checkpoints" else ""
+        raise UserError(f"--resume must be a run directory, and {show_path(run)} is a single checkpoint{whole}")
     recipe = Recipe.from_dict(checkpoint.recipe).override(moved)
     try:
         corpus = open_dataset(recipe.dataset, arguments.source)
@@ -105,10 +105,10 @@ def _resumed(arguments: argparse.Namespace) -> _Beginning:
     check_corpus(recipe, corpus)
     if checkpoint.corpus != fingerprint(corpus):
         raise UserError(
-            f"{shown_path(run)} was trained on another text than {recipe.dataset!r} is now; "
+            f"{show_path(run)} was trained on another text than {recipe.dataset!r} is now; "
             "bring that back, say by --dataset where it is now, or train anew"
         )
-    return recipe, corpus, start_of(checkpoint), RunState.from_dict(checkpoint.state), run
+    return recipe, corpus, initial_state_of(checkpoint), RunState.from_dict(checkpoint.state), run
 
 
 def free_directory(wanted: Path) -> Path:
@@ -136,7 +136,7 @@ def _conclude(
     tokens = prompt + [draw.token for draw in drawn]
     known = [token for token in tokens if token < corpus.tokenizer.vocab_size]  # a vocabulary may be padded
     print(f"sample: {corpus.tokenizer.decode(known)}")
-    print(f"run directory: {shown_path(out_dir)}")
+    print(f"run directory: {show_path(out_dir)}")
 
 
 def record_of(

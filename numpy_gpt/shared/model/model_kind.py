@@ -6,7 +6,7 @@ from gpt_data.errors import UserError
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 
 
-def gpt_config(config: ModelConfig) -> GPTConfig:
+def require_gpt(config: ModelConfig) -> GPTConfig:
     """Return the config itself where it is a GPT's: for whatever looks into layers, heads or positions.
 
     Raises

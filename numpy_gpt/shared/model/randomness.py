@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import dropout_shapes
-from numpy_gpt.shared.model.threads import in_order
+from numpy_gpt.shared.model.threads import parallel_map
 
 # One stream for each purpose, so that none changes when another draws more. Batches are stream 0 (gpt_data).
 _DROPOUT, _SAMPLING = 1, 2
@@ -48,7 +48,7 @@ def dropout_masks(
             entries = run[first : first + _AT_ONCE]
             np.multiply(rng.random(entries.size, np.float32) >= config.dropout, kept, out=entries)
 
-    for _ in in_order(draw, range(0, mask.size, _RUN)):
+    for _ in parallel_map(draw, range(0, mask.size, _RUN)):
         pass
     masks, first = {}, 0
     for name, shape in shapes.items():

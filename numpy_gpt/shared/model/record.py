@@ -16,14 +16,14 @@ def ignore(name: str, array: Any) -> None:
     """Record nothing, the default everywhere: nothing is kept that backward does not need."""
 
 
-def within(record: Record, prefix: str) -> Record:
+def scoped(record: Record, prefix: str) -> Record:
     """Return a record that puts ``prefix.`` before each name, as a layer does for the layers inside it."""
     if record is ignore:
         return ignore
     return lambda name, array: record(f"{prefix}.{name}", array)
 
 
-def on_rows_of(record: Record, x: Any) -> Record:
+def unflattened(record: Record, x: Any) -> Record:
     """Return a record for what is computed from the rows of x (…, W): (N, …) gets the leading axes of x again."""
     if record is ignore:
         return ignore

@@ -12,7 +12,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def in_order(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+def parallel_map(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
     """Yield ``function`` of each item in their order, several computed at once where that is sure to help.
 
     That is where threadpoolctl is installed: it tells how many threads NumPy's matrix products would run on, and holds

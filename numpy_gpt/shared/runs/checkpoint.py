@@ -20,7 +20,7 @@ from gpt_data.errors import UserError
 from gpt_data.files.replaceable import check_replaceable
 from gpt_data.files.sealed_json import read_sealed, seal
 from gpt_data.tokens.tokenizer import Tokenizer, tokenizer_from_dict
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import parameter_shapes
@@ -81,7 +81,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         _put_in_place(temporary, directory)
     except OSError as error:
         raise UserError(
-            f"cannot write {shown_path(directory)}: {error.strerror or error}; is the place writable, has it room?"
+            f"cannot write {show_path(directory)}: {error.strerror or error}; is the place writable, has it room?"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -120,7 +120,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     UserError
         If there is none, or it is damaged, incomplete, of another format, or does not fit its own config.
     """
-    manifest, place = _read_manifest(directory), shown_path(directory)
+    manifest, place = _read_manifest(directory), show_path(directory)
     try:
         config = config_from_dict(manifest["config"])
         tokenizer = tokenizer_from_dict(manifest["tokenizer"])
@@ -178,7 +178,7 @@ def _manifest(checkpoint: Checkpoint, contents: Mapping[str, bytes]) -> bytes:
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
-    place = shown_path(directory)
+    place = show_path(directory)
     if not directory.exists():
         raise UserError(f"no model at {place}: there is no such file or directory")
     if not directory.is_dir() or not (directory / MANIFEST).is_file():

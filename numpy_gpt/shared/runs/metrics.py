@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from gpt_data.files.atomic import atomic_write
 from gpt_data.errors import UserError
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.runs.run_state import RunState
 
 
@@ -69,5 +69,5 @@ class MetricsFile:
 
     def _unwritable(self, error: OSError) -> UserError:
         return UserError(
-            f"cannot write {shown_path(self._path)}: {error.strerror or error}; is the place writable, has it room?"
+            f"cannot write {show_path(self._path)}: {error.strerror or error}; is the place writable, has it room?"
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.runs.checkpoint import SET_ASIDE, Checkpoint, read_checkpoint, remove_directory, save_checkpoint
 
 _KEPT = 2
@@ -100,8 +100,8 @@ def load_newest(path: Path) -> tuple[Checkpoint, str]:
                 raise
             damage = damage or str(error)
         else:
-            return checkpoint, f"{damage}; took {shown_path(candidate)} instead" if damage else ""
-    raise UserError(f"no checkpoint in {shown_path(path)}")
+            return checkpoint, f"{damage}; took {show_path(candidate)} instead" if damage else ""
+    raise UserError(f"no checkpoint in {show_path(path)}")
 
 
 def _place(run: Path, step: int) -> Path:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 
 try:
     import fcntl
@@ -30,7 +30,7 @@ def only_process(run: Path) -> Iterator[None]:
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot write {shown_path(run)}: {error.strerror or error}; choose another place") from error
+        raise UserError(f"cannot write {show_path(run)}: {error.strerror or error}; choose another place") from error
     if fcntl is None:
         yield
         return
@@ -40,7 +40,7 @@ def only_process(run: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(
-                f"another process trains in {shown_path(run)}; wait until it has ended, or choose another place"
+                f"another process trains in {show_path(run)}; wait until it has ended, or choose another place"
             ) from None
         except OSError:  # a network file system without locks
             pass

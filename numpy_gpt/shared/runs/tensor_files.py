@@ -11,7 +11,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.names import Shape
 
@@ -35,7 +35,7 @@ def read_tensors(path: Path, expected: Any, shapes: Mapping[str, Shape]) -> dict
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    place = shown_path(path)
+    place = show_path(path)
     if not isinstance(expected, dict):
         raise UserError(f"{place} is not listed in its manifest; use another checkpoint")
     content = read_regular(path)

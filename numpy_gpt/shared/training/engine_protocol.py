@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.sampling_choice import Draw
-from numpy_gpt.shared.training.process_group import Team
+from numpy_gpt.shared.training.process_group import ProcessGroup
 from numpy_gpt.shared.training.recipe import Recipe
 
 Moments = Sequence[Mapping[str, Array]]
@@ -25,7 +25,7 @@ class Engine(Protocol):
     """A model in training or in use. Axis letters: B batch, T time, V vocabulary."""
 
     recipe: Recipe
-    team: Team
+    team: ProcessGroup
     peak_flops: float | None
     """Operations a second that the card can do at most, NaN where that is unknown; None for a processor."""
     evaluation_tokens: int

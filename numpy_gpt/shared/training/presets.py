@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpt_data.errors import UserError
-from gpt_data.wording import listed, suggestion
+from gpt_data.wording import list_names, suggest
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
@@ -19,7 +19,7 @@ def preset(name: str) -> Recipe:
         If there is none; the message lists them and names the nearest.
     """
     if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r}{suggestion(name, PRESETS) or ';'} there are: {listed(PRESETS)}")
+        raise UserError(f"unknown preset {name!r}{suggest(name, PRESETS) or ';'} there are: {list_names(PRESETS)}")
     return PRESETS[name]
 
 

@@ -8,34 +8,34 @@ from typing import Protocol, TypeVar
 Value = TypeVar("Value")
 
 
-class Team(Protocol):
+class ProcessGroup(Protocol):
     """The processes of a run, numbered from 0; number 0, the main one, logs and writes."""
 
     rank: int
     size: int
 
-    def from_main(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """Return the main process's value, in all processes."""
 
-    def agreed(self, signal_number: int, step: int) -> int:
+    def agree_on_signal(self, signal_number: int, step: int) -> int:
         """Return a signal that any of the processes has received, in all of them at the same step; 0 for none."""
 
 
-class Alone:
+class SingleProcess:
     """A team of one."""
 
     rank, size = 0, 1
 
-    def from_main(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """Return the value."""
         return value
 
-    def agreed(self, signal_number: int, step: int) -> int:
+    def agree_on_signal(self, signal_number: int, step: int) -> int:
         """Return the signal."""
         return signal_number
 
 
-ALONE = Alone()
+SINGLE_PROCESS = SingleProcess()
 
 
 def started_by_torchrun() -> bool:

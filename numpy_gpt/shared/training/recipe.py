@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from gpt_data.errors import UserError
-from gpt_data.wording import listed, suggestion
+from gpt_data.wording import list_names, suggest
 from numpy_gpt.shared.model.config import (
     ModelConfig,
     check_kinds,
@@ -130,7 +130,7 @@ class Recipe:
                 parts[homes[name]][name] = value
             elif name != "dataset":
                 known = ["dataset", *homes]
-                raise UserError(f"unknown field {name!r}{suggestion(name, known) or ';'} there are: {listed(known)}")
+                raise UserError(f"unknown field {name!r}{suggest(name, known) or ';'} there are: {list_names(known)}")
         return replace(
             self,
             dataset=changes.get("dataset", self.dataset),

@@ -19,7 +19,7 @@ from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import listed, shown, shown_path, suggestion
+from gpt_data.wording import list_names, quote, show_path, suggest
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, kinds_of
 from numpy_gpt.shared.training.recipe import TrainingConfig
 
@@ -45,7 +45,7 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
     """
     import tomllib  # its patterns take a while, and few need them
 
-    place, written = shown_path(path), read_regular(path)
+    place, written = show_path(path), read_regular(path)
     try:
         content = tomllib.loads(written.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, or [[[[[…
@@ -72,7 +72,7 @@ def _settings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any, dict[str, 
             for field, setting in value.items():
                 yield field, setting, _TABLES[name]
         else:
-            raise UserError(f"a recipe has the tables [{'] and ['.join(_TABLES)}], and not [{shown(name)[1:-1]}]")
+            raise UserError(f"a recipe has the tables [{'] and ['.join(_TABLES)}], and not [{quote(name)[1:-1]}]")
 
 
 def _checked(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> Any:
@@ -80,8 +80,8 @@ def _checked(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> Any:
         for table, names in _TABLES.items():
             if name in names:
                 raise UserError(f"{name} belongs to the table [{table}]; move it there")
-        hint = suggestion(name, known) or ";"
-        raise UserError(f"unknown name {shown(name)}{hint} there may be: {listed(known)}")
+        hint = suggest(name, known) or ";"
+        raise UserError(f"unknown name {quote(name)}{hint} there may be: {list_names(known)}")
     kinds = known[name]
     if isinstance(value, int) and abs(value) >= _TOO_LARGE:
         raise UserError(f"{name} must be a number of at most 300 digits")

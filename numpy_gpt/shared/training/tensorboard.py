@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.runs.run_state import RunState
 
 
@@ -53,5 +53,5 @@ class TensorBoardLog:
                     self._writer.add_scalar(f"{kind}/{name}", value, values["step"])
         except OSError as error:
             raise UserError(
-                f"cannot write {shown_path(self._directory)}: {error.strerror or error}; is the place writable?"
+                f"cannot write {show_path(self._directory)}: {error.strerror or error}; is the place writable?"
             ) from error

@@ -15,7 +15,7 @@ from numpy_gpt.shared.model.names import parameter_count
 _REFRESH_SECONDS = 0.1
 
 
-class Speed(NamedTuple):
+class Throughput(NamedTuple):
     """A stretch of training, evaluations and checkpoints left out.
 
     ``mfu`` is the share of a card's peak that the model's own operations use, NaN for a card whose peak is unknown,
@@ -52,7 +52,7 @@ def peak_memory_of_process() -> int | None:
     return most if sys.platform == "darwin" else 1024 * most  # bytes there, kibibytes elsewhere
 
 
-class Pace:
+class ThroughputMeter:
     """Measures the speed of a run that trains to ``max_iters``."""
 
     def __init__(self, tokens_per_step: int, max_iters: int) -> None:
@@ -76,12 +76,12 @@ class Pace:
         done, since = self._mark
         return (now - since) / (step - done) if step > done else math.nan
 
-    def speed(self, step: int, flops_per_token: float, peak_flops: float | None, peak_memory: int | None) -> Speed:
+    def speed(self, step: int, flops_per_token: float, peak_flops: float | None, peak_memory: int | None) -> Throughput:
         """Return the speed after so many steps."""
         seconds = self.seconds_per_step(step)
         tokens = self._tokens_per_step / seconds
         mfu = None if peak_flops is None or math.isnan(seconds) else tokens * flops_per_token / peak_flops
-        return Speed(tokens, 1e3 * seconds, mfu, peak_memory)
+        return Throughput(tokens, 1e3 * seconds, mfu, peak_memory)
 
     def seconds_left(self, step: int) -> float:
         """Return how long the rest of training will take."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from gpt_data.texts.corpora import Corpus
 from gpt_data.tokens.fingerprint import fingerprint
-from gpt_data.wording import shown_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.not_finite import Diverged
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ from numpy_gpt.shared.training.evaluation import evaluate_run
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from numpy_gpt.shared.training.stopping import Interrupted, Stopped, StopSignals
-from numpy_gpt.shared.training.throughput import Pace, Speed, operations_per_token
+from numpy_gpt.shared.training.throughput import Throughput, ThroughputMeter, operations_per_token
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Progress:
     loss: float
     val_loss: float
     learning_rate: float
-    speed: Speed
+    speed: Throughput
     seconds_left: float
 
 
@@ -95,7 +95,7 @@ def train(
                 if step == training.max_iters or 0 < training.patience <= state.evaluations_since_best:
                     break
             result = engine.take_step(step, learning_rate_at(step, **training.schedule()))
-            stopped = engine.team.agreed(stop.received, step)
+            stopped = engine.team.agree_on_signal(stop.received, step)
             run.look(step, result, at_once=stopped != 0)
             if stopped:
                 run.save(state.after_steps(step + 1))
@@ -113,7 +113,7 @@ class _Run:
         self._display, self._metrics, self._fingerprint = display, metrics, fingerprint(corpus)
         training = recipe.training
         per_step = training.batch_size * training.gradient_accumulation_steps * recipe.model.block_size
-        self._pace = Pace(per_step, training.max_iters)
+        self._pace = ThroughputMeter(per_step, training.max_iters)
         self._val_loss = math.nan  # of the last evaluation
 
     def evaluate(self, state: RunState, stop: StopSignals) -> RunState:
@@ -129,7 +129,7 @@ class _Run:
             rate = learning_rate_at(step, **self._recipe.training.schedule())
             with self._pace.paused():
                 engine = _Watched(self._engine, stop, self._display, step) if team.size == 1 else self._engine
-                evaluation = team.from_main(evaluate_run(engine, self._recipe, self._corpus, step, rate))
+                evaluation = team.broadcast(evaluate_run(engine, self._recipe, self._corpus, step, rate))
                 state = state.after_evaluation(evaluation)
                 self._metrics.write("evaluation", asdict(evaluation))
                 self.save(state)
@@ -221,7 +221,7 @@ class _Metrics:
             log.write(kind, values)
 
 
-def _logged(step: int, result: StepResult, rate: float, speed: Speed) -> dict[str, Any]:
+def _logged(step: int, result: StepResult, rate: float, speed: Throughput) -> dict[str, Any]:
     known = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in speed._asdict().items()
@@ -244,6 +244,6 @@ def _not_finite(engine: Engine, result: StepResult, step: int, out_dir: Path) ->
     # A parameter is bad by the update of the step before.
     kept = "" if first.startswith("the parameter") else "the weights were left as they were before it, and "
     return (
-        f"the {what} must be finite, but is {value} at step {step}{where}; {kept}{shown_path(out_dir)} keeps its last "
+        f"the {what} must be finite, but is {value} at step {step}{where}; {kept}{show_path(out_dir)} keeps its last "
         "checkpoint; try a lower --learning_rate"
     )

@@ -12,7 +12,7 @@ import pytest
 
 from numpy_gpt.shared.cli.all_commands import program_parser
 from numpy_gpt.shared.cli.parser import run_command
-from numpy_gpt.shared.cli.program import Twin
+from numpy_gpt.shared.cli.program import Program
 from numpy_gpt.shared.model.sampling_choice import Draw
 
 _OR = 23
@@ -36,7 +36,7 @@ def _sample(draws, *flags):
         def draws(self, prompt, uniforms, *choice, cache):
             return draws()
 
-    twin = Twin("numpy_gpt", "tiny", lambda recipe, start, arguments: Engine(), lambda parser: None)
+    twin = Program("numpy_gpt", "tiny", lambda recipe, start, arguments: Engine(), lambda parser: None)
     parser, _ = program_parser(twin, "")
     return run_command(lambda arguments: arguments.command(arguments), parser, ["sample", "--prompt", "to", *flags])
 

@@ -14,7 +14,7 @@ from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.training import throughput as speeds
 from numpy_gpt.shared.training.presets import preset
-from numpy_gpt.shared.training.throughput import Pace, Speed, operations_per_token
+from numpy_gpt.shared.training.throughput import Throughput, ThroughputMeter, operations_per_token
 from numpy_gpt.shared.training.trainer import Progress, train
 from parity_tests.shared.training.training_runs import Silent
 
@@ -28,15 +28,15 @@ def clock(monkeypatch):
 
 
 def test_the_first_measurement_only_starts_the_clock(clock):
-    pace = Pace(tokens_per_step=128, max_iters=1000)
+    pace = ThroughputMeter(tokens_per_step=128, max_iters=1000)
     assert math.isnan(pace.speed(10, 1.0, None, None).tokens_per_second)
     clock[0] += 2.0
-    assert pace.speed(30, 1.0, None, 5) == Speed(128 * 10.0, 100.0, None, 5)
+    assert pace.speed(30, 1.0, None, 5) == Throughput(128 * 10.0, 100.0, None, 5)
     assert pace.seconds_left(30) == pytest.approx(97.0)
 
 
 def test_evaluations_are_left_out(clock):
-    pace = Pace(128, 1000)
+    pace = ThroughputMeter(128, 1000)
     pace.speed(0, 1.0, None, None)
     with pace.paused():
         clock[0] += 50.0
@@ -46,7 +46,7 @@ def test_evaluations_are_left_out(clock):
 
 @pytest.mark.parametrize(("peak", "share"), [(1e6, 1280.0 * 50 / 1e6), (None, None), (math.nan, math.nan)])
 def test_the_share_of_the_peak_is_operations_done_by_operations_possible_or_unknown(clock, peak, share):
-    pace = Pace(128, 1000)
+    pace = ThroughputMeter(128, 1000)
     pace.speed(0, 50.0, peak, None)
     clock[0] += 1.0
     assert pace.speed(10, 50.0, peak, None).mfu == pytest.approx(share, nan_ok=True)
@@ -69,7 +69,7 @@ def test_an_untied_embedding_is_looked_up_and_costs_nothing():
 def test_progress_says_unknown_for_an_unknown_card_and_nothing_for_a_processor(mfu, shown, capsys, monkeypatch):
     display = PlainDisplay(100)
     monkeypatch.setattr("numpy_gpt.shared.cli.progress._LINE_SECONDS", 0.0)
-    display.progress(Progress(10, 1.0, 2.0, 1e-3, Speed(5000.0, 1.5, mfu, 3 << 20), 9.0))
+    display.progress(Progress(10, 1.0, 2.0, 1e-3, Throughput(5000.0, 1.5, mfu, 3 << 20), 9.0))
     line = capsys.readouterr().err
     assert "5,000 tokens/s  1.50 ms/step" in line
     assert "3 MiB" in line

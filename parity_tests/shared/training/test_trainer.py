@@ -15,7 +15,7 @@ from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.engine_protocol import StepResult
 from numpy_gpt.shared.training.evaluation import evaluate
-from numpy_gpt.shared.training.throughput import Pace
+from numpy_gpt.shared.training.throughput import ThroughputMeter
 from numpy_gpt.shared.training.trainer import train
 from parity_tests.shared.training.training_runs import Silent, engine_for, metrics_of, quick_recipe, train_in
 
@@ -52,7 +52,7 @@ def test_what_a_process_left_that_was_killed_while_it_rewrote_the_metrics_is_swe
 
 
 def test_the_validation_loss_beside_the_progress_is_the_last_one_and_not_the_best(tmp_path, monkeypatch):
-    monkeypatch.setattr(Pace, "due", lambda self: True)
+    monkeypatch.setattr(ThroughputMeter, "due", lambda self: True)
     shown, evaluations = [], []
     display = Silent()
     display.progress, display.evaluation = shown.append, evaluations.append
