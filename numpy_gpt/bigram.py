@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import add_rows
+from numpy_gpt.kernels.lookup import gather_rows, scatter_add_
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.record import Record, ignore
@@ -35,8 +35,12 @@ def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore)
     UserError
         If the tokens are not such an array.
     """
-    tokens = check_tokens(tokens, parameters.config)
-    logits = parameters["wte.weight"].take(tokens, axis=0)  # (15.1)
+    return bigram_logits_of(parameters, check_tokens(tokens, parameters.config), record)
+
+
+def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ignore) -> tuple[Array, BigramCache]:
+    """Return what bigram_forward does for tokens that have been checked."""
+    logits = gather_rows(parameters["wte.weight"], tokens)  # (15.1)
     record("logits", logits)
     return logits, BigramCache(parameters, tokens)
 
@@ -45,5 +49,5 @@ def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore)
     """Return the gradient of the table for dlogits (B, T, V); rows of tokens that did not occur get exactly zero."""
     record("dlogits", dlogits)
     dtable = np.zeros_like(cache.parameters["wte.weight"])
-    add_rows(dtable, cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds
+    scatter_add_(dtable, cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds
     return {"wte.weight": dtable}

@@ -1,21 +1,19 @@
-"""Generating with a cache: the logits of new tokens from those tokens and the kept keys and values of the old ones."""
+"""Generating with a cache: the logits of new tokens from these tokens and the keys and values of the earlier ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from gpt_data.errors import UserError
-from numpy_gpt.layers.cached_attention import KeyValues, cached_attention_forward
-from numpy_gpt.layers.feed_forward import feed_forward_forward
+from numpy_gpt.layers.attention import KeyValues
+from numpy_gpt.layers.block import block_forward
+from numpy_gpt.layers.embedding import embedding_forward
 from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
-from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.model.token_ids import check_tokens
 
@@ -52,42 +50,16 @@ class Decoder:
         end, block_size = self.length + tokens.shape[1], self._config.block_size
         if end > block_size:
             raise UserError(f"{end} tokens do not fit into block_size={block_size}; begin a new Decoder")
-        return self.go_on(tokens)
+        return self.read_checked(tokens)
 
-    def go_on(self, tokens: Tokens) -> Array:
-        """Return what ``read`` does without its checks, which take time: for the model's own tokens, while they fit."""
-        parameters, config = self._parameters, self._config
-        end, views = self.length + tokens.shape[1], parameters.views
-        embedded = views["wte.weight"].take(tokens, axis=0) + views["wpe.weight"][self.length : end]
-        x = as_rows(embedded)
+    def read_checked(self, tokens: Tokens) -> Array:
+        """Return what ``read`` does for tokens that have been checked and fit: the model's own."""
+        parameters, config, length = self._parameters, self._config, self.length
+        wte, wpe, views = parameters["wte.weight"], parameters["wpe.weight"], parameters.views
+        x, _ = embedding_forward(tokens, wte, wpe, first=length)
         for block, past in zip(parameters.blocks, self._past, strict=True):
-            x = _block(x, block, config, past, self.length)
-        self.length = end
+            x, _ = block_forward(x, block, config, past=past, length=length)
+        self.length = length + tokens.shape[1]
         x, _ = layer_norm_forward(x, views["ln_f.weight"], views.get("ln_f.bias"), config.layer_norm_epsilon)
         logits, _ = linear_forward(x, parameters.head.T, None)
-        return as_before(logits, embedded)
-
-
-def _block(x: Array, p: Mapping[str, Array], config: GPTConfig, past: KeyValues, length: int) -> Array:
-    epsilon = config.layer_norm_epsilon
-    normed, _ = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon)
-    a = x + cached_attention_forward(
-        normed,
-        p["attn.c_attn.weight"],
-        p.get("attn.c_attn.bias"),
-        p["attn.c_proj.weight"],
-        p.get("attn.c_proj.bias"),
-        config.n_head,
-        past,
-        length,
-    )
-    normed, _ = layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon)
-    fed, _ = feed_forward_forward(
-        normed,
-        p["mlp.c_fc.weight"],
-        p.get("mlp.c_fc.bias"),
-        p["mlp.c_proj.weight"],
-        p.get("mlp.c_proj.bias"),
-        config.activation,
-    )
-    return a + fed
+        return logits

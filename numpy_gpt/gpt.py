@@ -1,4 +1,4 @@
-"""The whole GPT: tokens to logits, and back from these to the gradient of every parameter."""
+"""The whole GPT: from tokens to logits, and from the logits' gradient back to that of every parameter."""
 
 from __future__ import annotations
 
@@ -31,11 +31,6 @@ class GPTCache(NamedTuple):
     ln_f: LayerNormCache
     head: LinearCache
 
-    @property
-    def tokens(self) -> Tokens:
-        """The tokens (B, T) that were read."""
-        return self.embedding.tokens
-
 
 def gpt_forward(
     parameters: Parameters, tokens: Any, masks: Masks | None = None, record: Record = ignore
@@ -51,12 +46,17 @@ def gpt_forward(
         If the model is no GPT, the tokens are not such an array, or masks are given but not all of them, in their
         shapes and this dtype.
     """
-    config, masks = require_gpt(parameters.config), masks or {}
+    config = require_gpt(parameters.config)
     tokens = check_tokens(tokens, config)
-    check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype)
-    x, embedding = embedding_forward(
-        tokens, parameters["wte.weight"], parameters["wpe.weight"], scoped(record, "embedding")
-    )  # (12.1)
+    check_masks(masks or {}, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype)
+    return logits_of(parameters, tokens, masks or {}, record)
+
+
+def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Record = ignore) -> tuple[Array, GPTCache]:
+    """Return what gpt_forward does for tokens and masks that have been checked."""
+    config = require_gpt(parameters.config)
+    wte, wpe = parameters["wte.weight"], parameters["wpe.weight"]
+    x, embedding = embedding_forward(tokens, wte, wpe, scoped(record, "embedding"))  # (12.1)
     if (embedding_mask := masks.get("embedding.dropout")) is not None:
         x, _ = dropout_forward(x, embedding_mask)
         record("embedding.dropout", x)
@@ -67,8 +67,8 @@ def gpt_forward(
         x, cache = block_forward(x, block, config, _inside(masks, name), scoped(record, name))
         blocks.append(cache)
 
-    epsilon, bias = config.layer_norm_epsilon, parameters.views.get("ln_f.bias")
-    x, ln_f = layer_norm_forward(x, parameters["ln_f.weight"], bias, epsilon, scoped(record, "ln_f"))
+    weight, bias = parameters["ln_f.weight"], parameters.views.get("ln_f.bias")
+    x, ln_f = layer_norm_forward(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
     logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
     record("logits", logits)
     return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head)

@@ -1,4 +1,4 @@
-"""What all kinds of model have in common: loss, gradients and predictions, by the kind that the parameters are of."""
+"""What all kinds of model have in common: loss, gradients and predictions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from numpy_gpt.bigram import BigramCache, bigram_backward, bigram_forward
-from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, gpt_forward
+from numpy_gpt.bigram import BigramCache, bigram_backward, bigram_logits_of
+from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, logits_of
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
@@ -30,14 +30,11 @@ def model_forward(
     Raises
     ------
     UserError
-        If the tokens are not integers in [0, V), T > block_size, or masks are given that do not fit the model.
+        If the tokens are not integers in [0, V), T > block_size, or the masks do not fit the model.
     """
-    if not isinstance(parameters.config, BigramConfig):
-        return gpt_forward(parameters, tokens, masks, record)
-    logits, cache = bigram_forward(parameters, tokens, record)
-    batch, time = cache.tokens.shape
-    check_masks(masks or {}, parameters.config, batch, time, logits.dtype)  # it has none: all are unknown
-    return logits, cache
+    tokens = check_tokens(tokens, parameters.config)
+    _check_masks(parameters, tokens, masks or {})
+    return _logits_of(parameters, tokens, masks or {}, record)
 
 
 def model_backward(dlogits: Array, cache: ModelCache, record: Record = ignore) -> dict[str, Array]:
@@ -57,88 +54,67 @@ def loss_and_gradients(
     Raises
     ------
     UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size.
+        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, or the masks do not fit.
     """
-    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record)
+    tokens, targets = _check_pair(parameters, tokens, targets)
+    _check_masks(parameters, tokens, masks or {})
+    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks or {}, record, tokens.size)
     return loss, parameters.empty_like().copied_from(gradients)
 
 
 def sliced_loss_and_gradients(
-    parameters: Parameters, tokens: Tokens, targets: Tokens, masks: Masks, out: Parameters, record: Record = ignore
+    parameters: Parameters, tokens: Any, targets: Any, masks: Masks, out: Parameters, record: Record = ignore
 ) -> tuple[Array, Parameters]:
     """Return what ``loss_and_gradients`` does, the gradients in ``out``, computed in slices of the batch.
 
-    Their shares are added in the slices' order, whichever was finished first. A ``record`` sees the batch as a whole.
+    The slices' results are added in the slices' order, whichever finishes first. With a ``record`` there is one slice.
 
     Raises
     ------
     UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size, or masks do not fit.
+        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, or the masks do not fit.
     """
-    batch, time = tokens.shape
-    slices = slices_of(parameters.config, batch, time, parameters.flat.itemsize) if record is ignore else ()
-    if len(slices) < 2:
-        loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record)
-        return loss, out.copied_from(gradients)
+    tokens, targets = _check_pair(parameters, tokens, targets)
+    _check_masks(parameters, tokens, masks)
 
-    # Looked at as a whole first: cut to size, arrays of different lengths would seem to fit.
-    check_targets(targets, check_tokens(tokens, parameters.config), parameters.config)
-    check_masks(masks, parameters.config, batch, time, parameters.flat.dtype)
-
-    def share(rows: slice) -> tuple[Array, dict[str, Array]]:
+    def compute(rows: slice) -> tuple[Array, dict[str, Array]]:
         part = {name: mask[rows] for name, mask in masks.items()}
-        # Each thread has settings of its own. An overflow shows in what is returned.
+        # Each thread has its own settings. An overflow shows in what is returned.
         with np.errstate(over="ignore", invalid="ignore"):
             return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, tokens.size)
 
-    shares = parallel_map(share, slices)
-    loss, gradients = next(shares)
+    slices = _slices(parameters, tokens) if record is ignore else ()
+    if len(slices) < 2:
+        loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, tokens.size)
+        return loss, out.copied_from(gradients)
+    results = parallel_map(compute, slices)
+    loss, gradients = next(results)
     out.copied_from(gradients)
-    for other_loss, gradients in shares:
+    for other_loss, gradients in results:
         loss = loss + other_loss
         for name, gradient in gradients.items():
             out[name][...] += gradient
     return loss, out
 
 
-def _loss_and_gradients(
-    parameters: Parameters,
-    tokens: Any,
-    targets: Any,
-    masks: Masks | None,
-    record: Record,
-    count: int | None = None,
-) -> tuple[Array, dict[str, Array]]:
-    logits, cache = model_forward(parameters, tokens, masks, record)
-    targets = check_targets(targets, cache.tokens, parameters.config)
-    loss, loss_cache = cross_entropy_forward(logits, targets, record, count)
-    return loss, model_backward(cross_entropy_backward(loss_cache), cache, record)
-
-
 def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     """Return the mean loss in nats per token without any gradient; the same arguments and errors."""
-    return _loss(parameters, tokens, targets, None)
+    tokens, targets = _check_pair(parameters, tokens, targets)
+    return _loss(parameters, tokens, targets, tokens.size)
 
 
-def sliced_loss(parameters: Parameters, tokens: Tokens, targets: Tokens) -> Array:
-    """Return what ``loss_of`` does, computed in slices of the batch, whose shares are added in their order."""
-    check_targets(targets, check_tokens(tokens, parameters.config), parameters.config)
-    slices = slices_of(parameters.config, tokens.shape[0], tokens.shape[1], parameters.flat.itemsize)
+def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
+    """Return what ``loss_of`` does, computed in slices of the batch and added in their order."""
+    tokens, targets = _check_pair(parameters, tokens, targets)
 
-    def share(rows: slice) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):  # each thread has settings of its own
+    def compute(rows: slice) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # each thread has its own settings
             return _loss(parameters, tokens[rows], targets[rows], tokens.size)
 
-    total, *others = parallel_map(share, slices)
+    total, *others = parallel_map(compute, _slices(parameters, tokens))
     for other in others:
         total = total + other
     return total
-
-
-def _loss(parameters: Parameters, tokens: Any, targets: Any, count: int | None) -> Array:
-    logits, cache = model_forward(parameters, tokens)
-    targets = check_targets(targets, cache.tokens, parameters.config)
-    return cross_entropy_forward(logits, targets, ignore, count)[0]
 
 
 def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Array:
@@ -147,3 +123,40 @@ def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Arr
     probabilities, _ = softmax_forward(logits, record)
     record("probabilities", probabilities)
     return probabilities
+
+
+# Below, nothing is checked again: every argument has been checked above, once.
+
+
+def _logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Record) -> tuple[Array, ModelCache]:
+    if isinstance(parameters.config, BigramConfig):
+        return bigram_logits_of(parameters, tokens, record)
+    return logits_of(parameters, tokens, masks, record)
+
+
+def _loss_and_gradients(
+    parameters: Parameters, tokens: Tokens, targets: Tokens, masks: Masks, record: Record, count: int
+) -> tuple[Array, dict[str, Array]]:
+    logits, cache = _logits_of(parameters, tokens, masks, record)
+    loss, loss_cache = cross_entropy_forward(logits, targets, record, count)
+    return loss, model_backward(cross_entropy_backward(loss_cache), cache, record)
+
+
+def _loss(parameters: Parameters, tokens: Tokens, targets: Tokens, count: int) -> Array:
+    logits, _ = _logits_of(parameters, tokens, {}, ignore)
+    return cross_entropy_forward(logits, targets, ignore, count)[0]
+
+
+def _slices(parameters: Parameters, tokens: Tokens) -> tuple[slice, ...]:
+    batch, time = tokens.shape
+    return slices_of(parameters.config, batch, time, parameters.flat.itemsize)
+
+
+def _check_pair(parameters: Parameters, tokens: Any, targets: Any) -> tuple[Tokens, Tokens]:
+    tokens = check_tokens(tokens, parameters.config)
+    return tokens, check_targets(targets, tokens, parameters.config)
+
+
+def _check_masks(parameters: Parameters, tokens: Tokens, masks: Masks) -> None:
+    batch, time = tokens.shape
+    check_masks(masks, parameters.config, batch, time, parameters.flat.dtype)

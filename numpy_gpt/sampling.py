@@ -35,7 +35,8 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
     z = logits.astype(np.float64)
     check_logits(z)
     if temperature == 0:
-        certain: Array = np.eye(len(z))[z.argmax()]
+        certain = np.zeros_like(z)
+        certain[z.argmax()] = 1
         return certain
     if temperature != 1:
         with np.errstate(over="ignore"):
@@ -136,7 +137,7 @@ def _cached_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
         if len(tokens) > block_size:
             return window_logits(tokens)
         unread = np.array([tokens[decoder.length :]], dtype=np.int64)
-        last: Array = decoder.go_on(unread)[0, -1]
+        last: Array = decoder.read_checked(unread)[0, -1]
         return last
 
     return logits

@@ -37,7 +37,7 @@ def token_probabilities(
     z = logits.detach().to("cpu", torch.float64)
     check_logits(z.numpy())
     if temperature == 0:
-        return torch.eye(len(z), dtype=torch.float64)[z.argmax()]
+        return torch.zeros_like(z).index_fill(0, z.argmax(), 1.0)
     scaled = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
     if top_k is not None:
         scaled = scaled.index_fill(0, _likeliest_first(scaled)[top_k:], -math.inf)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpt_data.tokens.batches import CHUNK
-from numpy_gpt.layers.erf import CHUNK as CHUNK_OF_ERF
+from numpy_gpt.kernels.erf import CHUNK as CHUNK_OF_ERF
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.model.slices import slices_of

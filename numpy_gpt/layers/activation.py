@@ -1,46 +1,28 @@
 """The feed-forward network's activation: GPT-2's tanh GELU, the exact erf GELU, or ReLU.
 
-GELU is x·Φ(x), x times the probability that a standard normal number lies below it (Hendrycks & Gimpel 2016);
-GPT-2 computes it through a tanh that differs from the exact one by up to 5e-4. Mixing the two up is a common reason
-why a port does not reproduce a checkpoint.
+GELU is x·Φ(x), x times the probability that a standard normal number lies below it (Hendrycks & Gimpel 2016). GPT-2
+computes it through a tanh, which differs by up to 5e-4. Mixing the two up is a common reason why a port does not
+reproduce a checkpoint.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.erf import erf
+from numpy_gpt.kernels.elementwise import even_quadratic, exp_, half_of_one_plus_, multiply_, odd_cubic, tanh_
+from numpy_gpt.kernels.erf import erf
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.record import Record, ignore
 
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
-_CUBIC = 0.044715
-
-
-class _Constants(NamedTuple):
-    """What the formulas multiply with and add, as 0-d arrays of a dtype: a Python number is converted in each call."""
-
-    half: Array
-    one: Array
-    linear: Array
-    cubic: Array
-    slope: Array
-    slope_quadratic: Array
-
-
-@lru_cache(maxsize=4)
-def _constants(dtype: np.dtype[np.floating]) -> _Constants:
-    slope = 2 * _SQRT_2_OVER_PI
-    values = (0.5, 1, _SQRT_2_OVER_PI, _CUBIC * _SQRT_2_OVER_PI, slope, slope * 3 * _CUBIC)
-    return _Constants(*(np.array(value, dtype) for value in values))
+_CUBIC = 0.044715 * _SQRT_2_OVER_PI
 
 
 class ActivationCache(NamedTuple):
-    """What activation_backward needs; ``gate`` is ½(1 + tanh w) or ½(1 + erf(x/√2)), and None for ReLU."""
+    """What activation_backward needs; ``gate`` is ½·(1 + tanh w) or ½·(1 + erf(x/√2)), and None for ReLU."""
 
     x: Array
     gate: Array | None
@@ -50,44 +32,34 @@ class ActivationCache(NamedTuple):
 def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Array, ActivationCache]:
     """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8)."""
     if kind == "relu":
-        return np.maximum(x, 0), ActivationCache(x, None, kind)
-    constants = _constants(x.dtype)
+        return np.maximum(x, 0), ActivationCache(x, None, kind)  # (5.8)
     if kind == "gelu_tanh":
-        inner: Array = x * x
-        inner *= constants.cubic
-        inner += constants.linear
-        inner *= x  # (5.1): √(2/π)·(x + 0.044715·x³), x taken out so that x³ cannot overflow alone
-        record("gelu.argument", inner)
-        np.tanh(inner, out=inner)  # (5.2)
-        record("gelu.tanh", inner)
+        argument = odd_cubic(x, _SQRT_2_OVER_PI, _CUBIC)  # (5.1): √(2/π)·(x + 0.044715·x³)
+        record("gelu.argument", argument)
+        tanh = tanh_(argument)  # (5.2)
+        record("gelu.tanh", tanh)
+        gate = half_of_one_plus_(tanh)
     else:
-        inner = erf(x / math.sqrt(2))  # (5.5)
-        record("gelu.erf", inner)
-    gate = inner
-    gate += constants.one
-    gate *= constants.half
-    return x * gate, ActivationCache(x, gate, kind)  # (5.3) and (5.6): ½·x·(1 + inner)
+        e = erf(x / math.sqrt(2))  # (5.5)
+        record("gelu.erf", e)
+        gate = half_of_one_plus_(e)
+    return x * gate, ActivationCache(x, gate, kind)  # (5.3) and (5.6): ½·x·(1 + t) and ½·x·(1 + e)
 
 
-def activation_backward(dout: Array, cache: ActivationCache) -> Array:
-    """Return dx for dout of x's shape."""
+def activation_backward(dy: Array, cache: ActivationCache) -> Array:
+    """Return dx for dy of x's shape."""
     x, gate, kind = cache
     if gate is None:
-        return np.where(x <= 0, 0, dout)  # (5.9): at exactly 0 the slope is taken as 0, and at NaN as 1, as in torch
-    constants = _constants(x.dtype)
-    slope = x * x
+        return np.where(x <= 0, 0, dy)  # (5.9) undoes (5.8): slope 0 at exactly 0 and 1 at NaN, as in torch
     if kind == "gelu_tanh":
-        # (5.4): ½·(1 + t) + ½·x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²), where ½·(1 − t²) = 2·gate·(1 − gate)
-        slope *= constants.slope_quadratic
-        slope += constants.slope
-        slope *= gate * (constants.one - gate)  # before x: 0 where tanh is ±1, as long as x² is finite
-        slope *= x
+        # (5.4) undoes (5.3), (5.2), (5.1): ½·(1 + t) + ½·x·(1 − t²)·w′, where ½·(1 − t²) = 2·gate·(1 − gate)
+        slope = even_quadratic(x, 2 * _SQRT_2_OVER_PI, 2 * 3 * _CUBIC)  # 2·w′
+        slope *= gate * (1 - gate)  # before x: it is 0 where tanh is ±1, while x² is finite
     else:
-        # (5.7): ½·(1 + erf(x/√2)) + x·exp(−x²/2)/√(2π)
-        slope *= -0.5
-        np.exp(slope, out=slope)
-        slope *= x
-        slope *= 1 / math.sqrt(2 * math.pi)
+        # (5.7) undoes (5.6), (5.5): ½·(1 + e) + x·exp(−x²/2)/√(2π)
+        slope = exp_(multiply_(x * x, -0.5))
+        slope = multiply_(slope, 1 / math.sqrt(2 * math.pi))
+    slope *= x
     slope += gate
-    slope *= dout
+    slope *= dy
     return slope

@@ -1,18 +1,17 @@
-"""One transformer block, pre-norm as in GPT-2: attention and then the feed-forward network, each added to a stream."""
+"""One transformer block, pre-norm as in GPT-2: attention, then the feed-forward network, each added to the stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from numpy_gpt.layers.attention import AttentionCache, attention_backward, attention_forward
+from numpy_gpt.layers.attention import AttentionCache, KeyValues, attention_backward, attention_forward
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.feed_forward import FeedForwardCache, feed_forward_backward, feed_forward_forward
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
-from numpy_gpt.layers.rows import as_rows
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
+from numpy_gpt.shared.model.record import Record, ignore, scoped
 
 MASKS = ("attn.weights_dropout", "attn.out_dropout", "mlp.out_dropout")
 """The names of a block's dropout masks."""
@@ -35,19 +34,19 @@ def block_forward(
     config: GPTConfig,
     masks: Mapping[str, Array] | None = None,
     record: Record = ignore,
+    past: KeyValues | None = None,
+    length: int = 0,
 ) -> tuple[Array, BlockCache]:
     """Return y = a + mlp(ln_2(a)) with a = x + attn(ln_1(x)).
 
-    ``parameters`` and ``masks`` go by their names inside the block, such as ``ln_1.weight`` and
-    ``attn.weights_dropout``. Shapes: x (B, T, C) → y (B, T, C).
+    ``parameters`` and ``masks`` have their names inside the block, such as ``ln_1.weight`` and
+    ``attn.weights_dropout``. With ``past``, the positions follow ``length`` earlier ones, whose keys and values are
+    there. Shapes: x (B, T, C) → y (B, T, C).
     """
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
-    # Laid flat to rows (B·T, C) here, once, as each of the layers inside would otherwise do again: they take both.
-    record_rows = unflattened(record, x)
-    norm = p["ln_1.weight"], p.get("ln_1.bias"), epsilon
-    normed, ln_1 = layer_norm_forward(as_rows(x), *norm, scoped(record_rows, "ln_1"))
+    normed, ln_1 = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1"))
     attended, attn = attention_forward(
-        normed.reshape(x.shape),
+        normed,
         p["attn.c_attn.weight"],
         p.get("attn.c_attn.bias"),
         p["attn.c_proj.weight"],
@@ -55,12 +54,13 @@ def block_forward(
         config.n_head,
         masks.get("attn.weights_dropout"),
         scoped(record, "attn"),
+        past,
+        length,
     )
     attn_mask = masks.get("attn.out_dropout")
     a = _add_branch(x, attended, attn_mask, scoped(record, "attn"))  # (10.1)
 
-    norm = p["ln_2.weight"], p.get("ln_2.bias"), epsilon
-    normed, ln_2 = layer_norm_forward(as_rows(a), *norm, scoped(record_rows, "ln_2"))
+    normed, ln_2 = layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, scoped(record, "ln_2"))
     fed, mlp = feed_forward_forward(
         normed,
         p["mlp.c_fc.weight"],
@@ -68,24 +68,22 @@ def block_forward(
         p["mlp.c_proj.weight"],
         p.get("mlp.c_proj.bias"),
         config.activation,
-        scoped(record_rows, "mlp"),
+        scoped(record, "mlp"),
     )
     mlp_mask = masks.get("mlp.out_dropout")
-    y = _add_branch(a, fed.reshape(x.shape), mlp_mask, scoped(record, "mlp"))  # (10.2)
+    y = _add_branch(a, fed, mlp_mask, scoped(record, "mlp"))  # (10.2)
     return y, BlockCache(ln_1, attn, attn_mask, ln_2, mlp, mlp_mask)
 
 
 def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
     """Return dx and the parameters' gradients by name for dout (B, T, C); None stands for an absent bias."""
-    record_rows = unflattened(record, dout)
     record("mlp.dresidual", dout)
     dfed = dout
     if cache.mlp_mask is not None:
         record("mlp.dout_dropout", dfed)
         dfed = dropout_backward(dfed, cache.mlp_mask)
-    mlp = feed_forward_backward(as_rows(dfed), cache.mlp, scoped(record_rows, "mlp"))
-    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, scoped(record_rows, "ln_2"))
-    da = da.reshape(dout.shape)
+    mlp = feed_forward_backward(dfed, cache.mlp, scoped(record, "mlp"))
+    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, scoped(record, "ln_2"))
     da += dout  # (10.3): a went into ln_2 and past it; the bypass joins after the norm's backward, not before
     record("attn.dresidual", da)
 
@@ -94,8 +92,7 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
         record("attn.dout_dropout", dattended)
         dattended = dropout_backward(dattended, cache.attn_mask)
     attn = attention_backward(dattended, cache.attn, scoped(record, "attn"))
-    dx, dln_1_weight, dln_1_bias = layer_norm_backward(as_rows(attn.x), cache.ln_1, scoped(record_rows, "ln_1"))
-    dx = dx.reshape(dout.shape)
+    dx, dln_1_weight, dln_1_bias = layer_norm_backward(attn.x, cache.ln_1, scoped(record, "ln_1"))
     dx += da  # (10.4): x went into ln_1 and past it
     return dx, {
         "ln_1.weight": dln_1_weight,

@@ -6,20 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import as_before, as_rows
-from numpy_gpt.layers.softmax import softmax_of_rows
+from numpy_gpt.kernels.lookup import pick, subtract_at_
+from numpy_gpt.layers.softmax import softmax_parts
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.record import Record, ignore, unflattened
+from numpy_gpt.shared.model.record import Record, ignore
 
 
 class CrossEntropyCache(NamedTuple):
-    """What cross_entropy_backward needs; ``places`` are those of the targets among the B·T·V entries of the logits.
-
-    ``positions`` is what the mean divides by: forward's ``count`` or, without one, B·T.
-    """
+    """What cross_entropy_backward needs; the mean was taken over so many ``positions``."""
 
     probabilities: Array
-    places: Tokens
+    targets: Tokens
     positions: int
 
 
@@ -28,29 +25,25 @@ def cross_entropy_forward(
 ) -> tuple[Array, CrossEntropyCache]:
     """Return the mean over all positions of −ln softmax(logits)[target], a NumPy scalar, in nats per token.
 
-    Where these are a slice of a batch, ``count`` is the number of all the batch's positions, of which the mean is
-    taken: the slices' losses and gradients then add up to the batch's.
+    For a slice of a batch, ``count`` is the number of positions of the whole batch: then the losses and gradients of
+    the slices add up to those of the batch.
 
-    Each loss is ln Σexp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
-    Shapes: logits (B, T, V), targets (B, T) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
+    Each loss is ln Σ exp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
+    Shapes: logits (…, V), targets (…) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
     """
-    rows, record_rows = as_rows(logits), unflattened(record, logits)
-    probabilities, largest, total = softmax_of_rows(rows, record_rows)
-    record_rows("probabilities", probabilities)
-    # rows[n, target n] of all n, looked up in the flat array: one index is quicker than two
-    places = np.arange(0, rows.size, rows.shape[1]) + targets.reshape(-1)
-    losses = np.log(total) + (largest - rows.reshape(-1).take(places))  # (11.1)
-    record_rows("losses", losses)
-    loss = np.add.reduce(losses) / losses.dtype.type(count or losses.size)  # (11.2)
+    probabilities, largest, total = softmax_parts(logits, record)
+    record("probabilities", probabilities)
+    losses = np.log(total) + (largest - pick(logits, targets))  # (11.1)
+    record("losses", losses)
+    count = count or losses.size
+    loss = np.add.reduce(losses, axis=None) / losses.dtype.type(count)  # (11.2)
     record("loss", loss)
-    return loss, CrossEntropyCache(as_before(probabilities, logits), places, count or losses.size)
+    return loss, CrossEntropyCache(probabilities, targets, count)
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """Return dlogits (B, T, V) = (p − onehot(target)) / (B·T) (11.3), or over ``count`` where forward was given one."""
-    probabilities, places, positions = cache
-    dlogits = probabilities.copy()
-    # a view of the copy, in which no place occurs twice
-    dlogits.reshape(-1)[places] -= 1
+    """Return dlogits (…, V) = (p − onehot(target)) / positions (11.3)."""
+    probabilities, targets, positions = cache
+    dlogits = subtract_at_(probabilities.copy(), targets, 1)
     dlogits /= positions
     return dlogits

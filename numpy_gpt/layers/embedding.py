@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.layers.rows import add_rows
+from numpy_gpt.kernels.lookup import gather_rows, scatter_add_
+from numpy_gpt.kernels.rows import batch_sum
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.record import Record, ignore
 
@@ -19,31 +20,33 @@ class EmbeddingCache(NamedTuple):
     block_size: int
 
 
-def embedding_forward(tokens: Tokens, wte: Array, wpe: Array, record: Record = ignore) -> tuple[Array, EmbeddingCache]:
-    """Return x[b, t] = wte[tokens[b, t]] + wpe[t] (3.1).
+def embedding_forward(
+    tokens: Tokens, wte: Array, wpe: Array, record: Record = ignore, first: int = 0
+) -> tuple[Array, EmbeddingCache]:
+    """Return x[b, t] = wte[tokens[b, t]] + wpe[first + t] (3.1).
 
-    Shapes: tokens (B, T) with ids in [0, V) and T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids
-    are checked once, by ``gpt_forward``, and not here: indexing would take a negative one from the end.
+    Shapes: tokens (B, T), wte (V, C), wpe (block_size, C) → x (B, T, C). The ids must lie in [0, V) and first + T must
+    not exceed block_size: ``gpt_forward`` and ``Decoder`` check that, since indexing would take −1 from the end.
     """
-    token = wte.take(tokens, axis=0)  # wte[tokens], but quicker
-    position = wpe[: tokens.shape[1]]
+    token = gather_rows(wte, tokens)
+    position = wpe[first : first + tokens.shape[1]]
     record("token", token)
     record("position", position)
-    out = token + position
-    record("sum", out)
-    return out, EmbeddingCache(tokens, len(wte), len(wpe))
+    x = token + position  # (3.1)
+    record("sum", x)
+    return x, EmbeddingCache(tokens, len(wte), len(wpe))
 
 
-def embedding_backward(dout: Array, cache: EmbeddingCache, record: Record = ignore) -> tuple[Array, Array]:
-    """Return (dwte, dwpe) for dout (B, T, C); tokens and positions that did not occur get exactly zero."""
-    time, width = dout.shape[1:]
-    record("dsum", dout)
-    record("dtoken", dout)  # a sum passes its gradient on to both of its terms
+def embedding_backward(dx: Array, cache: EmbeddingCache, record: Record = ignore) -> tuple[Array, Array]:
+    """Return (dwte, dwpe) for dx (B, T, C); tokens and positions that do not occur get exactly zero."""
+    time, width = dx.shape[1:]
+    record("dsum", dx)
+    record("dtoken", dx)  # a sum passes its gradient to both of its terms
 
-    dwpe = np.zeros((cache.block_size, width), dout.dtype)
-    dwpe[:time] = np.add.reduce(dout, axis=0)  # (3.3): a position's row was used by every sequence of the batch
+    dwpe = np.zeros((cache.block_size, width), dx.dtype)
+    dwpe[:time] = batch_sum(dx)  # (3.3) undoes (3.1): every sequence of the batch used a position's row
     record("dposition", dwpe[:time])
 
-    dwte = np.zeros((cache.vocab_size, width), dout.dtype)
-    add_rows(dwte, cache.tokens, dout)  # (3.2): a repeated token adds; dwte[tokens] += dout would keep one
+    dwte = np.zeros((cache.vocab_size, width), dx.dtype)
+    scatter_add_(dwte, cache.tokens, dx)  # (3.2) undoes (3.1): a repeated token adds; dwte[tokens] += dx would keep one
     return dwte, dwpe

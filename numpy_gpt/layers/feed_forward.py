@@ -1,4 +1,4 @@
-"""The feed-forward network: each position alone, through a hidden layer four times as wide."""
+"""The feed-forward network: each position by itself, through a hidden layer four times as wide."""
 
 from __future__ import annotations
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numpy_gpt.layers.rows import as_before, as_rows, column_sums
+from numpy_gpt.kernels.products import matmul, transposed_matmul
+from numpy_gpt.kernels.rows import column_sum
 from numpy_gpt.shared.model.arrays import Array
 
 
 class LinearCache(NamedTuple):
     """What linear_backward needs."""
 
-    rows: Array
+    x: Array
     weight: Array
     has_bias: bool
 
@@ -19,19 +20,17 @@ class LinearCache(NamedTuple):
 def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, LinearCache]:
     """Return y = x w + b (2.1).
 
-    Shapes: x (…, I), weight (I, O), bias (O,) or None → y (…, O).
+    Shapes: x (…, I), weight (I, O), bias (O) or None → y (…, O).
     """
-    rows = as_rows(x)  # one large product is faster than many small ones
-    out = rows.dot(weight)  # of matrices the same as @, which first looks for axes to go through
+    y = matmul(x, weight)  # (2.1)
     if bias is not None:
-        out += bias
-    return as_before(out, x), LinearCache(rows, weight, bias is not None)
+        y += bias
+    return y, LinearCache(x, weight, bias is not None)
 
 
-def linear_backward(dout: Array, cache: LinearCache) -> tuple[Array, Array, Array | None]:
-    """Return (dx, dweight, dbias) for dout (…, O); dbias is None where there is no bias."""
-    drows = as_rows(dout)
-    dbias = column_sums(drows) if cache.has_bias else None  # (2.4): the bias was broadcast over every row
-    dweight = cache.rows.T.dot(drows)  # (2.3)
-    dx = drows.dot(cache.weight.T)  # (2.2)
-    return as_before(dx, dout), dweight, dbias
+def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array | None]:
+    """Return (dx, dweight, dbias) for dy (…, O); dbias is None where there is no bias."""
+    dbias = column_sum(dy) if cache.has_bias else None  # (2.4): the bias was broadcast over every position
+    dweight = transposed_matmul(cache.x, dy)  # (2.3)
+    dx = matmul(dy, cache.weight.T)  # (2.2)
+    return dx, dweight, dbias

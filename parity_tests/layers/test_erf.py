@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpy_gpt.layers.erf import erf
+from numpy_gpt.kernels.erf import erf
 from parity_tests.support.comparator import assert_close, assert_identical
 from parity_tests.tolerances.rounding import ELEMENTARY, rounding
 

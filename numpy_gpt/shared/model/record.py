@@ -23,14 +23,6 @@ def scoped(record: Record, prefix: str) -> Record:
     return lambda name, array: record(f"{prefix}.{name}", array)
 
 
-def unflattened(record: Record, x: Any) -> Record:
-    """Return a record for what is computed from the rows of x (…, W): (N, …) gets the leading axes of x again."""
-    if record is ignore:
-        return ignore
-    leading = x.shape[:-1]
-    return lambda name, rows: record(name, rows.reshape(leading + rows.shape[1:]))
-
-
 def keep_in(store: dict[str, Any]) -> Record:
     """Return a record that keeps a copy of every array in ``store``, in order of computation."""
 
