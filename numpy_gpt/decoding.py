@@ -57,9 +57,10 @@ class Decoder:
         parameters, config, length = self._parameters, self._config, self.length
         wte, wpe, views = parameters["wte.weight"], parameters["wpe.weight"], parameters.views
         x, _ = embedding_forward(tokens, wte, wpe, first=length)
+        x = x.reshape(-1, config.n_embd)
         for block, past in zip(parameters.blocks, self._past, strict=True):
-            x, _ = block_forward(x, block, config, past=past, length=length)
+            x, _ = block_forward(x, block, config, self._batch, past=past, length=length)
         self.length = length + tokens.shape[1]
         x, _ = layer_norm_forward(x, views["ln_f.weight"], views.get("ln_f.bias"), config.layer_norm_epsilon)
         logits, _ = linear_forward(x, parameters.head.T, None)
-        return logits
+        return logits.reshape(*tokens.shape, -1)

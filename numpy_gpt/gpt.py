@@ -14,7 +14,7 @@ from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.given_masks import check_masks
 from numpy_gpt.shared.model.model_kind import require_gpt
-from numpy_gpt.shared.model.record import Record, ignore, scoped
+from numpy_gpt.shared.model.record import Record, by_sequence, ignore, scoped
 from numpy_gpt.shared.model.token_ids import check_tokens
 
 Masks = Mapping[str, Array]
@@ -61,15 +61,17 @@ def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Reco
         x, _ = dropout_forward(x, embedding_mask)
         record("embedding.dropout", x)
 
-    blocks = []
+    blocks, batch = [], len(tokens)
+    x, positions = x.reshape(-1, config.n_embd), by_sequence(record, batch)  # (B, T, C) → (N, C): a row per position
     for layer, block in enumerate(parameters.blocks):  # (12.2)
         name = f"h.{layer}"
-        x, cache = block_forward(x, block, config, _inside(masks, name), scoped(record, name))
+        x, cache = block_forward(x, block, config, batch, _inside(masks, name), scoped(positions, name))
         blocks.append(cache)
 
     weight, bias = parameters["ln_f.weight"], parameters.views.get("ln_f.bias")
-    x, ln_f = layer_norm_forward(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
-    logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
+    x, ln_f = layer_norm_forward(x, weight, bias, config.layer_norm_epsilon, scoped(positions, "ln_f"))
+    flat_logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
+    logits = flat_logits.reshape(*tokens.shape, -1)
     record("logits", logits)
     return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head)
 
@@ -78,14 +80,17 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     """Return the gradient of every parameter by name for dlogits (B, T, V)."""
     gradients: dict[str, Any] = {}
     record("dlogits", dlogits)
-    dx, dhead_transposed, _ = linear_backward(dlogits, cache.head)  # (12.4), (12.5) undo (12.3)
-    dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, scoped(record, "ln_f"))
+    batch, time, vocab_size = dlogits.shape
+    positions = by_sequence(record, batch)
+    dx, dhead_transposed, _ = linear_backward(dlogits.reshape(-1, vocab_size), cache.head)  # (12.4), (12.5) undo (12.3)
+    dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, scoped(positions, "ln_f"))
     gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}
 
     for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
-        dx, dblock = block_backward(dx, cache.blocks[layer], scoped(record, f"h.{layer}"))
+        dx, dblock = block_backward(dx, cache.blocks[layer], scoped(positions, f"h.{layer}"))
         gradients |= {f"h.{layer}.{key}": dblock[key] for key in cache.parameters.blocks[layer]}
 
+    dx = dx.reshape(batch, time, -1)
     if cache.embedding_mask is not None:
         record("embedding.ddropout", dx)
         dx = dropout_backward(dx, cache.embedding_mask)

@@ -11,10 +11,13 @@ from numpy_gpt.shared.model.arrays import Array
 
 def matmul(x: Array, weight: Array) -> Array:
     """Return x w: the product over the last axis of x and the first of w. (…, I) (I, O) → (…, O)."""
+    product: Array
     if x.ndim == 2:
-        product: Array = x.dot(weight)
+        product = x.dot(weight)
         return product
-    return matmul(x.reshape(-1, x.shape[-1]), weight).reshape(*x.shape[:-1], weight.shape[1])
+    shape = x.shape
+    product = x.reshape(-1, shape[-1]).dot(weight).reshape(shape[:-1] + weight.shape[1:])
+    return product
 
 
 def transposed_matmul(x: Array, y: Array) -> Array:

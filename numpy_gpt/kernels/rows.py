@@ -23,11 +23,9 @@ _WIDE = 128  # beyond this width, NumPy's own broadcast and maximum are as fast
 
 def row_mean(x: Array) -> Array:
     """Return the mean of each row, as a product with a vector of 1/W: 0.5 of the time of np.mean. (…, W) → (…)."""
-    means: Array
-    if x.ndim == 2:
-        means = x.dot(_filled((x.shape[1],), 1 / x.shape[1], x.dtype))
-        return means
-    means = row_mean(x.reshape(-1, x.shape[-1])).reshape(x.shape[:-1])
+    shape = x.shape
+    shares = _filled(shape[-1:], 1 / shape[-1], x.dtype)
+    means: Array = x.dot(shares) if x.ndim == 2 else x.reshape(-1, shape[-1]).dot(shares).reshape(shape[:-1])
     return means
 
 
@@ -40,11 +38,8 @@ def row_mean_kept(x: Array) -> Array:
     width = x.shape[-1]
     if width > _SPREAD:
         return _per_row(row_mean(x), width)
-    spread: Array
-    if x.ndim == 2:
-        spread = x.dot(_filled((width, width), 1 / width, x.dtype))
-        return spread
-    spread = row_mean_kept(x.reshape(-1, width)).reshape(x.shape)
+    shares = _filled((width, width), 1 / width, x.dtype)
+    spread: Array = x.dot(shares) if x.ndim == 2 else x.reshape(-1, width).dot(shares).reshape(x.shape)
     return spread
 
 

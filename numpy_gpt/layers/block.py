@@ -32,6 +32,7 @@ def block_forward(
     x: Array,
     parameters: Mapping[str, Array],
     config: GPTConfig,
+    batch: int,
     masks: Mapping[str, Array] | None = None,
     record: Record = ignore,
     past: KeyValues | None = None,
@@ -41,12 +42,12 @@ def block_forward(
 
     ``parameters`` and ``masks`` have their names inside the block, such as ``ln_1.weight`` and
     ``attn.weights_dropout``. With ``past``, the positions follow ``length`` earlier ones, whose keys and values are
-    there. Shapes: x (B, T, C) → y (B, T, C).
+    there. Shapes: x (N, C) → y (N, C), the N = B·T positions of ``batch`` sequences; attention alone separates these.
     """
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
     normed, ln_1 = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1"))
     attended, attn = attention_forward(
-        normed,
+        normed.reshape(batch, -1, config.n_embd),
         p["attn.c_attn.weight"],
         p.get("attn.c_attn.bias"),
         p["attn.c_proj.weight"],
@@ -58,7 +59,7 @@ def block_forward(
         length,
     )
     attn_mask = masks.get("attn.out_dropout")
-    a = _add_branch(x, attended, attn_mask, scoped(record, "attn"))  # (10.1)
+    a = _add_branch(x, attended.reshape(x.shape), attn_mask, scoped(record, "attn"))  # (10.1)
 
     normed, ln_2 = layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, scoped(record, "ln_2"))
     fed, mlp = feed_forward_forward(
@@ -76,7 +77,8 @@ def block_forward(
 
 
 def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
-    """Return dx and the parameters' gradients by name for dout (B, T, C); None stands for an absent bias."""
+    """Return dx and the parameters' gradients by name for dout (N, C); None stands for an absent bias."""
+    batch, _, time, _ = cache.attn.q.shape
     record("mlp.dresidual", dout)
     dfed = dout
     if cache.mlp_mask is not None:
@@ -91,8 +93,8 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
     if cache.attn_mask is not None:
         record("attn.dout_dropout", dattended)
         dattended = dropout_backward(dattended, cache.attn_mask)
-    attn = attention_backward(dattended, cache.attn, scoped(record, "attn"))
-    dx, dln_1_weight, dln_1_bias = layer_norm_backward(attn.x, cache.ln_1, scoped(record, "ln_1"))
+    attn = attention_backward(dattended.reshape(batch, time, -1), cache.attn, scoped(record, "attn"))
+    dx, dln_1_weight, dln_1_bias = layer_norm_backward(attn.x.reshape(da.shape), cache.ln_1, scoped(record, "ln_1"))
     dx += da  # (10.4): x went into ln_1 and past it
     return dx, {
         "ln_1.weight": dln_1_weight,

@@ -6,13 +6,13 @@ from numpy_gpt.shared.model.arrays import Array
 
 
 def dropout_forward(x: Array, mask: Array) -> tuple[Array, Array]:
-    """Return (x · mask, mask) (7.1); mask has x's shape and holds 0 (dropped) or 1/(1 − rate) (kept).
+    """Return (x·mask, mask) (7.1); mask has as many entries as x, each 0 (dropped) or 1/(1 − rate) (kept).
 
-    Scaling what is kept leaves the expectation as it was, so that evaluation needs no dropout at all.
+    Scaling what is kept preserves the expectation, so evaluation needs no dropout at all.
     """
-    return x * mask, mask
+    return x * mask.reshape(x.shape), mask
 
 
 def dropout_backward(dout: Array, mask: Array) -> Array:
-    """Return dx = dout · mask (7.2)."""
-    return dout * mask
+    """Return dx = dout·mask (7.2)."""
+    return dout * mask.reshape(dout.shape)

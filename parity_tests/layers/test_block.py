@@ -8,6 +8,7 @@ from hypothesis import assume, given
 
 from numpy_gpt.layers.block import block_backward, block_forward
 from numpy_gpt.shared.model.config import ACTIVATIONS
+from numpy_gpt.shared.model.record import by_sequence
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
@@ -26,9 +27,10 @@ def layer_of(case: Case) -> Layer:
     masks = statement.inside(case.masks("float32"), "h.0")
 
     def ours(inputs, fixed, dout, record):
-        out, cache = block_forward(inputs["x"], inputs, config, fixed, record)
-        dx, gradients = block_backward(dout, cache, record)
-        return out, present(x=dx, **gradients)
+        rows, apart = (-1, config.n_embd), by_sequence(record, case.batch)
+        out, cache = block_forward(inputs["x"].reshape(rows), inputs, config, case.batch, fixed, apart)
+        dx, gradients = block_backward(dout.reshape(rows), cache, apart)
+        return out.reshape(shape), present(x=dx.reshape(shape), **gradients)
 
     def bound(ops, inputs, fixed, dout, record):
         out, backward = statement.block(ops, inputs["x"], inputs, config, fixed, record)
