@@ -14,7 +14,7 @@ from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.given_masks import check_masks
 from numpy_gpt.shared.model.model_kind import require_gpt
-from numpy_gpt.shared.model.record import Record, by_sequence, ignore, scoped
+from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
 from numpy_gpt.shared.model.token_ids import check_tokens
 
 Masks = Mapping[str, Array]
@@ -62,7 +62,10 @@ def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Reco
         record("embedding.dropout", x)
 
     blocks, batch = [], len(tokens)
-    x, positions = x.reshape(-1, config.n_embd), by_sequence(record, batch)  # (B, T, C) → (N, C): a row per position
+    x, positions = (
+        x.reshape(-1, config.n_embd),
+        unflattened(record, *tokens.shape),
+    )  # (B, T, C) → (N, C): a row per position
     for layer, block in enumerate(parameters.blocks):  # (12.2)
         name = f"h.{layer}"
         x, cache = block_forward(x, block, config, batch, _inside(masks, name), scoped(positions, name))
@@ -81,7 +84,7 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     gradients: dict[str, Any] = {}
     record("dlogits", dlogits)
     batch, time, vocab_size = dlogits.shape
-    positions = by_sequence(record, batch)
+    positions = unflattened(record, batch, time)
     dx, dhead_transposed, _ = linear_backward(dlogits.reshape(-1, vocab_size), cache.head)  # (12.4), (12.5) undo (12.3)
     dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, scoped(positions, "ln_f"))
     gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}

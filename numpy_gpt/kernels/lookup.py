@@ -20,25 +20,28 @@ def scatter_add_(table: Array, ids: Tokens, rows: Array) -> Array:
     ``np.add.at`` of single numbers in a flat array takes half the time of rows. ``table`` must be C-contiguous.
     """
     width = table.shape[1]
-    entries = ids[..., None] * width + np.arange(width)
+    entries = ids.astype(np.intp, copy=False)[..., None] * width + np.arange(width)
     np.add.at(table.reshape(-1), entries.reshape(-1), rows.reshape(-1))
     return table
 
 
-def pick(x: Array, ids: Tokens) -> Array:
-    """Return x[n, ids[n]] of each row n. (…, W), (…) → (…)."""
-    return x.reshape(-1).take(_entries(x, ids)).reshape(ids.shape)
+def entries_of(x: Array, ids: Tokens) -> Tokens:
+    """Return where x[n, ids[n]] is in the flat x, for each row n; no two are equal. (…, W), (…) → (N).
 
-
-def subtract_at_(x: Array, ids: Tokens, number: float) -> Array:
-    """Subtract a number from x[n, ids[n]] of each row n. (…, W), (…)."""
-    x.reshape(-1)[_entries(x, ids)] -= number
-    return x
-
-
-def _entries(x: Array, ids: Tokens) -> Tokens:
-    """Return where the entries are in the flat array: one index is quicker than two."""
+    Looking up by one index is faster than by two.
+    """
     return _row_starts(ids.size, x.shape[-1]) + ids.reshape(-1)
+
+
+def pick(x: Array, entries: Tokens) -> Array:
+    """Return so many entries of x. (…), (N) → (N)."""
+    return x.reshape(-1).take(entries)
+
+
+def subtract_at_(x: Array, entries: Tokens, number: float) -> Array:
+    """Subtract a number from entries of x that are all different. (…), (N) → (…)."""
+    x.reshape(-1)[entries] -= number
+    return x
 
 
 @lru_cache(maxsize=8)

@@ -23,9 +23,9 @@ _WIDE = 128  # beyond this width, NumPy's own broadcast and maximum are as fast
 
 def row_mean(x: Array) -> Array:
     """Return the mean of each row, as a product with a vector of 1/W: 0.5 of the time of np.mean. (…, W) → (…)."""
-    shape = x.shape
-    shares = _filled(shape[-1:], 1 / shape[-1], x.dtype)
-    means: Array = x.dot(shares) if x.ndim == 2 else x.reshape(-1, shape[-1]).dot(shares).reshape(shape[:-1])
+    width = x.shape[-1]
+    shares = _shares((width,), x.dtype)
+    means: Array = x.dot(shares) if x.ndim == 2 else x.reshape(-1, width).dot(shares).reshape(x.shape[:-1])
     return means
 
 
@@ -37,8 +37,8 @@ def row_mean_kept(x: Array) -> Array:
     """
     width = x.shape[-1]
     if width > _SPREAD:
-        return _per_row(row_mean(x), width)
-    shares = _filled((width, width), 1 / width, x.dtype)
+        return _along_rows(row_mean(x), x)
+    shares = _shares((width, width), x.dtype)
     spread: Array = x.dot(shares) if x.ndim == 2 else x.reshape(-1, width).dot(shares).reshape(x.shape)
     return spread
 
@@ -47,9 +47,9 @@ def row_dot(x: Array, y: Array) -> Array:
     """Return Σ x·y of each row, the sum as a product with a vector of ones. (…, W), (…, W) → (…)."""
     products = x * y
     width = products.shape[-1]
-    rows = products if products.ndim == 2 else products.reshape(-1, width)
-    sums: Array = rows.dot(_filled((width,), 1, rows.dtype))
-    return sums.reshape(products.shape[:-1])
+    ones = _ones(width, products.dtype)
+    sums: Array = products.dot(ones) if x.ndim == 2 else products.reshape(-1, width).dot(ones).reshape(x.shape[:-1])
+    return sums
 
 
 def row_sum(x: Array) -> Array:
@@ -73,7 +73,7 @@ def row_sum(x: Array) -> Array:
 def column_sum(x: Array) -> Array:
     """Return the sum over all leading axes, as a product with a vector of ones. (…, W) → (W)."""
     rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    sums: Array = _filled((len(rows),), 1, rows.dtype).dot(rows)
+    sums: Array = _ones(len(rows), rows.dtype).dot(rows)
     return sums
 
 
@@ -91,8 +91,10 @@ def subtract_row_max(x: Array) -> tuple[Array, Array]:
     """
     if x.shape[-1] <= _NARROW and x.size > _FEW * x.shape[-1]:
         x = _with_row_axis_outermost(x)
+        largest = np.maximum.reduce(x, axis=-1)
+        return x - largest[..., None], largest
     largest = row_max(x)
-    return subtract_per_row(x, largest), largest
+    return x - _along_rows(largest, x), largest
 
 
 def row_max(x: Array) -> Array:
@@ -115,37 +117,36 @@ def row_max(x: Array) -> Array:
 
 def subtract_per_row(x: Array, numbers: Array) -> Array:
     """Return x − its row's number. (…, W), (…) → (…, W)."""
-    difference: Array = x - _broadcastable(numbers, x)
+    difference: Array = x - _along_rows(numbers, x)
     return difference
 
 
 def multiply_per_row(x: Array, numbers: Array) -> Array:
     """Return x times its row's number. (…, W), (…) → (…, W)."""
-    product: Array = x * _broadcastable(numbers, x)
+    product: Array = x * _along_rows(numbers, x)
     return product
 
 
 def multiply_per_row_(x: Array, numbers: Array) -> Array:
     """Return x times its row's number, written over x. (…, W), (…) → (…, W)."""
-    x *= _broadcastable(numbers, x)
+    x *= _along_rows(numbers, x)
     return x
 
 
 def divide_per_row_(x: Array, numbers: Array) -> Array:
     """Return x over its row's number, written over x; always with rows that lie in one piece. (…, W), (…) → (…, W)."""
-    x /= _broadcastable(numbers, x)
-    return np.ascontiguousarray(x)
+    x /= _along_rows(numbers, x)
+    return x if x.flags.c_contiguous else x.copy()
 
 
-def _broadcastable(numbers: Array, x: Array) -> Array:
-    return numbers[..., None] if _is_row_axis_outermost(x) else _per_row(numbers, x.shape[-1])
-
-
-def _per_row(numbers: Array, width: int) -> Array:
-    column = numbers[..., None]
+def _along_rows(numbers: Array, x: Array) -> Array:
+    """Return what broadcasts to x so that each number is repeated along its row. (…) → (…, W) or (…, 1)."""
+    column, width = numbers[..., None], x.shape[-1]
+    if numbers.size <= _FEW or width > _WIDE or x.strides[-1] != x.itemsize:
+        return column
     # Writing the numbers out costs less than a broadcast along short rows. With an axis, repeat returns an array of its
     # own, not a view of one, in which NumPy may put the result of a product.
-    return column if numbers.size <= _FEW or width > _WIDE else column.repeat(width, -1)
+    return column.repeat(width, -1)
 
 
 def _with_row_axis_outermost(x: Array) -> Array:
@@ -159,7 +160,15 @@ def _is_row_axis_outermost(x: Array) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _filled(shape: tuple[int, ...], value: float, dtype: np.dtype[np.floating]) -> Array:
-    x = np.full(shape, value, dtype)
-    x.flags.writeable = False  # whoever asks gets the same
+def _shares(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    return _read_only(np.full(shape, 1 / shape[0], dtype))
+
+
+@lru_cache(maxsize=64)
+def _ones(count: int, dtype: np.dtype[np.floating]) -> Array:
+    return _read_only(np.ones(count, dtype))
+
+
+def _read_only(x: Array) -> Array:
+    x.flags.writeable = False  # whoever asks gets the same array
     return x

@@ -6,17 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.kernels.lookup import pick, subtract_at_
+from numpy_gpt.kernels.lookup import entries_of, pick, subtract_at_
 from numpy_gpt.layers.softmax import softmax_parts
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.record import Record, ignore
 
 
 class CrossEntropyCache(NamedTuple):
-    """What cross_entropy_backward needs; the mean was taken over so many ``positions``."""
+    """What cross_entropy_backward needs.
+
+    ``entries`` are the places of the targets in the flat logits; the mean was taken over so many ``positions``.
+    """
 
     probabilities: Array
-    targets: Tokens
+    entries: Tokens
     positions: int
 
 
@@ -33,17 +36,18 @@ def cross_entropy_forward(
     """
     probabilities, largest, total = softmax_parts(logits, record)
     record("probabilities", probabilities)
-    losses = np.log(total) + (largest - pick(logits, targets))  # (11.1)
+    entries = entries_of(logits, targets)
+    losses = np.log(total) + (largest - pick(logits, entries).reshape(largest.shape))  # (11.1)
     record("losses", losses)
     count = count or losses.size
     loss = np.add.reduce(losses, axis=None) / losses.dtype.type(count)  # (11.2)
     record("loss", loss)
-    return loss, CrossEntropyCache(probabilities, targets, count)
+    return loss, CrossEntropyCache(probabilities, entries, count)
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     """Return dlogits (…, V) = (p − onehot(target)) / positions (11.3)."""
-    probabilities, targets, positions = cache
-    dlogits = subtract_at_(probabilities.copy(), targets, 1)
+    probabilities, entries, positions = cache
+    dlogits = subtract_at_(probabilities.copy(), entries, 1)
     dlogits /= positions
     return dlogits

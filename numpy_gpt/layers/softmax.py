@@ -7,7 +7,7 @@ from typing import NamedTuple
 from numpy_gpt.kernels.elementwise import exp_
 from numpy_gpt.kernels.rows import divide_per_row_, row_dot, row_sum, subtract_per_row, subtract_row_max
 from numpy_gpt.shared.model.arrays import Array
-from numpy_gpt.shared.model.record import Record, ignore, scoped
+from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
 
 
 class SoftmaxCache(NamedTuple):
@@ -42,12 +42,13 @@ def softmax_backward(dp: Array, cache: SoftmaxCache) -> Array:
 
 def softmax_parts(x: Array, record: Record = ignore) -> SoftmaxParts:
     """Return the softmax with what cross-entropy needs of it. Shapes: x (…, W)."""
-    record = scoped(record, "softmax")
-    shifted, largest = subtract_row_max(x)  # (6.1)
+    width, leading = x.shape[-1], x.shape[:-1]
+    record = unflattened(scoped(record, "softmax"), *leading)
+    shifted, largest = subtract_row_max(x.reshape(-1, width))  # (6.1): (…, W) → (N, W)
     record("max", largest)
     exponentials = exp_(shifted)  # (6.2)
     record("exponentials", exponentials)
     total = row_sum(exponentials)  # (6.3)
     record("sum", total)
     probabilities = divide_per_row_(exponentials, total)  # (6.4)
-    return SoftmaxParts(probabilities, largest, total)
+    return SoftmaxParts(probabilities.reshape(x.shape), largest.reshape(leading), total.reshape(leading))

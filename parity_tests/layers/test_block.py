@@ -8,7 +8,7 @@ from hypothesis import assume, given
 
 from numpy_gpt.layers.block import block_backward, block_forward
 from numpy_gpt.shared.model.config import ACTIVATIONS
-from numpy_gpt.shared.model.record import by_sequence
+from numpy_gpt.shared.model.record import unflattened
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
@@ -27,7 +27,7 @@ def layer_of(case: Case) -> Layer:
     masks = statement.inside(case.masks("float32"), "h.0")
 
     def ours(inputs, fixed, dout, record):
-        rows, apart = (-1, config.n_embd), by_sequence(record, case.batch)
+        rows, apart = (-1, config.n_embd), unflattened(record, case.batch, case.time)
         out, cache = block_forward(inputs["x"].reshape(rows), inputs, config, case.batch, fixed, apart)
         dx, gradients = block_backward(dout.reshape(rows), cache, apart)
         return out.reshape(shape), present(x=dx.reshape(shape), **gradients)

@@ -23,18 +23,18 @@ def scoped(record: Record, prefix: str) -> Record:
     return lambda name, array: record(f"{prefix}.{name}", array)
 
 
-def by_sequence(record: Record, batch: int) -> Record:
-    """Return a record that turns what has one row per position, (B·T) or (B·T, W), into (B, T) or (B, T, W).
+def unflattened(record: Record, *leading: int) -> Record:
+    """Return a record that gives what has one row per position, (N) or (N, W), its leading axes again: (…) or (…, W).
 
-    Arrays of other dimensions are passed on as they are.
+    Arrays of more dimensions are passed on as they are.
     """
     if record is ignore:
         return ignore
 
-    def separate(name: str, array: Any) -> None:
-        record(name, array.reshape(batch, -1, *array.shape[1:]) if array.ndim in (1, 2) else array)
+    def restore(name: str, array: Any) -> None:
+        record(name, array.reshape(leading + array.shape[1:]) if array.ndim in (1, 2) else array)
 
-    return separate
+    return restore
 
 
 def keep_in(store: dict[str, Any]) -> Record:
