@@ -35,7 +35,7 @@ def bigram_forward(
 def bigram_logits_of(
     parameters: Mapping[str, Tensor], tokens: Tensor, record: Record = ignore, fused: bool = False
 ) -> Tensor:
-    """Return bigram_forward's logits for tokens that are good and on the device already: nothing is checked."""
+    """Return what bigram_forward does for tokens that have been checked and are on the device."""
     table = parameters["wte.weight"]
     logits = functional.embedding(tokens, table) if fused else table[tokens]  # (15.1)
     record("logits", logits)

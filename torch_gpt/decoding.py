@@ -1,19 +1,20 @@
-"""Generating with a cache: the logits of new tokens from those tokens and the kept keys and values of the old ones."""
+"""Generating with a cache: the logits of new tokens from these tokens and the keys and values of the earlier ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.model.token_ids import check_tokens
+from torch_gpt.layers.block import attention_parameters, block_forward
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
-from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.parameters import head, inside, tensor_from
@@ -59,36 +60,13 @@ class Decoder:
         wte, wpe = p["wte.weight"], p["wpe.weight"]
         x = wte[tensor_from(ids, wte.device, torch.int64)] + wpe[self.length : end]
         for layer, block in enumerate(self._blocks):
-            x, self._past[layer] = _block(x, block, config, self._past[layer], self._fused)
+            x = block_forward(x, block, config, fused=self._fused, attend=partial(self._attend, layer))
         self.length = end
         layer_norm = layer_norm_fused if self._fused else layer_norm_forward
         x = layer_norm(x, p["ln_f.weight"], p.get("ln_f.bias"), config.layer_norm_epsilon)
         return (linear_fused if self._fused else linear_forward)(x, head(p, config).T, None)
 
-
-def _block(
-    x: Tensor, p: Mapping[str, Tensor], config: GPTConfig, past: KeyValues | None, fused: bool
-) -> tuple[Tensor, KeyValues]:
-    layer_norm = layer_norm_fused if fused else layer_norm_forward
-    feed_forward = feed_forward_fused if fused else feed_forward_forward
-    epsilon = config.layer_norm_epsilon
-    attended, seen = cached_attention_forward(
-        layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon),
-        p["attn.c_attn.weight"],
-        p.get("attn.c_attn.bias"),
-        p["attn.c_proj.weight"],
-        p.get("attn.c_proj.bias"),
-        config.n_head,
-        past,
-        fused,
-    )
-    a = x + attended
-    fed = feed_forward(
-        layer_norm(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon),
-        p["mlp.c_fc.weight"],
-        p.get("mlp.c_fc.bias"),
-        p["mlp.c_proj.weight"],
-        p.get("mlp.c_proj.bias"),
-        config.activation,
-    )
-    return a + fed, seen
+    def _attend(self, layer: int, x: Tensor) -> Tensor:
+        parameters, past = attention_parameters(self._blocks[layer]), self._past[layer]
+        out, self._past[layer] = cached_attention_forward(x, *parameters, self._config.n_head, past, self._fused)
+        return out

@@ -49,11 +49,10 @@ def gpt_forward(
     config = require_gpt(config)
     device = parameters["wte.weight"].device
     checked = check_tokens(on_host(tokens), config)
-    dtype = str(parameters["wte.weight"].dtype).removeprefix("torch.")
-    check_masks(masks or {}, config, checked.shape[0], checked.shape[1], dtype)
+    batch, time = checked.shape
+    check_masks(masks or {}, config, batch, time, str(parameters["wte.weight"].dtype))
     ids = tensor_from(checked, device, torch.int64)
-    given = {name: _on_device(mask, device) for name, mask in (masks or {}).items()}
-    return logits_of(parameters, config, ids, given, record, fused)
+    return logits_of(parameters, config, ids, masks_on(masks or {}, device), record, fused)
 
 
 def logits_of(
@@ -65,9 +64,9 @@ def logits_of(
     fused: bool = False,
     blocks: Sequence[Callable[[Tensor], Tensor]] | None = None,
 ) -> Tensor:
-    """Return gpt_forward's logits for tokens and masks that are good and on the device already: nothing is checked.
+    """Return what gpt_forward does for tokens and masks that have been checked and are on the device.
 
-    Where ``blocks`` are given, they compute each layer's (12.2), and ``parameters`` need not hold theirs.
+    If ``blocks`` are given, they compute each layer's (12.2), and ``parameters`` need not contain theirs.
     """
     embedding = embedding_fused if fused else embedding_forward
     layer_norm = layer_norm_fused if fused else layer_norm_forward
@@ -90,5 +89,9 @@ def logits_of(
     return logits
 
 
-def _on_device(mask: Array | Tensor, device: torch.device) -> Tensor:
-    return tensor_from(mask, device) if isinstance(mask, np.ndarray) else mask.to(device)
+def masks_on(masks: Masks, device: torch.device) -> dict[str, Tensor]:
+    """Return the masks as tensors on the device."""
+    return {
+        name: tensor_from(mask, device) if isinstance(mask, np.ndarray) else mask.to(device)
+        for name, mask in masks.items()
+    }

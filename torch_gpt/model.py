@@ -1,4 +1,4 @@
-"""What all kinds of model have in common: loss, gradients by autograd and predictions, by the kind of the config."""
+"""What all kinds of model have in common: loss, gradients by autograd and predictions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
 from numpy_gpt.shared.model.given_masks import check_masks
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.token_ids import check_targets, check_tokens
-from torch_gpt.bigram import bigram_forward
-from torch_gpt.gpt import Masks, gpt_forward
+from torch_gpt.bigram import bigram_logits_of
+from torch_gpt.gpt import Masks, logits_of, masks_on
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused
 from torch_gpt.layers.softmax import softmax_forward, softmax_fused
 from torch_gpt.parameters import on_host, tensor_from
@@ -33,14 +34,10 @@ def model_forward(
     Raises
     ------
     UserError
-        If the tokens are not integers in [0, V), T > block_size, or masks are given that do not fit the model.
+        If the tokens are not integers in [0, V), T > block_size, or the masks do not fit the model.
     """
-    if not isinstance(config, BigramConfig):
-        return gpt_forward(parameters, config, tokens, masks, record, fused)
-    logits = bigram_forward(parameters, config, tokens, record, fused)
-    dtype = str(logits.dtype).removeprefix("torch.")
-    check_masks(masks or {}, config, logits.shape[0], logits.shape[1], dtype)  # it has none: all are unknown
-    return logits
+    ids = check_tokens(on_host(tokens), config)
+    return _logits_of(parameters, config, ids, masks or {}, record, fused)
 
 
 def loss_of(
@@ -59,11 +56,11 @@ def loss_of(
     Raises
     ------
     UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, or T > block_size.
+        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, or the masks do not fit.
     """
     ids = check_tokens(on_host(tokens), config)
     next_ids = check_targets(on_host(targets), ids, config)
-    logits = model_forward(parameters, config, ids, masks, record, fused)
+    logits = _logits_of(parameters, config, ids, masks or {}, record, fused)
     cross_entropy = cross_entropy_fused if fused else cross_entropy_forward
     return cross_entropy(logits, tensor_from(next_ids, logits.device, torch.int64), record)
 
@@ -97,3 +94,16 @@ def predict(
     probabilities = softmax_fused(logits) if fused else softmax_forward(logits, record)
     record("probabilities", probabilities)
     return probabilities
+
+
+def _logits_of(
+    parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Tokens, masks: Masks, record: Record, fused: bool
+) -> Tensor:
+    """Return the logits for tokens that have been checked; the masks are checked here."""
+    device = parameters["wte.weight"].device
+    batch, time = tokens.shape
+    check_masks(masks, config, batch, time, str(parameters["wte.weight"].dtype))
+    ids = tensor_from(tokens, device, torch.int64)
+    if isinstance(config, BigramConfig):
+        return bigram_logits_of(parameters, ids, record, fused)
+    return logits_of(parameters, config, ids, masks_on(masks, device), record, fused)

@@ -1,8 +1,8 @@
-"""One transformer block: layer norm *before* each sublayer, as GPT-2 has it, and a stream that runs past both."""
+"""One transformer block: layer norm *before* each sublayer, as in GPT-2, each added to the residual stream."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
@@ -21,28 +21,26 @@ def block_forward(
     masks: Mapping[str, Tensor | float] | None = None,
     record: Record = ignore,
     fused: bool = False,
+    attend: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Return y = a + mlp(ln_2(a)) with a = x + attn(ln_1(x)).
 
-    ``parameters`` and ``masks`` go by their names inside the block, such as ``ln_1.weight`` and
-    ``attn.weights_dropout``; ``fused`` chooses torch's fused operations. Shapes: x (B, T, C) → y (B, T, C).
+    ``parameters`` and ``masks`` have their names inside the block, such as ``ln_1.weight`` and
+    ``attn.weights_dropout``; ``fused`` chooses torch's fused operations. ``attend`` replaces attention: a decoder's
+    also reads the keys and values of earlier positions. Shapes: x (B, T, C) → y (B, T, C).
     """
     layer_norm = layer_norm_fused if fused else layer_norm_forward
-    attention = attention_fused if fused else attention_forward
     feed_forward = feed_forward_fused if fused else feed_forward_forward
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
 
-    attended = attention(
-        layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1")),
-        p["attn.c_attn.weight"],
-        p.get("attn.c_attn.bias"),
-        p["attn.c_proj.weight"],
-        p.get("attn.c_proj.bias"),
-        config.n_head,
-        masks.get("attn.weights_dropout"),
-        scoped(record, "attn"),
-    )
-    a = x + _dropped(attended, "attn.out_dropout", masks, record)  # (10.1)
+    normed = layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1"))
+    if attend is not None:
+        attended = attend(normed)
+    else:
+        attention = attention_fused if fused else attention_forward
+        weights_mask = masks.get("attn.weights_dropout")
+        attended = attention(normed, *attention_parameters(p), config.n_head, weights_mask, scoped(record, "attn"))
+    a = x + _drop(attended, "attn.out_dropout", masks, record)  # (10.1)
     record("attn.residual", a)
 
     fed = feed_forward(
@@ -54,12 +52,17 @@ def block_forward(
         config.activation,
         scoped(record, "mlp"),
     )
-    y = a + _dropped(fed, "mlp.out_dropout", masks, record)  # (10.2)
+    y = a + _drop(fed, "mlp.out_dropout", masks, record)  # (10.2)
     record("mlp.residual", y)
     return y
 
 
-def _dropped(x: Tensor, name: str, masks: Mapping[str, Tensor | float], record: Record) -> Tensor:
+def attention_parameters(p: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
+    """Return attention's parameters, in the order of its arguments, from those of a block."""
+    return p["attn.c_attn.weight"], p.get("attn.c_attn.bias"), p["attn.c_proj.weight"], p.get("attn.c_proj.bias")
+
+
+def _drop(x: Tensor, name: str, masks: Mapping[str, Tensor | float], record: Record) -> Tensor:
     if name not in masks:
         return x
     out = dropout_forward(x, masks[name])
