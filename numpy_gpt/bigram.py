@@ -1,7 +1,7 @@
 """The bigram model, the baseline that a GPT must beat: the logits of the next token are a row of one table.
 
-Nothing is learned that could not be counted: where the loss is least, row v holds the logarithms of how often each
-token follows v, but for a constant (15.3), and the loss is the text's conditional entropy (15.4).
+It learns nothing that could not be counted: at the minimum of the loss, row v contains the logarithms of how often each
+token follows v, up to a constant (15.3), and the loss is the text's conditional entropy (15.4).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ig
 
 
 def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore) -> dict[str, Array]:
-    """Return the gradient of the table for dlogits (B, T, V); rows of tokens that did not occur get exactly zero."""
+    """Return the gradient of the table for dlogits (B, T, V); rows of tokens that do not occur get exactly zero."""
     record("dlogits", dlogits)
     dtable = np.zeros_like(cache.parameters["wte.weight"])
     scatter_add_(dtable, cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds

@@ -19,12 +19,12 @@ from numpy_gpt.shared.model.token_ids import check_tokens
 
 
 class Decoder:
-    """A GPT reading a text piece by piece; it remembers keys and values of at most block_size tokens.
+    """A GPT that reads a text piece by piece and keeps the keys and values of at most block_size tokens.
 
     Raises
     ------
     UserError
-        If the model is no GPT: no other has keys and values.
+        If the model is not a GPT: only a GPT has keys and values.
     """
 
     def __init__(self, parameters: Parameters, batch: int = 1) -> None:
@@ -37,19 +37,19 @@ class Decoder:
         self.length = 0
 
     def read(self, tokens: Any) -> Array:
-        """Return the logits (B, T, V) after each of the tokens (B, T), which follow those read before.
+        """Return the logits (B, T, V) after each of the tokens (B, T), which follow those read earlier.
 
         Raises
         ------
         UserError
-            If the tokens are not integers in [0, V), not of the B texts, or more than block_size would have been read.
+            If the tokens are not integers in [0, V), the batch size changes, or more than block_size would be read.
         """
         tokens = check_tokens(tokens, self._config)
         if len(tokens) != self._batch:
-            raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(tokens)}; begin a new one")
+            raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(tokens)}; make a new one")
         end, block_size = self.length + tokens.shape[1], self._config.block_size
         if end > block_size:
-            raise UserError(f"{end} tokens do not fit into block_size={block_size}; begin a new Decoder")
+            raise UserError(f"{end} tokens do not fit into block_size={block_size}; make a new Decoder")
         return self.read_checked(tokens)
 
     def read_checked(self, tokens: Tokens) -> Array:

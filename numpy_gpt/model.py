@@ -59,7 +59,7 @@ def loss_and_gradients(
     tokens, targets = _check_pair(parameters, tokens, targets)
     _check_masks(parameters, tokens, masks or {})
     loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks or {}, record, tokens.size)
-    return loss, parameters.empty_like().copied_from(gradients)
+    return loss, parameters.empty_like().copy_from(gradients)
 
 
 def sliced_loss_and_gradients(
@@ -86,10 +86,10 @@ def sliced_loss_and_gradients(
     slices = _slices(parameters, tokens) if record is ignore else ()
     if len(slices) < 2:
         loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, tokens.size)
-        return loss, out.copied_from(gradients)
+        return loss, out.copy_from(gradients)
     results = parallel_map(compute, slices)
     loss, gradients = next(results)
-    out.copied_from(gradients)
+    out.copy_from(gradients)
     for other_loss, gradients in results:
         loss = loss + other_loss
         for name, gradient in gradients.items():

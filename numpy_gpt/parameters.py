@@ -1,7 +1,7 @@
 """All numbers of a model in one flat array, with a named view for each tensor.
 
-The optimizer, clipping and checkpoints see one array; the layers see tensors; neither copies. Matrices come first in
-the flat array, so that those that weight decay shrinks are one slice.
+The optimizer, clipping and checkpoints use one array, the layers use tensors, and nothing is copied. Matrices come
+first in the flat array, so that the parameters with weight decay are one slice.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from numpy_gpt.shared.model.model_kind import require_gpt
 from numpy_gpt.shared.model.names import Shape, parameter_shapes
 from numpy_gpt.shared.model.parameter_values import check_values
 
-_PART = 1 << 16  # numbers: 256 KiB in float32, of which an optimizer has four arrays and some room to calculate
+_PART = 1 << 16  # numbers, 256 KiB in float32: an optimizer uses four such arrays and some temporaries at once
 
 
 class _Layout(NamedTuple):
-    """The names in order of computation, where each tensor lies in the flat array, and how long that is.
+    """The names in order of computation, each tensor's place in the flat array, and the array's ``size``.
 
-    The first ``matrices`` of its ``size`` numbers are those of matrices.
+    The first ``matrices`` of its numbers belong to matrices.
     """
 
     names: tuple[str, ...]
@@ -38,8 +38,8 @@ class _Layout(NamedTuple):
 class Parameters(Mapping[str, Array]):
     """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same form.
 
-    A copy (``copy.deepcopy``, ``pickle``) has numbers of its own, a shallow one (``copy.copy``) shares them. Two are
-    equal only if they are one and the same object; compare ``flat`` to compare numbers.
+    A deep copy (``copy.deepcopy``, ``pickle``) has its own numbers, a shallow one (``copy.copy``) shares them. Two are
+    equal only if they are the same object; compare ``flat`` to compare numbers.
     """
 
     def __init__(self, config: ModelConfig, flat: Array) -> None:
@@ -50,16 +50,16 @@ class Parameters(Mapping[str, Array]):
         if flat.shape != (size,):
             raise UserError(f"this model has {size:,} parameters, but the flat array has shape {flat.shape}")
 
-    __eq__ = object.__eq__  # not a mapping's, which would ask of each array whether it is true
+    __eq__ = object.__eq__  # a mapping's would ask each array whether it is true
     __hash__ = object.__hash__
 
     def __reduce__(self) -> tuple[type[Parameters], tuple[ModelConfig, Array]]:
-        return Parameters, (self.config, self.flat)  # the views of a copy are made anew, of its own flat array
+        return Parameters, (self.config, self.flat)  # a copy makes views of its own flat array
 
     @cached_property
     def views(self) -> dict[str, Array]:
         """The tensors by name, as one dictionary."""
-        # Made when one is asked for: a step's gradients are looked at as one array only.
+        # Made on first use: nobody looks at the tensors of a step's gradients.
         return {name: self.flat[place].reshape(shape) for name, (place, shape) in self._layout.places.items()}
 
     def __getitem__(self, name: str) -> Array:
@@ -73,7 +73,7 @@ class Parameters(Mapping[str, Array]):
 
     @cached_property
     def blocks(self) -> list[dict[str, Array]]:
-        """The tensors of each block of a GPT under their names inside it, such as ``attn.c_attn.weight``."""
+        """The tensors of each block of a GPT by their names inside it, such as ``attn.c_attn.weight``."""
         prefixes = [f"h.{layer}." for layer in range(require_gpt(self.config).n_layer)]
         return [
             {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)} for prefix in prefixes
@@ -93,18 +93,18 @@ class Parameters(Mapping[str, Array]):
         """Return the same shapes and dtype, all zero."""
         return Parameters(self.config, np.zeros_like(self.flat))
 
-    def copied_from(self, tensors: Mapping[str, Array]) -> Parameters:
-        """Return itself, after copying tensors of these names and shapes into the flat array."""
+    def copy_from(self, tensors: Mapping[str, Array]) -> Parameters:
+        """Copy tensors of these names and shapes into the flat array, and return it as Parameters."""
         np.concatenate([tensors[name] for name in self._layout.places], axis=None, out=self.flat)
         return self
 
     def empty_like(self) -> Parameters:
-        """Return the same shapes and dtype, not yet filled."""
+        """Return the same shapes and dtype, uninitialised."""
         return Parameters(self.config, np.empty_like(self.flat))
 
 
 def in_parts(*flats: Array, part: int = _PART) -> Iterator[tuple[Array, ...]]:
-    """Yield views of flat arrays of one length, part by part, that stay in a processor's cache while worked on."""
+    """Yield views of flat arrays of equal length, part by part: each part stays in the CPU's cache while it is used."""
     size = len(flats[0])
     if size <= part:
         yield flats
@@ -114,7 +114,7 @@ def in_parts(*flats: Array, part: int = _PART) -> Iterator[tuple[Array, ...]]:
 
 
 def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Parameters:
-    """Return Parameters that hold a copy of ``values``.
+    """Return Parameters with a copy of ``values``.
 
     Raises
     ------

@@ -21,9 +21,9 @@ from numpy_gpt.shared.model.token_ids import check_prompt
 def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Array:
     """Return the probabilities (V,) that sampling uses, for the logits (V,) of one position, in float64.
 
-    ``temperature`` divides the logits; at 0 all probability is on the argmax (the first of equals). ``top_k`` keeps
-    the k likeliest tokens, of equals those of lower id. ``top_p`` keeps the fewest likeliest tokens whose
-    probabilities reach p together (Holtzman et al. 2020), at least one. Then the rest is scaled to sum to 1.
+    ``temperature`` divides the logits; at 0 the argmax gets probability 1 (the first of equals). ``top_k`` keeps the k
+    likeliest tokens, of equals the lower ids. ``top_p`` keeps the smallest set of likeliest tokens whose probabilities
+    sum to at least p (Holtzman et al. 2020). The remaining probabilities are scaled to sum to 1.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
         return certain
     if temperature != 1:
         with np.errstate(over="ignore"):
-            z = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
+            z = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
     if top_k is not None:
         z[_likeliest_first(z)[top_k:]] = -math.inf
     probabilities, _ = softmax_forward(z)
@@ -53,11 +53,11 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
 
 
 def _likeliest_first(z: Array) -> NDArray[np.intp]:
-    return np.argsort(-z, kind="stable")  # of equals that of lower id first
+    return np.argsort(-z, kind="stable")  # of equals the lower id first
 
 
 def sample_token(probabilities: Array, uniform: float) -> int:
-    """Return the first token at which the cumulated probability (V,) exceeds ``uniform``.
+    """Return the first token whose cumulative probability (V,) exceeds ``uniform``.
 
     Raises
     ------
@@ -65,10 +65,10 @@ def sample_token(probabilities: Array, uniform: float) -> int:
         If ``uniform`` is not in [0, 1), or the probabilities do not sum to a finite number above 0.
     """
     check_uniform(uniform)
-    cumulated = np.add.accumulate(probabilities, dtype=np.float64)
-    total = float(cumulated[-1])  # Python's own: NumPy's would warn of 0·∞ before the error comes
-    # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
-    return check_drawn(int(cumulated.searchsorted(uniform * total, side="right")), len(cumulated), total)
+    cumulative = np.add.accumulate(probabilities, dtype=np.float64)
+    total = float(cumulative[-1])  # a Python float: NumPy's would warn of 0·∞ before the error is raised
+    # Scaled by the last sum, which rounding may leave just below 1: so no token of probability 0 can be drawn.
+    return check_drawn(int(cumulative.searchsorted(uniform * total, side="right")), len(cumulative), total)
 
 
 def draws(
@@ -80,15 +80,15 @@ def draws(
     top_p: float = 1.0,
     cache: bool = True,
 ) -> Iterator[Draw]:
-    """Yield a new token, and what it was drawn from, for each of ``uniforms``; past block_size the window slides.
+    """Yield a token and its probabilities for each of ``uniforms``; beyond block_size the window slides.
 
-    With ``cache``, a GPT's keys and values are kept as long as the window does not slide: a sliding window moves every
-    token to another position, which changes all of them. A bigram model looks at the last token, and has none.
+    With ``cache``, a GPT's keys and values are kept until the window slides: then every token changes its position, and
+    with it all of them. A bigram model looks at the last token only, and has none.
 
     Raises
     ------
     UserError
-        If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
+        If the prompt is empty or contains an id outside the vocabulary, or an option is out of range.
     """
     check_choice(temperature, top_k, top_p)
     tokens = list(check_prompt(prompt, parameters.config))
@@ -108,7 +108,7 @@ def generate(
     top_p: float = 1.0,
     cache: bool = True,
 ) -> Iterator[int]:
-    """Yield the tokens of ``draws`` alone; the same arguments and errors."""
+    """Yield only the tokens of ``draws``; the arguments and errors are the same."""
     for draw in draws(parameters, prompt, uniforms, temperature, top_k, top_p, cache):
         yield draw.token
 

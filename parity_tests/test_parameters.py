@@ -44,7 +44,7 @@ def test_tensors_are_copied_to_where_their_views_are():
     parameters = _parameters()
     tensors = {name: np.random.default_rng(1).normal(size=view.shape) for name, view in parameters.items()}
     copies = parameters.empty_like()
-    assert copies.copied_from(dict(reversed(tensors.items()))) is copies
+    assert copies.copy_from(dict(reversed(tensors.items()))) is copies
     assert all(np.array_equal(copies[name], tensor) for name, tensor in tensors.items())
 
 

@@ -123,7 +123,7 @@ def test_a_full_cache_is_said():
         decoder.read([[1, 2]])
         with pytest.raises(UserError, match="4 tokens do not fit into block_size=3"):
             decoder.read([[1, 2]])
-        with pytest.raises(UserError, match="a Decoder for a batch of 1 cannot read one of 2; begin a new one"):
+        with pytest.raises(UserError, match="a Decoder for a batch of 1 cannot read one of 2; make a new one"):
             decoder.read([[1], [2]])
 
 

@@ -21,14 +21,14 @@ from torch_gpt.parameters import head, inside, tensor_from
 
 
 class Decoder:
-    """A GPT reading a text piece by piece; it remembers keys and values of at most block_size tokens.
+    """A GPT that reads a text piece by piece and keeps the keys and values of at most block_size tokens.
 
     ``fused`` chooses torch's fused operations: the same function.
 
     Raises
     ------
     UserError
-        If the model is no GPT: no other has keys and values.
+        If the model is not a GPT: only a GPT has keys and values.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], config: ModelConfig, fused: bool = False) -> None:
@@ -41,22 +41,21 @@ class Decoder:
 
     @torch.no_grad()
     def read(self, tokens: Any) -> Tensor:
-        """Return the logits (B, T, V) after each of the tokens (B, T), which follow those read before.
+        """Return the logits (B, T, V) after each of the tokens (B, T), which follow those read earlier.
 
         Raises
         ------
         UserError
-            If the tokens are not integers in [0, V), not as many texts as before, or more than block_size would have
-            been read.
+            If the tokens are not integers in [0, V), the batch size changes, or more than block_size would be read.
         """
         p, config = self._parameters, self._config
         ids = check_tokens(tokens, config)
         self._batch = self._batch or len(ids)
         if len(ids) != self._batch:
-            raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(ids)}; begin a new one")
+            raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(ids)}; make a new one")
         end = self.length + ids.shape[1]
         if end > config.block_size:
-            raise UserError(f"{end} tokens do not fit into block_size={config.block_size}; begin a new Decoder")
+            raise UserError(f"{end} tokens do not fit into block_size={config.block_size}; make a new Decoder")
         wte, wpe = p["wte.weight"], p["wpe.weight"]
         x = wte[tensor_from(ids, wte.device, torch.int64)] + wpe[self.length : end]
         for layer, block in enumerate(self._blocks):

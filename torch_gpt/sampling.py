@@ -23,9 +23,9 @@ def token_probabilities(
 ) -> Tensor:
     """Return the probabilities (V,) that sampling uses, for the logits (V,) of one position, in float64 on the CPU.
 
-    ``temperature`` divides the logits; at 0 all probability is on the argmax (the first of equals). ``top_k`` keeps
-    the k likeliest tokens, of equals those of lower id. ``top_p`` keeps the fewest likeliest tokens whose
-    probabilities reach p together (Holtzman et al. 2020), at least one. Then the rest is scaled to sum to 1.
+    ``temperature`` divides the logits; at 0 the argmax gets probability 1 (the first of equals). ``top_k`` keeps the k
+    likeliest tokens, of equals the lower ids. ``top_p`` keeps the smallest set of likeliest tokens whose probabilities
+    sum to at least p (Holtzman et al. 2020). The remaining probabilities are scaled to sum to 1.
 
     Raises
     ------
@@ -38,25 +38,25 @@ def token_probabilities(
     check_logits(z.numpy())
     if temperature == 0:
         return torch.zeros_like(z).index_fill(0, z.argmax(), 1.0)
-    scaled = (z - z.max()) / temperature  # shifted first: a tiny temperature then makes −inf, never inf − inf
+    scaled = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
     if top_k is not None:
         scaled = scaled.index_fill(0, _likeliest_first(scaled)[top_k:], -math.inf)
     probabilities = softmax_forward(scaled)
     if top_p < 1:
         likeliest_first = _likeliest_first(scaled)
         sorted_probabilities = probabilities[likeliest_first]
-        before = sorted_probabilities.cumsum(0) - sorted_probabilities  # what the likelier tokens have together
+        before = sorted_probabilities.cumsum(0) - sorted_probabilities  # the sum over likelier tokens
         probabilities = probabilities.index_fill(0, likeliest_first[before >= top_p], 0.0)
         probabilities = probabilities / probabilities.sum()
     return probabilities
 
 
 def _likeliest_first(z: Tensor) -> Tensor:
-    return z.argsort(descending=True, stable=True)  # of equals that of lower id first
+    return z.argsort(descending=True, stable=True)  # of equals the lower id first
 
 
 def sample_token(probabilities: Tensor, uniform: float) -> int:
-    """Return the first token at which the cumulated probability (V,) exceeds ``uniform``.
+    """Return the first token whose cumulative probability (V,) exceeds ``uniform``.
 
     Raises
     ------
@@ -64,10 +64,10 @@ def sample_token(probabilities: Tensor, uniform: float) -> int:
         If ``uniform`` is not in [0, 1), or the probabilities do not sum to a finite number above 0.
     """
     check_uniform(uniform)
-    cumulated = probabilities.to(torch.float64).cumsum(0)
-    total = float(cumulated[-1])
-    # Scaled by the last sum, which rounding may leave just below 1; so no token of probability 0 can be drawn.
-    return check_drawn(int(torch.searchsorted(cumulated, uniform * total, right=True)), len(cumulated), total)
+    cumulative = probabilities.to(torch.float64).cumsum(0)
+    total = float(cumulative[-1])
+    # Scaled by the last sum, which rounding may leave just below 1: so no token of probability 0 can be drawn.
+    return check_drawn(int(torch.searchsorted(cumulative, uniform * total, right=True)), len(cumulative), total)
 
 
 @torch.no_grad()
@@ -82,15 +82,15 @@ def draws(
     fused: bool = False,
     cache: bool = True,
 ) -> Iterator[Draw]:
-    """Yield a new token, and what it was drawn from, for each of ``uniforms``; past block_size the window slides.
+    """Yield a token and its probabilities for each of ``uniforms``; beyond block_size the window slides.
 
     With ``cache``, a GPT's keys and values are kept until the window slides and every token changes its position; a
-    bigram model has none. ``fused`` chooses torch's fused operations: the same function.
+    bigram model has none. ``fused`` uses torch's fused operations: the same function.
 
     Raises
     ------
     UserError
-        If the prompt is empty or holds an id outside the vocabulary, or a choice is out of range.
+        If the prompt is empty or contains an id outside the vocabulary, or an option is out of range.
     """
     check_choice(temperature, top_k, top_p)
     tokens = list(check_prompt(prompt, config))
@@ -117,7 +117,7 @@ def generate(
     fused: bool = False,
     cache: bool = True,
 ) -> Iterator[int]:
-    """Yield the tokens of ``draws`` alone; the same arguments and errors."""
+    """Yield only the tokens of ``draws``; the arguments and errors are the same."""
     for draw in draws(parameters, config, prompt, uniforms, temperature, top_k, top_p, fused, cache):
         yield draw.token
 

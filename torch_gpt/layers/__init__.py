@@ -1,4 +1,4 @@
-"""The layers of a GPT in PyTorch, one a file, twice each: written out, and below it on torch's fused operations.
+"""The layers of a GPT in PyTorch, one a file, each twice: written out, and below it with torch's fused operations.
 
 ``x_forward(inputs…, parameters…, record)`` is the equation in elementary operations; it records every named
 activation, and autograd finds its gradient: there is no backward. ``x_fused`` takes the same arguments and returns the

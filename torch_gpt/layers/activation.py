@@ -32,7 +32,7 @@ def activation_forward(x: Tensor, kind: str, record: Record = ignore) -> Tensor:
 
 
 def activation_fused(x: Tensor, kind: str) -> Tensor:
-    """Return the same by torch's gelu and relu; but the erf GELU of +inf may be NaN there, in place of +inf."""
+    """Return the same by torch's gelu and relu; but its erf GELU of +inf may be NaN instead of +inf."""
     if kind == "relu":
         return functional.relu(x)
     return functional.gelu(x, approximate="tanh" if kind == "gelu_tanh" else "none")

@@ -39,7 +39,7 @@ def attention_forward(
 def causal_attention(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | float | None = None, record: Record = ignore
 ) -> Tensor:
-    """Return the averages of v that each query asks for: softmax over the keys up to its own of q·k/√D.
+    """Return, for each query, the average of v weighted by softmax(q·k/√D) over the keys up to its own position.
 
     Shapes: q, k, v (B, H, T, D), dropout mask on the weights (B, H, T, S) or None → (B, H, T, D).
     """
@@ -69,16 +69,16 @@ def attention_fused(
     mask: Tensor | float | None = None,
     record: Record = ignore,
 ) -> Tensor:
-    """Return the same by torch's scaled_dot_product_attention; scores and weights then never exist.
+    """Return the same by torch's scaled_dot_product_attention; scores and weights are never stored.
 
-    It can drop weights at random, where ``mask`` is a rate. With a given mask, the weights are written out as above.
+    It drops weights at random if ``mask`` is a rate. With a given mask, the weights are computed as above.
     """
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if isinstance(mask, Tensor):
         heads = causal_attention(q, k, v, mask, record)
     elif mask and q.dtype != torch.float16 and draws_here(q.device, q.shape[:-1].numel() * q.shape[-2]):
-        # There scaled_dot_product_attention drops by torch's own, slow dropout; only in float16 all else is slower.
-        heads = _attention_dropping(q, k, v, mask)
+        # On a CPU, scaled_dot_product_attention uses torch's slow dropout; only in float16 is everything else slower.
+        heads = _attention_with_dropout(q, k, v, mask)
     else:
         heads = functional.scaled_dot_product_attention(q, k, v, dropout_p=mask or 0.0, is_causal=True)
     record("heads", heads)
@@ -87,10 +87,10 @@ def attention_fused(
     return out
 
 
-def _attention_dropping(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Tensor:
-    """Return what causal_attention does, of weights that are dropped at ``rate``; the same equations.
+def _attention_with_dropout(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Tensor:
+    """Return what causal_attention does with weights dropped at ``rate``; the same equations.
 
-    Under autocast the scores are float32 all the same, as in torch's operation: a softmax makes much of their rounding.
+    Even under autocast the scores are float32, as in torch's own operation: softmax amplifies their rounding.
     """
     time, head_size = q.shape[-2:]
     future = torch.ones(time, time, dtype=torch.bool, device=q.device).triu(diagonal=1)
@@ -104,7 +104,7 @@ def _attention_dropping(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Tensor:
 def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
     """Return q, k and v, each (B, H, T, D), of qkv (B, T, 3C)."""
     batch, time = qkv.shape[:2]
-    # Of the 3C columns the first C are q, then k, then v; in each, head h has the columns h·D to h·D + D − 1:
+    # The 3C columns are q, k and v, C each; in each, head h has the columns h·D to h·D + D − 1:
     # (B, T, C) → (B, T, H, D) → (B, H, T, D)
     q, k, v = (part.reshape(batch, time, n_head, -1).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
     record("q", q)

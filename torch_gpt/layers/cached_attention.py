@@ -1,4 +1,4 @@
-"""Attention while generating: the keys and values of the past are kept and only new rows computed."""
+"""Attention while generating: the keys and values of the past are kept, so that only new rows are computed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch_gpt.layers.softmax import softmax_forward
 
 
 class KeyValues(NamedTuple):
-    """The keys and values (B, H, S, D) of the S positions that one layer has seen."""
+    """The keys and values (B, H, S, D) of the S positions that one layer has read."""
 
     k: Tensor
     v: Tensor
@@ -39,7 +39,7 @@ def cached_attention_forward(
     q, k, v = split_heads(linear(x, c_attn_weight, c_attn_bias), n_head)  # (8.1)
     if past is not None:
         k, v = torch.cat([past.k, k], dim=-2), torch.cat([past.v, v], dim=-2)
-    past_only = None  # a single query comes last, and sees all there is
+    past_only = None  # a single query comes last, and sees every key
     if q.shape[-2] > 1:
         positions = torch.arange(k.shape[-2], device=x.device)
         past_only = positions <= positions[-q.shape[-2] :, None]  # the queries are the last T positions

@@ -1,4 +1,4 @@
-"""Token and position embeddings: what a token means plus where it stands."""
+"""Token and position embeddings: what a token means plus its position."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def embedding_forward(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record =
     """Return x[b, t] = wte[tokens[b, t]] + wpe[t] (3.1).
 
     Shapes: tokens (B, T), int64 in [0, V), T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids are
-    not checked here: indexing would take a negative one from the end.
+    not checked here; indexing with a negative id would count from the end.
     """
     return _with_positions(wte[tokens], wpe, record)
 
 
 def embedding_fused(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record = ignore) -> Tensor:
-    """Return the same by torch's embedding, which has a faster backward; all activations are recorded here too."""
+    """Return the same by torch's embedding, which has a faster backward; it records the same activations."""
     return _with_positions(functional.embedding(tokens, wte), wpe, record)
 
 

@@ -1,4 +1,4 @@
-"""The feed-forward network: every position for itself, through a hidden layer of four times the width."""
+"""The feed-forward network: each position by itself, through a hidden layer four times as wide."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def feed_forward_fused(
     activation: str,
     record: Record = ignore,
 ) -> Tensor:
-    """Return the same by torch's linear, gelu and relu; what is inside the GELU does not exist."""
+    """Return the same by torch's linear, gelu and relu; the values inside the GELU are not computed."""
     hidden = linear_fused(x, c_fc_weight, c_fc_bias)
     record("hidden", hidden)
     activated = activation_fused(hidden, activation)

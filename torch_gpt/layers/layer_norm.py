@@ -13,7 +13,7 @@ def layer_norm_forward(
 ) -> Tensor:
     """Return y = (x − μ)/√(σ² + ε)·weight + bias, with mean μ and biased variance σ² over the last axis.
 
-    The variance is the mean of the squared deviations, found after the mean: mean(x²) − μ² would cancel.
+    The variance is the mean of the squared deviations from the mean: mean(x²) − μ² would cancel.
     Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
     """
     mean = x.mean(dim=-1)  # (4.1)
@@ -36,7 +36,7 @@ def layer_norm_forward(
 def layer_norm_fused(x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float, record: Record = ignore) -> Tensor:
     """Return the same by torch's layer_norm; of the activations only ``out`` exists.
 
-    It multiplies before it subtracts: where the channels are equal, ``out`` is the bias to rounding, not exactly.
+    It multiplies before it subtracts: if all channels are equal, ``out`` is the bias up to rounding, not exactly.
     """
     out = functional.layer_norm(x, weight.shape, weight, bias, epsilon)
     record("out", out)

@@ -18,8 +18,8 @@ def linear_forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def linear_fused(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return the same, all positions as one matrix, product and bias in one operation.
 
-    Not by torch's own linear, which wants the weight as (out, in): of a transposed view it makes a gradient that must
-    be transposed once more.
+    torch's own linear wants the weight as (out, in); given a transposed view, it returns a gradient that must be
+    transposed again.
     """
     rows = x.flatten(0, -2)  # (…, I) → (N, I)
     product = rows @ weight if bias is None else torch.addmm(bias, rows, weight)

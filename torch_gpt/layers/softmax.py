@@ -11,7 +11,7 @@ from numpy_gpt.shared.model.record import Record, ignore, scoped
 def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:
     """Return p = exp(x)/Σ exp(x) over the last axis, computed as exp(x − max)/Σ exp(x − max).
 
-    An entry of −inf gets exactly 0; a row of nothing but −inf has no softmax and gives NaN.
+    An entry of −inf gets exactly 0; a row that is all −inf has no softmax and gives NaN.
     Shapes: x (…, N) → p (…, N).
     """
     _, exponentials, total = shifted_exponentials(x, record)
@@ -19,9 +19,9 @@ def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:
 
 
 def shifted_exponentials(x: Tensor, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x − max (…, N), its exponentials (…, N) and their sum (…,): what softmax and its logarithm are made of."""
+    """Return x − max (…, N), its exponentials (…, N) and their sum (…,): the parts of softmax and of its logarithm."""
     record = scoped(record, "softmax")
-    # The result is the same whatever is subtracted, so to autograd the maximum is a constant.
+    # The result does not depend on what is subtracted, so autograd may treat the maximum as a constant.
     largest = x.detach().amax(dim=-1)  # (6.1)
     record("max", largest)
     shifted = x - largest.unsqueeze(-1)
