@@ -6,9 +6,9 @@
     parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
     loss, gradients = loss_and_gradients(parameters, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
 
-``layers`` holds the mathematics of each layer, ``gpt`` puts them together, ``bigram`` is the baseline of one table,
-``model`` has loss and gradients of either, ``engine`` trains, and ``shared`` is all that has no mathematics.
-``gradcheck`` tells whether any gradient is right.
+``layers`` is the mathematics of each layer, ``kernels`` what makes it fast; ``gpt`` puts the layers together, ``bigram``
+is the baseline of one table, ``model`` has loss and gradients of both, ``engine`` trains, and ``shared`` is everything
+without mathematics. ``gradcheck`` tells whether a gradient is right.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
 from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.model.record import keep_in
 
 __all__ = [
     "BigramConfig",
@@ -33,6 +34,7 @@ __all__ = [
     "gpt_forward",
     "gradient_errors",
     "initial_values",
+    "keep_in",
     "loss_and_gradients",
     "loss_of",
     "parameters_from",

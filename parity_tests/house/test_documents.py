@@ -47,10 +47,25 @@ def test_links_lead_somewhere(path):
             assert (path.parent / target).exists(), f"{path.name} links to {target}, which does not exist"
 
 
+def test_the_paths_of_contributing_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.\w+))`", text)
+    assert len(named) > 30
+    for path in named:
+        assert (ROOT / path).exists(), f"CONTRIBUTING.md names {path}, which does not exist"
+
+
+def test_no_room_is_crowded():
+    rooms = {path.parent for path in SOURCES}
+    for room in rooms:
+        files = [path for path in room.glob("*.py") if not path.name.startswith("_")]
+        assert len(files) <= 17, f"{room.relative_to(ROOT)} has {len(files)} files: group those of one idea"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_small(path):
     source = path.read_text(encoding="utf-8")
-    assert source.count("\n") <= 250, "a file is one idea; this one has become two"
+    assert source.count("\n") <= 400, "a file is one idea; this one has become two"
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             assert _length_without_docstring(node) <= 40, f"{node.name} is too long"

@@ -1,4 +1,4 @@
-"""The README is true: its commands run, its example runs, its figures are the shipped model's."""
+"""README and docs/training.md are true: their commands and the example run, the figures are the shipped model's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from torch_gpt.cli import TWIN
 from torch_gpt.cli import main as torch_gpt
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = README + (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 PROGRAMS = {
     "numpy_gpt": numpy_gpt,
     "torch_gpt": torch_gpt,
