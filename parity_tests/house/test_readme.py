@@ -52,7 +52,7 @@ def test_the_mutants_are_counted():
 def test_every_command_of_ours_runs_in_the_order_given(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     ran = 0
-    for line in "\n".join(_blocks("sh")).splitlines():
+    for line in "".join(_blocks("sh")).splitlines():
         for program, main in PROGRAMS.items():
             if line.startswith(program + " "):
                 words = shlex.split(line.removeprefix(program), comments=True)
@@ -62,7 +62,7 @@ def test_every_command_of_ours_runs_in_the_order_given(tmp_path, monkeypatch, ca
 
 
 def test_commands_that_take_too_long_here_have_flags_that_exist():
-    lines = "\n".join(_blocks("bash")).splitlines()
+    lines = "".join(_blocks("bash")).splitlines()
     parser, _ = program_parser(TWIN, "")
     for line in lines:
         words = shlex.split(line, comments=True)
