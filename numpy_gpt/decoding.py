@@ -16,8 +16,7 @@ from numpy_gpt.layers.rows import as_before, as_rows
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.model_kind import require_gpt
-from numpy_gpt.shared.model.token_ids import check_tokens
+from numpy_gpt.shared.model.inputs import check_tokens, require_gpt
 
 
 class Decoder:

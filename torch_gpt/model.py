@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
-from numpy_gpt.shared.model.given_masks import check_masks
+from numpy_gpt.shared.model.inputs import check_masks, check_targets, check_tokens
 from numpy_gpt.shared.model.record import Record, ignore
-from numpy_gpt.shared.model.token_ids import check_targets, check_tokens
 from torch_gpt.bigram import bigram_forward
 from torch_gpt.gpt import Masks, gpt_forward
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused

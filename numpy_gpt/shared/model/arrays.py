@@ -1,4 +1,4 @@
-"""The array types that signatures speak of."""
+"""The array types used in signatures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
-"""Floating-point numbers, float32 or float64: whichever the parameters are; nothing is cast silently."""
+"""Floating-point numbers, float32 or float64 as the parameters are; nothing is cast silently."""
 
 Tokens: TypeAlias = NDArray[np.integer[Any]]
 """Token ids."""

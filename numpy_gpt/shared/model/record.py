@@ -1,4 +1,4 @@
-"""Listening to a computation: every layer hands its named activations and gradients to a ``record`` function."""
+"""Recording a computation: every layer passes its named activations and gradients to a ``record`` function."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 Record = Callable[[str, Any], None]
 """Called as ``record(name, array)`` the moment the array is computed.
 
-The layer goes on to use the array and may overwrite it: whoever wants to keep it makes a copy.
+The layer may overwrite the array afterwards: a recorder that keeps it must copy it.
 """
 
 
 def ignore(name: str, array: Any) -> None:
-    """Record nothing, the default everywhere: nothing is kept that backward does not need."""
+    """Record nothing, the default everywhere: only what backward needs is kept."""
 
 
 def scoped(record: Record, prefix: str) -> Record:
-    """Return a record that puts ``prefix.`` before each name, as a layer does for the layers inside it."""
+    """Return a recorder that puts ``prefix.`` before each name, as a layer does for the layers inside it."""
     if record is ignore:
         return ignore
     return lambda name, array: record(f"{prefix}.{name}", array)
 
 
 def unflattened(record: Record, x: Any) -> Record:
-    """Return a record for what is computed from the rows of x (…, W): (N, …) gets the leading axes of x again."""
+    """Return a recorder for arrays computed from the rows of x (…, W): it restores the leading axes of x to (N, …)."""
     if record is ignore:
         return ignore
     leading = x.shape[:-1]
@@ -32,7 +32,7 @@ def unflattened(record: Record, x: Any) -> Record:
 
 
 def keep_in(store: dict[str, Any]) -> Record:
-    """Return a record that keeps a copy of every array in ``store``, in order of computation."""
+    """Return a recorder that keeps a copy of every array in ``store``, in order of computation."""
 
     def record(name: str, array: Any) -> None:
         store[name] = array.copy()

@@ -10,18 +10,18 @@ import sys
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.runs import run_lock
-from numpy_gpt.shared.runs.run_lock import only_process
+from numpy_gpt.shared.runs import run_directory
+from numpy_gpt.shared.runs.run_directory import only_process
 
-_HOLD = "import sys, time\nfrom pathlib import Path\nfrom numpy_gpt.shared.runs.run_lock import only_process\n"
+_HOLD = "import sys, time\nfrom pathlib import Path\nfrom numpy_gpt.shared.runs.run_directory import only_process\n"
 _HOLD += "with only_process(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
-needs_locks = pytest.mark.skipif(run_lock.fcntl is None, reason="no locks for directories on this system")
+needs_locks = pytest.mark.skipif(run_directory.fcntl is None, reason="no locks for directories on this system")
 
 
 @needs_locks
 def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path):
     with only_process(tmp_path / "run"):
-        with pytest.raises(UserError, match=r"another process trains in .*run; wait until it has ended, or choose"):
+        with pytest.raises(UserError, match=r"another process is training in .*run; wait until it has ended, or"):
             with only_process(tmp_path / "run"):
                 pass
         with only_process(tmp_path / "other"):
@@ -35,7 +35,7 @@ def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path):
 def test_a_killed_process_holds_nothing(tmp_path):
     with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="another process trains in"), only_process(tmp_path):
+        with pytest.raises(UserError, match="another process is training in"), only_process(tmp_path):
             pass
         os.kill(process.pid, signal.SIGKILL)
     with only_process(tmp_path):
@@ -43,7 +43,7 @@ def test_a_killed_process_holds_nothing(tmp_path):
 
 
 def test_without_locks_training_goes_on_without_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_lock, "fcntl", None)
+    monkeypatch.setattr(run_directory, "fcntl", None)
     with only_process(tmp_path / "run"), only_process(tmp_path / "run"):
         assert (tmp_path / "run").is_dir()
 
