@@ -23,7 +23,7 @@ from numpy_gpt.shared.cli.token_text import counted
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.runs.metrics import TensorBoardLog
-from numpy_gpt.shared.runs.run_directory import load_newest, only_process
+from numpy_gpt.shared.runs.run_directory import load_newest, lock_run
 from numpy_gpt.shared.runs.run_state import RunState
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.randomness import sampling_uniforms
@@ -54,7 +54,7 @@ def train_command(program: Program, arguments: argparse.Namespace) -> int:
     engine = program.make_engine(recipe, start, arguments)
     with ExitStack() as stack:
         if engine.group.rank == 0:
-            stack.enter_context(only_process(out_dir))
+            stack.enter_context(lock_run(out_dir))
         print(parameter_table(recipe.model))
         for log in logs:
             stack.enter_context(log)

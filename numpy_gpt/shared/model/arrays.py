@@ -1,7 +1,8 @@
-"""The array types used in signatures."""
+"""The array types used in signatures, and the search for numbers that are not finite."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,3 +13,8 @@ Array: TypeAlias = NDArray[np.floating[Any]]
 
 Tokens: TypeAlias = NDArray[np.integer[Any]]
 """Token ids."""
+
+
+def first_not_finite(arrays: Mapping[str, Array]) -> str | None:
+    """Return the name of the first array that contains NaN or an infinity, or None."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)

@@ -21,10 +21,9 @@ from gpt_data.files.replaceable import check_replaceable
 from gpt_data.files.sealed_json import read_sealed, seal
 from gpt_data.tokens.tokenizer import Tokenizer, tokenizer_from_dict
 from gpt_data.wording import show_path
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import parameter_shapes
-from numpy_gpt.shared.model.not_finite import first_not_finite
 from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
 
 FORMAT = "numpy-gpt checkpoint"
@@ -32,7 +31,7 @@ FORMAT_VERSION = 1
 MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetensors", "checkpoint.json"
 _REPLACEABLE = {MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # macOS creates the last one everywhere
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
-SET_ASIDE = ".replaced"
+REPLACED_SUFFIX = ".replaced"
 """The suffix of a checkpoint while a newer one takes its place; it stays complete until that is done."""
 
 
@@ -72,7 +71,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     check_place(directory)
     directory = directory.resolve()  # the real name if the path was . or a link
     contents = _contents(checkpoint)
-    temporary = _hidden(directory, "tmp")
+    temporary = _hidden_path(directory, "tmp")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
@@ -102,15 +101,15 @@ def check_place(directory: Path) -> None:
 def _put_in_place(temporary: Path, directory: Path) -> None:
     # A directory cannot be renamed over another. So the old one is renamed to a name that readers know, the new one
     # takes its place, and only then is the old one removed: at any moment there is a complete checkpoint.
-    aside = directory.with_name(f"{directory.name}{SET_ASIDE}")
+    replaced = directory.with_name(f"{directory.name}{REPLACED_SUFFIX}")
     if directory.exists():
-        if aside.exists():
-            remove_directory(aside)
-        directory.rename(aside)
+        if replaced.exists():
+            remove_directory(replaced)
+        directory.rename(replaced)
     temporary.rename(directory)
     sync_directory(directory.parent)
-    if aside.exists():
-        remove_directory(aside)
+    if replaced.exists():
+        remove_directory(replaced)
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
@@ -194,12 +193,12 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
 
 def remove_directory(directory: Path) -> None:
     """Remove a checkpoint; it is renamed first, so that no reader ever sees it half removed."""
-    old = _hidden(directory, "old")
+    old = _hidden_path(directory, "old")
     directory.rename(old)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _hidden(directory: Path, ending: str) -> Path:
+def _hidden_path(directory: Path, ending: str) -> Path:
     # The same parent is on the same file system, where renaming is atomic; the name is unique.
     return directory.with_name(f".{directory.name}.{os.getpid()}-{os.urandom(4).hex()}.{ending}")
 

@@ -17,7 +17,13 @@ from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
-from numpy_gpt.shared.runs.checkpoint import SET_ASIDE, Checkpoint, read_checkpoint, remove_directory, save_checkpoint
+from numpy_gpt.shared.runs.checkpoint import (
+    REPLACED_SUFFIX,
+    Checkpoint,
+    read_checkpoint,
+    remove_directory,
+    save_checkpoint,
+)
 
 try:
     import fcntl
@@ -25,12 +31,12 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
 _NEWEST = 2  # evaluated checkpoints that are kept
-_NAME = re.compile(rf"step-(\d{{9,}})({re.escape(SET_ASIDE)})?")  # any other name belongs to the user
+_NAME = re.compile(rf"step-(\d{{9,}})({re.escape(REPLACED_SUFFIX)})?")  # any other name belongs to the user
 WHICH = ("last", "best")
 
 
 @contextmanager
-def only_process(run: Path) -> Iterator[None]:
+def lock_run(run: Path) -> Iterator[None]:
     """Lock the run directory, which is created if necessary: two processes would overwrite each other's checkpoints.
 
     The operating system releases the lock however the process ends. If the system or the file system cannot lock
@@ -84,9 +90,9 @@ def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: Mapp
     """
     for temporary in (run / "checkpoints").glob(".step-*"):  # left by a process killed while writing
         shutil.rmtree(temporary, ignore_errors=True)
-    for replaced in [path for path in _newest_first(run) if path.name.endswith(SET_ASIDE)]:
+    for replaced in [path for path in _newest_first(run) if path.name.endswith(REPLACED_SUFFIX)]:
         # Left by a process killed while replacing a checkpoint.
-        original = replaced.with_name(replaced.name.removesuffix(SET_ASIDE))
+        original = replaced.with_name(replaced.name.removesuffix(REPLACED_SUFFIX))
         remove_directory(replaced) if original.exists() else replaced.rename(original)
     older = [path for path in _newest_first(run) if _step(path) <= step]
     needed = _needed_steps(step, recipe, state, [_step(path) for path in older])
@@ -155,4 +161,4 @@ def _newest_first(run: Path) -> list[Path]:
 
 
 def _step(path: Path) -> int:
-    return int(path.name.removeprefix("step-").removesuffix(SET_ASIDE))
+    return int(path.name.removeprefix("step-").removesuffix(REPLACED_SUFFIX))

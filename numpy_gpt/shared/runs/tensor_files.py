@@ -12,9 +12,8 @@ import numpy as np
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
 from gpt_data.wording import show_path
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.names import Shape
-from numpy_gpt.shared.model.not_finite import first_not_finite
 
 
 def tensor_bytes(arrays: Mapping[str, Array]) -> bytes:

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.not_finite import FirstNotFinite
-from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.record import FirstNotFinite, Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.randomness import dropout_masks

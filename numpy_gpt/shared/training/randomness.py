@@ -33,7 +33,7 @@ def dropout_masks(
     """
     if config.dropout == 0:
         return {}
-    kept = np.asarray(1 / (1 - config.dropout), dtype)
+    scale = np.asarray(1 / (1 - config.dropout), dtype)
     shapes = _shapes(config, batch, time)
     mask = np.empty(sum(map(prod, shapes.values())), dtype)
 
@@ -46,7 +46,7 @@ def dropout_masks(
         run = mask[start : start + _RUN]
         for first in range(0, run.size, _AT_ONCE):
             entries = run[first : first + _AT_ONCE]
-            np.multiply(rng.random(entries.size, np.float32) >= config.dropout, kept, out=entries)
+            np.multiply(rng.random(entries.size, np.float32) >= config.dropout, scale, out=entries)
 
     for _ in parallel_map(draw, range(0, mask.size, _RUN)):
         pass

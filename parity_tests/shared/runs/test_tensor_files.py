@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.not_finite import FirstNotFinite
+from numpy_gpt.shared.model.record import FirstNotFinite
 from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
 
 SHAPES = {"a": (2, 2), "b": (3,)}
