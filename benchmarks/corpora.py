@@ -17,9 +17,9 @@ from gpt_data.texts.grammar import complete_sentences, share_grammatical
 from gpt_data.texts.words import complete_words, share_in_list
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.randomness import sampling_uniforms
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 from numpy_gpt.shared.training.schedule import learning_rate_at
 
 TOKENS = 6000

@@ -30,7 +30,7 @@ from gpt_data.checks import TokenIds
 from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.throughput import operations_per_token, peak_memory_of_process

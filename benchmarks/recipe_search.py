@@ -29,14 +29,13 @@ from benchmarks.support.conditions import text_for
 from benchmarks.support.interleaved import markdown_table
 from gpt_data.errors import UserError
 from gpt_data.wording import list_names
-from numpy_gpt.shared.model.not_finite import Diverged
-from numpy_gpt.shared.training.ema import ema_weight
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
-from numpy_gpt.shared.training.schedule import learning_rate_at
+from numpy_gpt.shared.training.schedule import ema_weight, learning_rate_at
+from numpy_gpt.shared.training.stopping import Diverged
+from torch_gpt.adamw import swap_ema, update_ema
 from torch_gpt.device import choose_device, set_tf32
-from torch_gpt.ema import exchange, update_ema
-from torch_gpt.fast.fallback import said
+from torch_gpt.fast.fallback import print_note
 
 DECAYS = (0.99, 0.994, 0.997, 0.998, 0.999)
 """Of the averages; the preset's own is among them."""
@@ -52,7 +51,7 @@ def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS
     """
     recipe, training = setting.recipe, setting.recipe.training
     # The averages are kept here, beside the engine, which has none of its own.
-    engine = engine_of(setting._replace(recipe=recipe.override({"ema_decay": 0.0})), variant, said)
+    engine = engine_of(setting._replace(recipe=recipe.override({"ema_decay": 0.0})), variant, print_note)
     weights = {name: value.detach() for name, value in engine.parameters.items()}
     averages = {decay: {name: value.clone() for name, value in weights.items()} for decay in decays}
     began = time.perf_counter()
@@ -66,9 +65,9 @@ def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS
     seconds = time.perf_counter() - began
 
     def loss(split: Any, average: dict[str, torch.Tensor]) -> float:
-        exchange(average, weights)
+        swap_ema(average, weights)
         value = evaluate(engine, split, recipe.model.block_size, recipe.eval_stride)
-        exchange(average, weights)
+        swap_ema(average, weights)
         return value
 
     averages[0.0] = {}

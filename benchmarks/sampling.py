@@ -24,9 +24,9 @@ from benchmarks.support.interleaved import Contestant, at_least_one, in_turn, ma
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.model_kind import require_gpt
-from numpy_gpt.shared.model.randomness import sampling_uniforms
+from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 from torch_gpt.engine import TorchEngine
 
 PRESETS = ("tiny", "shakespeare-cpu", "shakespeare")

@@ -12,7 +12,7 @@ from handcalc.page.terminal import write
 from handcalc.tracing.model_trace import named_model, traced
 from handcalc.tracing.selection import Selection, check_selection
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import require_gpt
 
 _EPILOG = """\
 The page is in the grammar of handcalc.trace: python -m handcalc.verify works every line out again.

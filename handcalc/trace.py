@@ -21,7 +21,7 @@ from handcalc.tracing.steps import AXES, Sizes
 from handcalc.tracing.working import Trace, check_length
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 

@@ -6,9 +6,9 @@
     parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
     loss, gradients = loss_and_gradients(parameters, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
 
-``layers`` is the mathematics of each layer, ``kernels`` what makes it fast; ``gpt`` puts the layers together, ``bigram``
-is the baseline of one table, ``model`` has loss and gradients of both, ``engine`` trains, and ``shared`` is everything
-without mathematics. ``gradcheck`` tells whether a gradient is right.
+``layers`` is the mathematics of each layer, ``kernels`` what makes it fast. ``gpt`` puts the layers together,
+``bigram`` is the baseline of one table, ``model`` has loss and gradients of both, ``engine`` trains, and ``shared`` is
+everything without mathematics. ``gradcheck`` tells whether a gradient is right.
 """
 
 from __future__ import annotations

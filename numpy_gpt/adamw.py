@@ -1,4 +1,7 @@
-"""AdamW: Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019)."""
+"""AdamW, Adam with decoupled weight decay, and the exponential moving average (EMA) of the weights it updates.
+
+Kingma & Ba 2015; Loshchilov & Hutter 2019; the average is Polyak & Juditsky's (1992) in its exponential form.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from numpy_gpt.parameters import Parameters, in_parts
 
 
 class AdamWState(NamedTuple):
-    """The moving averages of the gradient (m) and of its square (v), of the parameters' form."""
+    """The moving averages of the gradient (m) and of its square (v), in the form of the parameters."""
 
     m: Parameters
     v: Parameters
@@ -33,14 +36,14 @@ def adamw_step(
     epsilon: float,
     weight_decay: float,
 ) -> None:
-    """Take one step in place; ``step`` counts from 1, as the bias correction needs it.
+    """Take one step in place; ``step`` counts from 1, as the bias correction requires.
 
     θ ← θ − η·λ·θ for matrices, then θ ← θ − η·m̂/(√v̂ + ε). Only matrices decay: a norm's scale has no reason to be
     near 0. ``gradients`` are overwritten.
     """
     matrices = parameters.decayed
     matrices *= 1 - learning_rate * weight_decay  # (13.3)
-    # In parts that stay in cache; g serves as room to calculate in.
+    # In parts that stay in cache; g's memory is reused for intermediate results.
     for theta, g, m, v in in_parts(parameters.flat, gradients.flat, state.m.flat, state.v.flat):
         m *= beta1
         m += (1 - beta1) * g  # (13.4)
@@ -55,3 +58,11 @@ def adamw_step(
         change = np.divide(m, denominator, out=denominator)
         change *= learning_rate / (1 - beta1**step)  # (13.6)
         theta -= change  # (13.8)
+
+
+def update_ema(ema: Parameters, parameters: Parameters, weight: float) -> None:
+    """Move the EMA in place toward the parameters, by ``weight`` of the difference (13.11)."""
+    for average, theta in in_parts(ema.flat, parameters.flat):
+        change = theta - average
+        change *= weight
+        average += change

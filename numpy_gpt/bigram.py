@@ -13,8 +13,8 @@ import numpy as np
 from numpy_gpt.kernels.lookup import gather_rows, scatter_add_
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.inputs import check_tokens
 from numpy_gpt.shared.model.record import Record, ignore
-from numpy_gpt.shared.model.token_ids import check_tokens
 
 
 class BigramCache(NamedTuple):

@@ -13,7 +13,7 @@ from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.names import activation_shapes, gradient_name, parameter_shapes
 from numpy_gpt.shared.model.record import Record, ignore, keep_in
-from numpy_gpt.shared.training.engine_protocol import Moments, StepResult
+from numpy_gpt.shared.training.engine import Moments, StepResult
 from numpy_gpt.shared.training.recipe import Recipe
 
 _LIKELIEST = 5

@@ -15,7 +15,7 @@ from numpy_gpt.shared.cli.parser import run_command, whole_number
 from numpy_gpt.shared.cli.program import InitialState, Program
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
 
 

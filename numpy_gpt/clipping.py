@@ -1,4 +1,4 @@
-"""Clipping by global norm: one bad batch cannot throw the weights far (Pascanu et al. 2013)."""
+"""Clipping by global norm: a single bad batch cannot move the weights far (Pascanu et al. 2013)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_gpt.parameters import Parameters, in_parts
 
-_ON_ONE_THREAD = 1 << 13  # numbers: for a product of more, OpenBLAS wakes other threads, which then spin
+_ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes other threads, which then spin
 
 
 def global_norm(gradients: Parameters) -> float:
@@ -23,9 +23,9 @@ def global_norm(gradients: Parameters) -> float:
 def clip_gradients(gradients: Parameters, max_norm: float) -> float:
     """Scale the gradients in place so that their global norm is at most ``max_norm``; return the norm before (13.2).
 
-    The scale is min(1, max_norm / (norm + 1e-6)), torch's own. ``max_norm`` 0 means: do not clip.
+    The scale is min(1, max_norm / (norm + 1e-6)), as in torch. ``max_norm`` 0 means no clipping.
     """
     norm = global_norm(gradients)
-    if max_norm > 0 and not (scale := max_norm / (norm + 1e-6)) >= 1:  # so that a NaN norm shows in every gradient
+    if max_norm > 0 and not (scale := max_norm / (norm + 1e-6)) >= 1:  # so that a NaN norm makes every gradient NaN
         gradients.flat *= scale
     return norm

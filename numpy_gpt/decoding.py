@@ -14,8 +14,7 @@ from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.model_kind import require_gpt
-from numpy_gpt.shared.model.token_ids import check_tokens
+from numpy_gpt.shared.model.inputs import check_tokens, require_gpt
 
 
 class Decoder:

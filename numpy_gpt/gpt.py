@@ -12,10 +12,8 @@ from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, lay
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.given_masks import check_masks
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import check_masks, check_tokens, require_gpt
 from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
-from numpy_gpt.shared.model.token_ids import check_tokens
 
 Masks = Mapping[str, Array]
 """Dropout masks by the names of ``shared.names.dropout_shapes``; entries are 0 or 1/(1 − dropout)."""

@@ -1,4 +1,4 @@
-"""Is a gradient right? Projected central differences, for any function of NumPy arrays (docs/derivations.md §14)."""
+"""Check whether gradients are right, by central differences in random directions (docs/derivations.md §14)."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ def gradient_errors(
     """Return, for each input that has a gradient, the relative error of that gradient.
 
     For random directions u of one input x at a time, d/dε ⟨cotangent, f(x + ε·u)⟩ must equal ⟨gradient, u⟩ (14.1).
-    The derivative is a central difference (14.2) with one Richardson extrapolation (14.3). The error is the root of
-    the summed squares of the differences over that of the values, so that one direction in which the derivative
-    happens to vanish does no harm; where all values are 0 it is 0 if the differences are, and inf otherwise.
+    The derivative is a central difference (14.2) with one Richardson extrapolation (14.3). The relative error is the
+    Euclidean norm of the differences over all directions, divided by that of the derivatives, so that one direction
+    in which the derivative happens to vanish does no harm. If all derivatives are 0, it is 0 if the differences are
+    too, and otherwise inf.
 
     Parameters
     ----------
     function
-        Takes the inputs by name and returns an array or a number; it must not keep or change what it is given.
+        Takes the inputs by name and returns an array or a number; it must neither keep nor change its inputs.
     inputs, gradients
-        float64 arrays by name; a gradient has its input's shape.
+        float64 arrays by name; a gradient has the shape of its input.
     cotangent
-        The upstream gradient that ``gradients`` were computed with, of the result's shape. Draw it at random: with
-        all ones a softmax backward that returns zeros would pass.
+        The upstream gradient from which ``gradients`` were computed, of the result's shape. Draw it at random: with
+        all ones, a softmax backward that returns zeros would pass.
     directions, step, seed
-        How many random directions, their ε, and the seed that draws them.
+        The number of random directions, their ε, and the seed for drawing them.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def check_gradients(
     tolerance: float = 1e-7,
     **options: Any,
 ) -> float:
-    """Return the largest relative error of the gradients; the arguments are those of ``gradient_errors``.
+    """Return the largest relative error of the gradients; takes the arguments of ``gradient_errors``.
 
     Raises
     ------

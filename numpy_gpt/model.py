@@ -13,11 +13,9 @@ from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.given_masks import check_masks
+from numpy_gpt.shared.model.inputs import check_masks, check_targets, check_tokens
+from numpy_gpt.shared.model.parallel import parallel_map, slices_of
 from numpy_gpt.shared.model.record import Record, ignore
-from numpy_gpt.shared.model.slices import slices_of
-from numpy_gpt.shared.model.threads import parallel_map
-from numpy_gpt.shared.model.token_ids import check_targets, check_tokens
 
 ModelCache = GPTCache | BigramCache
 

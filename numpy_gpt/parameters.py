@@ -16,9 +16,8 @@ import numpy as np
 from gpt_data.errors import UserError
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import check_values, require_gpt
 from numpy_gpt.shared.model.names import Shape, parameter_shapes
-from numpy_gpt.shared.model.parameter_values import check_values
 
 _PART = 1 << 16  # numbers, 256 KiB in float32: an optimizer uses four such arrays and some temporaries at once
 

@@ -39,7 +39,7 @@ def rebuild(out_dir: Path) -> Checkpoint:
     rounded = {name: np.round(array, DECIMALS) + 0.0 for name, array in engine.values().items()}
     block_size, stride = recipe.model.block_size, recipe.eval_stride
     facts = {
-        "val_loss_before_rounding": state.evaluated.val_loss,
+        "val_loss_before_rounding": state.current_evaluation.val_loss,
         "val_loss": evaluate(NumpyEngine(recipe, rounded), corpus.val, block_size, stride),
         "loss_floor": corpus_loss_floor(corpus, "val", block_size, stride),
         "decimals": DECIMALS,

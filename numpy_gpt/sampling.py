@@ -14,8 +14,8 @@ from numpy_gpt.model import model_forward
 from numpy_gpt.parameters import Parameters
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import BigramConfig
+from numpy_gpt.shared.model.inputs import check_prompt
 from numpy_gpt.shared.model.sampling_choice import Draw, check_choice, check_drawn, check_logits, check_uniform
-from numpy_gpt.shared.model.token_ids import check_prompt
 
 
 def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Array:

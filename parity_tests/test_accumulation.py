@@ -9,8 +9,8 @@ from gpt_data.texts.corpora import load_corpus
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt import initial_values, loss_and_gradients, parameters_from
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.model.randomness import dropout_masks
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.randomness import dropout_masks
 from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT
 from torch_gpt.engine import TorchEngine

@@ -13,18 +13,17 @@ import torch
 
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import load_corpus
+from numpy_gpt.adamw import update_ema
 from numpy_gpt.cli import main as numpy_gpt
-from numpy_gpt.ema import update_ema
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.training.ema import ema_weight
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.process_group import SingleProcess
-from numpy_gpt.shared.training.schedule import learning_rate_at
+from numpy_gpt.shared.training.schedule import ema_weight, learning_rate_at
+from torch_gpt.adamw import update_ema as average_weights_in_torch
 from torch_gpt.cli import main as torch_gpt
-from torch_gpt.ema import update_ema as average_weights_in_torch
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine
 
@@ -91,8 +90,8 @@ def test_the_average_is_that_of_a_training_which_does_not_know_of_it(kind):
         share = 1 - min(0.9, (2 + step) / (11 + step))
         for name, weights in plain.values().items():
             expected[name] += (weights - expected[name]) * share
-    assert plain.trained() is None
-    trained = engine.trained()
+    assert plain.trained_values() is None
+    trained = engine.trained_values()
     for name, value in expected.items():
         assert np.array_equal(trained[name], plain.values()[name])
         np.testing.assert_allclose(engine.values()[name], value, rtol=0, atol=1e-15)
@@ -103,7 +102,7 @@ def test_the_average_is_that_of_a_training_which_does_not_know_of_it(kind):
 def test_the_average_is_what_is_evaluated_predicted_and_sampled(kind):
     engine = _engine(kind, _recipe())
     _steps(engine, 0, 40)
-    averages, trained = _copied(engine.values()), _copied(engine.trained())
+    averages, trained = _copied(engine.values()), _copied(engine.trained_values())
     plain = _engine(kind, _recipe(0.0), (averages, None, None))
     inputs, targets = CORPUS.val[None, :8], CORPUS.val[None, 1:9]
     assert engine.loss(inputs, targets) == plain.loss(inputs, targets)
@@ -112,7 +111,7 @@ def test_the_average_is_what_is_evaluated_predicted_and_sampled(kind):
     draws = [[draw.token for draw in each.draws([1], np.linspace(0.1, 0.9, 12))] for each in (engine, plain)]
     assert draws[0] == draws[1]
     for name, value in trained.items():  # and none of that has moved anything
-        assert np.array_equal(engine.trained()[name], value)
+        assert np.array_equal(engine.trained_values()[name], value)
         assert np.array_equal(engine.values()[name], averages[name])
 
 
@@ -121,12 +120,12 @@ def test_going_on_is_as_if_it_had_never_stopped(kind):
     whole, first = _engine(kind, _recipe(dropout=0.1)), _engine(kind, _recipe(dropout=0.1))
     _steps(whole, 0, 30)
     _steps(first, 0, 11)
-    start = (_copied(first.values()), [_copied(part) for part in first.moments()], _copied(first.trained()))
+    start = (_copied(first.values()), [_copied(part) for part in first.moments()], _copied(first.trained_values()))
     second = _engine(kind, _recipe(dropout=0.1), start)
     _steps(second, 11, 30)
     for name, value in whole.values().items():
         assert np.array_equal(second.values()[name], value)
-        assert np.array_equal(second.trained()[name], whole.trained()[name])
+        assert np.array_equal(second.trained_values()[name], whole.trained_values()[name])
 
 
 def test_a_step_that_is_not_finite_leaves_the_average_alone(monkeypatch):

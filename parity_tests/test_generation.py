@@ -12,7 +12,7 @@ from numpy_gpt import decoding as ours
 from numpy_gpt import gpt_forward, predict
 from numpy_gpt import sampling as our_sampling
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.model.randomness import sampling_uniforms
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 from parity_tests.support.comparator import assert_close
 from parity_tests.support.strategies import Case, bigram_cases, cases
 from parity_tests.test_whole_model import statement_of

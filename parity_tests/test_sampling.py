@@ -15,7 +15,7 @@ from numpy_gpt import BigramConfig, GPTConfig, initial_values, parameters_from
 from numpy_gpt.decoding import Decoder
 from numpy_gpt.gpt import gpt_forward
 from numpy_gpt.sampling import draws, generate, sample_token, token_probabilities
-from numpy_gpt.shared.model.randomness import sampling_uniforms
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 from torch_gpt.decoding import Decoder as TwinDecoder
 from torch_gpt.parameters import parameters_from as twin_parameters_from
 from torch_gpt.sampling import sample_token as twin_sample_token

@@ -1,4 +1,7 @@
-"""AdamW written out, and torch's fused one (Kingma & Ba 2015; Loshchilov & Hutter 2019)."""
+"""AdamW written out, torch's fused AdamW, and the exponential moving average (EMA) of the weights they update.
+
+Kingma & Ba 2015; Loshchilov & Hutter 2019; the average is Polyak & Juditsky's (1992) in its exponential form.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,9 @@ def adamw_step(
     epsilon: float,
     weight_decay: float,
 ) -> None:
-    """Take one step in place; ``step`` counts from 1, as the bias correction needs it.
+    """Take one step in place; ``step`` counts from 1, as the bias correction requires.
 
-    θ ← θ − η·λ·θ for matrices, then θ ← θ − η·m̂/(√v̂ + ε). ``gradients`` are left as they are.
+    θ ← θ − η·λ·θ for matrices, then θ ← θ − η·m̂/(√v̂ + ε). ``gradients`` do not change.
     """
     for name, parameter in parameters.items():
         g, m, v = gradients[name], state.m[name], state.v[name]
@@ -63,9 +66,9 @@ def fused_adamw(
     weight_decay: float,
     rate: Tensor | None = None,
 ) -> torch.optim.AdamW:
-    """Return torch's own fused AdamW, which does the same; it works on ``state``, after ``step`` steps so far.
+    """Return torch's own fused AdamW, which does the same; it updates ``state``, in which ``step`` steps are done.
 
-    ``rate`` is a tensor that it reads its learning rate from, so that a CUDA graph can hold the step.
+    ``rate`` is a tensor from which it reads the learning rate, so that a CUDA graph can contain the step.
     """
     matrices = [parameter for parameter in parameters.values() if decays(parameter)]
     vectors = [parameter for parameter in parameters.values() if not decays(parameter)]
@@ -86,10 +89,27 @@ def fused_adamw_step(
     gradients: Mapping[str, Tensor],
     learning_rate: float,
 ) -> None:
-    """Take one step in place by the optimizer that ``fused_adamw`` returned, which counts the steps itself."""
+    """Take one step in place with the optimizer that ``fused_adamw`` returned, which counts the steps itself."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     for name, parameter in parameters.items():
         parameter.grad = gradients[name]
     optimizer.step()
     optimizer.zero_grad()
+
+
+@torch.no_grad()
+def update_ema(ema: Mapping[str, Tensor], parameters: Mapping[str, Tensor], weight: float | Tensor) -> None:
+    """Move the EMA in place toward the parameters, by ``weight`` of the difference (13.11)."""
+    changes = torch._foreach_sub([parameters[name] for name in ema], list(ema.values()))
+    torch._foreach_mul_(changes, weight)
+    torch._foreach_add_(list(ema.values()), changes)
+
+
+@torch.no_grad()
+def swap_ema(ema: Mapping[str, Tensor], parameters: Mapping[str, Tensor]) -> None:
+    """Exchange the values of the EMA and the parameters in place; doing so twice changes nothing."""
+    for name, average in ema.items():
+        copy = average.clone()
+        average.copy_(parameters[name])
+        parameters[name].copy_(copy)

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.model.config import BigramConfig
+from numpy_gpt.shared.model.inputs import check_tokens
 from numpy_gpt.shared.model.record import Record, ignore
-from numpy_gpt.shared.model.token_ids import check_tokens
 from torch_gpt.parameters import on_host, tensor_from
 
 

@@ -11,7 +11,7 @@ from gpt_data.errors import UserError
 from numpy_gpt.shared.cli.all_commands import program_parser
 from numpy_gpt.shared.cli.parser import number, run_command, truth
 from numpy_gpt.shared.cli.program import InitialState, Program
-from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.process_group import started_by_torchrun
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.stopping import StopSignals
@@ -67,7 +67,7 @@ def _engine(recipe: Recipe, start: InitialState, arguments: argparse.Namespace) 
     from torch_gpt.running import engine_for
 
     engine, description = engine_for(recipe, start, arguments)
-    if engine.team.rank == 0:
+    if engine.group.rank == 0:
         print(description, file=sys.stderr)
     return engine
 

@@ -1,4 +1,4 @@
-"""Clipping by global norm (Pascanu et al. 2013): the gradient may become shorter, but keeps its direction."""
+"""Clipping by global norm (Pascanu et al. 2013): the gradient may become shorter but keeps its direction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
     """Return ‖g‖₂ over all parameters together (13.1), a 0-d tensor.
 
-    The squares are summed in float64, so that none overflows early; Apple's MPS, which has no float64, sums in float32.
+    The squares are summed in float64, so that none overflows early; Apple's MPS has no float64 and sums in float32.
     """
     squares = [gradient.to(_widest(gradient.device)).square().sum() for gradient in gradients.values()]
     return torch.stack(squares).sum().sqrt()
@@ -20,7 +20,7 @@ def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
 def clip_gradients(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
     """Scale the gradients in place so that their global norm is at most ``max_norm``; return the norm before (13.2).
 
-    ``max_norm`` 0 means: do not clip. Where the norm is NaN all gradients become NaN, as (13.2) says.
+    ``max_norm`` 0 means no clipping. If the norm is NaN, all gradients become NaN, as (13.2) says.
     """
     norm = global_norm(gradients)
     if max_norm > 0:
@@ -29,7 +29,7 @@ def clip_gradients(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
 
 
 def clip_gradients_fused(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
-    """Do the same with the norm found by torch in a few kernels, in the gradients' own dtype."""
+    """Do the same with torch's own norm, computed in a few kernels and in the gradients' own dtype."""
     norm = torch.nn.utils.get_total_norm(list(gradients.values()))
     if max_norm > 0:
         _scale(gradients, norm, max_norm)
@@ -37,7 +37,7 @@ def clip_gradients_fused(gradients: Mapping[str, Tensor], max_norm: float) -> Te
 
 
 def _scale(gradients: Mapping[str, Tensor], norm: Tensor, max_norm: float) -> None:
-    # The factor stays on the device: min(1, …) needs no look at its value.
+    # The factor stays on the device: min(1, …) does not need its value on the host.
     torch._foreach_mul_(list(gradients.values()), torch.clamp(max_norm / (norm + 1e-6), max=1.0))
 
 

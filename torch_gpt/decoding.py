@@ -11,8 +11,7 @@ from torch import Tensor
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.model_kind import require_gpt
-from numpy_gpt.shared.model.token_ids import check_tokens
+from numpy_gpt.shared.model.inputs import check_tokens, require_gpt
 from torch_gpt.layers.block import attention_parameters, block_forward
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused

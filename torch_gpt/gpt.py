@@ -11,10 +11,8 @@ from torch import Tensor
 
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.given_masks import check_masks
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import check_masks, check_tokens, require_gpt
 from numpy_gpt.shared.model.record import Record, ignore, scoped
-from numpy_gpt.shared.model.token_ids import check_tokens
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.embedding import embedding_forward, embedding_fused

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
-from numpy_gpt.shared.model.given_masks import check_masks
+from numpy_gpt.shared.model.inputs import check_masks, check_targets, check_tokens
 from numpy_gpt.shared.model.record import Record, ignore
-from numpy_gpt.shared.model.token_ids import check_targets, check_tokens
 from torch_gpt.bigram import bigram_logits_of
 from torch_gpt.gpt import Masks, logits_of, masks_on
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused

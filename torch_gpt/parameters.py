@@ -11,7 +11,7 @@ from torch import Tensor
 
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.parameter_values import check_values
+from numpy_gpt.shared.model.inputs import check_values
 
 Value = TypeVar("Value")
 

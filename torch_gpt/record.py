@@ -1,6 +1,6 @@
-"""Listening to autograd: the gradient of every recorded activation, and a record that keeps arrays.
+"""Recorders for tensors: gradients of recorded activations by autograd's hooks, and conversion to NumPy arrays.
 
-The forward functions hand their tensors to ``record(name, tensor)`` as they are, part of autograd's graph.
+The forward functions pass their tensors to ``record(name, tensor)`` as they are, as part of autograd's graph.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from torch import Tensor
 
 from numpy_gpt.shared.model.names import gradient_name
 from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.record import keep_in as keep_arrays_in
 
 
 def with_gradients(record: Record) -> Record:
-    """Return a record that also hands on, during backward, the gradient of each activation by ``gradient_name``.
+    """Return a recorder that during backward also passes on each activation's gradient, named by ``gradient_name``.
 
-    ``h.0.attn.q`` comes in the forward pass, ``h.0.attn.dq`` in the backward pass, both without autograd's graph. An
-    activation that the loss does not depend on, such as ``probabilities``, has no gradient.
+    ``h.0.attn.q`` comes in the forward pass and ``h.0.attn.dq`` in the backward pass, both detached from autograd's
+    graph. An activation that the loss does not depend on, such as ``probabilities``, has no gradient.
     """
     if record is ignore:
         return ignore
@@ -32,10 +33,11 @@ def with_gradients(record: Record) -> Record:
     return listen
 
 
+def as_arrays(record: Record) -> Record:
+    """Return a recorder that passes each tensor on as a NumPy array, which may share its memory."""
+    return lambda name, tensor: record(name, tensor.detach().cpu().numpy())
+
+
 def keep_in(store: dict[str, Any]) -> Record:
-    """Return a record that keeps every tensor in ``store`` as a NumPy array of its own, in order of computation."""
-
-    def record(name: str, tensor: Tensor) -> None:
-        store[name] = tensor.detach().cpu().numpy().copy()
-
-    return record
+    """Return a recorder that keeps a copy of every tensor in ``store``, as a NumPy array, in order of computation."""
+    return as_arrays(keep_arrays_in(store))

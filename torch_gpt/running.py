@@ -18,14 +18,14 @@ from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.device import choose_device, described, limit_threads, set_tf32
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine, FastOptions
-from torch_gpt.fast.fallback import is_out_of_memory, said
-from torch_gpt.fast.precision import HALVES, has_bfloat16, imitates_half
-from torch_gpt.fast.processes import (
+from torch_gpt.fast.fallback import is_out_of_memory, print_note
+from torch_gpt.fast.precision import HALF_DTYPES, emulates_half, has_bfloat16
+from torch_gpt.fast.process_group import (
     TorchProcessGroup,
     check_divisible,
     is_lost_connection,
     local_device,
-    partner_lost,
+    lost_process_error,
     silence_others,
 )
 from torch_gpt.fast.termination import TerminationWatchdog
@@ -64,7 +64,7 @@ def run_on_device(arguments: argparse.Namespace) -> int:
             ) from error
         if team.size == 1 or not is_lost_connection(error):
             raise
-        raise partner_lost(error, run) from error
+        raise lost_process_error(error, run) from error
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -100,8 +100,8 @@ def engine_for(recipe: Recipe, start: InitialState, arguments: argparse.Namespac
     if arguments.peak_tflops is not None and not 0 < arguments.peak_tflops < math.inf:
         raise UserError(f"--peak_tflops must be above 0 and finite, not {arguments.peak_tflops}")
     on_cuda = device.type == "cuda"
-    if training.dtype in HALVES and imitates_half(device) and team.rank == 0:
-        said(f"this processor computes {training.dtype} by a long detour; --dtype float32 is many times as fast")
+    if training.dtype in HALF_DTYPES and emulates_half(device) and team.rank == 0:
+        print_note(f"this processor computes {training.dtype} by a long detour; --dtype float32 is many times as fast")
     how = FastOptions(
         compile=on_cuda if arguments.compile is None else arguments.compile,
         graphs=_can_have_graphs(arguments, training.dtype) and arguments.graphs is not False,
@@ -124,8 +124,10 @@ def _can_have_graphs(arguments: argparse.Namespace, dtype: str) -> bool:
 
 def _say_what_is_not_used(arguments: argparse.Namespace, path: str, dtype: str) -> None:
     if arguments.graphs and not (path == "fast" and _can_have_graphs(arguments, dtype)):
-        said("--graphs needs a CUDA device, one process, --path fast and another dtype than float16; it is not used")
+        print_note(
+            "--graphs needs a CUDA device, one process, --path fast and another dtype than float16; it is not used"
+        )
     if arguments.compile and path != "fast":
-        said(f"--compile is for --path fast; it is not used with --path {path}")
+        print_note(f"--compile is for --path fast; it is not used with --path {path}")
     if arguments.fsdp and arguments.team.size == 1:
-        said("--fsdp shares weights out among processes that torchrun has started; alone it is not used")
+        print_note("--fsdp shares weights out among processes that torchrun has started; alone it is not used")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model.inputs import check_prompt
 from numpy_gpt.shared.model.sampling_choice import Draw, check_choice, check_drawn, check_logits, check_uniform
-from numpy_gpt.shared.model.token_ids import check_prompt
 from torch_gpt.decoding import Decoder
 from torch_gpt.layers.softmax import softmax_forward
 from torch_gpt.model import model_forward

@@ -22,7 +22,7 @@ from benchmarks.support.interleaved import Contestant, in_turn
 from gpt_data.checks import TokenIds
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.fast.engine import FastEngine

@@ -18,7 +18,7 @@ import torch
 from benchmarks.gpu.variants import Setting
 from benchmarks.support.interleaved import Contestant
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import require_gpt
 
 _MODULE = "peer_model"
 

@@ -14,7 +14,7 @@ from gpt_data.tokens.batches import CHUNK
 from numpy_gpt.kernels.erf import CHUNK as CHUNK_OF_ERF
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
-from numpy_gpt.shared.model.slices import slices_of
+from numpy_gpt.shared.model.parallel import slices_of
 
 _IDS = 2 * 8  # bytes of a token: inputs and targets are int64
 

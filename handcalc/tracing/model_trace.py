@@ -6,7 +6,7 @@ from pathlib import Path
 
 from handcalc.tracing.optimizer import Optimizer
 from handcalc.tracing.working import Trace, work_out
-from numpy_gpt.shared.model.model_kind import require_gpt
+from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 

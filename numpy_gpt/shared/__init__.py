@@ -1,5 +1,5 @@
-"""What holds no mathematics of the model and no framework: ALL that torch_gpt may import from numpy_gpt.
+"""Everything that contains no mathematics of the model and no framework: ALL that torch_gpt may import from numpy_gpt.
 
-Config, recipes and names; the one trainer, checkpoints and command line that both twins use; initial values and dropout
-masks as plain arrays. Nothing here computes an activation or a gradient.
+``model`` describes a model, ``runs`` stores it, ``training`` trains it, ``cli`` is the command line; each imports only
+rooms before it in this list. Nothing here computes an activation or a gradient.
 """

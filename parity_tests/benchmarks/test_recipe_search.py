@@ -11,9 +11,9 @@ from benchmarks.gpu.recipe_candidates import BASE, candidates
 from benchmarks.gpu.variants import Setting, engine_of, stepping, variants
 from benchmarks.recipe_search import table, trained
 from benchmarks.support.conditions import Text, random_text, text_for
-from numpy_gpt.shared.model.not_finite import Diverged
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.stopping import Diverged
 
 EAGER = variants("cpu")["eager"]
 

@@ -30,7 +30,7 @@ def recorded(monkeypatch):
     def on_the_card(ids, device, dtype):
         return torch.tensor(ids).to(dtype)
 
-    monkeypatch.setattr(evaluator, "captured", lambda work: (shapes.append(1), captured(work))[1])
+    monkeypatch.setattr(evaluator, "capture_graph", lambda work: (shapes.append(1), captured(work))[1])
     monkeypatch.setattr(evaluator, "tensor_from", on_the_card)
     return shapes
 
@@ -54,7 +54,7 @@ def test_where_nothing_can_be_captured_that_is_said_once_and_the_losses_are_righ
     def fails(work):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(evaluator, "captured", fails)
+    monkeypatch.setattr(evaluator, "capture_graph", fails)
     said = []
     evaluate = Evaluator(_loss, CARD, True, said.append)
     for x, y in _batches():

@@ -13,7 +13,7 @@ from torch_gpt.fast import hardware, precision
 from torch_gpt.fast.engine import FastEngine
 from torch_gpt.fast.hardware import PEAKS, peak_flops, peak_of
 from torch_gpt.fast.precision import keep_dropout_exact, precision_of
-from torch_gpt.fast.processes import is_lost_connection, local_device, partner_lost
+from torch_gpt.fast.process_group import is_lost_connection, local_device, lost_process_error
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_each_process_has_a_card_of_its_own_or_is_told_how_many_there_are(monkey
     with pytest.raises(UserError, match="there are 2 for process 3; try --nproc-per-node 2"):
         local_device(torch.device("cuda"))
     assert local_device(torch.device("cpu")) == torch.device("cpu")
-    with pytest.raises(UserError, match="takes a card of its own; give --device cuda, not cuda:1"):
+    with pytest.raises(UserError, match="uses its own GPU; give --device cuda, not cuda:1"):
         local_device(torch.device("cuda", 1))
 
 
@@ -95,7 +95,7 @@ def test_a_lost_partner_is_told_from_a_mistake_of_ones_own():
     lost = RuntimeError("[/a/b/gloo/pair.cc:53] Read error [127.0.0.1]: Connection reset by peer. And so on.")
     assert is_lost_connection(lost)
     assert not is_lost_connection(RuntimeError("shape mismatch"))
-    message = str(partner_lost(lost, None))
+    message = str(lost_process_error(lost, None))
     assert "(Read error [127.0.0.1]: Connection reset by peer); start the job again with --resume RUN" in message
 
 

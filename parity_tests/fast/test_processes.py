@@ -24,7 +24,7 @@ from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT
 from torch_gpt.cli import main
 from torch_gpt.fast.device_batches import DeviceBatches
-from torch_gpt.fast.processes import check_divisible
+from torch_gpt.fast.process_group import check_divisible
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRAIN = ["train", "tiny", "--device", "cpu", "--dtype", "float64", "--path", "fast"]
@@ -87,7 +87,7 @@ def test_the_processes_batches_are_disjoint_and_together_those_of_one_alone():
     for step in (0, 1, 255, 256, 700):
         inputs, targets = sampler.batch(step)
         for rank, part in enumerate(parts):
-            part.turn_to(step)
+            part.set_step(step)
             windows = part.windows().numpy()
             assert np.array_equal(windows[:, :-1], inputs[rank::3])
             assert np.array_equal(windows[:, 1:], targets[rank::3])

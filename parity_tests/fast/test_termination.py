@@ -20,7 +20,7 @@ from pathlib import Path
 import torch, torch.distributed as dist
 from numpy_gpt.shared.training.stopping import StopSignals
 from torch_gpt.fast.termination import TerminationWatchdog
-from torch_gpt.fast.processes import TorchProcessGroup
+from torch_gpt.fast.process_group import TorchProcessGroup
 
 team = TorchProcessGroup(torch.device("cpu"))
 dist.barrier()
@@ -68,7 +68,7 @@ def test_a_process_that_hangs_in_a_collective_operation_says_so_and_ends():
             process.communicate()
     told = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert len(told) == 1
-    assert told[0].startswith(f"error: asked to end {GRACE:g} seconds ago, this process is still inside one step")
+    assert told[0].startswith(f"error: {GRACE:g} seconds after SIGTERM this process is still inside one step")
     assert "--resume some-run" in told[0]
     assert waiting.returncode == 128 + signal.SIGTERM
 

@@ -21,7 +21,7 @@ from parity_tests.mutants.mutant_list import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
 _COPIED = ("numpy_gpt", "torch_gpt", "handcalc", "data", "docs", "parity_tests", "pyproject.toml", "README.md")
-_REST = ("parity_tests/shared/model/test_slices.py", "parity_tests/layers", "parity_tests")  # the quick ones first
+_REST = ("parity_tests/shared/model/test_parallel.py", "parity_tests/layers", "parity_tests")  # the quick ones first
 _NOT_RUN = ("house", "gpt_data", "test_mutants.py", "test_verdicts.py", "test_cli.py", "test_training.py")
 
 
@@ -71,7 +71,6 @@ def _own_tests(mutant: Mutant) -> str:
         "clipping": "test_adamw",
         "engine": "test_ema",
         "model": "test_bigram",
-        "threads": "test_slices",
     }
     own = Path("parity_tests") / path.parent / f"{names.get(path.stem, 'test_' + path.stem)}.py"
     return str(own if (ROOT / own).exists() else Path("parity_tests") / own.name)

@@ -179,14 +179,18 @@ MUTANTS = [
     ),
     *BIGRAM_AND_ERF,
     *_in(
-        "ema.py",
-        ("the average follows half as fast", "way *= share", "way *= 0.5 * share"),
-        ("away from the weights", "average += way", "average -= way"),
+        "adamw.py",
+        ("the average follows half as fast", "change *= weight", "change *= 0.5 * weight"),
+        ("away from the weights", "average += change", "average -= change"),
     ),
     *_in(
         "engine.py",
         ("the average counts steps from 0", "ema_weight(step + 1,", "ema_weight(step,"),
-        ("the average is not what is evaluated", "sliced_loss(self._used,", "sliced_loss(self.parameters,"),
+        (
+            "the average is not what is evaluated",
+            "sliced_loss(self._inference_parameters,",
+            "sliced_loss(self.parameters,",
+        ),
     ),
     *_in(
         "adamw.py",

@@ -56,7 +56,7 @@ BIGRAM_AND_ERF = [
         ("parts with gaps", "range(0, size, part)", "range(0, size, part + 1)"),
     ),
     *in_file(
-        "shared/model/slices.py",
+        "shared/model/parallel.py",
         ("neighbouring slices share a sequence", "batch * (part + 1) // count)", "batch * (part + 1) // count + 1)"),
         (
             "slices of what fits, not of the model's weight",
@@ -65,11 +65,11 @@ BIGRAM_AND_ERF = [
         ),
     ),
     *in_file(
-        "shared/model/randomness.py",
+        "shared/training/randomness.py",
         ("masks of another part of the stream", "advance(start // 2)", "advance(start)"),
     ),
     *in_file(
-        "shared/model/threads.py",
+        "shared/model/parallel.py",
         (
             "shares in the order in which they are done",
             "yield from pool.map(function, items)",

@@ -14,8 +14,8 @@ from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.randomness import dropout_masks
-from numpy_gpt.shared.training.engine_protocol import StepResult
+from numpy_gpt.shared.training.engine import StepResult
+from numpy_gpt.shared.training.randomness import dropout_masks
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import learning_rate_at
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from numpy_gpt.shared.model import threads
+from numpy_gpt.shared.model import parallel
 
 
 class _Blas(NamedTuple):
@@ -25,10 +25,10 @@ class _Blas(NamedTuple):
 
 
 def on_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(threads, "_blas", lambda: _Blas(count))
+    monkeypatch.setattr(parallel, "_blas", lambda: _Blas(count))
 
 
 def without_threadpoolctl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    monkeypatch.setattr(threads, "_blas", threads._blas.__wrapped__)  # past what it remembers
-    assert threads._blas() is None
+    monkeypatch.setattr(parallel, "_blas", parallel._blas.__wrapped__)  # past what it remembers
+    assert parallel._blas() is None

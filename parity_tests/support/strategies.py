@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import ACTIVATIONS, BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import parameter_shapes
-from numpy_gpt.shared.model.randomness import dropout_masks
+from numpy_gpt.shared.training.randomness import dropout_masks
 
 SIZES = (1, 2, 3, 4, 5, 7, 8)
 """1, primes and powers of 2: sizes at which a wrong reshape or a wrong axis cannot go unnoticed."""

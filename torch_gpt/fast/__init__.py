@@ -1,6 +1,5 @@
-"""Training for real: the fused operations, compiled, replayed as CUDA graphs, in half precision, on many cards.
+"""Training for real: fused operations, compiled, replayed as CUDA graphs, in half precision, on several GPUs.
 
-It is the same function as the explicit path of ``torch_gpt.gpt``, which
-``parity_tests/fast/test_engine.py`` holds it against.
-Here belongs how a step is run; what it computes is in ``torch_gpt.layers``.
+This room is about how a step is executed; what it computes is in ``torch_gpt.layers``. It computes the same function as
+the explicit path of ``torch_gpt.gpt``, as ``parity_tests/fast/test_engine.py`` verifies.
 """

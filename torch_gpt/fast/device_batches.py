@@ -1,4 +1,4 @@
-"""Batches that are cut out of the text on the device: ``gpt_data.tokens.batches``' windows, without a copy a step."""
+"""Batches cut from a text on the device: the windows of ``gpt_data.tokens.batches`` without a copy per step."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from numpy_gpt.shared.training.process_group import ProcessGroup
 
 
 class DeviceBatches:
-    """The training text on a device, and where the windows of the steps begin in it.
+    """The training text on a device, and the positions at which each step's windows start.
 
-    Of each batch of B windows the process number r of n takes B/n: r, r + n, r + 2n …, so that all of them together
-    read what one alone would read.
+    Of each batch of B windows, process r of n takes B/n: r, r + n, r + 2n …, so that all processes together read what
+    a single one would read.
     """
 
-    def __init__(self, tokens: Tokens, sampler: BatchSampler, device: torch.device, team: ProcessGroup) -> None:
-        self.sampler, self._team, self._device = sampler, team, device
+    def __init__(self, tokens: Tokens, sampler: BatchSampler, device: torch.device, group: ProcessGroup) -> None:
+        self.sampler, self._group, self._device = sampler, group, device
         self._tokens = torch.from_numpy(np.ascontiguousarray(tokens, dtype=np.int32)).to(device)
-        self._within = torch.arange(sampler.block_size + 1, device=device)
-        self._starts = torch.zeros(CHUNK, sampler.batch_size // team.size, dtype=torch.int64, device=device)
+        self._offsets = torch.arange(sampler.block_size + 1, device=device)
+        self._starts = torch.zeros(CHUNK, sampler.batch_size // group.size, dtype=torch.int64, device=device)
         self._row = torch.zeros((), dtype=torch.int64, device=device)
         self._chunk = -1
 
-    def turn_to(self, step: int) -> None:
-        """Make ``windows`` those of this step: once in 256 steps their beginnings are copied to the device."""
+    def set_step(self, step: int) -> None:
+        """Select the windows of this step; every 256 steps their start positions are copied to the device."""
         chunk, row = divmod(step, CHUNK)
         if chunk != self._chunk:
-            mine = np.ascontiguousarray(self.sampler.starts(chunk)[:, self._team.rank :: self._team.size])
+            mine = np.ascontiguousarray(self.sampler.starts(chunk)[:, self._group.rank :: self._group.size])
             self._starts.copy_(torch.from_numpy(mine))
             self._chunk = chunk
         self._row.fill_(row)
 
     def windows(self) -> Tensor:
-        """Return this process's windows (B/n, T + 1), int64; it reads only what is on the device already."""
+        """Return this process's windows (B/n, T + 1), int64; only memory on the device is read."""
         starts = self._starts.index_select(0, self._row.view(1)).view(-1, 1)
-        return self._tokens[starts + self._within].long()  # (B/n, 1) + (T + 1,) → (B/n, T + 1)
+        return self._tokens[starts + self._offsets].long()  # (B/n, 1) + (T + 1,) → (B/n, T + 1)

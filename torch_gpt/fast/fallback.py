@@ -1,4 +1,4 @@
-"""What to do when something cannot be had: say so and go on without it, or say what would do."""
+"""Fallbacks for unavailable features: report them in one line and continue without them, or suggest what would work."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from torch_gpt.fast.whole_step import WholeStep
 Report = Callable[[str], None]
 
 
-def said(message: str) -> None:
-    """Say it on stderr, in one line."""
+def print_note(message: str) -> None:
+    """Print the message on one line of stderr."""
     print(f"note: {' '.join(message.split())[:300]}", file=sys.stderr)
 
 
-def compiled(whole: WholeStep, loss_of: Any, report: Report) -> Any:
-    """Return the loss compiled, once it has been seen to work forwards and backwards, or else as it was.
+def try_compile(whole: WholeStep, loss_of: Any, report: Report) -> Any:
+    """Return the compiled loss after testing its forward and backward pass, or the original if compiling fails.
 
-    Compiling can fail in many places: no C++ compiler, no Triton, an operation that is unknown to it.
+    Compiling can fail in many ways: no C++ compiler, no Triton, an unknown operation.
     """
     whole.loss_of = torch.compile(loss_of)
     try:
         whole.dry_run()
-    except Exception as error:  # the compiler's own errors have no common class
+    except Exception as error:  # the compiler's errors have no common class
         if is_out_of_memory(error):
             raise
-        report(f"torch.compile cannot be had, training goes on without it: {type(error).__name__}: {error}")
+        report(f"torch.compile is unavailable, training continues without it: {type(error).__name__}: {error}")
         return loss_of
     return whole.loss_of
 
 
-def with_fitting_batch(whole: WholeStep, batch_size: int, device: torch.device, processes: int = 1) -> None:
-    """Rehearse the step; where memory does not suffice, find the largest batch for which it does.
+def check_memory(whole: WholeStep, batch_size: int, device: torch.device, processes: int = 1) -> None:
+    """Run the step dry; if it runs out of memory, find the largest batch that fits.
 
-    Each of the processes rehearses its own part of the batch by itself: where the memory of only one does not suffice,
-    the others must not wait for its gradient.
+    Each process runs its own part of the batch alone: if only one of them is out of memory, the others must not wait
+    for its gradient.
 
     Raises
     ------
     UserError
-        If it does not suffice; the message says which batch_size would fit, and how the step stays the same.
+        If the batch does not fit; the message names a batch_size that fits, and how the step stays the same.
     """
     try:
         whole.dry_run(alone=True)
@@ -76,9 +76,9 @@ def _fits(whole: WholeStep, rows: int, device: torch.device) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that the memory of a device, or of the machine, does not suffice."""
+    """Return whether an error means that a device, or the host, is out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # On a processor, and from some libraries, it is a plain RuntimeError.
+    # On a CPU, and from some libraries, it is a plain RuntimeError.
     signs = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

@@ -1,4 +1,4 @@
-"""What a card can do at most: multiplications and additions a second in dense products, as its maker states them."""
+"""The peak of a GPU: multiplications and additions per second in dense products, as stated by its maker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TERA = 1e12
 
 
 class Peak(NamedTuple):
-    """Dense peaks in operations a second, without sparsity: float32, TF32, and half precision (bfloat16, float16)."""
+    """Dense peaks in operations per second, without sparsity: float32, TF32, half precision (bfloat16, float16)."""
 
     float32: float
     tf32: float | None
@@ -24,7 +24,7 @@ def _peak(float32: float, tf32: float | None, half: float, source: str) -> Peak:
     return Peak(float32 * _TERA, tf32 and tf32 * _TERA, half * _TERA, source)
 
 
-# By words of the name that CUDA reports; the first that fits counts, so that the longer name of two comes first.
+# By words of the name that CUDA reports; the first match counts, so a longer name precedes its prefix.
 PEAKS = {
     "H200": _peak(67, 494.5, 989, "NVIDIA H200 Tensor Core GPU datasheet, SXM; half of the figures with sparsity"),
     "H100 PCIe": _peak(51, 378, 756, "NVIDIA H100 Tensor Core GPU datasheet, PCIe; half of those with sparsity"),
@@ -39,13 +39,12 @@ PEAKS = {
     "RTX 3090": _peak(35.6, 35.6, 71, "NVIDIA Ampere GA102 whitepaper, table 2; accumulation in float32"),
 }
 
-
-# A card that shares its name with another and has a peak of its own, or is a part of one.
+# A GPU that shares part of its name with another but has a different peak, or is a partition of one.
 _VARIANT = re.compile(r"\b(NVL|MIG|Laptop|Max-Q|Ti|SUPER|D)\b|V100-(PCIE|FHHL)")
 
 
 def peak_flops(name: str, dtype: str, tf32: bool) -> float | None:
-    """Return the peak of a card of this name in a dtype, or None where it is unknown: better none than a wrong one."""
+    """Return the peak of a GPU of this name in a dtype, or None if unknown: no figure is better than a wrong one."""
     peak = next((peak for part, peak in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
     if peak is None or _VARIANT.search(name) or dtype == "float64":
         return None
@@ -55,8 +54,8 @@ def peak_flops(name: str, dtype: str, tf32: bool) -> float | None:
 
 
 def peak_of(device: torch.device, dtype: str, tf32: bool) -> float | None:
-    """Return the peak of a card, NaN where it is unknown; None for a device that is no card."""
+    """Return the peak of a GPU, NaN if it is unknown; None for another device."""
     if device.type != "cuda":
         return None
-    known = peak_flops(torch.cuda.get_device_name(device), dtype, tf32)
-    return math.nan if known is None else known
+    peak = peak_flops(torch.cuda.get_device_name(device), dtype, tf32)
+    return math.nan if peak is None else peak

@@ -1,4 +1,4 @@
-"""The model as a torch module, which is what torch.compile, DistributedDataParallel and FSDP work on."""
+"""The model as a torch module, as torch.compile, DistributedDataParallel and FSDP require."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.cross_entropy import cross_entropy_fused
 from torch_gpt.parameters import inside
 
-# A parameter's name, the module that it hangs on and its name there. Not the parameter itself: FSDP puts another tensor
-# there while it computes.
-_Place = tuple[str, nn.Module, str]
+# A parameter's full name, its owner and its name in the owner. Not the parameter itself, because FSDP replaces that
+# tensor during computation.
+_Slot = tuple[str, nn.Module, str]
 
 
 class LossModule(nn.Module):
-    """Tokens and targets to the mean loss, by the fused operations.
+    """The mean loss of tokens and targets, by the fused operations.
 
-    Its parameters have GPT-2's names: ``named_parameters()`` gives what ``shared.names.parameter_shapes`` lists.
+    Its parameters have GPT-2's names: ``named_parameters()`` has the names of ``names.parameter_shapes``.
     """
 
     def __init__(self, config: ModelConfig, values: Mapping[str, Tensor]) -> None:
         super().__init__()
         self._config = config
         self._rates: dict[str, Tensor | float] = {}
-        if config.dropout:  # torch itself draws what is dropped
+        if config.dropout:  # torch itself draws the masks
             self._rates |= dict.fromkeys(dropout_shapes(config, 1, 1), config.dropout)
         for name, value in values.items():
             scope = name.partition(".")[0]
@@ -39,12 +39,12 @@ class LossModule(nn.Module):
                     BlockModule(config, inside(values, block), inside(self._rates, block)) for block in scopes
                 )
             elif scope != "h":
-                _hang(self, name, value)
-        self._places = _places(self, (name for name in values if not name.startswith("h.")))
+                _register_parameter(self, name, value)
+        self._slots = _slots(self, (name for name in values if not name.startswith("h.")))
 
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss in nats per token for ids (B, T), int64, known to be good; with dropout in training."""
-        parameters = _at(self._places)
+        """Return the mean loss in nats per token for valid ids (B, T), int64; with dropout in training mode."""
+        parameters = _parameters_in(self._slots)
         if isinstance(self._config, BigramConfig):
             logits = bigram_logits_of(parameters, tokens, fused=True)
         else:
@@ -55,22 +55,24 @@ class LossModule(nn.Module):
 
 
 class BlockModule(nn.Module):
-    """One transformer block of the model, so that FSDP can gather its weights while it computes, and no longer."""
+    """One transformer block as a module, so that FSDP can gather its weights only while it computes."""
 
     def __init__(self, config: GPTConfig, values: Mapping[str, Tensor], rates: Mapping[str, Tensor | float]) -> None:
         super().__init__()
         self._config, self._rates = config, rates
         for name, value in values.items():
-            _hang(self, name, value)
-        self._places = _places(self, values)
+            _register_parameter(self, name, value)
+        self._slots = _slots(self, values)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's result (B, T, C) for x (B, T, C)."""
-        return block_forward(x, _at(self._places), self._config, self._rates if self.training else {}, fused=True)
+        """Return the block's output (B, T, C) for x (B, T, C)."""
+        return block_forward(
+            x, _parameters_in(self._slots), self._config, self._rates if self.training else {}, fused=True
+        )
 
 
-def _hang(root: nn.Module, name: str, value: Tensor) -> None:
-    """Make the parameter ``name`` of a module, whose parts are modules themselves, made if need be."""
+def _register_parameter(root: nn.Module, name: str, value: Tensor) -> None:
+    """Register the parameter ``name`` of a module, creating the submodules in its name as needed."""
     *scopes, last = name.split(".")
     for scope in scopes:
         if scope not in root._modules:
@@ -79,10 +81,10 @@ def _hang(root: nn.Module, name: str, value: Tensor) -> None:
     root.register_parameter(last, nn.Parameter(value))
 
 
-def _places(root: nn.Module, names: Iterable[str]) -> list[_Place]:
+def _slots(root: nn.Module, names: Iterable[str]) -> list[_Slot]:
     split = ((name, *name.rpartition(".")) for name in names)
     return [(name, root.get_submodule(scope), last) for name, scope, _, last in split]
 
 
-def _at(places: list[_Place]) -> dict[str, Tensor]:
-    return {name: getattr(owner, last) for name, owner, last in places}
+def _parameters_in(slots: list[_Slot]) -> dict[str, Tensor]:
+    return {name: getattr(owner, last) for name, owner, last in slots}

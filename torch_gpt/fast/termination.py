@@ -1,8 +1,7 @@
-"""What is left to say when a process is asked to end, and cannot: it waits for another one of its job, in C++.
+"""Ends a process that cannot end itself because it is waiting in C++ for another process of its job.
 
-Python runs a signal's handler between two of its own instructions. A process inside a collective operation gets to none
-of these if another one is dead or frozen: NCCL waits for minutes. torchrun has no such patience, and kills it without
-a word 30 seconds after SIGTERM.
+Python runs signal handlers only between its own instructions. A process inside a collective operation reaches none if
+another process is dead or frozen: NCCL waits for minutes. torchrun kills it without a message 30 seconds after SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,43 +12,44 @@ import sys
 import threading
 from pathlib import Path
 
+from torch_gpt.fast.process_group import restart_advice
+
 GRACE = 25.0  # seconds: just below torchrun's 30
 
 
 class TerminationWatchdog:
-    """While entered, in the main thread: says a line and ends the process when SIGTERM has not done so in ``grace`` s.
+    """While entered, in the main thread: prints a line and ends the process ``grace`` seconds after SIGTERM.
 
-    SIGTERM must have a handler of Python's, as it has during training.
+    It does nothing if the block is left before. SIGTERM must have a Python handler, as it has during training.
     """
 
     def __init__(self, run: Path | None, grace: float = GRACE) -> None:
         self._run, self._grace = run, grace
-        self._left = threading.Event()
+        self._exited = threading.Event()
 
     def __enter__(self) -> TerminationWatchdog:
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._writing, False)
-        # The number of each signal is written there at once, by C, whatever Python is waiting for.
-        self._previous = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, name="last word", daemon=True).start()
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        # C code writes the number of each signal to this pipe immediately, whatever Python is waiting for.
+        self._previous = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, name="termination watchdog", daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._left.set()
+        self._exited.set()
         signal.set_wakeup_fd(self._previous)
-        os.close(self._writing)  # which ends the thread, too
+        os.close(self._writer)  # which also ends the thread
 
     def _watch(self) -> None:
-        with os.fdopen(self._reading, "rb", buffering=0) as signals:
+        with os.fdopen(self._reader, "rb", buffering=0) as signals:
             while number := signals.read(1):
-                if number[0] == signal.SIGTERM and not self._left.wait(self._grace):
-                    sys.stderr.write(f"error: {self._words()}\n")
+                if number[0] == signal.SIGTERM and not self._exited.wait(self._grace):
+                    sys.stderr.write(f"error: {self._message()}\n")
                     sys.stderr.flush()
                     os._exit(128 + signal.SIGTERM)
 
-    def _words(self) -> str:
-        again = f"--resume {self._run}" if self._run else "--resume RUN"
+    def _message(self) -> str:
         return (
-            f"asked to end {self._grace:g} seconds ago, this process is still inside one step: it waits for another "
-            f"that has ended or hangs; start the job again with {again}: it goes on from the last checkpoint"
+            f"{self._grace:g} seconds after SIGTERM this process is still inside one step, waiting for another process "
+            f"that has ended or hangs; {restart_advice(self._run)}"
         )

@@ -1,4 +1,4 @@
-"""A whole training step as a function of nothing: all that it reads and writes stays on the device."""
+"""A whole training step as a function without arguments: everything that it reads and writes stays on the device."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch.distributed as dist
 from torch import Tensor
 
 from numpy_gpt.shared.training.recipe import TrainingConfig
-from torch_gpt.ema import update_ema
+from torch_gpt.adamw import update_ema
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.precision import Precision
-from torch_gpt.fast.sharding import whole_scalar
+from torch_gpt.fast.sharding import full_scalar
 
 
 class WholeStep:
-    """Batches, forward, backward, clipping and AdamW; called again and again, or captured and replayed.
+    """Batches, forward, backward, clipping, AdamW and EMA; called repeatedly, or captured and replayed.
 
-    ``rate`` and the averages' ``share`` are what the step reads; ``loss`` and ``norm`` are what it leaves, and ``bad``
-    is 1 from the first step on that was not finite: from then on nothing is updated any more, and loss and norm stay
-    that step's. (In float16 a gradient that overflows is no such step: the scaler leaves it out and scales less; and
-    after a loss that is not finite it is the scaler, too, that decides what is left out.)
+    The step reads ``rate`` and ``ema_weight``, and writes ``loss``, ``norm`` and ``bad``. From the first step that is
+    not finite, ``bad`` is 1, nothing is updated, and loss and norm keep that step's values. (In float16 an overflow of
+    the gradient does not count: the scaler skips the update and reduces its scale. After a loss that is not finite, the
+    scaler also decides what to skip.)
     """
 
     def __init__(
@@ -36,20 +36,20 @@ class WholeStep:
         precision: Precision,
         scaler: torch.amp.GradScaler | None,
         rate: Tensor,
-        averages: Mapping[str, Tensor],
+        ema: Mapping[str, Tensor],
     ) -> None:
         self.loss_of, self._optimizer, self._batches = loss_of, optimizer, batches
         self._training, self._precision, self._scaler = training, precision, scaler
-        self._named, self._averages = parameters, averages
+        self._named, self._ema = parameters, ema
         self._parameters = list(parameters.values())
         self._device, self._dtype = self._parameters[0].device, self._parameters[0].dtype
-        self.rate, self.share = rate, torch.zeros((), device=self._device, dtype=self._dtype)
+        self.rate, self.ema_weight = rate, torch.zeros((), device=self._device, dtype=self._dtype)
         self.loss, self.norm = (torch.zeros((), device=self._device, dtype=self._dtype) for _ in range(2))
         self.bad = torch.zeros((), device=self._device)
         self.step, self.bad_step = (torch.zeros((), dtype=torch.int64, device=self._device) for _ in range(2))
 
     def __call__(self) -> None:
-        """Take the step that ``batches`` was turned to."""
+        """Take the step to which ``batches`` was set."""
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._forward_and_backward(self._batches.windows().chunk(self._training.gradient_accumulation_steps))
         if dist.is_initialized():
@@ -58,25 +58,25 @@ class WholeStep:
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         if self._scaler is not None:
             self._scaler.unscale_(self._optimizer)
-        # The norm of the norms (13.1), in two operations whatever the number of tensors.
-        norm = whole_scalar(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        # The norm of the norms (13.1): two operations for any number of tensors.
+        norm = full_scalar(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
         if self._training.grad_clip > 0:
-            # The factor stays on the device: min(1, …) needs no look at its value. (13.2)
+            # The factor stays on the device: min(1, …) does not need its value on the host. (13.2)
             torch._foreach_mul_(gradients, torch.clamp(self._training.grad_clip / (norm + 1e-6), max=1.0))
-        self._note(loss, norm)
+        self._record_result(loss, norm)
         if self._scaler is None:
             self._optimizer.found_inf = self.bad  # type: ignore[attr-defined]  # the fused AdamW then does nothing
             self._optimizer.step()
         else:
             self._scaler.step(self._optimizer)
             self._scaler.update()
-        if self._averages:
-            update_ema(self._averages, self._named, self.share * (1 - self.bad))
+        if self._ema:
+            update_ema(self._ema, self._named, self.ema_weight * (1 - self.bad))
 
     def dry_run(self, rows: int | None = None, *, alone: bool = False) -> None:
-        """Compute the loss and the gradient of the first batch, or of so many rows of it, and forget them.
+        """Compute the loss and the gradient of the first batch, or of ``rows`` rows of it, and discard them.
 
-        ``alone``, a process does so without the others, unless the weights are dealt out to them.
+        With ``alone``, a process does so without the others, unless the weights are sharded.
         """
         windows = self._batches.windows()
         size = len(windows) // self._training.gradient_accumulation_steps
@@ -84,29 +84,29 @@ class WholeStep:
         self._optimizer.zero_grad(set_to_none=True)
 
     def reset(self) -> None:
-        """Be as before the first step."""
+        """Restore the state before the first step."""
         for tensor in (self.loss, self.norm, self.bad, self.bad_step):
             tensor.zero_()
 
     def _forward_and_backward(self, batches: Sequence[Tensor], alone: bool = False) -> Tensor:
-        """Return this process's mean loss of the batches; the mean gradient of all is in the parameters' ``grad``."""
+        """Return this process's mean loss of the batches; the mean gradient of all processes is left in ``grad``."""
         parts = len(batches)
         total = torch.zeros((), device=self._device, dtype=self._dtype)
         for part, windows in enumerate(batches):
-            with self._unsynchronised(alone or part < parts - 1), self._precision.context(self._device):
+            with self._unsynchronized(alone or part < parts - 1), self._precision.context(self._device):
                 loss = self.loss_of(windows[:, :-1].contiguous(), windows[:, 1:].contiguous()) / parts
             scaled: Any = loss if self._scaler is None else self._scaler.scale(loss)
-            with self._unsynchronised(alone or part < parts - 1):
+            with self._unsynchronized(alone or part < parts - 1):
                 scaled.backward()
             total += loss.detach()
         return total
 
-    def _unsynchronised(self, wanted: bool) -> Any:
-        # Of several batches, only the last one's backward sends the sum of the gradients to the other processes.
+    def _unsynchronized(self, wanted: bool) -> Any:
+        # Only the backward pass of the last batch sends the sum of the gradients to the other processes.
         parallel: Any = self.loss_of
         return parallel.no_sync() if wanted and hasattr(parallel, "no_sync") else nullcontext()
 
-    def _note(self, loss: Tensor, norm: Tensor) -> None:
+    def _record_result(self, loss: Tensor, norm: Tensor) -> None:
         finite = torch.isfinite(loss) if self._scaler is not None else torch.isfinite(loss) & torch.isfinite(norm)
         first = ~finite & (self.bad == 0)
         good = self.bad == 0

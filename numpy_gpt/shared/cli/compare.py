@@ -20,10 +20,10 @@ from numpy_gpt.shared.cli.progress import PlainDisplay
 from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, chosen_recipe
 from numpy_gpt.shared.cli.train import free_directory, record_of
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.not_finite import Diverged
 from numpy_gpt.shared.runs.run_state import Evaluation
-from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.stopping import Diverged
 from numpy_gpt.shared.training.trainer import train
 
 SCHEMA_VERSION = 1

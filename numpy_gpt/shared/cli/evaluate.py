@@ -12,7 +12,7 @@ from numpy_gpt.shared.cli.floor import loss_floor_of
 from numpy_gpt.shared.cli.parser import or_none, print_record, whole_number
 from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for, recipe_of
 from numpy_gpt.shared.cli.recipe_choice import add_source_flag, check_corpus
-from numpy_gpt.shared.training.evaluation import estimated, evaluate
+from numpy_gpt.shared.training.evaluation import evaluate, loss_estimates
 
 SCHEMA_VERSION = 1
 
@@ -61,7 +61,7 @@ def evaluate_command(program: Program, arguments: argparse.Namespace) -> int:
     whole = [evaluate(engine, tokens, block_size, stride) for tokens in (corpus.train, corpus.val)]
     if not all(map(math.isfinite, whole)):
         raise UserError(f"the losses must be finite, but are {whole[0]} and {whole[1]}; is the model damaged?")
-    estimates = estimated(engine, recipe, corpus, model.step)
+    estimates = loss_estimates(engine, recipe, corpus, model.step)
     floor = loss_floor_of(recipe, corpus)
     if arguments.json:
         names = ("train_loss", "val_loss", "train_estimate", "val_estimate", "loss_floor")

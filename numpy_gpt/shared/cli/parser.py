@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from gpt_data.errors import UserError
 from gpt_data.files.streams import replace_closed_streams
 from gpt_data.wording import quote, suggest
-from numpy_gpt.shared.model.config import GPTConfig, kinds_of
+from numpy_gpt.shared.model.config import GPTConfig, field_types
 from numpy_gpt.shared.training.recipe import TrainingConfig
 from numpy_gpt.shared.training.stopping import EXIT_INTERRUPTED, EXIT_USER_ERROR, Interrupted
 
@@ -59,7 +59,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     """Give the parser a flag for every field of a recipe's model and training; those not given are absent."""
     for config in (GPTConfig, TrainingConfig):
         group = parser.add_argument_group("model" if config is GPTConfig else "training")
-        allowed = kinds_of(config)
+        allowed = field_types(config)
         for item in fields(config):
             kind, *others = allowed[item.name]
             switch: dict[str, Any] = {"nargs": "?", "const": True} if kind is bool else {}

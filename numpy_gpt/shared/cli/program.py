@@ -13,7 +13,7 @@ from gpt_data.tokens.tokenizer import Tokenizer
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
-from numpy_gpt.shared.training.engine_protocol import Engine, Moments
+from numpy_gpt.shared.training.engine import Engine, Moments
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 

@@ -108,7 +108,7 @@ def _described(progress: Progress) -> str:
     parts += [] if math.isnan(progress.val_loss) else [f"val {progress.val_loss:.4f}"]
     parts.append(f"rate {progress.learning_rate:.1e}")
     if not math.isnan(progress.seconds_left):
-        speed = progress.speed
+        speed = progress.throughput
         parts += [f"{speed.tokens_per_second:,.0f} tokens/s", f"{speed.ms_per_step:.2f} ms/step"]
         if speed.mfu is not None:
             parts.append(f"MFU {'unknown' if math.isnan(speed.mfu) else f'{speed.mfu:.1%}'}")

@@ -16,9 +16,9 @@ from numpy_gpt.shared.cli.parser import number, print_record, truth, whole_numbe
 from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for
 from numpy_gpt.shared.cli.show import likeliest, prompt_table, shown_draw, shown_header, token_width
 from numpy_gpt.shared.cli.token_text import single_token, token_text, tokens_of
-from numpy_gpt.shared.model.randomness import sampling_uniforms
 from numpy_gpt.shared.model.sampling_choice import Draw, check_choice
-from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.engine import Engine
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 
 SCHEMA_VERSION = 1
 _FROM_FILE = "FILE:"

@@ -17,7 +17,7 @@ from numpy_gpt.shared.cli.token_text import quoted, tokens_of
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
-from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
 
 SCHEMA_VERSION = 1

@@ -22,13 +22,12 @@ from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, check_corpus, 
 from numpy_gpt.shared.cli.token_text import counted
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.names import parameter_count
-from numpy_gpt.shared.model.randomness import sampling_uniforms
-from numpy_gpt.shared.runs.run_directory import load_newest
-from numpy_gpt.shared.runs.run_lock import only_process
+from numpy_gpt.shared.runs.metrics import TensorBoardLog
+from numpy_gpt.shared.runs.run_directory import load_newest, lock_run
 from numpy_gpt.shared.runs.run_state import RunState
-from numpy_gpt.shared.training.engine_protocol import Engine
+from numpy_gpt.shared.training.engine import Engine
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 from numpy_gpt.shared.training.recipe import Recipe
-from numpy_gpt.shared.training.tensorboard import TensorBoardLog
 from numpy_gpt.shared.training.trainer import train
 
 SCHEMA_VERSION = 2
@@ -54,8 +53,8 @@ def train_command(program: Program, arguments: argparse.Namespace) -> int:
     floor = loss_floor_of(recipe, corpus)
     engine = program.make_engine(recipe, start, arguments)
     with ExitStack() as stack:
-        if engine.team.rank == 0:
-            stack.enter_context(only_process(out_dir))
+        if engine.group.rank == 0:
+            stack.enter_context(lock_run(out_dir))
         print(parameter_table(recipe.model))
         for log in logs:
             stack.enter_context(log)
@@ -126,7 +125,7 @@ def _conclude(
     if state.step < recipe.training.max_iters:
         waited = counted(state.evaluations_since_best, "evaluation")
         print(f"\nstopped early, after step {state.step}: {waited} brought nothing better")
-    print(f"\nvalidation loss {state.evaluated.val_loss:.4f} nats per token")
+    print(f"\nvalidation loss {state.current_evaluation.val_loss:.4f} nats per token")
     if state.best_step != state.step:
         print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}: --checkpoint best")
     if floor is not None:
@@ -143,7 +142,7 @@ def record_of(
     recipe: Recipe, state: RunState | None, floor: Floor | None, seconds: float, out_dir: Path
 ) -> dict[str, Any]:
     """Return what ``--json`` prints of a run; without a state, as of one that diverged, its losses are None."""
-    evaluation = state and state.evaluated
+    evaluation = state and state.current_evaluation
     return {
         "schema_version": SCHEMA_VERSION,
         "preset": recipe.name,

@@ -1,1 +1,1 @@
-"""What a model is without its mathematics: its config, the one list of names, initial values, checks of inputs."""
+"""A model without its mathematics: its config, the one list of names, initial values, and checks of inputs."""

@@ -1,4 +1,4 @@
-"""The shape of a model: everything that decides which numbers it has and how they are combined."""
+"""The configuration of a model: everything that determines its parameters and how they are combined."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gpt_data.errors import UserError
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
 
 
-def described(text: str, **options: Any) -> Any:
-    """Return a dataclass field that carries its own help text, so that flags and documentation cannot differ."""
+def config_field(text: str, **options: Any) -> Any:
+    """Return a dataclass field with its help text, so that flags and documentation cannot differ."""
     return field(metadata={"help": text}, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig:
-    """The architecture of one GPT, with nanoGPT's names; every field is checked when it is made.
+    """The architecture of a GPT, with nanoGPT's names; every field is checked on construction.
 
     Raises
     ------
@@ -29,22 +29,22 @@ class GPTConfig:
         If a field is out of its range or ``n_embd`` is not a multiple of ``n_head``.
     """
 
-    vocab_size: int = described("tokens in the vocabulary (V)")
-    block_size: int = described("positions that the model can see (the context)")
-    n_layer: int = described("transformer blocks")
-    n_head: int = described("attention heads in each block (H)")
-    n_embd: int = described("width of the residual stream (C)")
-    bias: bool = described("biases in linear layers and layer norms", default=True)
-    tie_weights: bool = described("one matrix for token embedding and output head", default=True)
-    activation: str = described(f"one of {', '.join(ACTIVATIONS)}", default="gelu_tanh")
-    dropout: float = described("probability of dropping a value in training", default=0.0)
-    layer_norm_epsilon: float = described("added to the variance in layer norm", default=1e-5)
+    vocab_size: int = config_field("tokens in the vocabulary (V)")
+    block_size: int = config_field("positions that the model can see (the context)")
+    n_layer: int = config_field("transformer blocks")
+    n_head: int = config_field("attention heads in each block (H)")
+    n_embd: int = config_field("width of the residual stream (C)")
+    bias: bool = config_field("biases in linear layers and layer norms", default=True)
+    tie_weights: bool = config_field("one matrix for token embedding and output head", default=True)
+    activation: str = config_field(f"one of {', '.join(ACTIVATIONS)}", default="gelu_tanh")
+    dropout: float = config_field("probability of dropping a value in training", default=0.0)
+    layer_norm_epsilon: float = config_field("added to the variance in layer norm", default=1e-5)
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        use_builtin_numbers(self)
         for name, least in (("vocab_size", 1), ("block_size", 1), ("n_layer", 0), ("n_head", 1), ("n_embd", 1)):
             whole_number(name, getattr(self, name), least)
-        check_kinds(self)
+        check_types(self)
         if self.n_embd % self.n_head:
             raise UserError(
                 f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}; try {self._nearest_widths()}"
@@ -73,9 +73,9 @@ class GPTConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BigramConfig:
-    """A bigram model: one table (V, V) whose row of a token holds the logits of the next one.
+    """A bigram model: one table (V, V) whose row for a token contains the logits of the next one.
 
-    ``block_size`` says only how long the windows are that it is trained on; no position but the last is looked at.
+    ``block_size`` is only the length of the training windows; the model itself sees nothing but the last position.
 
     Raises
     ------
@@ -83,11 +83,11 @@ class BigramConfig:
         If a field is not a whole number of at least 1.
     """
 
-    vocab_size: int = described("tokens in the vocabulary (V)")
-    block_size: int = described("length of the training windows")
+    vocab_size: int = config_field("tokens in the vocabulary (V)")
+    block_size: int = config_field("length of the training windows")
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        use_builtin_numbers(self)
         for name in ("vocab_size", "block_size"):
             whole_number(name, getattr(self, name), 1)
 
@@ -102,13 +102,13 @@ KINDS: dict[str, type[GPTConfig] | type[BigramConfig]] = {"gpt": GPTConfig, "big
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:
-    """Return the config as plain values, for JSON; ``kind`` says what model it is, and is left out for a GPT."""
-    kind = next(kind for kind, made in KINDS.items() if isinstance(config, made))
+    """Return the config as plain values, for JSON; ``kind`` names the kind of model and is omitted for a GPT."""
+    kind = next(kind for kind, config_type in KINDS.items() if isinstance(config, config_type))
     return ({} if kind == "gpt" else {"kind": kind}) | asdict(config)
 
 
 def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
-    """Return the config that ``config_to_dict`` wrote.
+    """Return the config that ``config_to_dict`` converted.
 
     Raises
     ------
@@ -128,35 +128,40 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
         raise UserError(f"the config is incomplete: {error}") from error
 
 
-_KIND_NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
 
 
-def kinds_of(config: type) -> dict[str, tuple[type, ...]]:
-    """Return the types that each field of a config may have, NoneType among them where it may be left open."""
+def field_types(config: type) -> dict[str, tuple[type, ...]]:
+    """Return the types allowed for each field of a config, including NoneType for an optional field."""
     return {name: get_args(hint) or (hint,) for name, hint in get_type_hints(config).items()}
 
 
-def make_plain(config: Any) -> None:
-    """Turn numbers of other types, such as NumPy's, into Python's own, which JSON can hold, while a config is made."""
+def has_type(value: Any, types: tuple[type, ...]) -> bool:
+    """Return whether a value has one of the types; a whole number is also a float, but True is not a number."""
+    allowed = (*types, int) if float in types else types
+    return isinstance(value, allowed) and (bool in types or not isinstance(value, bool))
+
+
+def use_builtin_numbers(config: Any) -> None:
+    """Convert other numbers in a config under construction, such as NumPy's, to Python's own, which JSON can store."""
     for item in fields(config):
         value = getattr(config, item.name)
         if isinstance(value, Real) and type(value).__module__ != "builtins":
             plain = int(value) if isinstance(value, Integral) else float(value)
-            object.__setattr__(config, item.name, plain)  # which a frozen one allows only so
+            object.__setattr__(config, item.name, plain)  # the only way to set a field of a frozen dataclass
 
 
-def check_kinds(config: Any) -> None:
-    """Say which field has a value of the wrong type: a whole number that a float can hold is a number, True is not.
+def check_types(config: Any) -> None:
+    """Check that every field has a value of its type; a whole number too large for a float is not a number.
 
     Raises
     ------
     UserError
-        If one has.
+        If a field has a value of another type.
     """
-    for name, kinds in kinds_of(type(config)).items():
+    for name, types in field_types(type(config)).items():
         value = getattr(config, name)
-        allowed = (*kinds, int) if float in kinds else kinds
-        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):
-            raise UserError(f"{name} must be {_KIND_NAMES[kinds[0]]}, not {value!r:.60}")
-        if float in kinds and isinstance(value, int) and abs(value) > sys.float_info.max:
+        if not has_type(value, types):
+            raise UserError(f"{name} must be {_TYPE_NAMES[types[0]]}, not {value!r:.60}")
+        if float in types and isinstance(value, int) and abs(value) > sys.float_info.max:
             raise UserError(f"{name} must be a number of at most {sys.float_info.max:.2g}, the largest float")

@@ -1,4 +1,4 @@
-"""GPT-2's initialisation as plain arrays, drawn once for both twins."""
+"""GPT-2's initialization as plain arrays, drawn once for both twins."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ STANDARD_DEVIATION = 0.02
 
 
 def initial_values(config: ModelConfig, seed: int, dtype: str = "float32") -> dict[str, Array]:
-    """Return every parameter by name: matrices from N(0, 0.02²), a bigram's table too, layer norms at 1, biases at 0.
+    """Return every parameter by name: matrices and a bigram's table from N(0, 0.02²), norm scales 1, biases 0.
 
     The two projections of each block that write to the residual stream are scaled by 1/√(2·n_layer), so that the
     stream's variance does not grow with depth (Radford et al. 2019, section 2.3). float32 values are the float64
-    ones rounded, so that runs in both precisions start at the same point.
+    values rounded, so that runs in both precisions start at the same point.
     """
     rng = np.random.default_rng(seed)
     # A bigram model has no such projections.

@@ -1,7 +1,7 @@
-"""The one vocabulary: names and shapes of every parameter, activation and gradient, in order of computation.
+"""The one list of names: every parameter, activation and gradient with its shape, in order of computation.
 
-Parameters carry GPT-2's own names. Activations carry names of the same kind; caches, the torch twin, the hand
-calculation and the tests all use the lists below, so that one name means one array everywhere.
+Parameters carry GPT-2's own names, and activations carry names of the same kind. Caches, the torch twin, the hand
+calculation and the tests all use these lists, so that one name means one array everywhere.
 
 Axis letters: B batch, T query time, S key time, C channels, H heads, D = C/H, F hidden, V vocabulary.
 """
@@ -19,7 +19,7 @@ def parameter_shapes(config: ModelConfig) -> dict[str, Shape]:
     """Return every parameter's name and shape, in order of computation.
 
     Matrices are stored (in, out) and used as ``x @ w + b``. The output head is stored (V, C), as in GPT-2's own
-    checkpoints: tied, it *is* ``wte.weight``; untied, ``lm_head.weight`` has the same shape.
+    checkpoints: if tied, it *is* ``wte.weight``; if untied, ``lm_head.weight`` has the same shape.
     A bigram model has one tensor, the table of logits, which is a token embedding as wide as the vocabulary.
     """
     if isinstance(config, BigramConfig):
@@ -53,15 +53,15 @@ def parameter_shapes(config: ModelConfig) -> dict[str, Shape]:
 
 
 def parameter_count(config: ModelConfig) -> int:
-    """Return how many numbers the model has."""
+    """Return the number of the model's parameters."""
     return sum(prod(shape) for shape in parameter_shapes(config).values())
 
 
 def activation_shapes(config: ModelConfig, batch: int, time: int, *, dropout: bool = False) -> dict[str, Shape]:
     """Return every activation's name and shape, in order of computation.
 
-    With ``dropout`` the list also holds what comes out of each dropout. ``losses`` and ``loss`` exist only where
-    there are targets.
+    With ``dropout`` the list includes the output of each dropout. ``losses`` and ``loss`` exist only if there are
+    targets.
     """
     if isinstance(config, BigramConfig):
         return _head_shapes(batch, time, config.vocab_size)
@@ -112,7 +112,7 @@ def _block_shapes(config: GPTConfig, b: int, t: int) -> dict[str, Shape]:
         "attn.residual": (b, t, c),
         **_layer_norm_shapes("ln_2", b, t, c),
         "mlp.hidden": (b, t, f),
-        **{name: (b, t, f) for name in _INSIDE_ACTIVATION[config.activation]},
+        **{name: (b, t, f) for name in _ACTIVATION_NAMES[config.activation]},
         "mlp.activated": (b, t, f),
         "mlp.out": (b, t, c),
         "mlp.out_dropout": (b, t, c),
@@ -120,7 +120,7 @@ def _block_shapes(config: GPTConfig, b: int, t: int) -> dict[str, Shape]:
     }
 
 
-_INSIDE_ACTIVATION = {
+_ACTIVATION_NAMES = {
     "gelu_tanh": ("mlp.gelu.argument", "mlp.gelu.tanh"),
     "gelu_erf": ("mlp.gelu.erf",),
     "relu": (),
@@ -151,6 +151,6 @@ def gradient_name(name: str) -> str:
 
 
 def dropout_shapes(config: ModelConfig, batch: int, time: int) -> dict[str, Shape]:
-    """Return the name and shape of each dropout mask, in order of computation: what comes out of it has that name."""
+    """Return the name and shape of each dropout mask, in order of computation; its output has the same name."""
     shapes = activation_shapes(config, batch, time, dropout=True)
     return {name: shape for name, shape in shapes.items() if name.endswith("dropout")}

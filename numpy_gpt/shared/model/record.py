@@ -1,23 +1,27 @@
-"""Listening to a computation: every layer hands its named activations and gradients to a ``record`` function."""
+"""Recording a computation: every layer passes its named activations and gradients to a ``record`` function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
+
+from numpy_gpt.shared.model.arrays import Array, first_not_finite
 
 Record = Callable[[str, Any], None]
 """Called as ``record(name, array)`` the moment the array is computed.
 
-The layer goes on to use the array and may overwrite it: whoever wants to keep it makes a copy.
+The layer may overwrite the array afterwards: a recorder that keeps it must copy it.
 """
 
 
 def ignore(name: str, array: Any) -> None:
-    """Record nothing, the default everywhere: nothing is kept that backward does not need."""
+    """Record nothing, the default everywhere: only what backward needs is kept."""
 
 
 def scoped(record: Record, prefix: str) -> Record:
-    """Return a record that puts ``prefix.`` before each name, as a layer does for the layers inside it."""
+    """Return a recorder that puts ``prefix.`` before each name, as a layer does for the layers inside it."""
     if record is ignore:
         return ignore
     return lambda name, array: record(f"{prefix}.{name}", array)
@@ -38,9 +42,32 @@ def unflattened(record: Record, *leading: int) -> Record:
 
 
 def keep_in(store: dict[str, Any]) -> Record:
-    """Return a record that keeps a copy of every array in ``store``, in order of computation."""
+    """Return a recorder that keeps a copy of every array in ``store``, in order of computation."""
 
     def record(name: str, array: Any) -> None:
         store[name] = array.copy()
 
     return record
+
+
+class FirstNotFinite:
+    """A recorder that remembers the first array that is not finite.
+
+    Masked scores are −inf by design; among them only NaN and +inf count.
+    """
+
+    def __init__(self, parameters: Mapping[str, Array]) -> None:
+        bad = first_not_finite(parameters)
+        self.name = None if bad is None else f"the parameter {bad}"
+
+    def record(self, name: str, array: Any) -> None:
+        """Check the array, unless an earlier one was already bad."""
+        if self.name is None:
+            values = np.asarray(array)
+            good = ~np.isnan(values) & (values != np.inf) if name.endswith(".masked") else np.isfinite(values)
+            self.name = None if good.all() else name
+
+    def name_among(self, gradients: Mapping[str, Array]) -> str | None:
+        """Return the name; if every recorded array was finite, look among the parameters' gradients too."""
+        bad = first_not_finite(gradients) if self.name is None else None
+        return self.name if bad is None else f"the gradient of {bad}"

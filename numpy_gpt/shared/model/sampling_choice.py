@@ -1,4 +1,4 @@
-"""What a draw is, and one verdict on what a next token may be drawn from, for both twins."""
+"""A draw of the next token, and checks of what it may be drawn from, the same for both twins."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from numpy_gpt.shared.model.arrays import Array
 
 
 class Draw(NamedTuple):
-    """A token that was drawn, and the probabilities (V,) that it was drawn from: NumPy's float64 in both twins."""
+    """A drawn token, and the probabilities (V,) it was drawn from: NumPy's float64 in both twins."""
 
     token: int
     probabilities: Array
 
 
 def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
-    """Say what is wrong with a temperature, a top-k or a top-p.
+    """Check temperature, top-k and top-p.
 
     Raises
     ------
     UserError
-        If temperature is negative or not finite, top_k is no whole number of at least 1, or top_p is not in (0, 1].
+        If temperature is negative or not finite, top_k is not a whole number of at least 1, or top_p is not in (0, 1].
     """
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
@@ -36,7 +36,7 @@ def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
 
 
 def check_uniform(uniform: float) -> None:
-    """Say what is wrong with the number that picks a token.
+    """Check the uniform number that selects a token.
 
     Raises
     ------
@@ -48,12 +48,13 @@ def check_uniform(uniform: float) -> None:
 
 
 def check_drawn(token: int, vocab_size: int, total: float) -> int:
-    """Return the token that was found in cumulated probabilities (V,), the last of which is ``total``.
+    """Return the token found in cumulative probabilities (V,), the last of which is ``total``.
 
     Raises
     ------
     UserError
-        If ``total`` is below 0, or the token lies past the end, as it does only where ``total`` is 0, infinite or NaN.
+        If ``total`` is not above 0, or the token lies past the end, which happens only if ``total`` is 0, infinite or
+        NaN.
     """
     if token < vocab_size and total > 0:
         return token
@@ -61,14 +62,14 @@ def check_drawn(token: int, vocab_size: int, total: float) -> int:
 
 
 def check_logits(logits: Array) -> None:
-    """Say what is wrong with the logits (V,) of one position; single ones of −inf stand for impossible tokens.
+    """Check the logits (V,) of one position; −inf marks an impossible token.
 
     Raises
     ------
     UserError
-        If one is NaN or +inf, or all are −inf: there is nothing to draw from.
+        If one is NaN or +inf, or all are −inf, so that no token is possible.
     """
-    if math.isfinite(logits[logits.argmax()]):  # as it is unless there is a NaN, or +inf, or nothing but −inf
+    if math.isfinite(logits[logits.argmax()]):  # false if there is a NaN or +inf, or nothing but −inf
         return
     bad = np.isnan(logits) | (logits == math.inf)
     if bad.any():

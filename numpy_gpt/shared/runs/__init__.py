@@ -1,1 +1,1 @@
-"""What a run leaves on disk: tensor files, checkpoints, run directories and metrics."""
+"""What a training run leaves on disk: checkpoints, metrics, and the run directory that contains them."""

@@ -1,8 +1,8 @@
-"""Checkpoints: a directory that is complete and verified, or not there at all; safetensors and JSON, never pickle.
+"""Checkpoints: a directory that is either complete and verified or absent; safetensors and JSON, never pickle.
 
-A checkpoint directory holds ``model.safetensors`` (a GPT-2 checkpoint by its names), in training also
-``optimizer.safetensors`` (AdamW's moments and, where the model's weights are averages, those in training), and
-``checkpoint.json``: config, tokenizer, step, recipe, and the size and SHA-256 of every file, itself included.
+A checkpoint directory contains ``model.safetensors`` (with GPT-2's names), during training also
+``optimizer.safetensors`` (AdamW's moments and, if the model's weights are an EMA, the weights in training), and
+``checkpoint.json``: config, tokenizer, step, recipe, and the size and SHA-256 of every file, including its own.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpt_data.files.atomic import sync_directory
 from gpt_data.errors import UserError
+from gpt_data.files.atomic import sync_directory
 from gpt_data.files.replaceable import check_replaceable
 from gpt_data.files.sealed_json import read_sealed, seal
 from gpt_data.tokens.tokenizer import Tokenizer, tokenizer_from_dict
 from gpt_data.wording import show_path
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import parameter_shapes
-from numpy_gpt.shared.runs.tensor_files import first_not_finite, read_tensors, tensor_bytes
+from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
 
 FORMAT = "numpy-gpt checkpoint"
 FORMAT_VERSION = 1
 MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetensors", "checkpoint.json"
-_REPLACEABLE = {MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # the last is put everywhere by macOS
+_REPLACEABLE = {MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # macOS creates the last one everywhere
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
-SET_ASIDE = ".replaced"
-"""What a directory's name ends with while a newer one takes its place: it stays complete until that is done."""
+REPLACED_SUFFIX = ".replaced"
+"""The suffix of a checkpoint while a newer one takes its place; it stays complete until that is done."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model and, where training can go on from it, its moments, recipe and state.
+    """A model and, if training can resume from it, its moments, recipe and state.
 
-    ``values`` and the two ``moments`` (m, v) go by parameter name; ``facts`` are measured figures such as losses;
-    ``state`` is that of ``run_state``; ``corpus`` the fingerprint of the text that the run reads; ``engine_state`` what
-    the engine keeps beside weights and moments. Where ``values`` are averages, ``trained`` are the weights that are
-    trained; they lie beside the moments.
+    ``values`` and the two ``moments`` (m, v) are keyed by parameter name; ``facts`` are measured figures such as
+    losses; ``state`` is a ``RunState`` as plain values; ``corpus`` is the fingerprint of the run's text;
+    ``engine_state`` is what the engine keeps besides weights and moments. If ``values`` are an EMA, ``trained`` are the
+    weights in training, stored with the moments.
     """
 
     config: ModelConfig
@@ -60,18 +60,18 @@ class Checkpoint:
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint into ``directory``, replacing the one there only when everything is on the disk.
+    """Write the checkpoint to ``directory``, replacing an existing one only when everything is on the disk.
 
     Raises
     ------
     UserError
-        If a weight is not finite, the directory holds anything but a checkpoint, or it cannot be written; what was
-        there before is then untouched and no temporary directory is left.
+        If a weight is not finite, the directory contains anything but a checkpoint, or it cannot be written; its
+        previous contents are then untouched and no temporary directory is left.
     """
     check_place(directory)
-    directory = directory.resolve()  # a name, where it was given as . or by a link
+    directory = directory.resolve()  # the real name if the path was . or a link
     contents = _contents(checkpoint)
-    temporary = _hidden(directory, "tmp")
+    temporary = _hidden_path(directory, "tmp")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
@@ -81,39 +81,39 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         _put_in_place(temporary, directory)
     except OSError as error:
         raise UserError(
-            f"cannot write {show_path(directory)}: {error.strerror or error}; is the place writable, has it room?"
+            f"cannot write {show_path(directory)}: {error.strerror or error}; is the place writable and not full?"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_place(directory: Path) -> None:
-    """Refuse a place whose contents are not a checkpoint's: writing one there would remove them.
+    """Refuse a directory whose contents are not a checkpoint's: writing a checkpoint there would remove them.
 
     Raises
     ------
     UserError
-        If it is a file, or holds one that no checkpoint has.
+        If it is a file, or contains a file that no checkpoint has.
     """
     check_replaceable(directory, "a checkpoint's", _REPLACEABLE.__contains__)
 
 
 def _put_in_place(temporary: Path, directory: Path) -> None:
-    # A directory cannot be renamed over another. So the old one steps aside under a name that readers know, the new
-    # one takes its place, and only then is the old one removed: at any moment there is a complete one.
-    aside = directory.with_name(f"{directory.name}{SET_ASIDE}")
+    # A directory cannot be renamed over another. So the old one is renamed to a name that readers know, the new one
+    # takes its place, and only then is the old one removed: at any moment there is a complete checkpoint.
+    replaced = directory.with_name(f"{directory.name}{REPLACED_SUFFIX}")
     if directory.exists():
-        if aside.exists():
-            remove_directory(aside)
-        directory.rename(aside)
+        if replaced.exists():
+            remove_directory(replaced)
+        directory.rename(replaced)
     temporary.rename(directory)
     sync_directory(directory.parent)
-    if aside.exists():
-        remove_directory(aside)
+    if replaced.exists():
+        remove_directory(replaced)
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
-    """Return the checkpoint in this very directory.
+    """Return the checkpoint in exactly this directory.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     rest = {name: manifest.get(name) for name in ("recipe", "facts", "state", "corpus", "engine_state")}
     moments = trained = None
     if OPTIMIZER_FILE in files:
-        kinds = ["m", "v"] + ["trained"] * _is_averaged(rest["recipe"])
+        kinds = ["m", "v"] + ["trained"] * _has_ema(rest["recipe"])
         names = {f"{kind}.{name}": shapes[name] for kind in kinds for name in shapes}
         tensors = read_tensors(directory / OPTIMIZER_FILE, files[OPTIMIZER_FILE], names)
         m, v, *others = ({name: tensors[f"{kind}.{name}"] for name in shapes} for kind in kinds)
@@ -140,7 +140,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     return Checkpoint(config, tokenizer, values, step, moments=moments, trained=trained, path=directory, **rest)
 
 
-def _is_averaged(recipe: Any) -> bool:
+def _has_ema(recipe: Any) -> bool:
     training = recipe.get("training") if isinstance(recipe, dict) else None
     return isinstance(training, dict) and bool(training.get("ema_decay"))
 
@@ -150,7 +150,7 @@ def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
     parts = {"m": m, "v": v, "trained": checkpoint.trained or {}}
     tensors = {f"{kind}.{name}": array for kind, part in parts.items() for name, array in part.items()}
     if name := first_not_finite(checkpoint.values) or first_not_finite(tensors):
-        raise UserError(f"a checkpoint must hold finite numbers, but {name} does not; nothing was written")
+        raise UserError(f"a checkpoint must contain only finite numbers, but {name} does not; nothing was written")
     contents = {MODEL_FILE: tensor_bytes(checkpoint.values)}
     if tensors:
         contents[OPTIMIZER_FILE] = tensor_bytes(tensors)
@@ -192,14 +192,14 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove a checkpoint; it is renamed first, so that none is ever seen half removed."""
-    doomed = _hidden(directory, "old")
-    directory.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    """Remove a checkpoint; it is renamed first, so that no reader ever sees it half removed."""
+    old = _hidden_path(directory, "old")
+    directory.rename(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
-def _hidden(directory: Path, ending: str) -> Path:
-    # The same place is the same file system, where a rename is one step; the name is nobody else's.
+def _hidden_path(directory: Path, ending: str) -> Path:
+    # The same parent is on the same file system, where renaming is atomic; the name is unique.
     return directory.with_name(f".{directory.name}.{os.getpid()}-{os.urandom(4).hex()}.{ending}")
 
 

@@ -1,4 +1,7 @@
-"""metrics.jsonl: a JSON object a line, for every evaluation and every logged step, at full precision."""
+"""The metrics of a run: metrics.jsonl, one JSON object per line at full precision, and optionally TensorBoard.
+
+Both receive every evaluation and every logged step. TensorBoard needs the extra ``tensorboard``.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from gpt_data.files.atomic import atomic_write
 from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_write
 from gpt_data.wording import show_path
 from numpy_gpt.shared.runs.run_state import RunState
 
 
 class MetricsLog(Protocol):
-    """What hears of every evaluation and every logged step."""
+    """A receiver of every evaluation and every logged step."""
 
     def write(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Take in one line; ``kind`` is evaluation or step."""
+        """Write one record; ``kind`` is evaluation or step."""
 
 
 class MetricsFile:
-    """Appends lines; what a run that goes on from ``state`` will write again is dropped on entering."""
+    """Appends lines to a file; on entry it drops the lines that a run resumed from ``state`` will write again."""
 
     def __init__(self, path: Path, state: RunState) -> None:
         self._path, self._state = path, state
@@ -30,44 +33,96 @@ class MetricsFile:
     def __enter__(self) -> MetricsFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            for left_over in self._path.parent.glob(f".{self._path.name}.*.tmp"):  # of a process that was killed here
-                left_over.unlink()
+            for temporary in self._path.parent.glob(f".{self._path.name}.*.tmp"):  # left by a killed process
+                temporary.unlink()
             atomic_write(self._path, "".join(self._lines_to_keep()).encode())
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
         return self
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
     def write(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Append one line; ``kind`` is evaluation or step."""
+        """Append one line; ``kind`` is evaluation or step.
+
+        Raises
+        ------
+        UserError
+            If it cannot be written.
+        """
         try:
             self._file.write(json.dumps({"kind": kind, **values}) + "\n")
             self._file.flush()
         except OSError as error:
-            with suppress(OSError):  # which tries to write the rest again
+            with suppress(OSError):  # closing tries to write the rest again
                 self._file.close()
-            raise self._unwritable(error) from error
+            raise self._write_error(error) from error
 
     def _lines_to_keep(self) -> list[str]:
         if self._state == RunState() or not self._path.is_file():
             return []
-        kept = []
+        lines = []
         for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 values = json.loads(line)
-                # The steps so far are done; the evaluation after them is the first thing to come, if it is not there.
-                to_come = values["kind"] == "evaluation" and self._state.evaluation is None
-                if values["step"] > self._state.step - to_come:
+                # The steps so far are done; the evaluation after them comes first unless the state contains it.
+                is_pending = values["kind"] == "evaluation" and self._state.evaluation is None
+                if values["step"] > self._state.step - is_pending:
                     break
             except (ValueError, KeyError, TypeError, RecursionError):  # a killed process's last line, or damage
                 break
-            kept.append(line)
-        return kept
+            lines.append(line)
+        return lines
 
-    def _unwritable(self, error: OSError) -> UserError:
+    def _write_error(self, error: OSError) -> UserError:
         return UserError(
-            f"cannot write {show_path(self._path)}: {error.strerror or error}; is the place writable, has it room?"
+            f"cannot write {show_path(self._path)}: {error.strerror or error}; is the place writable and not full?"
         )
+
+
+class TensorBoardLog:
+    """Writes every number under its own name to ``out_dir``/tensorboard, evaluations and steps separately.
+
+    Raises
+    ------
+    UserError
+        If tensorboardX is not installed.
+    """
+
+    def __init__(self, out_dir: Path, state: RunState) -> None:
+        try:
+            from tensorboardX import SummaryWriter
+        except ModuleNotFoundError as error:
+            raise UserError('--tensorboard needs tensorboardX: pip install "numpy-gpt[tensorboard]"') from error
+        self._directory, self._make_writer = out_dir / "tensorboard", SummaryWriter
+        # TensorBoard hides what a resumed run will write again; the state's own step is already there.
+        self._purge_step = None if state == RunState() else state.step + 1
+        self._writer: Any = None  # made by the first line: a run that cannot begin leaves no files
+
+    def __enter__(self) -> TensorBoardLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Write one record; ``kind`` is evaluation or step.
+
+        Raises
+        ------
+        UserError
+            If it cannot be written.
+        """
+        try:
+            if self._writer is None:
+                self._writer = self._make_writer(str(self._directory), purge_step=self._purge_step)
+            for name, value in values.items():
+                if name != "step" and value is not None:
+                    self._writer.add_scalar(f"{kind}/{name}", value, values["step"])
+        except OSError as error:
+            raise UserError(
+                f"cannot write {show_path(self._directory)}: {error.strerror or error}; is the place writable?"
+            ) from error

@@ -1,4 +1,4 @@
-"""A run directory: its newest two checkpoints and the best one, each a directory under ``checkpoints/``.
+"""A run directory: a lock for its one training process, the newest two checkpoints, and the best one.
 
 runs/tiny/metrics.jsonl
 runs/tiny/checkpoints/step-000005500/    model.safetensors  optimizer.safetensors  checkpoint.json
@@ -7,66 +7,112 @@ runs/tiny/checkpoints/step-000006000/
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
-from numpy_gpt.shared.runs.checkpoint import SET_ASIDE, Checkpoint, read_checkpoint, remove_directory, save_checkpoint
+from numpy_gpt.shared.runs.checkpoint import (
+    REPLACED_SUFFIX,
+    Checkpoint,
+    read_checkpoint,
+    remove_directory,
+    save_checkpoint,
+)
 
-_KEPT = 2
-_NAME = re.compile(rf"step-(\d{{9,}})({re.escape(SET_ASIDE)})?")  # any other name is the user's own
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+_NEWEST = 2  # evaluated checkpoints that are kept
+_NAME = re.compile(rf"step-(\d{{9,}})({re.escape(REPLACED_SUFFIX)})?")  # any other name belongs to the user
 WHICH = ("last", "best")
 
 
-def save_in_run(run: Path, checkpoint: Checkpoint) -> Path:
-    """Write the checkpoint as the run's newest, drop those that are no longer needed, and return its directory.
+@contextmanager
+def lock_run(run: Path) -> Iterator[None]:
+    """Lock the run directory, which is created if necessary: two processes would overwrite each other's checkpoints.
+
+    The operating system releases the lock however the process ends. If the system or the file system cannot lock
+    directories, there is no lock.
 
     Raises
     ------
     UserError
-        If it cannot be written; what was there before is then untouched.
+        If another process holds the lock, or the directory cannot be created.
     """
-    directory = _place(run, checkpoint.step)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {show_path(run)}: {error.strerror or error}; choose another place") from error
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is training in {show_path(run)}; wait until it has ended, or choose another place"
+            ) from None
+        except OSError:  # a network file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def save_in_run(run: Path, checkpoint: Checkpoint) -> Path:
+    """Write the checkpoint as the run's newest, remove those no longer needed, and return its directory.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written; the previous checkpoints are then untouched.
+    """
+    directory = _checkpoint_path(run, checkpoint.step)
     save_checkpoint(directory, checkpoint)
-    tidy(run, checkpoint.step, checkpoint.recipe or {}, checkpoint.state or {})
+    remove_outdated(run, checkpoint.step, checkpoint.recipe or {}, checkpoint.state or {})
     return directory
 
 
-def tidy(run: Path, step: int, recipe: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Drop what the run no longer needs once the checkpoint of ``step`` is complete.
+def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Remove what the run no longer needs once the checkpoint of ``step`` is complete.
 
-    A process may be killed after writing it and before this; whoever goes on from it does this first.
+    A process may be killed after writing that checkpoint and before this; a resumed run therefore does this first.
     """
-    places = run / "checkpoints"
-    for left_over in places.glob(".step-*"):  # of a process that was killed while it wrote
-        shutil.rmtree(left_over, ignore_errors=True)
-    for replaced in [path for path in _newest_first(run) if path.name.endswith(SET_ASIDE)]:
-        # Of one that was killed while it replaced a checkpoint.
-        own = replaced.with_name(replaced.name.removesuffix(SET_ASIDE))
-        remove_directory(replaced) if own.exists() else replaced.rename(own)
+    for temporary in (run / "checkpoints").glob(".step-*"):  # left by a process killed while writing
+        shutil.rmtree(temporary, ignore_errors=True)
+    for replaced in [path for path in _newest_first(run) if path.name.endswith(REPLACED_SUFFIX)]:
+        # Left by a process killed while replacing a checkpoint.
+        original = replaced.with_name(replaced.name.removesuffix(REPLACED_SUFFIX))
+        remove_directory(replaced) if original.exists() else replaced.rename(original)
     older = [path for path in _newest_first(run) if _step(path) <= step]
-    kept = _kept(step, recipe, state, [_step(path) for path in older])
+    needed = _needed_steps(step, recipe, state, [_step(path) for path in older])
     for path in older:
-        if _step(path) not in kept:
+        if _step(path) not in needed:
             remove_directory(path)
 
 
-def _kept(
+def _needed_steps(
     step: int, recipe: Mapping[str, Any], state: Mapping[str, Any], newest_first: Sequence[int]
 ) -> set[int | None]:
-    """Return the steps whose checkpoints stay: this one, the best, and the two newest of those that were evaluated.
+    """Return the steps whose checkpoints are kept: this one, the best one, and the two newest evaluated ones.
 
-    What an interruption wrote between two evaluations goes with the next one, and then the directory is what it would
-    be without the interruption.
+    A checkpoint that an interruption wrote between two evaluations is removed at the next one; then the directory is
+    the same as without the interruption.
     """
     training = recipe.get("training", {})
     interval, end = training.get("eval_interval", 1), training.get("max_iters")
     evaluated = [newer for newer in newest_first if newer % interval == 0 or newer == end]
-    return {step, state.get("best_step"), *evaluated[:_KEPT]}
+    return {step, state.get("best_step"), *evaluated[:_NEWEST]}
 
 
 def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
@@ -79,16 +125,16 @@ def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
     """
     last = load_newest(path)[0]
     best = (last.state or {}).get("best_step")
-    return last if which == "last" or best in (None, last.step) else read_checkpoint(_place(path, best))
+    return last if which == "last" or best in (None, last.step) else read_checkpoint(_checkpoint_path(path, best))
 
 
 def load_newest(path: Path) -> tuple[Checkpoint, str]:
-    """Return the newest good checkpoint, and one line about those newer ones that are damaged, or nothing.
+    """Return the newest good checkpoint, and one line about newer ones that are damaged, or an empty string.
 
     Raises
     ------
     UserError
-        If there is no good one.
+        If there is no good checkpoint.
     """
     candidates = _newest_first(path) or [path]
     damage = ""
@@ -104,15 +150,15 @@ def load_newest(path: Path) -> tuple[Checkpoint, str]:
     raise UserError(f"no checkpoint in {show_path(path)}")
 
 
-def _place(run: Path, step: int) -> Path:
+def _checkpoint_path(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step-{step:09d}"
 
 
 def _newest_first(run: Path) -> list[Path]:
-    # Of one step, step-N comes before step-N.replaced, which is there only while another takes its place.
+    # step-N comes before step-N.replaced, which exists only while a new checkpoint of step N takes its place.
     found = [path for path in (run / "checkpoints").glob("step-*") if _NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: (-_step(path), path.name))
 
 
 def _step(path: Path) -> int:
-    return int(path.name.removeprefix("step-").removesuffix(SET_ASIDE))
+    return int(path.name.removeprefix("step-").removesuffix(REPLACED_SUFFIX))

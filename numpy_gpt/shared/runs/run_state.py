@@ -1,6 +1,6 @@
-"""What a run knows beside its weights and moments: how far it is, and which evaluation was the best.
+"""The state of a run besides its weights and moments: its progress, and which evaluation was the best.
 
-There is nothing else to remember: batches, dropout masks and the learning rate are functions of the step.
+Nothing else needs to be remembered: batches, dropout masks and the learning rate are functions of the step.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from gpt_data.errors import UserError
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Losses in nats per token after ``step`` steps; the rate is that of the next step.
+    """Losses in nats per token after ``step`` steps, and the learning rate of the next step.
 
-    ``train_loss`` and ``val_loss`` go over all evaluation windows, the estimates over random batches, as nanoGPT's.
+    ``train_loss`` and ``val_loss`` are over all evaluation windows; the estimates are over random batches, as
+    nanoGPT's.
     """
 
     step: int
@@ -30,9 +31,9 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunState:
-    """After ``step`` steps: the best validation loss so far, at which step, and how many evaluations ago.
+    """The state after ``step`` steps: the best validation loss, its step, and the number of evaluations since.
 
-    ``evaluation`` is that of this very step, if there was one.
+    ``evaluation`` is the evaluation of this step, or None if it has not been evaluated.
     """
 
     step: int = 0
@@ -42,28 +43,28 @@ class RunState:
     evaluation: Evaluation | None = None
 
     @property
-    def evaluated(self) -> Evaluation:
-        """The evaluation of this step, which a run that has ended always has.
+    def current_evaluation(self) -> Evaluation:
+        """The evaluation of this step, which a finished run always has.
 
         Raises
         ------
         ValueError
-            If there was none.
+            If there is none.
         """
         if self.evaluation is None:
             raise ValueError(f"step {self.step} was not evaluated")
         return self.evaluation
 
     def after_steps(self, step: int) -> RunState:
-        """Return the state when training has gone on to ``step``."""
+        """Return the state after training has continued to ``step``."""
         return self if step == self.step else replace(self, step=step, evaluation=None)
 
     def after_evaluation(self, evaluation: Evaluation) -> RunState:
-        """Return the state with one more evaluation."""
+        """Return the state after one more evaluation."""
         if self.best_val_loss is None or evaluation.val_loss < self.best_val_loss:
             return RunState(evaluation.step, evaluation.val_loss, evaluation.step, 0, evaluation)
-        waited = self.evaluations_since_best + 1
-        return RunState(evaluation.step, self.best_val_loss, self.best_step, waited, evaluation)
+        since_best = self.evaluations_since_best + 1
+        return RunState(evaluation.step, self.best_val_loss, self.best_step, since_best, evaluation)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain values, for JSON."""
@@ -71,7 +72,7 @@ class RunState:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunState:
-        """Return the state that ``to_dict`` wrote.
+        """Return the state that ``to_dict`` converted.
 
         Raises
         ------

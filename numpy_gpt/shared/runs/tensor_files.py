@@ -1,4 +1,4 @@
-"""Files of named tensors in safetensors format, refused unless each is there, in its shape, and a finite number."""
+"""Files of named tensors in safetensors format; a file is read only if every tensor has its shape and is finite."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
 from gpt_data.wording import show_path
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.names import Shape
 
 
 def tensor_bytes(arrays: Mapping[str, Array]) -> bytes:
-    """Return the content of a file of these tensors."""
+    """Return the contents of a file with these tensors."""
     from safetensors.numpy import save
 
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
 def read_tensors(path: Path, expected: Any, shapes: Mapping[str, Shape]) -> dict[str, Array]:
-    """Return the tensors of a file by name, in the order of ``shapes``; ``expected`` holds the file's ``sha256``.
+    """Return the tensors of a file by name, in the order of ``shapes``; ``expected`` contains the file's ``sha256``.
 
     Raises
     ------
     UserError
         If the file is missing, damaged or not in the format, or a tensor is missing, superfluous, of another shape,
-        neither float32 nor float64, or holds a number that is not finite.
+        neither float32 nor float64, or contains a number that is not finite.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -55,10 +55,5 @@ def read_tensors(path: Path, expected: Any, shapes: Mapping[str, Shape]) -> dict
                 f"not {tensors[name].dtype} {tensors[name].shape}"
             )
     if bad := first_not_finite(tensors):
-        raise UserError(f"{place}: {bad} holds numbers that are not finite; use another checkpoint")
+        raise UserError(f"{place}: {bad} contains numbers that are not finite; use another checkpoint")
     return {name: tensors[name] for name in shapes}
-
-
-def first_not_finite(arrays: Mapping[str, Array]) -> str | None:
-    """Return the name of the first array that holds NaN or an infinity, or None."""
-    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)

@@ -1,1 +1,1 @@
-"""How a model is trained: recipes and presets, the schedule, the one training loop and its evaluations."""
+"""How a model is trained: recipes, presets, schedules, random numbers, the engine's base, and the one training loop."""

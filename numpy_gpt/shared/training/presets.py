@@ -1,4 +1,4 @@
-"""Named recipes: a corpus, the shape of a model, and the training numbers that suit them."""
+"""Named recipes: a corpus, a model's config, and training settings that suit them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def preset(name: str) -> Recipe:
     Raises
     ------
     UserError
-        If there is none; the message lists them and names the nearest.
+        If there is no such preset; the message lists them and suggests the closest.
     """
     if name not in PRESETS:
         raise UserError(f"unknown preset {name!r}{suggest(name, PRESETS) or ';'} there are: {list_names(PRESETS)}")
@@ -29,7 +29,7 @@ def _recipe(name: str, dataset: str, model: ModelConfig, training: TrainingConfi
 
 _TINY = GPTConfig(vocab_size=32, block_size=8, n_layer=2, n_head=2, n_embd=6, bias=False)
 
-# nanoGPT's train_shakespeare_char: 10.7 million parameters, with the exact GELU, as nanoGPT's.
+# nanoGPT's train_shakespeare_char: 10.7 million parameters, with the exact GELU, like nanoGPT's.
 _SHAKESPEARE = GPTConfig(
     vocab_size=65, block_size=256, n_layer=6, n_head=6, n_embd=384, bias=False, activation="gelu_erf", dropout=0.2
 )
@@ -46,29 +46,29 @@ _NANO = TrainingConfig(
 )
 
 _PRESETS = (
-    # 1,134 parameters: small enough to follow every digit by hand. Its low rate and long warm-up keep training from
-    # being chaotic: in float64 a difference in the last bit at the start is still invisible at the end, so that twins
-    # can agree.
+    # 1,134 parameters: small enough to follow every digit by hand. Its low learning rate and long warm-up keep training
+    # from being chaotic: in float64 a difference in the last bit at the start is still invisible at the end, so that
+    # the twins can agree.
     _recipe("tiny", "tiny", _TINY, TrainingConfig()),
-    # 6,864 parameters, enough to learn the order of the 170 training phrases by heart: dropout keeps it from that.
+    # 6,864 parameters could memorize the order of the 170 training phrases: dropout prevents that.
     _recipe(
         "tiny16", "tiny", replace(_TINY, n_embd=16, dropout=0.1), TrainingConfig(max_iters=4000, learning_rate=5e-3)
     ),
-    # The same text letter by letter: longer windows, fewer different tokens.
+    # The same text character by character: longer windows, fewer distinct tokens.
     _recipe(
         "tiny-characters",
         "tiny-characters",
         replace(_TINY, vocab_size=25, block_size=16, n_embd=16, dropout=0.1),
         TrainingConfig(max_iters=4000, learning_rate=5e-3),
     ),
-    # 25,344 parameters learn 182 words by heart; a context of 8 holds any of them and the end of the one before.
+    # 25,344 parameters memorize 182 words; a context of 8 fits any word and the end of the previous one.
     _recipe(
         "words",
         "words",
         replace(_TINY, vocab_size=11, n_embd=32),
         TrainingConfig(batch_size=32, max_iters=4000, learning_rate=1e-2, warmup_iters=100),
     ),
-    # A context of 32 holds the longest sentence, whose subject says how its verb must end.
+    # A context of 32 fits the longest sentence, whose subject determines its verb's ending.
     _recipe(
         "grammar",
         "grammar",
@@ -76,29 +76,29 @@ _PRESETS = (
         TrainingConfig(batch_size=32, max_iters=4000, learning_rate=5e-3, warmup_iters=100, eval_stride=None),
     ),
     _recipe("shakespeare", "shakespeare", _SHAKESPEARE, _NANO),
-    # The same model, meant to get further in fewer steps: smaller batches, and an average of the weights.
+    # The same model, to reach a lower loss in fewer steps: smaller batches, and an EMA of the weights.
     _recipe(
         "shakespeare-best",
         "shakespeare",
         _SHAKESPEARE,
         replace(_NANO, batch_size=24, max_iters=3600, lr_decay_iters=3200, eval_interval=400, ema_decay=0.997),
     ),
-    # nanoGPT's recipe for a processor, 804,096 parameters and no dropout, at twice its rate: 2,000 steps are few, and
-    # end at a validation loss of 1.82 then, in place of 1.90 to 1.92.
+    # nanoGPT's recipe for a CPU, 804,096 parameters and no dropout, at twice its learning rate: 2,000 steps are few,
+    # and the higher rate reaches a validation loss of 1.82 instead of 1.90 to 1.92.
     _recipe(
         "shakespeare-cpu",
         "shakespeare",
         replace(_SHAKESPEARE, block_size=64, n_layer=4, n_head=4, n_embd=128, dropout=0.0),
         replace(_NANO, batch_size=12, max_iters=2000, learning_rate=2e-3, eval_iters=20),
     ),
-    # TinyGPT's shape and numbers: ReLU, untied, biases.
+    # TinyGPT's shape and settings: ReLU, untied, biases.
     _recipe(
         "tinygpt",
         "shakespeare",
         GPTConfig(vocab_size=65, block_size=128, n_layer=4, n_head=4, n_embd=128, tie_weights=False, activation="relu"),
         replace(_NANO, max_iters=2000, learning_rate=3e-3, min_lr=3e-4, eval_iters=20),
     ),
-    # Mini GPT's shape, with the output projection that its batched attention lacks and scores scaled by the head size.
+    # Mini GPT's shape, with the output projection that its batched attention lacks, and scores scaled by the head size.
     _recipe(
         "minigpt",
         "shakespeare",
@@ -114,7 +114,7 @@ _PRESETS = (
         ),
         replace(_NANO, batch_size=6, max_iters=10000, eval_interval=1000, eval_iters=20, log_interval=100),
     ),
-    # TinyGPT's baseline: 4,225 numbers that count which character follows which.
+    # TinyGPT's baseline: 4,225 parameters that learn which character follows which.
     _recipe(
         "bigram",
         "shakespeare",

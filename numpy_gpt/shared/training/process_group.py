@@ -1,4 +1,4 @@
-"""Several processes that train one model together, or one alone: who writes, and how they agree."""
+"""The processes that train one model together, or a single process: which one writes, and how they agree."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ Value = TypeVar("Value")
 
 
 class ProcessGroup(Protocol):
-    """The processes of a run, numbered from 0; number 0, the main one, logs and writes."""
+    """The processes of a run, numbered from 0; process 0, the main one, logs and writes."""
 
     rank: int
     size: int
 
     def broadcast(self, value: Value) -> Value:
-        """Return the main process's value, in all processes."""
+        """Return the main process's value in every process."""
 
     def agree_on_signal(self, signal_number: int, step: int) -> int:
-        """Return a signal that any of the processes has received, in all of them at the same step; 0 for none."""
+        """Return a signal that any process has received, in all processes after the same step; 0 for none."""
 
 
 class SingleProcess:
-    """A team of one."""
+    """A group of one process."""
 
     rank, size = 0, 1
 
@@ -39,6 +39,6 @@ SINGLE_PROCESS = SingleProcess()
 
 
 def started_by_torchrun() -> bool:
-    """Return whether this process is one of several: torchrun sets all of these, a job script perhaps one."""
+    """Return whether this is one of several processes: torchrun sets all these variables, a job script perhaps one."""
     size = os.environ.get("WORLD_SIZE", "")
     return size.isdecimal() and int(size) > 1 and {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()

@@ -1,4 +1,4 @@
-"""A recipe: a corpus, the shape of a model, and how it is trained; all that decides a run."""
+"""A recipe: a corpus, a model's config, and how it is trained; everything that determines a run."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from gpt_data.errors import UserError
 from gpt_data.wording import list_names, suggest
 from numpy_gpt.shared.model.config import (
     ModelConfig,
-    check_kinds,
+    check_types,
+    config_field,
     config_from_dict,
     config_to_dict,
-    described,
-    make_plain,
+    use_builtin_numbers,
 )
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-_NOTHING = 2.0**-150  # half of the smallest float32 above 0: what it rounds to 0
-_TOO_MANY = 1 << 31  # more sequences or steps than any machine holds or takes: a slip of the keyboard
+_ROUNDS_TO_0 = 2.0**-150  # half of the smallest float32 above 0
+_TOO_MANY = 1 << 31  # more sequences or steps than any machine can handle: surely a typing error
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a model is trained, with nanoGPT's names; every field is checked when it is made.
+    """How a model is trained, with nanoGPT's names; every field is checked on construction.
 
     Raises
     ------
@@ -32,38 +32,38 @@ class TrainingConfig:
         If a field is out of its range.
     """
 
-    batch_size: int = described("sequences in a batch (B)", default=16)
-    gradient_accumulation_steps: int = described("batches whose gradients are averaged for one step", default=1)
-    max_iters: int = described("training steps", default=6000)
-    learning_rate: float = described("peak learning rate", default=3e-3)
-    min_lr: float | None = described("rate at the end of the cosine (None: a tenth of the peak)", default=None)
-    warmup_iters: int = described("steps of linear warm-up", default=500)
-    lr_decay_iters: int | None = described("step at which the cosine ends (None: max_iters)", default=None)
-    weight_decay: float = described("decoupled weight decay, on matrices only", default=0.1)
-    beta1: float = described("AdamW's decay of the mean gradient", default=0.9)
-    beta2: float = described("AdamW's decay of the mean squared gradient", default=0.99)
-    adam_epsilon: float = described("added to the root of the mean squared gradient", default=1e-8)
-    grad_clip: float = described("largest global norm of the gradient (0: no clipping)", default=1.0)
-    ema_decay: float = described(
-        "decay of a running average of the weights, which is then evaluated and sampled; above 1 - 9/max_iters it "
-        "makes no difference (0: none)",
+    batch_size: int = config_field("sequences in a batch (B)", default=16)
+    gradient_accumulation_steps: int = config_field("batches whose gradients are averaged for one step", default=1)
+    max_iters: int = config_field("training steps", default=6000)
+    learning_rate: float = config_field("peak learning rate", default=3e-3)
+    min_lr: float | None = config_field("rate at the end of the cosine (None: a tenth of the peak)", default=None)
+    warmup_iters: int = config_field("steps of linear warm-up", default=500)
+    lr_decay_iters: int | None = config_field("step at which the cosine ends (None: max_iters)", default=None)
+    weight_decay: float = config_field("decoupled weight decay, on matrices only", default=0.1)
+    beta1: float = config_field("AdamW's decay of the mean gradient", default=0.9)
+    beta2: float = config_field("AdamW's decay of the mean squared gradient", default=0.99)
+    adam_epsilon: float = config_field("added to the root of the mean squared gradient", default=1e-8)
+    grad_clip: float = config_field("largest global norm of the gradient (0: no clipping)", default=1.0)
+    ema_decay: float = config_field(
+        "decay of the weights' moving average (EMA), which is then evaluated and sampled; values above "
+        "1 - 9/max_iters all have the same effect (0: no EMA)",
         default=0.0,
     )
-    eval_interval: int = described("steps between evaluations, each of which saves a checkpoint", default=500)
-    eval_stride: int | None = described(
-        "distance of evaluation windows (1: all windows; none: block_size, each token once)", default=1
+    eval_interval: int = config_field("steps between evaluations, each of which saves a checkpoint", default=500)
+    eval_stride: int | None = config_field(
+        "tokens between the starts of evaluation windows (1: all windows; none: block_size, each token once)", default=1
     )
-    eval_iters: int = described("random batches in nanoGPT's estimate of each loss (0: no estimate)", default=0)
-    patience: int = described("evaluations without a better one that end training (0: never)", default=0)
-    log_interval: int = described("steps between lines of metrics", default=100)
-    seed: int = described("seed of initial values, batches, dropout and sampling", default=1337)
-    dtype: str = described(
-        f"precision: {', '.join(DTYPES)}; the last two, for products alone, in torch_gpt only", default="float32"
+    eval_iters: int = config_field("random batches in nanoGPT's estimate of each loss (0: no estimate)", default=0)
+    patience: int = config_field("evaluations without improvement that end training (0: never)", default=0)
+    log_interval: int = config_field("steps between lines of metrics", default=100)
+    seed: int = config_field("seed of initial values, batches, dropout and sampling", default=1337)
+    dtype: str = config_field(
+        f"precision: {', '.join(DTYPES)}; the last two, for matrix products only, in torch_gpt only", default="float32"
     )
 
     def __post_init__(self) -> None:
-        make_plain(self)
-        check_kinds(self)
+        use_builtin_numbers(self)
+        check_types(self)
         for name in ("batch_size", "gradient_accumulation_steps", "eval_interval", "eval_stride", "log_interval"):
             value = getattr(self, name)
             self._require(name, value is None or value >= 1, "at least 1")
@@ -79,20 +79,20 @@ class TrainingConfig:
         for name in ("beta1", "beta2", "ema_decay"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         self._require("dtype", self.dtype in DTYPES, " or ".join(DTYPES))
-        if self.weights_dtype == "float32" and self.adam_epsilon <= _NOTHING:  # 0/0 where there never was a gradient
+        if self.weights_dtype == "float32" and self.adam_epsilon <= _ROUNDS_TO_0:  # else 0/0 without a gradient
             raise UserError(f"adam_epsilon={self.adam_epsilon!r} must not be 0 in {self.weights_dtype}; try 1e-8")
 
-    def _require(self, name: str, holds: bool, what: str) -> None:
-        if not holds:
+    def _require(self, name: str, is_valid: bool, what: str) -> None:
+        if not is_valid:
             raise UserError(f"{name} must be {what}, not {getattr(self, name)!r}")
 
     @property
     def weights_dtype(self) -> str:
-        """The type of weights and moments: float64, or else float32, in which half precision keeps them too."""
+        """The type of weights and moments: float64 for float64, and otherwise, also in half precision, float32."""
         return "float64" if self.dtype == "float64" else "float32"
 
     def schedule(self) -> dict[str, Any]:
-        """Return the arguments of ``schedule.learning_rate_at`` but the step."""
+        """Return the arguments of ``schedule.learning_rate_at``, except the step."""
         return {
             "learning_rate": self.learning_rate,
             "min_lr": self.learning_rate / 10 if self.min_lr is None else self.min_lr,
@@ -100,10 +100,19 @@ class TrainingConfig:
             "lr_decay_iters": self.max_iters if self.lr_decay_iters is None else self.lr_decay_iters,
         }
 
+    def adamw(self) -> dict[str, Any]:
+        """Return the settings of AdamW by the names of ``adamw_step``'s arguments."""
+        return {
+            "beta1": self.beta1,
+            "beta2": self.beta2,
+            "epsilon": self.adam_epsilon,
+            "weight_decay": self.weight_decay,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides a training run."""
+    """Everything that determines a training run."""
 
     name: str
     dataset: str
@@ -112,24 +121,24 @@ class Recipe:
 
     @property
     def eval_stride(self) -> int:
-        """The distance of evaluation windows: that of the training numbers, or else the block size."""
+        """The distance between the starts of evaluation windows: the training config's, or the block size."""
         return self.training.eval_stride or self.model.block_size
 
     def override(self, changes: Mapping[str, Any]) -> Recipe:
-        """Return the recipe with its dataset or some fields of its model and training changed.
+        """Return the recipe with a changed dataset or changed fields of its model and training.
 
         Raises
         ------
         UserError
             If a name is unknown or a value out of its range.
         """
-        homes = {item.name: part for part in ("model", "training") for item in fields(getattr(self, part))}
+        owners = {item.name: part for part in ("model", "training") for item in fields(getattr(self, part))}
         parts: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
         for name, value in changes.items():
-            if name in homes:
-                parts[homes[name]][name] = value
+            if name in owners:
+                parts[owners[name]][name] = value
             elif name != "dataset":
-                known = ["dataset", *homes]
+                known = ["dataset", *owners]
                 raise UserError(f"unknown field {name!r}{suggest(name, known) or ';'} there are: {list_names(known)}")
         return replace(
             self,
@@ -140,7 +149,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that ``dataclasses.asdict`` wrote.
+        """Return the recipe that ``to_dict`` converted.
 
         Raises
         ------

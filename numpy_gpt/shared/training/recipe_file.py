@@ -1,4 +1,4 @@
-"""Recipes in TOML files: the same names as the flags, by themselves or under [model] and [training].
+"""Recipes in TOML files: the names of the flags, at the top level or in the tables [model] and [training].
 
 preset = "shakespeare-cpu"
 dataset = "my-texts"
@@ -20,35 +20,35 @@ from typing import Any
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
 from gpt_data.wording import list_names, quote, show_path, suggest
-from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, kinds_of
+from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, field_types, has_type
 from numpy_gpt.shared.training.recipe import TrainingConfig
 
 _TABLES: dict[str, dict[str, tuple[type, ...]]] = {
-    "model": kinds_of(BigramConfig) | kinds_of(GPTConfig),
-    "training": kinds_of(TrainingConfig),
+    "model": field_types(BigramConfig) | field_types(GPTConfig),
+    "training": field_types(TrainingConfig),
 }
 _NAMES: dict[str, tuple[type, ...]] = {"preset": (str,), "dataset": (str,)}
-_TOO_LARGE = 10**300  # what comes near the largest float; Python does not even show a number of 4,300 digits
-_WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
+_TOO_LARGE = 10**300  # close to the largest float; Python refuses to print numbers of more than 4,300 digits
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
 
 
 def read_recipe_file(path: Path) -> dict[str, Any]:
-    """Return what the file sets, by field name; ``preset`` and ``dataset`` may be among them.
+    """Return the settings of the file by field name, which may include ``preset`` and ``dataset``.
 
-    TOML has no empty value: "none" in quotes leaves open what may be left open, such as eval_stride.
+    TOML has no empty value: "none" in quotes leaves an optional field, such as eval_stride, unset.
 
     Raises
     ------
     UserError
-        If the file cannot be read, is no TOML, sets a field twice or to a value of the wrong type, or has a name that
-        a recipe does not have.
+        If the file cannot be read or is not TOML, sets a field twice or to a value of the wrong type, or contains an
+        unknown name.
     """
-    import tomllib  # its patterns take a while, and few need them
+    import tomllib  # compiling its patterns is slow, and few runs need them
 
-    place, written = show_path(path), read_regular(path)
+    place, text = show_path(path), read_regular(path)
     try:
-        content = tomllib.loads(written.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits, or [[[[[…
+        content = tomllib.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # not TOML or not UTF-8, a number of thousands of digits, or [[[[[…
         reason = str(error).splitlines()[0]
         raise UserError(f"{place} must be a TOML file in UTF-8: {reason}") from error
     values: dict[str, Any] = {}
@@ -56,40 +56,39 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
         for name, value, known in _settings(content):
             if name in values:
                 raise UserError(f"{name} is set twice; keep one")
-            values[name] = _checked(name, value, known)
-    except ValueError as error:  # a UserError, or Python's own of a number in a list that it cannot show
+            values[name] = _parse_value(name, value, known)
+    except ValueError as error:  # a UserError, or Python's own about a number in a list that is too long to print
         raise UserError(f"{place}: {error}") from error
     return values
 
 
 def _settings(content: Mapping[str, Any]) -> Iterator[tuple[str, Any, dict[str, tuple[type, ...]]]]:
-    """Yield name and value of every setting, and the names that may stand where it stands, with their types."""
-    everywhere = _NAMES | _TABLES["model"] | _TABLES["training"]
+    """Yield the name and value of every setting, and the names allowed in its table with their types."""
+    top_level = _NAMES | _TABLES["model"] | _TABLES["training"]
     for name, value in content.items():
         if not isinstance(value, dict):
-            yield name, value, everywhere
+            yield name, value, top_level
         elif name in _TABLES:
             for field, setting in value.items():
                 yield field, setting, _TABLES[name]
         else:
-            raise UserError(f"a recipe has the tables [{'] and ['.join(_TABLES)}], and not [{quote(name)[1:-1]}]")
+            raise UserError(f"unknown table [{quote(name)[1:-1]}]; expected [{'] or ['.join(_TABLES)}]")
 
 
-def _checked(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> Any:
+def _parse_value(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> Any:
     if name not in known:
         for table, names in _TABLES.items():
             if name in names:
                 raise UserError(f"{name} belongs to the table [{table}]; move it there")
         hint = suggest(name, known) or ";"
         raise UserError(f"unknown name {quote(name)}{hint} there may be: {list_names(known)}")
-    kinds = known[name]
+    types = known[name]
     if isinstance(value, int) and abs(value) >= _TOO_LARGE:
         raise UserError(f"{name} must be a number of at most 300 digits")
-    if NoneType in kinds and isinstance(value, str) and value.lower() == "none":
+    if NoneType in types and isinstance(value, str) and value.lower() == "none":
         return None
-    if int in kinds and isinstance(value, float) and value.is_integer():
-        return int(value)  # 1e3 is how people write a thousand steps; TOML takes it for a number with decimals
-    allowed: Any = (*kinds, int) if float in kinds else kinds
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):
-        raise UserError(f"{name} must be {_WANTED[kinds[0]]}, not {value!r:.60}")
-    return float(value) if float in kinds else value
+    if int in types and isinstance(value, float) and value.is_integer():
+        return int(value)  # people write a thousand steps as 1e3, which TOML reads as a float
+    if not has_type(value, types):
+        raise UserError(f"{name} must be {_TYPE_NAMES[types[0]]}, not {value!r:.60}")
+    return float(value) if float in types else value

@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step: linear warm-up, then half a cosine, as in nanoGPT."""
+"""The learning rate and the weight of an EMA as functions of the step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import math
 def learning_rate_at(
     step: int, *, learning_rate: float, min_lr: float, warmup_iters: int, lr_decay_iters: int
 ) -> float:
-    """Return the rate of ``step``, counted from 0.
+    """Return the learning rate of ``step``, counted from 0: linear warm-up, then half a cosine, as in nanoGPT.
 
     Warm-up: learning_rate·(step + 1)/(warmup_iters + 1) (13.9). Then a cosine from learning_rate down to min_lr at
-    lr_decay_iters (13.10), and min_lr from there on.
+    lr_decay_iters (13.10), and min_lr after that.
     """
     if step < warmup_iters:
         return learning_rate * (step + 1) / (warmup_iters + 1)
@@ -19,3 +19,12 @@ def learning_rate_at(
         return min_lr
     progress = (step - warmup_iters) / (lr_decay_iters - warmup_iters)
     return min_lr + 0.5 * (1 + math.cos(math.pi * progress)) * (learning_rate - min_lr)
+
+
+def ema_weight(step: int, ema_decay: float) -> float:
+    """Return the weight of the newest parameters in their EMA after ``step`` steps, counted from 1.
+
+    1 − min(ema_decay, (1 + step)/(10 + step)) (13.12): the smaller decay of the first steps quickly removes the initial
+    values from the EMA.
+    """
+    return 1 - min(ema_decay, (1 + step) / (10 + step))

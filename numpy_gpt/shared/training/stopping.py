@@ -1,4 +1,4 @@
-"""Stopping between two steps: a signal during training is a request, not a blow."""
+"""The ways in which training ends early: a signal, after the current step, or a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
+from gpt_data.errors import UserError
+
 Item = TypeVar("Item")
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, and 143 for SIGTERM: what shells report of a process ended so
+EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, and 143 for SIGTERM, as shells report a process ended by a signal
+
+
+class Diverged(UserError):
+    """A loss or a gradient is not finite."""
 
 
 class Interrupted(Exception):
-    """Training ended early on a signal, with a checkpoint."""
+    """A signal ended training early, with a checkpoint."""
 
     def __init__(self, signal_number: int, step: int, out_dir: Path) -> None:
         self.exit_status = 128 + signal_number
-        super().__init__(f"interrupted after step {step}; a checkpoint is in {out_dir}: go on with --resume {out_dir}")
+        super().__init__(f"interrupted after step {step}; a checkpoint is in {out_dir}: resume with --resume {out_dir}")
 
 
 class Stopped(Exception):
-    """A signal came in the middle of an evaluation."""
+    """A signal arrived in the middle of an evaluation."""
 
 
 class StopSignals:
-    """While entered, SIGINT and SIGTERM are noted in ``received``; a second SIGINT ends the program at once.
+    """While entered, SIGINT and SIGTERM are stored in ``received``; a second SIGINT ends the program immediately.
 
-    Entered inside another, it takes over what that one has noted.
+    If entered inside another instance, it takes over the signal that the outer one has stored.
     """
 
     def __init__(self) -> None:
@@ -38,9 +44,9 @@ class StopSignals:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
+        if threading.current_thread() is threading.main_thread():  # Python allows no other thread to set handlers
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._note)
+                self._previous[number] = signal.signal(number, self._store)
                 outer = getattr(self._previous[number], "__self__", None)
                 if isinstance(outer, StopSignals):
                     self.received = self.received or outer.received
@@ -51,19 +57,19 @@ class StopSignals:
             signal.signal(number, handler)
 
     def until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items, until a signal has come.
+        """Yield the items until a signal arrives.
 
         Raises
         ------
         Stopped
-            Before the first item after that.
+            Before the first item after the signal.
         """
         for item in items:
             if self.received:
                 raise Stopped
             yield item
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _store(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = number

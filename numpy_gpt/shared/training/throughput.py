@@ -1,4 +1,4 @@
-"""How fast a training goes: tokens a second, milliseconds a step, and what part of the hardware's peak that is."""
+"""The throughput of training: tokens per second, milliseconds per step, and the fraction of the hardware's peak."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _REFRESH_SECONDS = 0.1
 
 
 class Throughput(NamedTuple):
-    """A stretch of training, evaluations and checkpoints left out.
+    """The throughput of training, without evaluations and checkpoints.
 
-    ``mfu`` is the share of a card's peak that the model's own operations use, NaN for a card whose peak is unknown,
-    None for a processor; ``peak_memory`` is in bytes, None where it cannot be measured.
+    ``mfu``, the model FLOPs utilization, is the fraction of the GPU's peak that the model's own operations use: NaN if
+    the peak is unknown, None on a CPU. ``peak_memory`` is in bytes, None if it cannot be measured.
     """
 
     tokens_per_second: float
@@ -29,10 +29,10 @@ class Throughput(NamedTuple):
 
 
 def operations_per_token(config: ModelConfig) -> float:
-    """Return how many multiplications and additions training takes for one token (Chowdhery et al. 2022, appendix B).
+    """Return the number of multiplications and additions per training token (Chowdhery et al. 2022, appendix B).
 
-    6 for each weight but the positions' (one of each forward, two of each backward), and 12·n_layer·C·T for the scores
-    and the weighted sums of attention. A bigram model looks up: its count is 0.
+    6 for each weight except the positions' (one of each forward, two of each backward), and 12·n_layer·C·T for the
+    scores and the weighted sums of attention. A bigram model only looks up: its count is 0.
     """
     if not isinstance(config, GPTConfig):
         return 0.0
@@ -43,54 +43,56 @@ def operations_per_token(config: ModelConfig) -> float:
 
 
 def peak_memory_of_process() -> int | None:
-    """Return the most bytes that this process has had in memory, or None where the system does not tell."""
+    """Return the peak memory of this process in bytes, or None if the system does not report it."""
     try:
         import resource
     except ModuleNotFoundError:  # on Windows
         return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most  # bytes there, kibibytes elsewhere
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # bytes on macOS, kibibytes elsewhere
 
 
 class ThroughputMeter:
-    """Measures the speed of a run that trains to ``max_iters``."""
+    """Measures the throughput of a run that trains to ``max_iters``."""
 
     def __init__(self, tokens_per_step: int, max_iters: int) -> None:
         self._tokens_per_step, self._max_iters = tokens_per_step, max_iters
-        self._shown = time.perf_counter()
-        self._mark: tuple[int, float] | None = None  # a step, and the time when it was done
+        self._displayed_at = time.perf_counter()
+        self._start: tuple[int, float] | None = None  # a step, and the time at its end
 
-    def due(self) -> bool:
-        """Return whether it is time to show progress again: at most some ten times a second."""
-        return time.perf_counter() - self._shown >= _REFRESH_SECONDS
+    def is_display_due(self) -> bool:
+        """Return whether it is time to display progress again: at most about ten times per second."""
+        return time.perf_counter() - self._displayed_at >= _REFRESH_SECONDS
 
-    def shown(self) -> None:
-        """Note that progress is shown now."""
-        self._shown = time.perf_counter()
+    def mark_display(self) -> None:
+        """Record that progress is displayed now."""
+        self._displayed_at = time.perf_counter()
 
     def seconds_per_step(self, step: int) -> float:
-        """Return the time of a step, as a mean since the first measurement; NaN at that: the first steps warm up."""
+        """Return the mean time of a step since the first measurement, which itself returns NaN: it ends the warm-up."""
         now = time.perf_counter()
-        if self._mark is None:
-            self._mark = step, now
-        done, since = self._mark
-        return (now - since) / (step - done) if step > done else math.nan
+        if self._start is None:
+            self._start = step, now
+        first, since = self._start
+        return (now - since) / (step - first) if step > first else math.nan
 
-    def speed(self, step: int, flops_per_token: float, peak_flops: float | None, peak_memory: int | None) -> Throughput:
-        """Return the speed after so many steps."""
+    def throughput(
+        self, step: int, flops_per_token: float, peak_flops: float | None, peak_memory: int | None
+    ) -> Throughput:
+        """Return the throughput after ``step`` steps."""
         seconds = self.seconds_per_step(step)
         tokens = self._tokens_per_step / seconds
         mfu = None if peak_flops is None or math.isnan(seconds) else tokens * flops_per_token / peak_flops
         return Throughput(tokens, 1e3 * seconds, mfu, peak_memory)
 
     def seconds_left(self, step: int) -> float:
-        """Return how long the rest of training will take."""
+        """Return how long the remaining training will take."""
         return self.seconds_per_step(step) * (self._max_iters - step)
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave out the time spent inside a ``with`` block."""
+    def pause(self) -> Iterator[None]:
+        """Exclude the time spent inside a ``with`` block."""
         start = time.perf_counter()
         yield
-        if self._mark is not None:
-            self._mark = self._mark[0], self._mark[1] + time.perf_counter() - start
+        if self._start is not None:
+            self._start = self._start[0], self._start[1] + time.perf_counter() - start

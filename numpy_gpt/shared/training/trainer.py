@@ -1,4 +1,4 @@
-"""ONE training loop, which both twins' engines plug into: batches, schedule, evaluation, checkpoints, stopping."""
+"""The ONE training loop for both twins' engines: batches, schedule, evaluation, checkpoints, stopping."""
 
 from __future__ import annotations
 
@@ -13,44 +13,43 @@ from gpt_data.texts.corpora import Corpus
 from gpt_data.tokens.fingerprint import fingerprint
 from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Tokens
-from numpy_gpt.shared.model.not_finite import Diverged
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.metrics import MetricsFile, MetricsLog
-from numpy_gpt.shared.runs.run_directory import save_in_run, tidy
+from numpy_gpt.shared.runs.run_directory import remove_outdated, save_in_run
 from numpy_gpt.shared.runs.run_state import Evaluation, RunState
-from numpy_gpt.shared.training.engine_protocol import Engine, StepResult
+from numpy_gpt.shared.training.engine import Engine, StepResult
 from numpy_gpt.shared.training.evaluation import evaluate_run
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import learning_rate_at
-from numpy_gpt.shared.training.stopping import Interrupted, Stopped, StopSignals
+from numpy_gpt.shared.training.stopping import Diverged, Interrupted, Stopped, StopSignals
 from numpy_gpt.shared.training.throughput import Throughput, ThroughputMeter, operations_per_token
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands between evaluations; ``seconds_left`` counts training alone.
+    """The progress of training between evaluations; ``seconds_left`` covers training only.
 
-    ``val_loss`` is that of the last evaluation, NaN while a run that goes on has had none yet.
+    ``val_loss`` is from the last evaluation, NaN if a resumed run has had none yet.
     """
 
     step: int
     loss: float
     val_loss: float
     learning_rate: float
-    speed: Throughput
+    throughput: Throughput
     seconds_left: float
 
 
 class Display(Protocol):
-    """What shows a run to its user."""
+    """Shows a run to its user."""
 
     def progress(self, progress: Progress) -> None:
-        """Show where training stands; called at most some ten times a second."""
+        """Show the progress; called at most about ten times per second."""
 
     def evaluating(self, step: int, tokens: int) -> None:
-        """Show that after ``step`` steps an evaluation goes on, and how many tokens it has read; called at each batch.
+        """Show that the evaluation after ``step`` steps has read so many tokens; called after each batch.
 
-        Where several processes train, none is told.
+        It is not called if several processes train.
         """
 
     def evaluation(self, evaluation: Evaluation) -> None:
@@ -66,9 +65,9 @@ def train(
     state: RunState | None = None,
     logs: Sequence[MetricsLog] = (),
 ) -> RunState:
-    """Train from ``state`` to max_iters, or until patience ends; return the last state, with its evaluation.
+    """Train from ``state`` until max_iters, or until patience ends; return the last state, with its evaluation.
 
-    The run directory holds the rest: metrics.jsonl and checkpoints. ``logs`` hear of the same metrics.
+    Metrics and checkpoints are written to the run directory ``out_dir``; ``logs`` receive the same metrics.
 
     Raises
     ------
@@ -77,99 +76,115 @@ def train(
     UserError
         If the run directory cannot be written.
     Interrupted
-        On SIGINT or SIGTERM, after the step under way or in the middle of an evaluation, and after a checkpoint.
+        On SIGINT or SIGTERM, after the current step or in the middle of an evaluation, and after saving a checkpoint.
     """
     training, state = recipe.training, state or RunState()
     engine.begin(corpus.train)
     with StopSignals() as stop, ExitStack() as stack:
-        metrics = _Metrics(engine, stack, out_dir, state, logs)
-        run = _Run(recipe, engine, corpus, out_dir, display, metrics)
+        logs = _enter_logs(engine, stack, out_dir, state, logs)
+        run = _TrainingRun(recipe, engine, corpus, out_dir, display, logs)
         for step in range(state.step, training.max_iters + 1):
             state = state.after_steps(step)
             if step == training.max_iters or step % training.eval_interval == 0:
                 try:
                     state = run.evaluate(state, stop)
-                except Stopped:  # the evaluation is made anew when training goes on
+                except Stopped:  # the resumed run repeats the evaluation
                     run.save(state)
                     raise Interrupted(stop.received, step, out_dir) from None
                 if step == training.max_iters or 0 < training.patience <= state.evaluations_since_best:
                     break
             result = engine.take_step(step, learning_rate_at(step, **training.schedule()))
-            stopped = engine.team.agree_on_signal(stop.received, step)
-            run.look(step, result, at_once=stopped != 0)
-            if stopped:
+            signal_number = engine.group.agree_on_signal(stop.received, step)
+            run.report_step(step, result, at_once=signal_number != 0)
+            if signal_number:
                 run.save(state.after_steps(step + 1))
-                raise Interrupted(stopped, step + 1, out_dir)
+                raise Interrupted(signal_number, step + 1, out_dir)
     return state
 
 
-class _Run:
-    """What is done beside the steps themselves: evaluating, looking at results, saving."""
+def _enter_logs(
+    engine: Engine, stack: ExitStack, out_dir: Path, state: RunState, logs: Sequence[MetricsLog]
+) -> list[MetricsLog]:
+    """Return everything that receives metrics; in a group of processes, only the main process writes them."""
+    if engine.group.rank != 0:
+        return []
+    return [stack.enter_context(MetricsFile(out_dir / "metrics.jsonl", state)), *logs]
+
+
+class _TrainingRun:
+    """What a run does between its steps: evaluate, check and report results, save checkpoints."""
 
     def __init__(
-        self, recipe: Recipe, engine: Engine, corpus: Corpus, out_dir: Path, display: Display, metrics: _Metrics
+        self,
+        recipe: Recipe,
+        engine: Engine,
+        corpus: Corpus,
+        out_dir: Path,
+        display: Display,
+        logs: Sequence[MetricsLog],
     ) -> None:
         self._recipe, self._engine, self._corpus, self._out_dir = recipe, engine, corpus, out_dir
-        self._display, self._metrics, self._fingerprint = display, metrics, fingerprint(corpus)
+        self._display, self._logs, self._fingerprint = display, logs, fingerprint(corpus)
         training = recipe.training
         per_step = training.batch_size * training.gradient_accumulation_steps * recipe.model.block_size
-        self._pace = ThroughputMeter(per_step, training.max_iters)
+        self._meter = ThroughputMeter(per_step, training.max_iters)
         self._val_loss = math.nan  # of the last evaluation
 
     def evaluate(self, state: RunState, stop: StopSignals) -> RunState:
-        """Evaluate and save, unless a resumed run has done so already; show it and return the state with it.
+        """Evaluate and save, unless a resumed run has done so already; show the evaluation and return the new state.
 
         Raises
         ------
         Stopped
-            If a signal came; a team, whose processes must stop at the same place, evaluates to the end.
+            If a signal arrived; a group of processes, which must all stop at the same step, finishes the evaluation.
         """
-        team, step = self._engine.team, state.step
+        group, step = self._engine.group, state.step
         if state.evaluation is None:
             rate = learning_rate_at(step, **self._recipe.training.schedule())
-            with self._pace.paused():
-                engine = _Watched(self._engine, stop, self._display, step) if team.size == 1 else self._engine
-                evaluation = team.broadcast(evaluate_run(engine, self._recipe, self._corpus, step, rate))
+            with self._meter.pause():
+                single = group.size == 1
+                engine = _InterruptibleEngine(self._engine, stop, self._display, step) if single else self._engine
+                evaluation = group.broadcast(evaluate_run(engine, self._recipe, self._corpus, step, rate))
                 state = state.after_evaluation(evaluation)
-                self._metrics.write("evaluation", asdict(evaluation))
+                self._write_metrics("evaluation", asdict(evaluation))
                 self.save(state)
-        elif team.rank == 0:
-            tidy(self._out_dir, step, self._recipe.to_dict(), state.to_dict())
-        self._val_loss = state.evaluated.val_loss
-        if team.rank == 0:
-            self._display.evaluation(state.evaluated)
+        elif group.rank == 0:
+            remove_outdated(self._out_dir, step, self._recipe.to_dict(), state.to_dict())
+        self._val_loss = state.current_evaluation.val_loss
+        if group.rank == 0:
+            self._display.evaluation(state.current_evaluation)
         return state
 
-    def look(self, step: int, result: StepResult | None, at_once: bool) -> None:
-        """See that the step's result is finite, log it and show it, as far as each is due.
+    def report_step(self, step: int, result: StepResult | None, at_once: bool) -> None:
+        """Check that the step's result is finite, then log and display it, each if it is due.
 
-        A result that is not there yet is waited for only then: a device is not to be kept waiting for a look at it.
+        If the result is not available yet, it is awaited only in those cases, so that the device is not kept waiting.
         """
         training, done = self._recipe.training, step + 1
-        log, show = done % training.log_interval == 0, self._pace.due()
-        evaluated = done % training.eval_interval == 0 or done == training.max_iters
-        if result is None and (log or show or at_once or evaluated):
+        log, display = done % training.log_interval == 0, self._meter.is_display_due()
+        before_evaluation = done % training.eval_interval == 0 or done == training.max_iters
+        if result is None and (log or display or at_once or before_evaluation):
             step, result = self._engine.latest()
         if result is None:
             return
         if not (math.isfinite(result.loss) and math.isfinite(result.gradient_norm)):
-            raise Diverged(_not_finite(self._engine, result, step, self._out_dir))
-        if not (log or show):
+            raise Diverged(_divergence_message(self._engine, result, step, self._out_dir))
+        if not (log or display):
             return
         rate = learning_rate_at(done - 1, **training.schedule())
-        speed = self._pace.speed(
+        throughput = self._meter.throughput(
             done, operations_per_token(self._recipe.model), self._engine.peak_flops, self._engine.peak_memory()
         )
         if log:
-            self._metrics.write("step", _logged(done, result, rate, speed))
-        if show:
-            self._pace.shown()
-            if self._engine.team.rank == 0:
-                left = self._pace.seconds_left(done)
-                self._display.progress(Progress(done, result.loss, self._val_loss, rate, speed, left))
+            self._write_metrics("step", _step_metrics(done, result, rate, throughput))
+        if display:
+            self._meter.mark_display()
+            if self._engine.group.rank == 0:
+                left = self._meter.seconds_left(done)
+                self._display.progress(Progress(done, result.loss, self._val_loss, rate, throughput, left))
 
     def save(self, state: RunState) -> None:
-        """Write what is needed to go on from ``state``; all processes of a team take part, and the main one writes."""
+        """Write a checkpoint to resume from ``state``; all processes of a group take part, and the main one writes."""
         m, v = self._engine.moments()
         checkpoint = Checkpoint(
             self._recipe.model,
@@ -179,52 +194,40 @@ class _Run:
             self._recipe.to_dict(),
             None if state.evaluation is None else asdict(state.evaluation),
             moments=(m, v),
-            trained=self._engine.trained(),
+            trained=self._engine.trained_values(),
             state=state.to_dict(),
             corpus=self._fingerprint,
             engine_state=self._engine.engine_state(),
         )
-        if self._engine.team.rank == 0:
+        if self._engine.group.rank == 0:
             save_in_run(self._out_dir, checkpoint)
 
+    def _write_metrics(self, kind: str, values: dict[str, Any]) -> None:
+        for log in self._logs:
+            log.write(kind, values)
 
-class _Watched:
-    """Evaluates as the engine does, but shows how far it is, and stops between two batches when a signal has come."""
+
+class _InterruptibleEngine:
+    """Evaluates as the engine does, but displays the progress and stops between two batches if a signal has arrived."""
 
     def __init__(self, engine: Engine, stop: StopSignals, display: Display, step: int) -> None:
         self._engine, self._stop, self.evaluation_tokens = engine, stop, engine.evaluation_tokens
         self._display, self._step, self._tokens = display, step, 0
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
-        return self._engine.mean_loss(self._shown(self._stop.until_stopped(batches)))
+        return self._engine.mean_loss(self._display_each(self._stop.until_stopped(batches)))
 
-    def _shown(self, batches: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:
+    def _display_each(self, batches: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:
         for inputs, targets in batches:
             yield inputs, targets
             self._tokens += targets.size
             self._display.evaluating(self._step, self._tokens)
 
 
-class _Metrics:
-    """All that hears of the metrics; in a team only the main process writes them."""
-
-    def __init__(
-        self, engine: Engine, stack: ExitStack, out_dir: Path, state: RunState, logs: Sequence[MetricsLog]
-    ) -> None:
-        self._logs: list[MetricsLog] = []
-        if engine.team.rank == 0:
-            self._logs = [stack.enter_context(MetricsFile(out_dir / "metrics.jsonl", state)), *logs]
-
-    def write(self, kind: str, values: dict[str, Any]) -> None:
-        """Hand on one line; ``kind`` is evaluation or step."""
-        for log in self._logs:
-            log.write(kind, values)
-
-
-def _logged(step: int, result: StepResult, rate: float, speed: Throughput) -> dict[str, Any]:
+def _step_metrics(step: int, result: StepResult, rate: float, throughput: Throughput) -> dict[str, Any]:
     known = {
         name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in speed._asdict().items()
+        for name, value in throughput._asdict().items()
     }
     return {
         "step": step,
@@ -236,14 +239,14 @@ def _logged(step: int, result: StepResult, rate: float, speed: Throughput) -> di
     }
 
 
-def _not_finite(engine: Engine, result: StepResult, step: int, out_dir: Path) -> str:
+def _divergence_message(engine: Engine, result: StepResult, step: int, out_dir: Path) -> str:
     what = "loss" if not math.isfinite(result.loss) else "gradient's norm"
     value = result.loss if what == "loss" else result.gradient_norm
     first = engine.first_not_finite(step) or ""
     where = f", where {first} was the first to go bad" if first else ""
-    # A parameter is bad by the update of the step before.
-    kept = "" if first.startswith("the parameter") else "the weights were left as they were before it, and "
+    # A bad parameter is the result of the previous step's update.
+    unchanged = "" if first.startswith("the parameter") else "the weights are unchanged since the step before, and "
     return (
-        f"the {what} must be finite, but is {value} at step {step}{where}; {kept}{show_path(out_dir)} keeps its last "
-        "checkpoint; try a lower --learning_rate"
+        f"the {what} must be finite, but is {value} at step {step}{where}; {unchanged}{show_path(out_dir)} keeps its "
+        "last checkpoint; try a lower --learning_rate"
     )

@@ -13,7 +13,7 @@ from numpy_gpt.layers.cross_entropy import cross_entropy_forward
 from numpy_gpt.model import model_forward
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.randomness import dropout_masks
+from numpy_gpt.shared.training.randomness import dropout_masks
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.program import recipe_of
-from numpy_gpt.shared.model.randomness import sampling_uniforms
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 from parity_tests.kills import contents
 from parity_tests.shared.cli.programs import refused, run_program
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.runs.run_lock import only_process
+from numpy_gpt.shared.runs.run_directory import load_checkpoint, lock_run
 from parity_tests.kills import contents
 from parity_tests.shared.cli.programs import refused
 
@@ -77,8 +76,8 @@ def test_a_resumed_run_keeps_its_recipe(run, trained, flags):
 
 def test_a_run_that_another_process_trains_is_left_alone(run, trained):
     before = contents(trained)
-    with only_process(trained):
-        refused(run("train", "--resume", trained), "another process trains in runs/tiny; wait until it has ended")
+    with lock_run(trained):
+        refused(run("train", "--resume", trained), "another process is training in runs/tiny; wait until it has ended")
     assert contents(trained) == before
     assert run("train", "--resume", trained).status == 0
 

@@ -7,7 +7,7 @@ import pytest
 
 from numpy_gpt import GPTConfig, initial_values
 from numpy_gpt.shared.model.names import parameter_shapes
-from numpy_gpt.shared.model.randomness import dropout_masks, sampling_uniforms
+from numpy_gpt.shared.training.randomness import dropout_masks, sampling_uniforms
 
 CONFIG = GPTConfig(vocab_size=200, block_size=64, n_layer=8, n_head=2, n_embd=64)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.errors import UserError
 from gpt_data.files.sealed_json import seal
+from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.tokens.word_tokenizer import WordTokenizer
 from numpy_gpt import GPTConfig, initial_values
-from numpy_gpt.shared.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from numpy_gpt.shared.model.config import BigramConfig
+from numpy_gpt.shared.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest, save_in_run
 
 CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
@@ -179,7 +179,7 @@ def test_a_place_that_cannot_be_written_is_told_and_keeps_what_it_has(tmp_path, 
         real(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
-    with pytest.raises(UserError, match=r"Read-only file system; is the place writable, has it room\?"):
+    with pytest.raises(UserError, match=r"Read-only file system; is the place writable and not full\?"):
         save_checkpoint(tmp_path / "c", _checkpoint(2))
     assert load_checkpoint(tmp_path / "c").step == 1
     assert [path.name for path in tmp_path.iterdir()] == ["c"]

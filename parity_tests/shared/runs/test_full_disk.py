@@ -39,7 +39,7 @@ def test_a_full_disk_ends_training_with_one_line_and_loses_nothing(tmp_path, lim
     lines = result.stderr.splitlines()
     assert result.returncode == 2, result
     assert [line for line in lines if line.startswith("error: ")] == lines[-1:]
-    assert "File too large; is the place writable, has it room?" in lines[-1]
+    assert "File too large; is the place writable and not full?" in lines[-1]
     assert named in lines[-1]
     directories = list((tmp_path / "run" / "checkpoints").glob("*"))
     if step is None:

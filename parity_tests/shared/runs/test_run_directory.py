@@ -16,7 +16,7 @@ from gpt_data.tokens.word_tokenizer import WordTokenizer
 from numpy_gpt import GPTConfig, initial_values
 from numpy_gpt.shared.runs import checkpoint as checkpoints
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
-from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest, save_in_run, tidy
+from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest, remove_outdated, save_in_run
 
 CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
 RECIPE = {"training": {"eval_interval": 10, "max_iters": 45}}
@@ -70,7 +70,7 @@ def test_a_process_killed_before_it_could_tidy_leaves_that_to_the_one_that_goes_
     (tmp_path / "checkpoints" / f".{_name(40)}.77-0.tmp").mkdir()
     newer = tmp_path / "checkpoints" / _name(45)
     newer.mkdir()  # damaged, or it would have been gone on from: it is replaced when its step comes again
-    tidy(tmp_path, 40, last.recipe, last.state)
+    remove_outdated(tmp_path, 40, last.recipe, last.state)
     assert _steps(tmp_path) == [_name(30), _name(40), _name(45)]
 
 
@@ -132,7 +132,7 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path):
     good = _checkpoint(10)
     save_in_run(tmp_path, good)
     bad = {name: array * float("nan") for name, array in good.values.items()}
-    with pytest.raises(UserError, match=r"must hold finite numbers, but wte.weight does not; nothing was written"):
+    with pytest.raises(UserError, match=r"must contain only finite numbers, but wte.weight does not; nothing was"):
         save_in_run(tmp_path, replace(good, step=20, values=bad))
     assert _steps(tmp_path) == [_name(10)]
 
@@ -161,7 +161,7 @@ def test_a_full_disk_at_any_file_leaves_the_previous_checkpoint(tmp_path, limit)
         """
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "File too large; is the place writable, has it room?" in out
+    assert "File too large; is the place writable and not full?" in out
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert _steps(tmp_path) == [_name(10)]
     assert load_checkpoint(tmp_path).step == 10

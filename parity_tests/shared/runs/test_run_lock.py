@@ -10,23 +10,23 @@ import sys
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.runs import run_lock
-from numpy_gpt.shared.runs.run_lock import only_process
+from numpy_gpt.shared.runs import run_directory
+from numpy_gpt.shared.runs.run_directory import lock_run
 
-_HOLD = "import sys, time\nfrom pathlib import Path\nfrom numpy_gpt.shared.runs.run_lock import only_process\n"
-_HOLD += "with only_process(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
-needs_locks = pytest.mark.skipif(run_lock.fcntl is None, reason="no locks for directories on this system")
+_HOLD = "import sys, time\nfrom pathlib import Path\nfrom numpy_gpt.shared.runs.run_directory import lock_run\n"
+_HOLD += "with lock_run(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+needs_locks = pytest.mark.skipif(run_directory.fcntl is None, reason="no locks for directories on this system")
 
 
 @needs_locks
 def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path):
-    with only_process(tmp_path / "run"):
-        with pytest.raises(UserError, match=r"another process trains in .*run; wait until it has ended, or choose"):
-            with only_process(tmp_path / "run"):
+    with lock_run(tmp_path / "run"):
+        with pytest.raises(UserError, match=r"another process is training in .*run; wait until it has ended, or"):
+            with lock_run(tmp_path / "run"):
                 pass
-        with only_process(tmp_path / "other"):
+        with lock_run(tmp_path / "other"):
             pass
-    with only_process(tmp_path / "run"):
+    with lock_run(tmp_path / "run"):
         pass
     assert list((tmp_path / "run").iterdir()) == []
 
@@ -35,21 +35,21 @@ def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path):
 def test_a_killed_process_holds_nothing(tmp_path):
     with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="another process trains in"), only_process(tmp_path):
+        with pytest.raises(UserError, match="another process is training in"), lock_run(tmp_path):
             pass
         os.kill(process.pid, signal.SIGKILL)
-    with only_process(tmp_path):
+    with lock_run(tmp_path):
         pass
 
 
 def test_without_locks_training_goes_on_without_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_lock, "fcntl", None)
-    with only_process(tmp_path / "run"), only_process(tmp_path / "run"):
+    monkeypatch.setattr(run_directory, "fcntl", None)
+    with lock_run(tmp_path / "run"), lock_run(tmp_path / "run"):
         assert (tmp_path / "run").is_dir()
 
 
 def test_a_place_that_cannot_be_made_is_told_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory; choose another place"):
-        with only_process(tmp_path / "file" / "run"):
+        with lock_run(tmp_path / "file" / "run"):
             pass

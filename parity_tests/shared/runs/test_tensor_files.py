@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.not_finite import FirstNotFinite
+from numpy_gpt.shared.model.record import FirstNotFinite
 from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
 
 SHAPES = {"a": (2, 2), "b": (3,)}
@@ -78,8 +78,8 @@ def test_a_name_that_comes_twice_is_no_way_to_smuggle_in_other_numbers(tmp_path)
         ({**GOOD, "b": np.ones(4, np.float32)}, r"b must be float32 or float64 of shape \(3,\), not float32 \(4,\)"),
         ({**GOOD, "b": np.ones(3, np.float16)}, "b must be float32 or float64"),
         ({**GOOD, "b": np.ones(3, np.int32)}, "b must be float32 or float64"),
-        ({**GOOD, "b": np.array([1, np.nan, 2], np.float32)}, "b holds numbers that are not finite"),
-        ({**GOOD, "a": np.full((2, 2), -np.inf, np.float32)}, "a holds numbers that are not finite"),
+        ({**GOOD, "b": np.array([1, np.nan, 2], np.float32)}, "b contains numbers that are not finite"),
+        ({**GOOD, "a": np.full((2, 2), -np.inf, np.float32)}, "a contains numbers that are not finite"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(tmp_path, arrays, message):

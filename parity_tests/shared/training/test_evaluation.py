@@ -9,11 +9,12 @@ from gpt_data.texts.corpora import load_corpus
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt import initial_values
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.model.not_finite import Diverged
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.runs.run_state import Evaluation, RunState
-from numpy_gpt.shared.training.evaluation import estimated, evaluate, evaluate_run, mean_over
+from numpy_gpt.shared.training.engine import Engine
+from numpy_gpt.shared.training.evaluation import evaluate, evaluate_run, loss_estimates
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.stopping import Diverged
 from numpy_gpt.shared.training.trainer import train
 from parity_tests.shared.training.training_runs import Silent
 
@@ -27,7 +28,7 @@ def _engine(**changes):
 
 def test_the_estimate_is_the_mean_of_that_many_random_batches_of_each_split():
     engine = _engine(eval_iters=3, batch_size=4)
-    train_estimate, val_estimate = estimated(engine, engine.recipe, CORPUS, step=50)
+    train_estimate, val_estimate = loss_estimates(engine, engine.recipe, CORPUS, step=50)
     for tokens, stream, value in ((CORPUS.train, 3, train_estimate), (CORPUS.val, 4, val_estimate)):
         sampler = BatchSampler(tokens, 8, 4, engine.recipe.training.seed, stream=stream)
         losses = [engine.loss(*sampler.batch(150 + place)) for place in range(3)]
@@ -36,14 +37,14 @@ def test_the_estimate_is_the_mean_of_that_many_random_batches_of_each_split():
 
 def test_estimates_of_other_steps_draw_other_batches_and_the_same_step_the_same_ones():
     engine = _engine(eval_iters=3)
-    one, again, other = (estimated(engine, engine.recipe, CORPUS, step) for step in (50, 50, 51))
+    one, again, other = (loss_estimates(engine, engine.recipe, CORPUS, step) for step in (50, 50, 51))
     assert one == again
     assert one != other
 
 
 def test_many_random_batches_come_close_to_the_whole_split():
     engine = _engine(eval_iters=400)
-    _, val_estimate = estimated(engine, engine.recipe, CORPUS, 0)
+    _, val_estimate = loss_estimates(engine, engine.recipe, CORPUS, 0)
     assert val_estimate == pytest.approx(evaluate(engine, CORPUS.val, 8, 1), abs=2e-3)
 
 
@@ -56,7 +57,7 @@ def test_without_eval_iters_there_is_no_estimate():
 def test_of_a_loss_that_is_not_finite_it_is_said_what_can_be_done():
     engine = _engine()
     engine.parameters["ln_f.weight"][:] = np.nan
-    with pytest.raises(Diverged, match=r"after step 7; .*; train anew with .*--warmup_iters$"):
+    with pytest.raises(Diverged, match=r"after step 7; .*; train again with .*--warmup_iters$"):
         evaluate_run(engine, engine.recipe, CORPUS, 7, 1e-3)
 
 
@@ -71,8 +72,7 @@ def test_a_long_context_is_evaluated_in_few_rows_and_to_the_same_loss(block_size
             rows.append(inputs.shape)
             return float(targets.mean())
 
-        def mean_loss(self, batches):
-            return mean_over(self.loss, batches)
+        mean_loss = Engine.mean_loss
 
     loss = evaluate(Constant(), CORPUS.val, block_size, block_size)
     assert loss == pytest.approx(CORPUS.val[1:].mean(), rel=1e-12)  # every token but the first, once

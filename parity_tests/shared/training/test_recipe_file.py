@@ -62,7 +62,7 @@ def test_a_byte_order_mark_and_dos_line_ends_do_no_harm(tmp_path):
         ("[training]\nn_embd = 8", "n_embd belongs to the table [model]; move it there"),
         ("[model]\nseed = 8", "seed belongs to the table [training]; move it there"),
         ('[model]\npreset = "tiny"', "unknown name 'preset'"),
-        ("[modle]\nn_embd = 8", "a recipe has the tables [model] and [training], and not [modle]"),
+        ("[modle]\nn_embd = 8", "unknown table [modle]; expected [model] or [training]"),
         ("[model.more]\nn_embd = 8", "unknown name 'more'"),
         ("model = 3", "unknown name 'model'"),
         ('n_embd = "8"', "n_embd must be a whole number, not '8'"),

@@ -28,28 +28,28 @@ def clock(monkeypatch):
 
 
 def test_the_first_measurement_only_starts_the_clock(clock):
-    pace = ThroughputMeter(tokens_per_step=128, max_iters=1000)
-    assert math.isnan(pace.speed(10, 1.0, None, None).tokens_per_second)
+    meter = ThroughputMeter(tokens_per_step=128, max_iters=1000)
+    assert math.isnan(meter.throughput(10, 1.0, None, None).tokens_per_second)
     clock[0] += 2.0
-    assert pace.speed(30, 1.0, None, 5) == Throughput(128 * 10.0, 100.0, None, 5)
-    assert pace.seconds_left(30) == pytest.approx(97.0)
+    assert meter.throughput(30, 1.0, None, 5) == Throughput(128 * 10.0, 100.0, None, 5)
+    assert meter.seconds_left(30) == pytest.approx(97.0)
 
 
 def test_evaluations_are_left_out(clock):
-    pace = ThroughputMeter(128, 1000)
-    pace.speed(0, 1.0, None, None)
-    with pace.paused():
+    meter = ThroughputMeter(128, 1000)
+    meter.throughput(0, 1.0, None, None)
+    with meter.pause():
         clock[0] += 50.0
     clock[0] += 1.0
-    assert pace.speed(10, 1.0, None, None).ms_per_step == pytest.approx(100.0)
+    assert meter.throughput(10, 1.0, None, None).ms_per_step == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize(("peak", "share"), [(1e6, 1280.0 * 50 / 1e6), (None, None), (math.nan, math.nan)])
 def test_the_share_of_the_peak_is_operations_done_by_operations_possible_or_unknown(clock, peak, share):
-    pace = ThroughputMeter(128, 1000)
-    pace.speed(0, 50.0, peak, None)
+    meter = ThroughputMeter(128, 1000)
+    meter.throughput(0, 50.0, peak, None)
     clock[0] += 1.0
-    assert pace.speed(10, 50.0, peak, None).mfu == pytest.approx(share, nan_ok=True)
+    assert meter.throughput(10, 50.0, peak, None).mfu == pytest.approx(share, nan_ok=True)
 
 
 def test_operations_are_counted_as_nanogpt_counts_them_for_its_recipe():

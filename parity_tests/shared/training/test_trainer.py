@@ -13,7 +13,7 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import load_corpus
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.training.engine_protocol import StepResult
+from numpy_gpt.shared.training.engine import StepResult
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.throughput import ThroughputMeter
 from numpy_gpt.shared.training.trainer import train
@@ -21,7 +21,7 @@ from parity_tests.shared.training.training_runs import Silent, engine_for, metri
 
 
 def test_metrics_hold_every_evaluation_and_every_logged_step_at_full_precision(tmp_path):
-    last = train_in(quick_recipe(), tmp_path).evaluated
+    last = train_in(quick_recipe(), tmp_path).current_evaluation
     lines = metrics_of(tmp_path)
     assert [(line["kind"], line["step"]) for line in lines] == [
         ("evaluation", 0),
@@ -36,7 +36,7 @@ def test_metrics_hold_every_evaluation_and_every_logged_step_at_full_precision(t
 
 def test_the_last_evaluation_is_that_of_the_saved_weights_over_all_windows(tmp_path):
     recipe = quick_recipe()
-    last = train_in(recipe, tmp_path).evaluated
+    last = train_in(recipe, tmp_path).current_evaluation
     engine = NumpyEngine(recipe, load_checkpoint(tmp_path).values)
     tokens = load_corpus("tiny").val
     losses = [engine.loss(tokens[None, i : i + 8], tokens[None, i + 1 : i + 9]) for i in range(len(tokens) - 8)]
@@ -52,7 +52,7 @@ def test_what_a_process_left_that_was_killed_while_it_rewrote_the_metrics_is_swe
 
 
 def test_the_validation_loss_beside_the_progress_is_the_last_one_and_not_the_best(tmp_path, monkeypatch):
-    monkeypatch.setattr(ThroughputMeter, "due", lambda self: True)
+    monkeypatch.setattr(ThroughputMeter, "is_display_due", lambda self: True)
     shown, evaluations = [], []
     display = Silent()
     display.progress, display.evaluation = shown.append, evaluations.append
@@ -163,7 +163,7 @@ def test_weights_that_a_step_made_infinite_never_replace_a_checkpoint(tmp_path):
         return result
 
     engine.training_step = training_step
-    with pytest.raises(UserError, match="loss must be finite, but is nan after step 10; no checkpoint was written"):
+    with pytest.raises(UserError, match="loss must be finite, but is nan after step 10; no checkpoint of it was"):
         train_in(recipe, tmp_path, engine)
     assert load_checkpoint(tmp_path).step == 5
 
@@ -180,7 +180,7 @@ def test_the_engine_leaves_the_parameters_alone_when_the_loss_is_not_finite():
 
 
 def test_no_steps_at_all_are_an_evaluation_and_a_checkpoint(tmp_path):
-    last = train_in(quick_recipe(max_iters=0), tmp_path).evaluated
+    last = train_in(quick_recipe(max_iters=0), tmp_path).current_evaluation
     assert last.step == 0
     assert last.val_loss == pytest.approx(math.log(32), abs=0.05)  # an untrained model knows nothing
     assert load_checkpoint(tmp_path).step == 0

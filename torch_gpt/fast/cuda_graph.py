@@ -8,15 +8,14 @@ from typing import TypeVar
 import torch
 
 Result = TypeVar("Result")
-_WARM_UP = 3  # times that torch's own recipe runs the work on a side stream before it is recorded
+_WARM_UP = 3  # runs on a side stream before recording, as in torch's own recipe
 
 
-def captured(work: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
-    """Return a function that replays ``work`` on the device, and what the recorded call returned.
+def capture_graph(work: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
+    """Return a function that replays ``work`` on the device, and the result of the recorded call.
 
-    Each replay fills the tensors of that result again. ``work`` must read and write tensors that stay where they are;
-    it is called three times before it is recorded, as PyTorch's notes on CUDA semantics ask for. What it raises then is
-    raised here, too.
+    Each replay writes to the tensors of that result again. ``work`` must read and write tensors at fixed addresses. It
+    is called three times before it is recorded, as PyTorch's notes on CUDA semantics require; its exceptions propagate.
     """
     before = torch.cuda.current_stream()
     stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -30,8 +29,8 @@ def captured(work: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
         with torch.cuda.graph(graph):
             result = work()
     except RuntimeError as error:
-        # torch cannot end a capture in which something failed: it says so in place of what failed, be it Ctrl-C, and
-        # stays on the stream of the capture.
+        # torch cannot end a capture in which something failed: it reports that instead of the original error, which may
+        # be Ctrl-C, and stays on the capture's stream.
         torch.cuda.set_stream(before)
         raise error.__context__ or error from None
     return graph.replay, result

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from torch_gpt.fast.replay import captured
+from torch_gpt.fast.cuda_graph import capture_graph
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def stream(monkeypatch):
 
 def test_work_is_done_three_times_aside_and_then_recorded(stream):
     places = []
-    replay, result = captured(lambda: places.append(stream.stream.name) or len(places))
+    replay, result = capture_graph(lambda: places.append(stream.stream.name) or len(places))
     assert (replay, result) == ("replay", 4)
     assert places == ["side"] * 3 + ["capture"]
     assert stream.stream.name == "default"
@@ -63,6 +63,6 @@ def test_what_failed_while_it_was_recorded_is_told_and_the_old_stream_is_back(st
             raise error
 
     with pytest.raises(type(error)) as raised:
-        captured(work)
+        capture_graph(work)
     assert raised.value is error
     assert stream.stream.name == "default"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpy_gpt.shared.model import randomness
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
-from numpy_gpt.shared.model.randomness import dropout_masks, sampling_uniforms
+from numpy_gpt.shared.training import randomness
+from numpy_gpt.shared.training.randomness import dropout_masks, sampling_uniforms
 from parity_tests.support.some_threads import on_threads
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=2, n_embd=4, dropout=0.5)

@@ -10,11 +10,11 @@ import pytest
 from gpt_data.errors import UserError
 from numpy_gpt import BigramConfig, GPTConfig, initial_values, loss_and_gradients, parameters_from
 from numpy_gpt.model import loss_of, sliced_loss, sliced_loss_and_gradients
-from numpy_gpt.shared.model import slices
+from numpy_gpt.shared.model import parallel
 from numpy_gpt.shared.model.names import parameter_count
-from numpy_gpt.shared.model.randomness import dropout_masks
 from numpy_gpt.shared.model.record import keep_in
 from numpy_gpt.shared.training.presets import PRESETS, preset
+from numpy_gpt.shared.training.randomness import dropout_masks
 from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT
 from parity_tests.support.some_threads import on_threads, without_threadpoolctl
@@ -26,10 +26,10 @@ BATCH = 7
 
 @pytest.fixture(autouse=True)
 def _small_slices(monkeypatch):
-    monkeypatch.setattr(slices, "_BUDGET", 80_000)
-    slices.slices_of.cache_clear()
+    monkeypatch.setattr(parallel, "_BUDGET", 80_000)
+    parallel.slices_of.cache_clear()
     yield
-    slices.slices_of.cache_clear()
+    parallel.slices_of.cache_clear()
 
 
 def _step(dtype="float64", config=CONFIG, scale=20.0):
@@ -62,7 +62,7 @@ def test_an_evaluation_in_slices_has_the_loss_of_the_whole_batch_on_any_number_o
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_slices_give_the_loss_and_gradient_of_the_whole_batch(dtype):
     step = _step(dtype)
-    assert len({rows.stop - rows.start for rows in slices.slices_of(CONFIG, BATCH, 32, 8)}) == 2
+    assert len({rows.stop - rows.start for rows in parallel.slices_of(CONFIG, BATCH, 32, 8)}) == 2
     loss, gradients = _sliced(step)
     whole_loss, whole = loss_and_gradients(*step)
     assert loss.dtype == gradients.flat.dtype == dtype
@@ -75,7 +75,7 @@ def test_slices_give_the_loss_and_gradient_of_the_whole_batch(dtype):
 @pytest.mark.parametrize("threads", [2, 3, 16])
 def test_the_number_of_threads_does_not_change_one_bit(monkeypatch, threads):
     step = _step()
-    assert len(slices.slices_of(CONFIG, BATCH, 32, 8)) > 2  # the sum of two is the same in either order
+    assert len(parallel.slices_of(CONFIG, BATCH, 32, 8)) > 2  # the sum of two is the same in either order
     on_threads(monkeypatch, 1)
     loss, gradients = _sliced(step)
     on_threads(monkeypatch, threads)
@@ -128,9 +128,9 @@ def test_what_does_not_fit_is_refused_as_in_the_whole_batch():
 @pytest.mark.parametrize("budget", [1, 1 << 16, 1 << 21])
 @pytest.mark.parametrize("recipe", PRESETS.values(), ids=lambda recipe: recipe.name)
 def test_every_sequence_is_in_one_slice_and_slices_are_of_about_one_size(monkeypatch, recipe, budget):
-    monkeypatch.setattr(slices, "_BUDGET", budget)
+    monkeypatch.setattr(parallel, "_BUDGET", budget)
     batch, config = recipe.training.batch_size, recipe.model
-    parts = slices.slices_of(config, batch, config.block_size, 4)
+    parts = parallel.slices_of(config, batch, config.block_size, 4)
     assert [row for part in parts for row in range(batch)[part]] == list(range(batch))
     sizes = [part.stop - part.start for part in parts]
     assert max(sizes) - min(sizes) <= 1
@@ -141,5 +141,5 @@ def test_every_sequence_is_in_one_slice_and_slices_are_of_about_one_size(monkeyp
 def test_a_small_batch_of_a_large_model_is_not_cut_into_slices_that_weigh_less_than_their_gradient():
     large = replace(preset("shakespeare").model, n_embd=768, n_head=12, n_layer=12)
     assert parameter_count(large) > 85e6
-    assert len(slices.slices_of(large, 2, 64, 4)) == 1
-    assert len(slices.slices_of(large, 64, 256, 4)) > 1
+    assert len(parallel.slices_of(large, 2, 64, 4)) == 1
+    assert len(parallel.slices_of(large, 64, 256, 4)) > 1

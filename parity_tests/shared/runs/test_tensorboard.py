@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from gpt_data.errors import UserError
+from numpy_gpt.shared.runs.metrics import TensorBoardLog
 from numpy_gpt.shared.runs.run_state import RunState
-from numpy_gpt.shared.training.tensorboard import TensorBoardLog
 
 LINES = [
     ("evaluation", {"step": 0, "train_loss": 3.5, "val_loss": 3.25, "train_estimate": None}),

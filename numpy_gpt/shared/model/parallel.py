@@ -1,0 +1,59 @@
+"""A batch in cache-sized slices, and slices computed in parallel; results are the same on any number of threads.
+
+The slices depend only on the shapes of the model and the batch, not on the time, the number of cores or the machine. So
+a resumed run computes exactly what the uninterrupted run would have computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, TypeVar
+
+from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model.names import parameter_count
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_BUDGET = 1 << 21  # bytes of one layer's activations; with what is computed from them, about the cache of one core
+
+
+@lru_cache(maxsize=64)
+def slices_of(config: ModelConfig, batch: int, time: int, itemsize: int) -> tuple[slice, ...]:
+    """Return nearly equal slices of the sequences of a batch (B, T) of numbers of ``itemsize`` bytes.
+
+    A slice has as many sequences as fit into _BUDGET bytes of one layer's activations. But each slice has a gradient
+    as large as the model: all its activations together must be at least that large, or adding the gradients would cost
+    more than the cache saves.
+    """
+    if not isinstance(config, GPTConfig) or config.n_layer == 0:
+        return (slice(0, batch),)
+    layer = time * (config.n_hidden + 4 * config.n_embd + config.n_head * time)
+    rows = max(_BUDGET // (itemsize * layer), -(-parameter_count(config) // (config.n_layer * layer)), 1)
+    count = -(-batch // rows)
+    return tuple(slice(batch * part // count, batch * (part + 1) // count) for part in range(count))
+
+
+def parallel_map(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+    """Yield ``function`` of each item, in order, computed in parallel where that pays.
+
+    It pays only if threadpoolctl is installed: it reports how many threads NumPy's matrix products use, and limits each
+    product to one, since otherwise every thread here would start as many again.
+    """
+    blas = _blas()
+    threads = max((library["num_threads"] for library in blas.info()), default=1) if blas and len(items) > 1 else 1
+    if threads == 1:
+        yield from map(function, items)
+        return
+    with blas.limit(limits=1), ThreadPoolExecutor(min(threads, len(items))) as pool:
+        yield from pool.map(function, items)
+
+
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    try:
+        return import_module("threadpoolctl").ThreadpoolController().select(user_api="blas")
+    except ModuleNotFoundError:
+        return None

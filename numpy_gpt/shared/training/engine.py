@@ -1,0 +1,170 @@
+"""The engine: everything that the trainer and the commands ask of a model, and the base class of both twins' engines.
+
+The base class contains what is not mathematics: drawing batches, splitting them for gradient accumulation, taking a
+step, and averaging losses. The twins supply the loss and its gradients, clipping, the update, and sampling.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gpt_data.tokens.batches import BatchSampler
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.record import FirstNotFinite, Record, ignore
+from numpy_gpt.shared.model.sampling_choice import Draw
+from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
+from numpy_gpt.shared.training.randomness import dropout_masks
+from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.throughput import peak_memory_of_process
+
+Moments = Sequence[Mapping[str, Array]]
+"""AdamW's m and v, each by parameter name."""
+
+
+class StepResult(NamedTuple):
+    """The mean loss of a step's batches in nats per token, and the gradient's global norm before clipping."""
+
+    loss: float
+    gradient_norm: float
+
+
+class Batch(NamedTuple):
+    """Inputs and targets (B, T), and the dropout masks by name."""
+
+    inputs: Tokens
+    targets: Tokens
+    masks: Mapping[str, Array]
+
+
+class Engine(ABC):
+    """A model in training or in use; arrays are NumPy's in both twins. Axis letters: B batch, T time, V vocabulary.
+
+    With an EMA of the weights (``ema_decay``), the model is evaluated and sampled with the EMA, while training
+    continues from the trained weights themselves.
+    """
+
+    recipe: Recipe
+    group: ProcessGroup = SINGLE_PROCESS
+    peak_flops: float | None = None
+    """Peak operations per second of the GPU, NaN if unknown; None on a CPU."""
+    evaluation_tokens: int = 2048
+    """How many tokens are evaluated at once."""
+
+    def begin(self, tokens: Tokens) -> None:
+        """Set the training text (n,), from which every step draws its batches."""
+        training = self.recipe.training
+        size = training.batch_size * training.gradient_accumulation_steps
+        self._sampler = BatchSampler(tokens, self.recipe.model.block_size, size, training.seed)
+
+    def take_step(self, step: int, learning_rate: float) -> StepResult | None:
+        """Take one step, counted from 0, on its own batches, as ``training_step`` does.
+
+        None means that the step is still running: ``latest`` waits for it.
+        """
+        self._latest = step, self.training_step(*self._sampler.batch(step), step, learning_rate)
+        return self._latest[1]
+
+    def latest(self) -> tuple[int, StepResult]:
+        """Return the first step that was not finite, or if there was none, the last step; and its result."""
+        return self._latest
+
+    def training_step(
+        self, inputs: Tokens, targets: Tokens, step: int, learning_rate: float, record: Record = ignore
+    ) -> StepResult:
+        """Take one step, counted from 0: forward, backward, clipping, AdamW.
+
+        Shapes: inputs, targets (A·B, T), the A = gradient_accumulation_steps batches one after another. If the loss or
+        the gradient is not finite, it is returned as it is, and the parameters do not change.
+        """
+        loss, gradients = self._mean_loss_and_gradients(self._batches(inputs, targets, step), record)
+        norm = self._clip(gradients)
+        result = StepResult(float(loss), float(norm))
+        if math.isfinite(result.loss) and math.isfinite(result.gradient_norm):
+            if record is not ignore:
+                for name, gradient in gradients.items():
+                    record(f"clipped.{name}", gradient)
+            self._update(gradients, step, learning_rate)
+        return result
+
+    def first_not_finite(self, step: int) -> str | None:
+        """Return the name of the first array that is not finite when this step is computed, or None."""
+        watch = FirstNotFinite(self.trained_values() or self.values())
+        batches = self._batches(*self._sampler.batch(step), step)
+        return watch.name_among(self._recorded_gradients(batches, watch.record))
+
+    def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
+        """Return the mean loss over all targets of the batches, without dropout."""
+        total, count = 0.0, 0
+        for inputs, targets in batches:
+            total += self.loss(inputs, targets) * targets.size
+            count += targets.size
+        return total / count
+
+    def engine_state(self) -> Mapping[str, Any] | None:
+        """Return what a resumed run needs besides weights and moments, as plain values; None if nothing."""
+        return None
+
+    def peak_memory(self) -> int | None:
+        """Return the peak memory in bytes, or None if it is unknown."""
+        return peak_memory_of_process()
+
+    @abstractmethod
+    def loss(self, inputs: Tokens, targets: Tokens) -> float:
+        """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
+
+    @abstractmethod
+    def predict(self, tokens: Any) -> Array:
+        """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+
+    @abstractmethod
+    def draws(
+        self,
+        prompt: Sequence[int],
+        uniforms: Iterable[float],
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        cache: bool = True,
+    ) -> Iterator[Draw]:
+        """Yield a token, and the probabilities it was drawn from, for each of the uniform numbers."""
+
+    @abstractmethod
+    def values(self) -> Mapping[str, Array]:
+        """Return the parameters by name that the model is used with: their EMA if the recipe has one."""
+
+    @abstractmethod
+    def trained_values(self) -> Mapping[str, Array] | None:
+        """Return the parameters in training if ``values`` are their EMA, otherwise None."""
+
+    @abstractmethod
+    def moments(self) -> Moments:
+        """Return AdamW's m and v."""
+
+    @abstractmethod
+    def _mean_loss_and_gradients(self, batches: Iterable[Batch], record: Record) -> tuple[Any, Any]:
+        """Return the mean loss of the batches and its gradients by name."""
+
+    @abstractmethod
+    def _recorded_gradients(self, batches: Iterable[Batch], record: Record) -> Mapping[str, Array]:
+        """Return the gradients as arrays, after passing every activation and its gradient to ``record`` as arrays."""
+
+    @abstractmethod
+    def _clip(self, gradients: Any) -> Any:
+        """Clip the gradients in place and return their global norm before."""
+
+    @abstractmethod
+    def _update(self, gradients: Any, step: int, learning_rate: float) -> None:
+        """Update parameters, moments and EMA in place, by the step counted from 0."""
+
+    def _batches(self, inputs: Tokens, targets: Tokens, step: int) -> Iterator[Batch]:
+        """Yield the batches whose gradients are accumulated in one step, each with its own dropout masks."""
+        model, training = self.recipe.model, self.recipe.training
+        count = training.gradient_accumulation_steps
+        for part in range(count):
+            rows = slice(part * len(inputs) // count, (part + 1) * len(inputs) // count)
+            size, time = inputs[rows].shape
+            masks = dropout_masks(model, size, time, training.seed, step, training.weights_dtype, part)
+            yield Batch(inputs[rows], targets[rows], masks)
