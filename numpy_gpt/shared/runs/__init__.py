@@ -1,0 +1,1 @@
+"""What a run leaves on disk: tensor files, checkpoints, run directories and metrics."""
