@@ -42,3 +42,8 @@ def list_names(names: Iterable[str], limit: int = 50) -> str:
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(quote(name) for name in names[:limit]) + more
+
+
+def count_of(number: int, thing: str) -> str:
+    """Return the number with what it counts, in the plural where needed: 1 token, 2 tokens."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -53,7 +53,7 @@ def runner(program: str, capsys: pytest.CaptureFixture[str]) -> Run:
     return partial(run_program, program, capsys)
 
 
-def refused(result: Result, message: str) -> None:
+def assert_rejected(result: Result, message: str) -> None:
     """Assert that the command ended as an error of its user's does: one line on stderr, nothing on stdout, status 2."""
     lines = [line for line in result.err.splitlines() if not line.startswith("device: ")]
     assert result.status == 2, result

@@ -46,7 +46,7 @@ def _what_examples_name(trained, numpy_run, monkeypatch):
 
 @pytest.mark.parametrize(("program", "command"), CASES)
 @pytest.mark.usefixtures("_what_examples_name")
-def test_every_example_runs(program, command, capsys):
+def test_examples_run(program, command, capsys):
     examples = _examples(program, command, capsys)
     assert examples
     for example in examples:
@@ -62,8 +62,8 @@ def test_every_example_runs(program, command, capsys):
 
 
 @pytest.mark.parametrize(("program", "command"), CASES)
-def test_help_names_exit_statuses_and_those_of_training_which_setting_wins(program, command, capsys):
+def test_help_states_exit_status_and_precedence(program, command, capsys):
     out = _help(program, command, capsys)
-    assert "exit status: 0 done, 2 an error that you can mend" in out
-    assert ("the later one wins" in out) == (command in ("train", "compare"))
+    assert "exit status: 0 done, 2 invalid input" in out
+    assert ("the last one wins" in out) == (command in ("train", "compare"))
     assert max(map(len, out.splitlines())) <= 120
