@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Literal, NamedTuple, get_args
 
-from numpy_gpt.shared.cli.parser import number, truth
+from numpy_gpt.shared.cli.parser import number, read_options, truth
 
 OperationPath = Literal["fast", "fused", "explicit"]
 
@@ -50,4 +50,4 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
 
 def read_device_options(arguments: argparse.Namespace) -> DeviceOptions:
     """Return what the flags of ``add_device_flags`` choose."""
-    return DeviceOptions(*(getattr(arguments, name) for name in DeviceOptions._fields))
+    return read_options(DeviceOptions, arguments)

@@ -18,7 +18,7 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.parser import number, truth, whole_number
+from numpy_gpt.shared.cli.parser import number, read_options, truth, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, kinds_of
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
@@ -104,7 +104,7 @@ def read_recipe_choice(arguments: argparse.Namespace, default_preset: str) -> Re
     """Return what the flags of ``add_recipe_flags`` choose."""
     names = {"dataset", *(item.name for config in (GPTConfig, TrainingConfig) for item in fields(config))}
     given = {name: value for name, value in vars(arguments).items() if name in names}
-    return RecipeChoice(arguments.preset, default_preset, arguments.config, arguments.source, given)
+    return read_options(RecipeChoice, arguments, default_preset=default_preset, fields=given)
 
 
 def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Recipe, Corpus]:
@@ -173,7 +173,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
 
 def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
     """Return what the flags of ``add_model_flags`` choose."""
-    return ModelChoice(arguments.run, arguments.checkpoint)
+    return read_options(ModelChoice, arguments)
 
 
 def load_model(choice: ModelChoice) -> Checkpoint:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +15,9 @@ from gpt_data.texts.corpora import Corpus
 from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.choices import PRECEDENCE, RecipeChoice, add_recipe_flags, load_recipe, read_recipe_choice
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
-from numpy_gpt.shared.cli.parser import print_record
+from numpy_gpt.shared.cli.parser import print_record, read_options
 from numpy_gpt.shared.cli.plot import has_plot_libraries, read_curve, terminal_chart, write_png
-from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program
+from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, set_command
 from numpy_gpt.shared.cli.progress import PlainDisplay
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.cli.train import run_record, unused_directory
@@ -66,21 +67,18 @@ class Result(NamedTuple):
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Add the flags of ``compare``: those of ``train``, one of them with several values;."""
+    """Add the flags of ``compare``: those of ``train``, one of them with several values."""
     add_recipe_flags(parser, program.default_preset, several=True)
     what = "directory for the runs (default: runs/compare-FIELD, or -2 …)"
     parser.add_argument("--out_dir", type=Path, metavar="DIR", help=what)
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
-    program.add_flags(parser)
+    set_command(parser, program, partial(_read_options, program), compare)
 
-    def command(arguments: argparse.Namespace) -> int:
-        choice = read_recipe_choice(arguments, program.default_preset)
-        field, values = _changing_field(choice.fields)
-        options = CompareOptions(choice, field, values, arguments.out_dir, arguments.json)
-        with program.open_backend(arguments) as backend:
-            return compare(options, backend)
 
-    parser.set_defaults(command=command)
+def _read_options(program: Program, arguments: argparse.Namespace) -> CompareOptions:
+    choice = read_recipe_choice(arguments, program.default_preset)
+    field, values = _changing_field(choice.fields)
+    return read_options(CompareOptions, arguments, recipe=choice, field=field, values=values)
 
 
 COMPARE = Command(

@@ -23,8 +23,8 @@ from numpy_gpt.shared.cli.choices import (
     read_model_choice,
     recipe_of,
 )
-from numpy_gpt.shared.cli.parser import print_record
-from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of
+from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
@@ -33,7 +33,6 @@ from numpy_gpt.shared.training.evaluation import evaluate as mean_loss_over
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 SCHEMA_VERSION = 1
-_FIELDS = ("eval_iters", "eval_stride")
 
 
 class EvaluateOptions(NamedTuple):
@@ -64,16 +63,12 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     what = "distance between evaluation windows; none: block_size (default: the recipe's)"
     add_field_flag(parser, TrainingConfig, "eval_stride", metavar="N", help=what)
     parser.add_argument("--json", action="store_true", help="print one JSON record instead of the table")
-    program.add_flags(parser)
+    set_command(parser, program, _read_options, evaluate)
 
-    def command(arguments: argparse.Namespace) -> int:
-        fields = {name: value for name, value in vars(arguments).items() if name in _FIELDS}
-        model = read_model_choice(arguments)
-        options = EvaluateOptions(model, arguments.dataset, arguments.source, fields, arguments.json)
-        with program.open_backend(arguments) as backend:
-            return evaluate(options, backend)
 
-    parser.set_defaults(command=command)
+def _read_options(arguments: argparse.Namespace) -> EvaluateOptions:
+    fields = {name: value for name, value in vars(arguments).items() if name in ("eval_iters", "eval_stride")}
+    return read_options(EvaluateOptions, arguments, model=read_model_choice(arguments), fields=fields)
 
 
 EVALUATE = Command(
@@ -100,7 +95,8 @@ def evaluate(options: EvaluateOptions, backend: Backend) -> int:
         values = dict(zip(names, (*losses, *estimates, floor and floor.loss), strict=True))
         print_record({"schema_version": SCHEMA_VERSION, "step": model.step, **values})
         return 0
-    print(f"nats per token after {count_of(model.step, 'step')}, windows of {block_size} tokens at distance {stride}\n")
+    steps = count_of(model.step, "step")
+    print(f"losses in nats per token after {steps}, over windows of {block_size} tokens at distance {stride}\n")
     rows = [
         (name, f"{len(tokens):,}", f"{loss:.6f}", "-" if estimate is None else f"{estimate:.6f}")
         for name, tokens, loss, estimate in zip(
@@ -132,8 +128,8 @@ def loss_floor_of(recipe: Recipe, corpus: Corpus) -> LossFloor | None:
         vocab_size = corpus.tokenizer.vocab_size
         counted = bigram_counts_loss(corpus.train, corpus.val, vocab_size)
         reason = (
-            f"the loss of a table counted from this text; one counted from the training text reaches {counted:.4f} "
-            f"here, and {bigram_optimum(corpus.train, vocab_size):.4f} on the training text, the lowest possible there"
+            "the loss of a table counted from the validation text itself; one counted from the training text has "
+            f"{counted:.4f} there, and on its own text {bigram_optimum(corpus.train, vocab_size):.4f}, the lowest possible"
         )
         return LossFloor(bigram_optimum(corpus.val, vocab_size), reason)
     loss = corpus_loss_floor(corpus, "val", recipe.model.block_size, recipe.eval_stride)

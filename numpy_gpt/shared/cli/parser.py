@@ -10,13 +10,15 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import discard_output, replace_closed_streams
 from gpt_data.wording import quote, suggest
 from numpy_gpt.shared.model.config import KIND_NAMES
 from numpy_gpt.shared.training.stopping import EXIT_INTERRUPTED, EXIT_USER_ERROR, Interrupted
+
+Options = TypeVar("Options")
 
 EXIT_STATUS = "exit status: 0 done, 2 invalid input, 130 interrupted (Ctrl-C), 143 terminated"
 
@@ -87,6 +89,12 @@ def truth(text: str) -> bool:
 
 def _wrong_kind(kind: type, text: str) -> argparse.ArgumentTypeError:
     return argparse.ArgumentTypeError(f"must be {KIND_NAMES[kind]}, not {quote(text)}")
+
+
+def read_options(kind: Callable[..., Options], arguments: argparse.Namespace, **given: Any) -> Options:
+    """Return the options of a command, a NamedTuple: each field is the flag of its name, unless it is ``given``."""
+    flags = {name: getattr(arguments, name) for name in kind.__annotations__ if name not in given}
+    return kind(**flags, **given)
 
 
 def print_record(record: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from gpt_data.files.atomic import atomic_write
 from gpt_data.files.regular_file import read_regular
 from gpt_data.files.streams import terminal_columns, wants_color
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.parser import print_record
+from numpy_gpt.shared.cli.parser import print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
 
 SCHEMA_VERSION = 1
@@ -51,7 +51,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories; several share one chart")
     parser.add_argument("--png", type=Path, metavar="FILE", help="draw into this file instead of the terminal")
     parser.add_argument("--json", action="store_true", help="print the curves as one JSON record instead of a chart")
-    parser.set_defaults(command=lambda arguments: plot(PlotOptions(arguments.runs, arguments.png, arguments.json)))
+    parser.set_defaults(command=lambda arguments: plot(read_options(PlotOptions, arguments)))
 
 
 PLOT = Command(

@@ -13,7 +13,7 @@ from gpt_data.texts.corpora import CORPORA, load_corpus, open_dataset, prepare
 from gpt_data.tokens.text_corpus import prepare_text
 from gpt_data.wording import list_names, quote, show_path, suggest
 from numpy_gpt.shared.cli.choices import add_source_flag
-from numpy_gpt.shared.cli.parser import number, print_record
+from numpy_gpt.shared.cli.parser import number, print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
 
 SCHEMA_VERSION = 1
@@ -42,12 +42,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add("--val_share", type=number, metavar="SHARE", help=what)
     add_source_flag(parser)
     add("--json", action="store_true", help="print one JSON record instead of the summary")
-
-    def command(arguments: argparse.Namespace) -> int:
-        options = PrepareOptions(*(getattr(arguments, name) for name in PrepareOptions._fields))
-        return write_dataset(options, program.name)
-
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=lambda arguments: write_dataset(read_options(PrepareOptions, arguments), program.name))
 
 
 PREPARE = Command(

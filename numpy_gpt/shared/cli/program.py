@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from gpt_data.tokens.tokenizer import Tokenizer
+from numpy_gpt.shared.cli.parser import Options
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.training.engine_protocol import Engine, Moments
@@ -65,10 +66,27 @@ class Program:
     open_backend: OpenBackend
 
 
+def set_command(
+    parser: argparse.ArgumentParser,
+    program: Program,
+    read: Callable[[argparse.Namespace], Options],
+    run: Callable[[Options, Backend], int],
+) -> None:
+    """Add the program's own flags, and make the parser's ``command`` read all flags, open the backend and ``run``."""
+    program.add_flags(parser)
+
+    def command(arguments: argparse.Namespace) -> int:
+        options = read(arguments)
+        with program.open_backend(arguments) as backend:
+            return run(options, backend)
+
+    parser.set_defaults(command=command)
+
+
 class Command(NamedTuple):
     """A command: its name, what it does, its flags, examples without the program's name, and a note for its help.
 
-    ``add_flags`` also sets the parser's default ``command``: from the parsed arguments to the exit status.
+    ``add_flags`` also sets the parser's ``command``, a function from the parsed arguments to the exit status.
     """
 
     name: str

@@ -14,8 +14,8 @@ from gpt_data.files.streams import terminal_columns
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import ModelChoice, add_model_flags, load_model, read_model_choice, recipe_of
-from numpy_gpt.shared.cli.parser import number, print_record, truth, whole_number
-from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of
+from numpy_gpt.shared.cli.parser import number, print_record, read_options, truth, whole_number
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
 from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, single_token, token_text, token_width
 from numpy_gpt.shared.model.arrays import Array
@@ -65,15 +65,11 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     what = f"show the tokens of the prompt, and the N likeliest candidates for each new token (default: {_LIKELIEST})"
     add("--show", type=whole_number, nargs="?", const=_LIKELIEST, metavar="N", help=what)
     add("--json", action="store_true", help="print one JSON record instead of the text")
-    program.add_flags(parser)
+    set_command(parser, program, _read_options, sample)
 
-    def command(arguments: argparse.Namespace) -> int:
-        flags = {name: getattr(arguments, name) for name in SampleOptions._fields if name != "model"}
-        options = SampleOptions(read_model_choice(arguments), **flags)
-        with program.open_backend(arguments) as backend:
-            return sample(options, backend)
 
-    parser.set_defaults(command=command)
+def _read_options(arguments: argparse.Namespace) -> SampleOptions:
+    return read_options(SampleOptions, arguments, model=read_model_choice(arguments))
 
 
 SAMPLE = Command(
@@ -192,7 +188,7 @@ def _stream_table(
 
 def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int) -> list[str]:
     """Return how a text was tokenized: a line for each token, with its position and id."""
-    columns = [Column("position"), Column("token", "left", width), Column("id", width=5)]
+    columns = [Column("position"), Column("token", "left", width), Column("id", width=4)]
     rows = [(str(place), quote_token(tokenizer, token), str(token)) for place, token in enumerate(tokens)]
     title = f"prompt {quote(text)}: {count_of(len(tokens), 'token')} of a vocabulary of {tokenizer.vocab_size:,}"
     return [title, *table_lines(columns, rows)]

@@ -20,8 +20,8 @@ from numpy_gpt.shared.cli.choices import (
     read_model_choice,
     recipe_of,
 )
-from numpy_gpt.shared.cli.parser import print_record, whole_number
-from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of
+from numpy_gpt.shared.cli.parser import print_record, read_options, whole_number
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, token_width
 from numpy_gpt.shared.model.arrays import Array, Tokens
@@ -62,15 +62,11 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add("--steps", metavar="N", type=whole_number, default=1, help="number of training steps (default: 1)")
     add("--top", type=whole_number, metavar="N", help="show only the N likeliest tokens (default: all)")
     add("--json", action="store_true", help="print one JSON record instead of the tables")
-    program.add_flags(parser)
+    set_command(parser, program, _read_options, step)
 
-    def command(arguments: argparse.Namespace) -> int:
-        flags = {name: getattr(arguments, name) for name in StepOptions._fields if name != "model"}
-        options = StepOptions(read_model_choice(arguments), **flags)
-        with program.open_backend(arguments) as backend:
-            return step(options, backend)
 
-    parser.set_defaults(command=command)
+def _read_options(arguments: argparse.Namespace) -> StepOptions:
+    return read_options(StepOptions, arguments, model=read_model_choice(arguments))
 
 
 STEP = Command(

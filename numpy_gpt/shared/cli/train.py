@@ -23,7 +23,7 @@ from numpy_gpt.shared.cli.choices import (
 )
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
 from numpy_gpt.shared.cli.parameters import parameter_table
-from numpy_gpt.shared.cli.parser import print_record
+from numpy_gpt.shared.cli.parser import print_record, read_options
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, initial_state_of
 from numpy_gpt.shared.cli.progress import display_for
 from numpy_gpt.shared.model.initial_values import initial_values
@@ -72,7 +72,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
 
     def command(arguments: argparse.Namespace) -> int:
         choice = read_recipe_choice(arguments, program.default_preset)
-        options = TrainOptions(choice, arguments.resume, arguments.out_dir, arguments.tensorboard, arguments.json)
+        options = read_options(TrainOptions, arguments, recipe=choice)
         with program.open_backend(arguments, trains=True, run=options.resume or options.out_dir) as backend:
             return train(options, backend)
 
