@@ -1,4 +1,4 @@
-"""``train --by_hand``: the first steps with every number, in a training that goes on as if nothing had been shown."""
+"""``train --by_hand``: the first steps with every number, in a training run that is otherwise unchanged."""
 
 from __future__ import annotations
 

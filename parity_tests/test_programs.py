@@ -1,4 +1,4 @@
-"""Both programs as processes: signals, pipes, terminals, devices, and what they load before they start."""
+"""Both programs as processes: signals, pipes, terminals, devices, and the modules they load."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_terminal_shows_a_bar():
     try:
         while chunk := os.read(main_end, 4096):
             shown += chunk
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         pass
     assert process.stdout is not None
     out = process.stdout.read().decode()

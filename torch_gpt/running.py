@@ -92,11 +92,11 @@ def _make_engine(
     _report_unused_flags(options, path, graphs, group)
     engine: TorchEngine
     if path == "fast":
-        engine, how = _fast_engine(options, device, group, recipe, initial, graphs)
+        engine, operations = _fast_engine(options, device, group, recipe, initial, graphs)
     else:
-        engine, how = _plain_engine(path, device, group, recipe, initial), f"{path} operations"
+        engine, operations = _plain_engine(path, device, group, recipe, initial), f"{path} operations"
     if group.rank == 0:
-        print(describe_device(device, how), file=sys.stderr)
+        print(describe_device(device, operations), file=sys.stderr)
     return engine
 
 

@@ -127,9 +127,10 @@ def loss_floor_of(recipe: Recipe, corpus: Corpus) -> LossFloor | None:
     if isinstance(recipe.model, BigramConfig):
         vocab_size = corpus.tokenizer.vocab_size
         counted = bigram_counts_loss(corpus.train, corpus.val, vocab_size)
+        lowest = bigram_optimum(corpus.train, vocab_size)
         reason = (
             "the loss of a table counted from the validation text itself; one counted from the training text has "
-            f"{counted:.4f} there, and on its own text {bigram_optimum(corpus.train, vocab_size):.4f}, the lowest possible"
+            f"{counted:.4f} there, and {lowest:.4f} on its own text, the lowest possible"
         )
         return LossFloor(bigram_optimum(corpus.val, vocab_size), reason)
     loss = corpus_loss_floor(corpus, "val", recipe.model.block_size, recipe.eval_stride)

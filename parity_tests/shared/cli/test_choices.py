@@ -1,4 +1,4 @@
-"""Which recipe a command line means: the preset's, changed by the file, changed by the flags."""
+"""The recipe that a command line chooses: the preset's, changed by the file, changed by the flags."""
 
 from __future__ import annotations
 

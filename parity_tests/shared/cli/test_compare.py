@@ -1,4 +1,4 @@
-"""``compare``: as many trainings as values, each as if it had been trained alone, in one table and one plot."""
+"""``compare``: one training run for each value, equal to a separate run, in one table and one plot."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def test_plot_is_a_png_and_a_chart(run):
 
 def test_programs_print_the_same_table(capsys):
     flags = [*QUICK, "--dtype", "float64", "--learning_rate", "1e-2,1e-3", "--out_dir"]
-    ours, twins = (_rows(run_program(program, capsys, *flags, program).out) for program in ("numpy_gpt", "torch_gpt"))
-    for row in (*ours, *twins):
+    ours, theirs = (_rows(run_program(program, capsys, *flags, program).out) for program in ("numpy_gpt", "torch_gpt"))
+    for row in (*ours, *theirs):
         row[6] = "seconds"
-    assert ours == twins
+    assert ours == theirs
     assert [row[0] for row in ours] == ["0.01", "0.001"]
 
 
@@ -94,7 +94,7 @@ def test_datasets_have_own_vocabularies_and_floors(numpy_run):
     result = numpy_run(*QUICK, "--dataset", "tiny-characters,a/b,a_b", "--json")
     assert result.status == 0, result.err
     runs = result.record["runs"]
-    assert len({record["out_dir"] for record in runs}) == 3  # a/b and a_b are not one directory
+    assert len({record["out_dir"] for record in runs}) == 3  # a/b and a_b have different directories
     assert all(Path(record["out_dir"]).parent == Path("runs/compare-dataset") for record in runs)
     sizes = [load_checkpoint(Path(record["out_dir"])).config.vocab_size for record in runs]
     assert sizes[1:] == [11, 32]

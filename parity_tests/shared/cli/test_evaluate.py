@@ -1,4 +1,4 @@
-"""``evaluate``: the trainer's losses, over the whole of both splits."""
+"""``evaluate``: the trainer's losses, over both whole splits."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_programs_print_the_same(capsys, trained):
 
 def test_best_checkpoint(numpy_run, trained):
     still = ["--learning_rate", 0, "--min_lr", 0, "--max_iters", 40, "--eval_interval", 10]
-    numpy_run("train", "tiny", *still, "--out_dir", "run")  # nothing is learnt, and an equal loss is not a better one
+    numpy_run("train", "tiny", *still, "--out_dir", "run")  # nothing is learned, and an equal loss is not better
     losses = {step: line["val_loss"] for step, line in _evaluations(Path("run")).items()}
     records = {
         which: numpy_run("evaluate", "run", "--checkpoint", which, "--eval_iters", 0, "--json").record

@@ -1,4 +1,4 @@
-"""What the command line shows of a model's weights, for either kind."""
+"""``parameters`` and the parameter table, for both kinds of model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``prepare``: a text of one's own becomes a data set that ``train`` takes, with a vocabulary of its own."""
+"""``prepare``: your own text becomes a data set with its own vocabulary, which ``train`` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sample``: both programs write the same text, by every way of choosing, and the text is the model's."""
+"""``sample``: both programs write the same text with every sampling flag, and the text follows the model."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_cache_flag(program, run, trained, monkeypatch):
     run("sample", trained, "--max_new_tokens", 5, "--cache", "no")
     assert not decoders
     run("sample", trained, "--max_new_tokens", 5)
-    assert [decoder.length for decoder in decoders] == [5]  # the prompt of one token, and four of the five new ones
+    assert [decoder.length for decoder in decoders] == [5]  # the prompt's one token and four of the five new ones
 
 
 def test_temperature_0_is_argmax(run, trained):
     engine, tokenizer = _engine(trained)
     tokens = tokenizer.encode("once upon").tolist()
-    for _ in range(15):  # the context is 8: the window slides
+    for _ in range(15):  # the context is 8: the window moves
         tokens.append(int(engine.predict(np.array([tokens[-8:]]))[0, -1].argmax()))
     result = run("sample", trained, "--prompt", "once upon", "--temperature", 0, "--max_new_tokens", 15)
     assert result.out == tokenizer.decode(tokens) + "\n"
@@ -95,7 +95,7 @@ def test_stop_token_ends_a_sample(run, trained):
 
 
 def test_long_prompt_is_cropped(run, trained):
-    end = "artificial intelligence rocks to be "  # eight tokens, which is the context
+    end = "artificial intelligence rocks to be "  # eight tokens: the whole context
     flags = ["--max_new_tokens", 10, "--json"]
     long = run("sample", trained, "--prompt", f"hello world once upon a time {end}", *flags).record["samples"][0]
     short = run("sample", trained, "--prompt", end, *flags).record["samples"][0]

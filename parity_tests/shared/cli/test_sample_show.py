@@ -1,4 +1,4 @@
-"""``sample --show``: how a prompt became tokens, and of each new token the probabilities that are the model's."""
+"""``sample --show``: how the prompt is tokenized, and the model's probabilities for each new token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``step``: every probability before and after is that of a prediction before and after one training step."""
+"""``step``: the probabilities before and after equal predictions before and after one training step."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_averaged_model_shows_trained_weights(program, run):
     tokens = model.tokenizer.encode(TEXT)
     expected = engine.predict(tokens[None, :-1])[0]
     record = run("step", "run", "--text", TEXT, "--learning_rate", 0, "--json").record
-    np.testing.assert_allclose(record["before"], expected, rtol=0, atol=1e-6)  # by torch fused or not
+    np.testing.assert_allclose(record["before"], expected, rtol=0, atol=1e-6)  # torch may use fused operations or not
     assert record["losses"][0] == pytest.approx(record["losses"][1], rel=1e-6)
     out = run("step", "run", "--text", TEXT).out
     assert out.startswith("this model's weights are averages; the tables are of the weights in training")
@@ -118,7 +118,7 @@ def test_default_rate_lowers_the_loss(run):
     assert len(losses) == 6
     assert losses[0] > losses[1] > losses[5]
     rate = run("step", "--text", "hello world", "--json").record["learning_rate"]
-    assert rate == pytest.approx(3e-4)  # the last one of its training
+    assert rate == pytest.approx(3e-4)  # the last one of the model's training
 
 
 def test_nothing_is_saved(run, trained):
@@ -135,7 +135,7 @@ def test_dropout_and_accumulation_are_ignored(program, run):
     result = run("step", "run", "--text", TEXT, "--json")
     assert result.status == 0, result.err
     loss = _engine(program, model).loss(tokens[None, :-1], tokens[None, 1:])
-    assert result.record["losses"][0] == pytest.approx(loss, rel=1e-6)  # dropping half of all values changes more
+    assert result.record["losses"][0] == pytest.approx(loss, rel=1e-6)  # dropping half of all values would change more
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``sample`` while it writes: every token is seen before the next is computed, and the end may come at any moment."""
+"""``sample`` while it writes: each token appears before the next is computed, and it can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OR = 23
 
 
 class _Output(io.StringIO):
-    """Notes what is seen so far whenever it is flushed."""
+    """Records what is visible so far whenever it is flushed."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class _Output(io.StringIO):
 
 
 def _sample(draws, *flags):
-    """Run ``sample`` with an engine that draws so."""
+    """Run ``sample`` with an engine that yields these draws."""
 
     class Engine:
         def draws(self, prompt, uniforms, *choice, cache):
@@ -73,7 +73,7 @@ def test_rows_are_flushed_one_by_one(monkeypatch):
             yield _draw(token)
 
     assert _sample(draws, "--show") == 0
-    assert lines == [5, 6, 7]  # the prompt's three, an empty one, and the heading
+    assert lines == [5, 6, 7]  # three for the prompt, an empty one, and the titles
 
 
 @pytest.mark.parametrize("flags", [[], ["--show"], ["--json"]])

@@ -1,4 +1,4 @@
-"""``train``: beside the trainer's own tests, what the command adds: recipes, resuming, early stop, logs, records."""
+"""What ``train`` adds to the trainer: recipes, resuming, early stopping, logs and records."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_moved_text_is_given_by_dataset(run):
     assert_rejected(run("train", "--resume", "run"), "unknown dataset 'data'")
     assert_rejected(run("train", "--resume", "run"), "if the run's text has moved, give --dataset")
     assert run("train", "--resume", "run", "--dataset", "elsewhere").status == 0
-    assert_rejected(run("train", "--resume", "run", "--dataset", "tiny"), "")  # another text is still another text
+    assert_rejected(run("train", "--resume", "run", "--dataset", "tiny"), "")  # a different text is still rejected
 
 
 def test_damaged_metrics_are_cut(numpy_run, trained):
