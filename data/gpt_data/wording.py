@@ -44,6 +44,6 @@ def list_names(names: Iterable[str], limit: int = 50) -> str:
     return ", ".join(quote(name) for name in names[:limit]) + more
 
 
-def count_of(number: int, thing: str) -> str:
-    """Return the number with what it counts, in the plural where needed: 1 token, 2 tokens."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def count_of(number: int, noun: str) -> str:
+    """Return the number with its noun in the right form: ``1 layer``, ``2 layers``, ``50,257 words``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -1,4 +1,4 @@
-"""Standard output and error: what they can show, and how a program gets along when they are closed."""
+"""Standard output and error: missing, closed by the reader, or a terminal that shows colours."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def open_null_device() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
-def discard_output(stream: TextIO) -> None:
-    """Redirect a stream whose reader is gone to the null device, so that flushing it at exit cannot fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def discard_stdout() -> None:
+    """Discard what is still in the buffer of standard output, so that Python does not fail again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def wants_color(stream: TextIO) -> bool:
-    """Return whether a stream is a terminal that shows colours, and NO_COLOR does not forbid them."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def shows_colours() -> bool:
+    """Return whether standard output is a terminal that shows colours, and NO_COLOR does not forbid them."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def terminal_columns(stream: TextIO, default: int) -> int:
-    """Return the width of the terminal that a stream writes to, or ``default`` if it is not a terminal."""
-    if not stream.isatty():
+def terminal_columns(default: int) -> int:
+    """Return the width of the terminal that standard output writes to, or ``default`` if it is not a terminal."""
+    if not sys.stdout.isatty():
         return default
     from shutil import get_terminal_size  # imported only for terminals: the import takes time
 

@@ -13,9 +13,9 @@ from io import TextIOWrapper
 from typing import Any, NoReturn, TypeVar
 
 from gpt_data.errors import UserError
-from gpt_data.files.streams import discard_output, replace_closed_streams
+from gpt_data.files.streams import discard_stdout, replace_closed_streams
 from gpt_data.wording import quote, suggest
-from numpy_gpt.shared.model.config import KIND_NAMES
+from numpy_gpt.shared.model.config import TYPE_NAMES
 from numpy_gpt.shared.training.stopping import EXIT_INTERRUPTED, EXIT_USER_ERROR, Interrupted
 
 Options = TypeVar("Options")
@@ -88,7 +88,7 @@ def truth(text: str) -> bool:
 
 
 def _wrong_kind(kind: type, text: str) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(f"must be {KIND_NAMES[kind]}, not {quote(text)}")
+    return argparse.ArgumentTypeError(f"must be {TYPE_NAMES[kind]}, not {quote(text)}")
 
 
 def read_options(kind: Callable[..., Options], arguments: argparse.Namespace, **given: Any) -> Options:
@@ -140,7 +140,7 @@ def _discard_unwritable_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        discard_output(sys.stdout)
+        discard_stdout()
 
 
 def _fail(message: str, status: int) -> int:

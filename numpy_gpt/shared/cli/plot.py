@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import json
 import math
-import sys
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
 from gpt_data.files.regular_file import read_regular
-from gpt_data.files.streams import terminal_columns, wants_color
+from gpt_data.files.streams import shows_colours, terminal_columns
 from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.parser import print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
@@ -103,29 +102,29 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
     return curve
 
 
-def terminal_chart(curves: Sequence[Curve], color: bool | None = None) -> str:
+def terminal_chart(curves: Sequence[Curve], colour: bool | None = None) -> str:
     """Return the curves as text that fits the terminal; curves differ in colour, or else in their marks.
 
-    Colours are used if stdout shows them, unless ``color`` decides otherwise.
+    Colours are used if stdout shows them, unless ``colour`` decides otherwise.
 
     Raises
     ------
     UserError
         If plotext is not installed.
     """
-    color = wants_color(sys.stdout) if color is None else color
+    colour = shows_colours() if colour is None else colour
     chart = _plot_library("plotext")
     chart.clear_figure()
     legend = []
     for place, (label, steps, losses) in enumerate(_lines(curves)):
         shade, mark = _COLOURS[place % len(_COLOURS)], _MARKS[place % len(_MARKS)]
-        chart.plot(steps, losses, marker="braille" if color else mark, color=shade)
-        legend.append(f"\x1b[38;5;{shade}m━━\x1b[0m {label}" if color else f"{mark} {label}")
+        chart.plot(steps, losses, marker="braille" if colour else mark, color=shade)
+        legend.append(f"\x1b[38;5;{shade}m━━\x1b[0m {label}" if colour else f"{mark} {label}")
     chart.theme("clear")
-    columns = min(max(terminal_columns(sys.stdout, _COLUMNS), _FEWEST_COLUMNS), _MOST_COLUMNS)
+    columns = min(max(terminal_columns(_COLUMNS), _FEWEST_COLUMNS), _MOST_COLUMNS)
     chart.plotsize(columns, _ROWS)
     text: str = chart.build()
-    text = text if color else chart.uncolorize(text)
+    text = text if colour else chart.uncolorize(text)
     body = "\n".join(line.rstrip() for line in text.rstrip().splitlines())
     # The legend is below: inside the chart it would cover where the curves begin.
     return f"loss in nats per token, by training step\n{body}\n" + "\n".join(f"  {line}" for line in legend)

@@ -226,7 +226,7 @@ def _candidates(probabilities: Array, count: int) -> list[int]:
 
 def _wrap(start: str, parts: Sequence[str]) -> list[str]:
     """Return the parts after ``start``, on as many lines as the terminal's width requires."""
-    page = terminal_columns(sys.stdout, _PAGE)
+    page = terminal_columns(_PAGE)
     indent = len(start) if len(start) <= page // 2 else 8
     lines = [start]
     for part in parts:

@@ -128,7 +128,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
         raise UserError(f"the config is incomplete: {error}") from error
 
 
-KIND_NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+TYPE_NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
 
 
 def kinds_of(config: type) -> dict[str, tuple[type, ...]]:
@@ -157,6 +157,6 @@ def check_kinds(config: Any) -> None:
         value = getattr(config, name)
         allowed = (*kinds, int) if float in kinds else kinds
         if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds):
-            raise UserError(f"{name} must be {KIND_NAMES[kinds[0]]}, not {value!r:.60}")
+            raise UserError(f"{name} must be {TYPE_NAMES[kinds[0]]}, not {value!r:.60}")
         if float in kinds and isinstance(value, int) and abs(value) > sys.float_info.max:
             raise UserError(f"{name} must be a number of at most {sys.float_info.max:.2g}, the largest float")

@@ -1,13 +1,15 @@
-"""Colours and widths of streams: only terminals have them, and NO_COLOR forbids colours."""
+"""Colours and width of standard output: only terminals have them, and NO_COLOR forbids colours."""
 
 from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 
 import pytest
 
-from gpt_data.files.streams import discard_output, open_null_device, terminal_columns, wants_color
+from gpt_data.files.streams import open_null_device, shows_colours, terminal_columns
 
 
 class _Terminal(io.StringIO):
@@ -15,27 +17,26 @@ class _Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "77")
-
-
 @pytest.mark.parametrize(
-    ("variables", "colored"),
+    ("variables", "coloured"),
     [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
 )
-def test_color_is_for_terminals_that_want_it(monkeypatch, variables, colored):
-    for name, value in variables.items():
+def test_colours_need_a_willing_terminal(monkeypatch, variables, coloured):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in {"TERM": "xterm", **variables}.items():
         monkeypatch.setenv(name, value)
-    assert wants_color(_Terminal()) == colored
-    assert not wants_color(io.StringIO())
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    assert shows_colours() == coloured
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert not shows_colours()
 
 
-def test_only_terminals_have_a_width():
-    assert terminal_columns(_Terminal(), 120) == 77
-    assert terminal_columns(io.StringIO(), 120) == 120
+def test_only_terminals_have_a_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "77")
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    assert terminal_columns(120) == 77
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert terminal_columns(120) == 120
 
 
 def test_null_device_keeps_nothing():
@@ -45,12 +46,15 @@ def test_null_device_keeps_nothing():
 
 
 def test_discarded_output_cannot_fail():
+    program = (
+        "import sys; from gpt_data.files.streams import discard_stdout\n"
+        "sys.stdout.write('text')\n"
+        "try: sys.stdout.flush()\n"
+        "except BrokenPipeError: discard_stdout()\n"
+        "else: sys.exit('the reader is still there')\n"
+    )
     read, write = os.pipe()
     os.close(read)
-    with os.fdopen(write, "w") as stream:
-        stream.write("nobody reads this")
-        with pytest.raises(BrokenPipeError):
-            stream.flush()
-        discard_output(stream)
-        stream.write("nor this")
-        stream.flush()
+    with os.fdopen(write, "w") as unread:
+        result = subprocess.run([sys.executable, "-c", program], stdout=unread, stderr=subprocess.PIPE, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")

@@ -61,8 +61,8 @@ def _grid(chart):
 
 
 @pytest.mark.usefixtures("_plotext")
-def test_marks_differ_without_color():
-    chart = terminal_chart([FALLING, LEVEL], color=False)
+def test_marks_differ_without_colour():
+    chart = terminal_chart([FALLING, LEVEL], colour=False)
     assert "\x1b" not in chart
     assert chart.endswith("  o falling\n  x level")
     grid = _grid(chart)
@@ -73,8 +73,8 @@ def test_marks_differ_without_color():
 
 
 @pytest.mark.usefixtures("_plotext")
-def test_colors_match_the_legend():
-    chart = terminal_chart([FALLING, LEVEL], color=True)
+def test_colours_match_the_legend():
+    chart = terminal_chart([FALLING, LEVEL], colour=True)
     *_, falling, level = chart.splitlines()
     shades = [re.findall(r"38;5;(\d+)m", line)[0] for line in (falling, level)]
     assert len(set(shades)) == 2
@@ -84,7 +84,7 @@ def test_colors_match_the_legend():
 
 @pytest.mark.usefixtures("_plotext")
 def test_one_run_includes_training_loss():
-    assert terminal_chart([FALLING], color=False).endswith("  o validation\n  x training")
+    assert terminal_chart([FALLING], colour=False).endswith("  o validation\n  x training")
 
 
 @pytest.mark.usefixtures("_plotext")
@@ -92,13 +92,13 @@ def test_one_run_includes_training_loss():
 def test_chart_fits_the_terminal(monkeypatch, columns):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(columns))
-    widest = max(len(line) for line in terminal_chart([FALLING, LEVEL], color=False).splitlines())
+    widest = max(len(line) for line in terminal_chart([FALLING, LEVEL], colour=False).splitlines())
     assert widest == {20: 40, 60: 60, 300: 120}[columns]
 
 
 @pytest.mark.usefixtures("_plotext")
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
-def test_color_only_where_wanted(monkeypatch, name, value):
+def test_colour_only_where_wanted(monkeypatch, name, value):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv(name, value)
@@ -110,7 +110,7 @@ def test_color_only_where_wanted(monkeypatch, name, value):
 @pytest.mark.usefixtures("_plotext")
 @pytest.mark.parametrize("curve", [Curve("one", [0], [1.0], [2.0]), Curve("flat", [0, 1], [1.0, 1.0], [1.0, 1.0])])
 def test_degenerate_curves_are_drawn(tmp_path, curve):
-    assert "x" in "".join(_grid(terminal_chart([curve], color=False)))
+    assert "x" in "".join(_grid(terminal_chart([curve], colour=False)))
     pytest.importorskip("matplotlib")
     write_png([curve], tmp_path / "one.png")
 
