@@ -57,15 +57,15 @@ def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, se
     for title, config in (("model", GPTConfig), ("training", TrainingConfig)):
         group = parser.add_argument_group(title)
         for item in fields(config):
-            add_field_flag(group, config, item.name, several=several)
+            add_field_flag(group.add_argument, config, item.name, several=several)
 
 
 def add_field_flag(
-    parser: argparse._ActionsContainer, config: type, name: str, *, several: bool = False, **options: Any
+    add_argument: Callable[..., object], config: type, name: str, *, several: bool = False, **options: Any
 ) -> None:
     """Add the flag of a config's field, with the field's type and help; it is absent if not given.
 
-    ``options`` replace what ``add_argument`` is told.
+    ``options`` replace arguments of ``add_argument``, which is that of a parser or of one of its groups.
     """
     kind, *others = kinds_of(config)[name]
     read = _or_none(_READERS[kind]) if NoneType in others else _READERS[kind]
@@ -78,7 +78,7 @@ def add_field_flag(
     }
     if kind is bool:
         settings |= {"nargs": "?", "const": True}
-    parser.add_argument(f"--{name}", **settings | options)
+    add_argument(f"--{name}", **settings | options)
 
 
 def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -122,7 +122,7 @@ def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Reci
     try:
         recipe = chosen.override({**defaults, **changes})
     except UserError as error:
-        raise UserError(f"{_blamed_file(chosen, choice)}{error}") from error
+        raise UserError(f"{_file_prefix(chosen, choice)}{error}") from error
     corpus = open_dataset(recipe.dataset, choice.source)
     if "vocab_size" not in changes and recipe.dataset != chosen.dataset:
         recipe = replace(recipe, model=replace(recipe.model, vocab_size=corpus.tokenizer.vocab_size))
@@ -130,8 +130,8 @@ def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Reci
     return recipe, corpus
 
 
-def _blamed_file(recipe: Recipe, choice: RecipeChoice) -> str:
-    """Return the file's name, to begin a message with, if the flags without the file would be valid."""
+def _file_prefix(recipe: Recipe, choice: RecipeChoice) -> str:
+    """Return the file's name as the beginning of an error message, if the flags would be valid without the file."""
     if choice.config is not None:
         with suppress(UserError):
             recipe.override(choice.fields)

@@ -59,9 +59,9 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     parser.add_argument("--dataset", metavar="NAME", help=what)
     add_source_flag(parser)
     what = "random batches in nanoGPT's estimate of each loss (default: 200)"
-    add_field_flag(parser, TrainingConfig, "eval_iters", default=200, metavar="N", help=what)
+    add_field_flag(parser.add_argument, TrainingConfig, "eval_iters", default=200, metavar="N", help=what)
     what = "distance between evaluation windows; none: block_size (default: the recipe's)"
-    add_field_flag(parser, TrainingConfig, "eval_stride", metavar="N", help=what)
+    add_field_flag(parser.add_argument, TrainingConfig, "eval_stride", metavar="N", help=what)
     parser.add_argument("--json", action="store_true", help="print one JSON record instead of the table")
     set_command(parser, program, _read_options, evaluate)
 

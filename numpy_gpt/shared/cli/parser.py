@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
@@ -39,10 +40,9 @@ class Parser(argparse.ArgumentParser):
         known, unknown = super().parse_known_args(words, namespace)
         if unknown:
             option = unknown[0].partition("=")[0]
-            raise UserError(
-                f"unknown {'option' if option.startswith('-') else 'argument'} {quote(option)}"
-                f"{suggest(option, self._option_string_actions) or ';'} see {self.prog} --help"
-            )
+            kind = "option" if option.startswith("-") else "argument"
+            hint = suggest(option, re.findall(r"--\w+", self.format_usage())) or ";"
+            raise UserError(f"unknown {kind} {quote(option)}{hint} see {self.prog} --help")
         return known, []
 
 

@@ -58,7 +58,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add_model_flags(parser)
     add("--text", metavar="TEXT", required=True, help="the example: each token after the first is a target")
     what = "learning rate (default: the last one of the model's training)"
-    add_field_flag(parser, TrainingConfig, "learning_rate", default=None, metavar="RATE", help=what)
+    add_field_flag(add, TrainingConfig, "learning_rate", default=None, metavar="RATE", help=what)
     add("--steps", metavar="N", type=whole_number, default=1, help="number of training steps (default: 1)")
     add("--top", type=whole_number, metavar="N", help="show only the N likeliest tokens (default: all)")
     add("--json", action="store_true", help="print one JSON record instead of the tables")

@@ -140,7 +140,7 @@ def _resumed_run(run: Path, options: TrainOptions) -> Run:
         raise UserError(f"--resume must be a run directory, but {show_path(run)} is a single checkpoint{whole}")
     moved_to = options.recipe.fields.get("dataset")
     recipe = Recipe.from_dict(checkpoint.recipe).override({} if moved_to is None else {"dataset": moved_to})
-    corpus = _same_corpus(run, checkpoint, recipe, options.recipe.source)
+    corpus = _load_same_corpus(run, checkpoint, recipe, options.recipe.source)
     return Run(recipe, corpus, initial_state_of(checkpoint), RunState.from_dict(checkpoint.state), run)
 
 
@@ -153,7 +153,7 @@ def _check_nothing_else_chosen(options: TrainOptions) -> None:
         raise UserError(f"a resumed run keeps its recipe and directory; leave out {flags[0]}")
 
 
-def _same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source: Path | None) -> Corpus:
+def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source: Path | None) -> Corpus:
     try:
         corpus = open_dataset(recipe.dataset, source)
     except UserError as error:
