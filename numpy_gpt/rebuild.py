@@ -1,4 +1,4 @@
-"""The model that ships: ``tiny``, trained in float64 and rounded to two decimals, so that it fits on a page."""
+"""The model that ships: ``tiny``, trained in float64 and rounded to two decimals so that it fits on one page."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def rebuild(out_dir: Path) -> Checkpoint:
     Raises
     ------
     UserError
-        If ``out_dir`` cannot be written, or holds anything but a checkpoint.
+        If ``out_dir`` cannot be written, or contains anything but a checkpoint.
     """
-    check_place(out_dir)  # before all is trained in vain
+    check_place(out_dir)  # before training, which would be in vain
     recipe = preset("tiny").override({"dtype": "float64"})
     corpus = load_corpus(recipe.dataset)
     engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))
     with tempfile.TemporaryDirectory() as run:
         state = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
-    # + 0 turns the −0 that rounding leaves into 0: a page of weights has no use for it.
+    # + 0 turns the −0 that rounding may leave into 0, which looks better on a page.
     rounded = {name: np.round(array, DECIMALS) + 0.0 for name, array in engine.values().items()}
     block_size, stride = recipe.model.block_size, recipe.eval_stride
     facts = {

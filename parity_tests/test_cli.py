@@ -1,4 +1,4 @@
-"""The command ``numpy_gpt`` as its users meet it: what it prints, where, and with which exit status."""
+"""The command ``numpy_gpt`` as users see it: what it prints, where, and its exit status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _run(capsys, *argv):
 
 @pytest.mark.parametrize(("preset", "limit", "count"), [("tiny", 0.47, 1134), ("tiny16", 0.445, 6864)])
 @pytest.mark.parametrize("seed", [1337, 1, 2])
-def test_training_reaches_the_promised_loss_with_any_of_three_seeds(capsys, preset, limit, count, seed):
+def test_presets_reach_their_loss(capsys, preset, limit, count, seed):
     status, out, err = _run(capsys, "train", preset, "--seed", seed, "--json")
     record = json.loads(out.splitlines()[-1])
     assert status == 0, err
@@ -36,7 +36,7 @@ def test_training_reaches_the_promised_loss_with_any_of_three_seeds(capsys, pres
     assert record["loss_floor"] < record["val_loss"]
 
 
-def test_the_parameter_table_adds_up_and_comes_before_training(capsys):
+def test_parameter_table_adds_up(capsys):
     _, out, _ = _run(capsys, *QUICK)
     lines = out.splitlines()
     counts = [int(line.split()[-1].replace(",", "")) for line in lines[1:17]]
@@ -45,7 +45,7 @@ def test_the_parameter_table_adds_up_and_comes_before_training(capsys):
     assert [line.split()[1] for line in lines[18:21]] == ["0", "10", "20"]
 
 
-def test_the_record_is_the_last_line_and_the_run_directory_opens(capsys):
+def test_record_and_run_directory(capsys):
     status, out, _ = _run(capsys, *QUICK, "--json", "--out_dir", "here")
     record = json.loads(out.splitlines()[-1])
     assert status == 0
@@ -62,24 +62,24 @@ def test_the_record_is_the_last_line_and_the_run_directory_opens(capsys):
     assert "sample: " in out
 
 
-def test_stdout_is_the_same_every_time(capsys):
+def test_stdout_is_deterministic(capsys):
     first = _run(capsys, *QUICK, "--out_dir", "a")[1].replace("directory: a", "")
     assert first == _run(capsys, *QUICK, "--out_dir", "b")[1].replace("directory: b", "")
 
 
 @pytest.mark.parametrize("flags", [["--n_embd", "16"], ["--n-embd=16"], ["--n_embd=16"]])
-def test_any_field_is_overridden_by_its_name(capsys, flags):
+def test_flags_override_fields(capsys, flags):
     _, out, _ = _run(capsys, *QUICK, *flags, "--json", "--bias=True", "--tie-weights", "false", "--seed", "3")
     assert json.loads(out.splitlines()[-1])["parameters"] == 7_232 + 512
 
 
-def test_the_dtype_is_that_of_the_saved_weights(capsys):
+def test_saved_weights_have_the_dtype(capsys):
     for dtype in ("float32", "float64"):
         _run(capsys, *QUICK, "--dtype", dtype, "--out_dir", dtype)
         assert {value.dtype.name for value in load_checkpoint(Path(dtype)).values.values()} == {dtype}
 
 
-def test_default_run_directories_never_collide_and_a_given_one_is_never_overwritten(capsys):
+def test_run_directories_are_never_overwritten(capsys):
     for _ in range(2):
         _run(capsys, *QUICK)
     assert load_checkpoint(Path("runs/tiny")).step == load_checkpoint(Path("runs/tiny-2")).step == 20
@@ -88,13 +88,13 @@ def test_default_run_directories_never_collide_and_a_given_one_is_never_overwrit
     assert "--resume runs/tiny" in err
 
 
-def test_a_finished_run_can_be_resumed_and_keeps_its_recipe(capsys):
+def test_resume_keeps_the_recipe(capsys):
     _run(capsys, *QUICK)
     status, out, _ = _run(capsys, "train", "--resume", "runs/tiny", "--json")
     assert status == 0
     assert json.loads(out.splitlines()[-1])["steps"] == 20
     status, _, err = _run(capsys, "train", "--resume", "runs/tiny", "--seed", "3")
-    assert (status, err) == (2, "error: a resumed run keeps its recipe and place; leave out seed\n")
+    assert (status, err) == (2, "error: a resumed run keeps its recipe and directory; leave out --seed\n")
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_a_finished_run_can_be_resumed_and_keeps_its_recipe(capsys):
         (["train", "tiny", "more"], "unknown argument 'more'"),
         (["train", "tiny", "--n_embd", "7"], "n_embd=7 is not divisible by n_head=2; try 6 or 8"),
         (["train", "tiny", "--n_embd", "x"], "argument --n_embd"),
-        (["train", "tiny", "--n_embd", "6.5"], "a whole number is needed, not '6.5'"),
-        (["train", "tiny", "--bias", "maybe"], "True or False is needed, not 'maybe'"),
+        (["train", "tiny", "--n_embd", "6.5"], "must be a whole number, not '6.5'"),
+        (["train", "tiny", "--bias", "maybe"], "must be True or False, not 'maybe'"),
         (["train", "tiny", "--dtype", "float16"], "float32 or float64, not in float16; use torch_gpt"),
         (["train", "tiny", "--vocab_size", "31"], "vocab_size=31 is too small for the corpus 'tiny'; try 32"),
         (["train", "tiny", "--block_size", "400"], "a window of block_size=400 needs 401 tokens"),
@@ -118,7 +118,7 @@ def test_a_finished_run_can_be_resumed_and_keeps_its_recipe(capsys):
         (["parameters", "--model", "nowhere"], "there is no such file"),
     ],
 )
-def test_what_is_wrong_is_one_line_on_stderr_and_exit_status_2(capsys, argv, message):
+def test_errors_are_one_line(capsys, argv, message):
     status, _, err = _run(capsys, *argv)
     assert status == 2
     assert err.startswith("error: ")
@@ -127,7 +127,7 @@ def test_what_is_wrong_is_one_line_on_stderr_and_exit_status_2(capsys, argv, mes
     assert not Path("runs").exists() or not list(Path("runs").rglob("model.safetensors"))
 
 
-def test_a_wider_vocabulary_than_the_corpus_is_allowed(capsys):
+def test_vocabulary_may_be_padded(capsys):
     status, out, _ = _run(capsys, *QUICK, "--vocab_size", "40", "--json")
     assert status == 0
     assert json.loads(out.splitlines()[-1])["parameters"] == 1134 + 8 * 6

@@ -1,4 +1,4 @@
-"""Both programs as processes: signals, pipes, terminals, devices, and what they load before they start."""
+"""Both programs as processes: signals, pipes, terminals, devices, and the modules they load."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _process(*argv, **options):
     )
 
 
-def test_ctrl_c_in_the_middle_of_training_is_one_line_and_status_130_and_loses_nothing():
+def test_ctrl_c_saves_and_exits_130():
     process = _process("train", "tiny", "--max_iters", "1000000", "--out_dir", "run")
     assert process.stdout is not None
     while "step    500" not in process.stdout.readline():
@@ -41,7 +41,7 @@ def test_ctrl_c_in_the_middle_of_training_is_one_line_and_status_130_and_loses_n
     assert load_checkpoint(Path("run")).step == int(last.split()[3].rstrip(";"))
 
 
-def test_a_closed_pipe_ends_quietly():
+def test_closed_pipe_exits_quietly():
     process = _process("parameters")
     assert process.stdout is not None
     process.stdout.close()
@@ -53,7 +53,7 @@ def test_a_closed_pipe_ends_quietly():
 
 @pytest.mark.parametrize("status", [0, 2])
 @pytest.mark.parametrize("words", [["-m", "numpy_gpt", "train", "tiny", "--max_iters", "3"], ["-m", "handcalc.trace"]])
-def test_where_output_was_closed_from_the_start_nothing_fails_for_that(status, words):
+def test_closed_output_is_no_error(status, words):
     redirected = ">&-" if status == 0 else ">&- 2>&-"
     words = [*words, "learning models"] if "handcalc.trace" in words else words
     wrong = [] if status == 0 else ["--nonsense"]
@@ -66,11 +66,11 @@ def test_help_shows_flags_and_exit_status():
     result = subprocess.run([sys.executable, "-m", "numpy_gpt", "train", "--help"], capture_output=True, text=True)
     assert result.returncode == 0
     assert "--n_embd" in result.stdout
-    assert "exit status: 0 done, 2 an error" in result.stdout
+    assert "exit status: 0 done, 2 invalid input" in result.stdout
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-def test_in_a_terminal_there_is_a_bar_on_stderr_and_only_data_on_stdout():
+def test_terminal_shows_a_bar():
     main_end, terminal = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "numpy_gpt", "train", "tiny", "--max_iters", "1500"],
@@ -83,7 +83,7 @@ def test_in_a_terminal_there_is_a_bar_on_stderr_and_only_data_on_stdout():
     try:
         while chunk := os.read(main_end, 4096):
             shown += chunk
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         pass
     assert process.stdout is not None
     out = process.stdout.read().decode()
@@ -107,7 +107,7 @@ def test_in_a_terminal_there_is_a_bar_on_stderr_and_only_data_on_stdout():
         (["sample", "--debugg"], "did you mean '--debug'?"),
     ],
 )
-def test_both_programs_refuse_the_same(capsys, program, argv, message):
+def test_programs_reject_the_same(capsys, program, argv, message):
     if message is None:
         with pytest.raises(SystemExit) as ended:
             program(argv)
@@ -119,7 +119,7 @@ def test_both_programs_refuse_the_same(capsys, program, argv, message):
     assert message in err
 
 
-def test_debug_shows_where_an_error_came_from():
+def test_debug_shows_a_traceback():
     process = _process("sample", "nowhere", "--debug")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -128,7 +128,7 @@ def test_debug_shows_where_an_error_came_from():
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta", ""])
-def test_a_device_that_is_not_there_is_refused_before_any_work(capsys, device):
+def test_missing_device_is_rejected_first(capsys, device):
     assert torch_gpt(["train", "tiny", "--device", device]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -136,7 +136,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(capsys, device):
     assert not Path("runs").exists()
 
 
-def test_without_torch_the_twin_says_what_to_install_and_plots_all_the_same():
+def test_torch_gpt_without_torch():
     program = "import sys; sys.modules['torch'] = None; from torch_gpt.cli import main; sys.exit(main(sys.argv[1:]))"
     for words, status, message in (
         (["sample"], 2, 'torch_gpt needs PyTorch, which is not installed: pip install "numpy-gpt[torch]"'),
@@ -149,7 +149,7 @@ def test_without_torch_the_twin_says_what_to_install_and_plots_all_the_same():
         assert result.stderr.count("\n") == (status == 2)
 
 
-def test_a_sample_starts_without_what_only_other_commands_need():
+def test_sample_loads_only_what_it_needs():
     program = (
         "import sys; from numpy_gpt.cli import main; main(['sample', '--max_new_tokens', '1']); print(*sys.modules)"
     )

@@ -1,21 +1,23 @@
-"""From the flags to an engine on its device, alone or as one of torchrun's processes."""
+"""From the device flags to an engine on its device, in one process or in one of torchrun's."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.cli.program import InitialState
+from numpy_gpt.shared.cli.program import Backend, InitialState
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup, started_by_torchrun
 from numpy_gpt.shared.training.recipe import Recipe
-from torch_gpt.device import choose_device, described, limit_threads, set_tf32
+from torch_gpt.device import choose_device, describe_device, limit_threads, set_tf32
+from torch_gpt.device_options import DeviceOptions
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine, FastOptions
 from torch_gpt.fast.fallback import is_out_of_memory, print_note
@@ -31,38 +33,34 @@ from torch_gpt.fast.process_group import (
 from torch_gpt.fast.termination import TerminationWatchdog
 
 
-def run_on_device(arguments: argparse.Namespace) -> int:
-    """Run the command that was chosen, and return its exit status.
+@contextmanager
+def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> Iterator[Backend]:
+    """Choose the device and join torchrun's processes, if there are any; leave them when the command ends.
 
     Raises
     ------
     UserError
-        If there is no such device, or another process of the job was lost.
+        If there is no such device, its memory runs out, or another process of the job was lost.
     """
-    set_tf32(bool(arguments.tf32))
-    device = choose_device(arguments.device)  # before any work is done for a device that is not there
-    team: ProcessGroup = SINGLE_PROCESS
+    set_tf32(bool(options.tf32))
+    device = choose_device(options.device)  # before any work is done for a device that does not exist
+    group: ProcessGroup = SINGLE_PROCESS
     if started_by_torchrun():
-        if not hasattr(arguments, "resume"):
-            raise UserError("torchrun is for training: start other commands by themselves")
+        if not trains:
+            raise UserError("torchrun is for training; start other commands without it")
         device = local_device(device)
-        team = TorchProcessGroup(device)
+        group = TorchProcessGroup(device)
         silence_others()
-    arguments.chosen_device, arguments.team = device, team
-    arguments.device_defaults = _defaults(device, arguments)
-    run = getattr(arguments, "resume", None) or getattr(arguments, "out_dir", None)
-    run = None if run is None else Path(run)
     try:
-        alone = team.size == 1 or sys.platform == "win32"  # where signals cannot be heard of by a pipe
+        alone = group.size == 1 or sys.platform == "win32"  # where a pipe cannot report signals
         with nullcontext() if alone else TerminationWatchdog(run):
-            return int(arguments.command(arguments))
+            yield Backend(partial(_make_engine, options, device, group), _recipe_defaults(options, device))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise UserError(
-                f"the memory of {device} does not suffice ({' '.join(str(error).split())[:100]}); "
-                "try a smaller --batch_size or model"
+                f"{device} is out of memory ({' '.join(str(error).split())[:100]}); try a smaller --batch_size or model"
             ) from error
-        if team.size == 1 or not is_lost_connection(error):
+        if group.size == 1 or not is_lost_connection(error):
             raise
         raise lost_process_error(error, run) from error
     finally:
@@ -70,64 +68,92 @@ def run_on_device(arguments: argparse.Namespace) -> int:
             dist.destroy_process_group()
 
 
-def _defaults(device: torch.device, arguments: argparse.Namespace) -> dict[str, str]:
-    """Return what of a recipe suits the device: on cards that have it bfloat16, which twice halves the time."""
-    fast = arguments.path in (None, "fast")
+def _recipe_defaults(options: DeviceOptions, device: torch.device) -> dict[str, str]:
+    """Return bfloat16 for GPUs that compute in it, where it halves the time of the fast path."""
+    fast = options.path in (None, "fast")
     return {"dtype": "bfloat16"} if fast and device.type == "cuda" and has_bfloat16(device) else {}
 
 
-def engine_for(recipe: Recipe, start: InitialState, arguments: argparse.Namespace) -> tuple[TorchEngine, str]:
-    """Return the engine that the flags ask for, and one line that says what computes.
+def _make_engine(
+    options: DeviceOptions, device: torch.device, group: ProcessGroup, recipe: Recipe, initial: InitialState
+) -> TorchEngine:
+    """Return the engine that the flags ask for, and print to stderr what computes.
 
     Raises
     ------
     UserError
-        If the device cannot compute in the recipe's dtype, or a batch cannot be dealt out.
+        If the device cannot compute in the recipe's dtype, or a batch cannot be divided among the processes.
     """
-    device, team, training = arguments.chosen_device, arguments.team, recipe.training
-    choose_device(str(device), training.dtype)
-    limit_threads(recipe.model, training.batch_size)
-    path = arguments.path or ("explicit" if training.dtype == "float64" and team.size == 1 else "fast")
-    _say_what_is_not_used(arguments, path, training.dtype)
-    if path != "fast":
-        if team.size > 1:
-            raise UserError(f"torchrun is for the fast path; leave out --path {path}")
-        if training.dtype != training.weights_dtype:
-            raise UserError(f"--path {path} computes in float32 or float64, not in {training.dtype}; use --path fast")
-        engine = TorchEngine(recipe, start.values, start.moments, str(device), path == "fused", start.trained)
-        return engine, described(device, f"{path} operations")
-    check_divisible(training, team.size)
-    if arguments.peak_tflops is not None and not 0 < arguments.peak_tflops < math.inf:
-        raise UserError(f"--peak_tflops must be above 0 and finite, not {arguments.peak_tflops}")
-    on_cuda = device.type == "cuda"
-    if training.dtype in HALF_DTYPES and emulates_half(device) and team.rank == 0:
-        print_note(f"this processor computes {training.dtype} by a long detour; --dtype float32 is many times as fast")
-    how = FastOptions(
-        compile=on_cuda if arguments.compile is None else arguments.compile,
-        graphs=_can_have_graphs(arguments, training.dtype) and arguments.graphs is not False,
-        tf32=bool(arguments.tf32),
-        fsdp=bool(arguments.fsdp) and team.size > 1,
-        peak_flops=None if arguments.peak_tflops is None else arguments.peak_tflops * 1e12,
+    dtype = recipe.training.dtype
+    choose_device(str(device), dtype)
+    limit_threads(recipe.model, recipe.training.batch_size)
+    path = options.path or ("explicit" if dtype == "float64" and group.size == 1 else "fast")
+    graphs = device.type == "cuda" and group.size == 1 and dtype != "float16"  # not with a scaler, or communication
+    _report_unused_flags(options, path, graphs, group)
+    engine: TorchEngine
+    if path == "fast":
+        engine, operations = _fast_engine(options, device, group, recipe, initial, graphs)
+    else:
+        engine, operations = _plain_engine(path, device, group, recipe, initial), f"{path} operations"
+    if group.rank == 0:
+        print(describe_device(device, operations), file=sys.stderr)
+    return engine
+
+
+def _plain_engine(
+    path: str, device: torch.device, group: ProcessGroup, recipe: Recipe, initial: InitialState
+) -> TorchEngine:
+    training = recipe.training
+    if group.size > 1:
+        raise UserError(f"torchrun is for the fast path; leave out --path {path}")
+    if training.dtype != training.weights_dtype:
+        raise UserError(f"--path {path} computes in float32 or float64, not in {training.dtype}; use --path fast")
+    return TorchEngine(recipe, initial.values, initial.moments, str(device), path == "fused", initial.trained)
+
+
+def _fast_engine(
+    options: DeviceOptions,
+    device: torch.device,
+    group: ProcessGroup,
+    recipe: Recipe,
+    initial: InitialState,
+    graphs: bool,
+) -> tuple[FastEngine, str]:
+    dtype, peak = recipe.training.dtype, options.peak_tflops
+    check_divisible(recipe.training, group.size)
+    if peak is not None and not 0 < peak < math.inf:
+        raise UserError(f"--peak_tflops must be above 0 and finite, not {peak}")
+    if dtype in HALF_DTYPES and emulates_half(device) and group.rank == 0:
+        print_note(f"this CPU emulates {dtype}, which is slow; --dtype float32 is many times faster")
+    fast = FastOptions(
+        compile=device.type == "cuda" if options.compile is None else options.compile,
+        graphs=graphs and options.graphs is not False,
+        tf32=bool(options.tf32),
+        fsdp=bool(options.fsdp) and group.size > 1,
+        peak_flops=None if peak is None else peak * 1e12,
     )
-    fast = FastEngine(
-        recipe, start.values, start.moments, str(device), how, team, start.engine_state, trained=start.trained
+    engine = FastEngine(
+        recipe,
+        initial.values,
+        initial.moments,
+        str(device),
+        fast,
+        group,
+        initial.engine_state,
+        trained=initial.trained,
     )
-    made_of = [training.dtype, "compiled"] if how.compile else [training.dtype]
-    made_of += ["CUDA graphs"] * how.graphs + [f"{team.size} processes"] * (team.size > 1) + ["sharded"] * how.fsdp
-    return fast, described(device, f"fast path ({', '.join(made_of)})")
+    features = [dtype, "compiled"] if fast.compile else [dtype]
+    features += ["CUDA graphs"] * fast.graphs + [f"{group.size} processes"] * (group.size > 1)
+    features += ["sharded"] * fast.fsdp
+    return engine, f"fast path ({', '.join(features)})"
 
 
-def _can_have_graphs(arguments: argparse.Namespace, dtype: str) -> bool:
-    """Return whether steps can be captured: not where a scaler looks at gradients, or processes talk to each other."""
-    return arguments.chosen_device.type == "cuda" and arguments.team.size == 1 and dtype != "float16"
-
-
-def _say_what_is_not_used(arguments: argparse.Namespace, path: str, dtype: str) -> None:
-    if arguments.graphs and not (path == "fast" and _can_have_graphs(arguments, dtype)):
+def _report_unused_flags(options: DeviceOptions, path: str, graphs: bool, group: ProcessGroup) -> None:
+    if options.graphs and not (path == "fast" and graphs):
         print_note(
-            "--graphs needs a CUDA device, one process, --path fast and another dtype than float16; it is not used"
+            "--graphs has no effect: it needs a CUDA device, one process, --path fast and a dtype other than float16"
         )
-    if arguments.compile and path != "fast":
-        print_note(f"--compile is for --path fast; it is not used with --path {path}")
-    if arguments.fsdp and arguments.team.size == 1:
-        print_note("--fsdp shares weights out among processes that torchrun has started; alone it is not used")
+    if options.compile and path != "fast":
+        print_note(f"--compile has no effect: it is for --path fast, not --path {path}")
+    if options.fsdp and group.size == 1:
+        print_note("--fsdp has no effect: it shards weights among the processes of torchrun, and there is only one")

@@ -107,10 +107,10 @@ def _train(capsys, *flags):
 @pytest.mark.parametrize(
     ("flags", "note"),
     [
-        (["--graphs"], "--graphs needs a CUDA device, one process, --path fast and another dtype than float16"),
-        (["--compile", "--path", "explicit"], "--compile is for --path fast; it is not used with --path explicit"),
-        (["--compile", "--dtype", "float64"], "--compile is for --path fast; it is not used with --path explicit"),
-        (["--fsdp"], "--fsdp shares weights out among processes that torchrun has started"),
+        (["--graphs"], "--graphs has no effect: it needs a CUDA device, one process, --path fast"),
+        (["--compile", "--path", "explicit"], "--compile has no effect: it is for --path fast, not --path explicit"),
+        (["--compile", "--dtype", "float64"], "--compile has no effect: it is for --path fast, not --path explicit"),
+        (["--fsdp"], "--fsdp has no effect: it shards weights among the processes of torchrun"),
     ],
 )
 def test_a_flag_that_is_not_used_is_said(flags, note, capsys, tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_a_processor_that_imitates_half_precision_says_so(capability, capsys, tm
     for dtype, imitated in (("bfloat16", capability == "AVX2"), ("float32", False)):
         status, errors = _train(capsys, "--dtype", dtype, "--out_dir", dtype)
         assert status == 0
-        note = f"note: this processor computes {dtype} by a long detour; --dtype float32 is many times as fast"
+        note = f"note: this CPU emulates {dtype}, which is slow; --dtype float32 is many times faster"
         assert (note in errors.splitlines()) == imitated
 
 
@@ -158,7 +158,7 @@ def test_memory_that_does_not_suffice_is_one_line_wherever_it_ends(error, capsys
     monkeypatch.setattr(FastEngine, "mean_loss", fails)
     status, errors = _train(capsys)
     assert status == 2
-    assert "error: the memory of cpu does not suffice (" in errors
+    assert "error: cpu is out of memory (" in errors
     assert errors.rstrip().endswith("try a smaller --batch_size or model")
 
 

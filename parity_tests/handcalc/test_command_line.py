@@ -35,7 +35,7 @@ Capture = pytest.CaptureFixture[str]
         (["hello", "--digits", "0"], "--digits must be a whole number from 1 to 34, not 0"),
         (["hello", "--digits", "35"], "--digits must be a whole number from 1 to 34, not 35"),
         (["hello", "--digits", "four"], "--digits"),
-        (["hello", "--digits", "1.5"], "--digits: a whole number is needed, not '1.5'"),
+        (["hello", "--digits", "1.5"], "--digits: must be a whole number, not '1.5'"),
         (["hello", "--model", "no/such/model"], "no model at no/such/model"),
         (["hello", "--model", __file__], "no model at"),
         (["hello", "--layer", "2"], "--layer 2 is not there: this model has 2 layers, numbered 0 to 1"),

@@ -33,5 +33,5 @@ def test_importing_numpy_gpt_loads_no_third_party_module_but_numpy(statement):
 
 def test_the_trace_loads_neither_torch_nor_rich():
     loaded = _loaded_by("from handcalc.trace import main; main(['hello world'])")
-    assert not loaded & {"torch", "rich", "matplotlib", "pytest"}
+    assert not loaded & {"torch", "rich", "threadpoolctl", "matplotlib", "pytest"}
     assert "numpy" in loaded

@@ -12,12 +12,12 @@ from handcalc.exercise import main as exercise
 from handcalc.trace import main as trace
 from handcalc.verify import main as verify
 from numpy_gpt.cli import main as numpy_gpt
-from numpy_gpt.shared.cli.all_commands import program_parser
+from numpy_gpt.shared.cli.commands import program_parser
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.presets import preset
 from parity_tests.mutants.mutant_list import MUTANTS
-from torch_gpt.cli import TWIN
+from torch_gpt.cli import PROGRAM
 from torch_gpt.cli import main as torch_gpt
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_every_command_of_ours_runs_in_the_order_given(tmp_path, monkeypatch, ca
 
 def test_commands_that_take_too_long_here_have_flags_that_exist():
     lines = "".join(_blocks("bash")).splitlines()
-    parser, _ = program_parser(TWIN, "")
+    parser, _ = program_parser(PROGRAM, "")
     for line in lines:
         words = shlex.split(line, comments=True)
         assert "torch_gpt" in words
@@ -73,14 +73,14 @@ def test_commands_that_take_too_long_here_have_flags_that_exist():
 
 
 def test_no_example_ends_while_it_still_warms_up():
-    parser, commands = program_parser(TWIN, "")
+    parser, commands = program_parser(PROGRAM, "")
     lines = [*_blocks("sh"), *_blocks("bash"), *(commands.choices[name].epilog for name in ("train", "compare"))]
     shorter = 0
     for example in re.findall(r"^ *(?:numpy|torch)_gpt ((?:train|compare)\b.*)", "\n".join(lines), re.MULTILINE):
         words = shlex.split(example, comments=True)
         if not {"--by_hand", "--resume", "--config"} & {*words}:  # one step shown; and recipes that stand elsewhere
             arguments = vars(parser.parse_args(words))
-            training = preset(arguments["preset"] or TWIN.default_preset).training
+            training = preset(arguments["preset"] or PROGRAM.default_preset).training
             steps = arguments.get("max_iters", training.max_iters)
             assert arguments.get("warmup_iters", training.warmup_iters) < steps, example
             shorter += steps < training.max_iters

@@ -1,1 +1,1 @@
-"""The command line of both twins: the parser, one file a command, and what the commands print."""
+"""The command line of both programs: the parser, one file a command, progress and tables."""

@@ -1,24 +1,26 @@
-"""``compare``: learn by changing one thing; a training for each of its values, a table and a plot of all."""
+"""``compare``: change one field of a recipe, train once for each of its values, and print a table and a plot of all."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.curves import has_plot_libraries, read_curve, terminal_chart, write_png
-from numpy_gpt.shared.cli.floor import Floor, loss_floor_of
-from numpy_gpt.shared.cli.parser import print_record, recipe_changes
-from numpy_gpt.shared.cli.program import InitialState, Program
+from numpy_gpt.shared.cli.choices import PRECEDENCE, RecipeChoice, add_recipe_flags, load_recipe, read_recipe_choice
+from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
+from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.plot import has_plot_libraries, read_curve, terminal_chart, write_png
+from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, set_command
 from numpy_gpt.shared.cli.progress import PlainDisplay
-from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, chosen_recipe
-from numpy_gpt.shared.cli.train import free_directory, record_of
+from numpy_gpt.shared.cli.tables import Column, table_lines
+from numpy_gpt.shared.cli.train import run_record, unused_directory
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.engine import Engine
@@ -29,8 +31,18 @@ from numpy_gpt.shared.training.trainer import train
 SCHEMA_VERSION = 1
 
 
-class Plan(NamedTuple):
-    """One training that is to come: the value that is tried, its recipe and text, and its run directory."""
+class CompareOptions(NamedTuple):
+    """The flags of ``compare``: a recipe, the field that changes, and its values."""
+
+    recipe: RecipeChoice
+    field: str
+    values: tuple[Any, ...]
+    out_dir: Path | None
+    json: bool
+
+
+class Trial(NamedTuple):
+    """One training run to come: the value, its recipe and text, and its run directory."""
 
     value: Any
     recipe: Recipe
@@ -38,82 +50,51 @@ class Plan(NamedTuple):
     out_dir: Path
 
 
-class Trial(NamedTuple):
-    """One training that is done: its plan, the record of ``train --json``, and the lowest possible loss.
+class Result(NamedTuple):
+    """A finished trial: the record of ``train --json``, and the lowest possible loss.
 
-    Of one that diverged the record has no losses, and ``error``, which says how.
+    If the run diverged, the record has no losses, and its ``error`` says how.
     """
 
-    plan: Plan
+    trial: Trial
     record: dict[str, Any]
-    floor: Floor | None
+    floor: LossFloor | None
 
     @property
     def error(self) -> str | None:
-        """How the training diverged, if it did."""
+        """How the run diverged, if it did."""
         return self.record.get("error")
 
 
-def add_compare_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Give the parser what both twins' ``compare`` takes: the flags of ``train``, one of them with several values."""
-    add_recipe_choice(parser, program.default_preset)
-    for action in parser._actions:  # argparse offers no other way to the flags that it has
-        if action.default is argparse.SUPPRESS and action.dest != "help":
-            action.type = _several(action.type)
-    parser.add_argument(
-        "--out_dir", type=Path, metavar="DIR", help="for the runs (default: runs/compare-FIELD, or -2 …)"
-    )
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``compare``: those of ``train``, one of them with several values."""
+    add_recipe_flags(parser, program.default_preset, several=True)
+    what = "directory for the runs (default: runs/compare-FIELD, or -2 …)"
+    parser.add_argument("--out_dir", type=Path, metavar="DIR", help=what)
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
-    program.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: compare_command(program, arguments))
+    set_command(parser, program, partial(_read_options, program), compare)
 
 
-def compare_command(program: Program, arguments: argparse.Namespace) -> int:
-    """Train once for each value, print table and plot, and return the exit status.
-
-    A training that diverges is a row that says so, and the others go on.
-
-    Raises
-    ------
-    UserError
-        If a flag is wrong, or every training diverged.
-    """
-    field, values = _what_changes(arguments)
-    out_dir = arguments.out_dir or free_directory(Path("runs") / f"compare-{field}")
-    if out_dir.exists():
-        raise UserError(f"{show_path(out_dir)} is there already; remove it, or choose another --out_dir")
-    plans = _plans(arguments, field, values, out_dir)
-    engines = [_engine(program, arguments, plan) for plan in plans]  # all of them, lest one cannot be had after hours
-    trials: list[Trial] = []
-    try:
-        for number, plan in enumerate(plans, start=1):
-            print(f"training {field} {plan.value} ({number} of {len(plans)})", file=sys.stderr)
-            trials.append(_trial(plan, engines.pop(0)))
-    finally:  # also of a comparison that is interrupted
-        if trials:
-            print(_table(field, trials))
-    if all(trial.error for trial in trials):
-        raise UserError("every training diverged; try a lower --learning_rate, or a higher --warmup_iters")
-    _draw(field, trials, out_dir)
-    if arguments.json:
-        runs = [{field: trial.plan.value, **trial.record} for trial in trials]
-        print_record({"schema_version": SCHEMA_VERSION, "field": field, "out_dir": str(out_dir), "runs": runs})
-    return 0
+def _read_options(program: Program, arguments: argparse.Namespace) -> CompareOptions:
+    choice = read_recipe_choice(arguments, program.default_preset)
+    field, values = _changing_field(choice.fields)
+    return read_options(CompareOptions, arguments, recipe=choice, field=field, values=values)
 
 
-def _several(read: Any) -> Callable[[str], Any]:
-    reader = read or str
+COMPARE = Command(
+    "compare",
+    "change one field, train once for each of its values, and compare",
+    _add_flags,
+    (
+        "compare tiny --n_embd 4,6,8,16 --max_iters 300 --warmup_iters 30 --eval_interval 25",
+        "compare tiny --dropout 0,0.1 --max_iters 300 --warmup_iters 30 --json",
+    ),
+    PRECEDENCE,
+)
 
-    def values(text: str) -> Any:
-        parts = [reader(part) for part in text.split(",")]
-        return parts if len(parts) > 1 else parts[0]
 
-    values.__name__ = getattr(reader, "__name__", "text")  # argparse shows it in its errors
-    return values
-
-
-def _what_changes(arguments: argparse.Namespace) -> tuple[str, list[Any]]:
-    changing = {name: value for name, value in recipe_changes(arguments).items() if isinstance(value, list)}
+def _changing_field(fields: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    changing = {name: values for name, values in fields.items() if isinstance(values, tuple)}
     if len(changing) != 1:
         found = " and ".join(f"--{name}" for name in changing) or "none"
         raise UserError(f"exactly one flag must have several values, as in --n_embd 4,6,8; {found} came with several")
@@ -123,68 +104,104 @@ def _what_changes(arguments: argparse.Namespace) -> tuple[str, list[Any]]:
     return field, values
 
 
-def _plans(arguments: argparse.Namespace, field: str, values: Sequence[Any], out_dir: Path) -> list[Plan]:
-    """Return what is to be trained; what is wrong with any of the values is said before the first is trained."""
-    plans: list[Plan] = []
-    for value in values:
-        recipe, corpus = chosen_recipe(argparse.Namespace(**{**vars(arguments), field: value}))
-        name = "".join(letter if letter.isalnum() or letter in "+-._" else "_" for letter in f"{field}-{value}")
-        taken = any(plan.out_dir.name == name for plan in plans)  # of two data sets, say, a/b and a_b
-        plans.append(Plan(value, recipe, corpus, out_dir / (f"{name}-{len(plans) + 1}" if taken else name)))
-    return plans
+def compare(options: CompareOptions, backend: Backend) -> int:
+    """Train once for each value, print table and plot, and return the exit status.
 
+    A run that diverges becomes a table row, and the comparison continues.
 
-def _engine(program: Program, arguments: argparse.Namespace, plan: Plan) -> Engine:
-    recipe = plan.recipe
-    values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    return program.make_engine(recipe, InitialState(values, None, plan.corpus.tokenizer), arguments)
-
-
-def _trial(plan: Plan, engine: Engine) -> Trial:
-    recipe, corpus = plan.recipe, plan.corpus
-    floor = loss_floor_of(recipe, corpus)
-    began = time.perf_counter()
+    Raises
+    ------
+    UserError
+        If a flag is wrong, or every run diverged.
+    """
+    field = options.field
+    out_dir = options.out_dir or unused_directory(Path("runs") / f"compare-{field}")
+    if out_dir.exists():
+        raise UserError(f"{show_path(out_dir)} already exists; remove it, or choose another --out_dir")
+    trials = _trials(options, backend, out_dir)
+    engines = [_make_engine(backend, trial) for trial in trials]  # all now: one may be unavailable, hours later
+    results: list[Result] = []
     try:
-        state = train(recipe, engine, corpus, plan.out_dir, _Quiet(recipe.training.max_iters))
+        for number, trial in enumerate(trials, start=1):
+            print(f"training with {field} {trial.value} ({number} of {len(trials)})", file=sys.stderr)
+            results.append(_run_trial(trial, engines.pop(0)))
+    finally:  # also if the comparison is interrupted
+        if results:
+            print("\n".join(_result_table(field, results)))
+    if all(result.error for result in results):
+        raise UserError("every run diverged; try a lower --learning_rate, or a higher --warmup_iters")
+    _draw_curves(field, results, out_dir)
+    if options.json:
+        runs = [{field: result.trial.value, **result.record} for result in results]
+        print_record({"schema_version": SCHEMA_VERSION, "field": field, "out_dir": str(out_dir), "runs": runs})
+    return 0
+
+
+def _trials(options: CompareOptions, backend: Backend, out_dir: Path) -> list[Trial]:
+    """Return the trials; an error in any value is reported before the first is trained."""
+    trials: list[Trial] = []
+    for value in options.values:
+        fields = {**options.recipe.fields, options.field: value}
+        recipe, corpus = load_recipe(options.recipe._replace(fields=fields), backend.recipe_defaults)
+        name = "".join(letter if letter.isalnum() or letter in "+-._" else "_" for letter in f"{options.field}-{value}")
+        taken = any(trial.out_dir.name == name for trial in trials)  # as for two data sets a/b and a_b
+        trials.append(Trial(value, recipe, corpus, out_dir / (f"{name}-{len(trials) + 1}" if taken else name)))
+    return trials
+
+
+def _make_engine(backend: Backend, trial: Trial) -> Engine:
+    recipe = trial.recipe
+    values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
+    return backend.make_engine(recipe, InitialState(values, None, trial.corpus.tokenizer))
+
+
+def _run_trial(trial: Trial, engine: Engine) -> Result:
+    recipe, corpus = trial.recipe, trial.corpus
+    floor = loss_floor_of(recipe, corpus)
+    start_time = time.perf_counter()
+    state, diverged = None, {}
+    try:
+        state = train(recipe, engine, corpus, trial.out_dir, _QuietDisplay(recipe.training.max_iters))
     except Diverged as error:
-        record = record_of(recipe, None, floor, time.perf_counter() - began, plan.out_dir)
-        return Trial(plan, {**record, "error": str(error)}, floor)
-    return Trial(plan, record_of(recipe, state, floor, time.perf_counter() - began, plan.out_dir), floor)
+        diverged = {"error": str(error)}
+    record = run_record(recipe, state, floor, time.perf_counter() - start_time, trial.out_dir)
+    return Result(trial, record | diverged, floor)
 
 
-class _Quiet(PlainDisplay):
-    """Progress on stderr alone: of the evaluations, the table shows the last."""
+class _QuietDisplay(PlainDisplay):
+    """Shows progress on stderr only: the table has the last evaluation."""
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print nothing."""
 
 
-def _table(field: str, trials: Sequence[Trial]) -> str:
-    heads = (field, "parameters", "training", "validation", "best", "at step", "seconds", "lowest possible")
-    rows: list[tuple[str, ...]] = [heads]
-    for trial in trials:
-        record, lowest = trial.record, trial.record["loss_floor"]
-        losses = [_loss(record[name]) for name in ("train_loss", "val_loss", "best_val_loss")]
-        if trial.error:
+def _result_table(field: str, results: Sequence[Result]) -> list[str]:
+    titles = ("parameters", "training", "validation", "best", "at step", "seconds", "lowest possible")
+    rows: list[tuple[str, ...]] = []
+    for result in results:
+        record = result.record
+        losses = [_loss_text(record[name]) for name in ("train_loss", "val_loss", "best_val_loss")]
+        if result.error:
             losses[1] = "diverged"
         step = "-" if record["best_step"] is None else str(record["best_step"])
-        numbers = (step, f"{record['seconds']:.2f}", _loss(lowest))
-        rows.append((str(trial.plan.value), f"{record['parameters']:,}", *losses, *numbers))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines += [f"{field} {trial.plan.value} diverged: {trial.error}" for trial in trials if trial.error]
-    reasons = {trial.floor.why for trial in trials if trial.floor}
-    return "\n".join(["losses in nats per token", *lines, *(f"lowest possible: {why}" for why in sorted(reasons))])
+        cells = (f"{record['parameters']:,}", *losses, step, f"{record['seconds']:.2f}")
+        rows.append((str(result.trial.value), *cells, _loss_text(record["loss_floor"])))
+    lines = table_lines([Column(field, "point"), *map(Column, titles)], rows)
+    errors = [f"{field} {result.trial.value} diverged: {result.error}" for result in results if result.error]
+    reasons = sorted({f"lowest possible: {result.floor.reason}" for result in results if result.floor})
+    return ["losses in nats per token", *lines, *errors, *reasons]
 
 
-def _loss(loss: float | None) -> str:
+def _loss_text(loss: float | None) -> str:
     return "-" if loss is None else f"{loss:.4f}"
 
 
-def _draw(field: str, trials: Sequence[Trial], out_dir: Path) -> None:
+def _draw_curves(field: str, results: Sequence[Result], out_dir: Path) -> None:
     if not has_plot_libraries():
         print('\nno plot: pip install "numpy-gpt[plot]"')
         return
-    curves = [read_curve(trial.plan.out_dir, f"{field} {trial.plan.value}") for trial in trials if not trial.error]
+    curves = [
+        read_curve(result.trial.out_dir, f"{field} {result.trial.value}") for result in results if not result.error
+    ]
     write_png(curves, out_dir / "compare.png")
     print(f"\n{terminal_chart(curves)}\n\nwrote {show_path(out_dir / 'compare.png')}")

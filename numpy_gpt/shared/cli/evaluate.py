@@ -1,79 +1,140 @@
-"""``evaluate``: a model's losses over both whole splits, and nanoGPT's estimate beside them."""
+"""``evaluate``: a model's losses over both whole splits, nanoGPT's estimates, and the lowest possible loss."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.texts.corpora import open_dataset
-from numpy_gpt.shared.cli.floor import loss_floor_of
-from numpy_gpt.shared.cli.parser import or_none, print_record, whole_number
-from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for, recipe_of
-from numpy_gpt.shared.cli.recipe_choice import add_source_flag, check_corpus
-from numpy_gpt.shared.training.evaluation import evaluate, loss_estimates
+from gpt_data.floors.bigram_optimum import bigram_counts_loss, bigram_optimum
+from gpt_data.floors.loss_floor import corpus_loss_floor
+from gpt_data.texts.corpora import Corpus, open_dataset
+from gpt_data.wording import count_of
+from numpy_gpt.shared.cli.choices import (
+    ModelChoice,
+    add_field_flag,
+    add_model_flags,
+    add_source_flag,
+    check_corpus,
+    load_model,
+    read_model_choice,
+    recipe_of,
+)
+from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
+from numpy_gpt.shared.cli.tables import Column, table_lines
+from numpy_gpt.shared.model.config import BigramConfig
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from numpy_gpt.shared.training.evaluation import evaluate as mean_loss_over
+from numpy_gpt.shared.training.evaluation import loss_estimates
+from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 SCHEMA_VERSION = 1
 
 
-def add_evaluate_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Give the parser what both twins' ``evaluate`` takes."""
+class EvaluateOptions(NamedTuple):
+    """The flags of ``evaluate``; ``fields`` are the recipe's that were given."""
+
+    model: ModelChoice
+    dataset: str | None
+    source: Path | None
+    fields: dict[str, Any]
+    json: bool
+
+
+class LossFloor(NamedTuple):
+    """The lowest possible loss in nats per token on the validation text, and what it is the loss of."""
+
+    loss: float
+    reason: str
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``evaluate``."""
     add_model_flags(parser)
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="another text than the model was trained on, of the same vocabulary"
-    )
+    what = "a text other than the one the model was trained on, with the same vocabulary"
+    parser.add_argument("--dataset", metavar="NAME", help=what)
     add_source_flag(parser)
-    parser.add_argument(
-        "--eval_iters",
-        metavar="N",
-        type=whole_number,
-        default=200,
-        help="random batches of the estimate (default: 200)",
-    )
-    parser.add_argument(
-        "--eval_stride",
-        metavar="N",
-        type=or_none(whole_number),
-        default=argparse.SUPPRESS,
-        help="distance of windows; none: block_size (default: the recipe's)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON record in place of the table")
-    program.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: evaluate_command(program, arguments))
+    what = "random batches in nanoGPT's estimate of each loss (default: 200)"
+    add_field_flag(parser.add_argument, TrainingConfig, "eval_iters", default=200, metavar="N", help=what)
+    what = "distance between evaluation windows; none: block_size (default: the recipe's)"
+    add_field_flag(parser.add_argument, TrainingConfig, "eval_stride", metavar="N", help=what)
+    parser.add_argument("--json", action="store_true", help="print one JSON record instead of the table")
+    set_command(parser, program, _read_options, evaluate)
 
 
-def evaluate_command(program: Program, arguments: argparse.Namespace) -> int:
+def _read_options(arguments: argparse.Namespace) -> EvaluateOptions:
+    fields = {name: value for name, value in vars(arguments).items() if name in ("eval_iters", "eval_stride")}
+    return read_options(EvaluateOptions, arguments, model=read_model_choice(arguments), fields=fields)
+
+
+EVALUATE = Command(
+    "evaluate",
+    "compute a model's losses over both whole splits",
+    _add_flags,
+    ("evaluate", "evaluate runs/tiny --checkpoint best --eval_iters 20 --json"),
+)
+
+
+def evaluate(options: EvaluateOptions, backend: Backend) -> int:
     """Evaluate, print the losses, and return the exit status."""
-    model = chosen_model(arguments)
-    recipe = recipe_of(model)
-    given = {"eval_iters", "eval_stride"} & vars(arguments).keys()
-    recipe = recipe.override({name: getattr(arguments, name) for name in given})
-    recipe = replace(recipe, dataset=arguments.dataset or recipe.dataset)
-    if not recipe.dataset:
-        raise UserError("this model does not say what it was trained on; give --dataset")
-    corpus = open_dataset(recipe.dataset, arguments.source)
-    if corpus.tokenizer != model.tokenizer:
-        raise UserError(f"the corpus {corpus.name!r} has another vocabulary than the model; give the one it knows")
-    check_corpus(recipe, corpus)
-    engine = engine_for(program, model, arguments, recipe)
+    model = load_model(options.model)
+    recipe, corpus = _recipe_and_corpus(model, options)
+    engine = backend.make_engine(recipe, initial_state_of(model))
     block_size, stride = recipe.model.block_size, recipe.eval_stride
-    whole = [evaluate(engine, tokens, block_size, stride) for tokens in (corpus.train, corpus.val)]
-    if not all(map(math.isfinite, whole)):
-        raise UserError(f"the losses must be finite, but are {whole[0]} and {whole[1]}; is the model damaged?")
+    losses = [mean_loss_over(engine, tokens, block_size, stride) for tokens in (corpus.train, corpus.val)]
+    if not all(map(math.isfinite, losses)):
+        raise UserError(f"the losses must be finite, but are {losses[0]} and {losses[1]}; is the model damaged?")
     estimates = loss_estimates(engine, recipe, corpus, model.step)
     floor = loss_floor_of(recipe, corpus)
-    if arguments.json:
+    if options.json:
         names = ("train_loss", "val_loss", "train_estimate", "val_estimate", "loss_floor")
-        figures = dict(zip(names, (*whole, *estimates, floor and floor.loss), strict=True))
-        print_record({"schema_version": SCHEMA_VERSION, "step": model.step, **figures})
+        values = dict(zip(names, (*losses, *estimates, floor and floor.loss), strict=True))
+        print_record({"schema_version": SCHEMA_VERSION, "step": model.step, **values})
         return 0
-    print(f"after {model.step} steps, in nats per token: windows of {block_size} at distance {stride}\n")
-    print(f"{'split':<12} {'tokens':>10} {'whole split':>12} {'estimate':>10}")
-    for name, tokens, loss, estimate in zip(
-        ("training", "validation"), (corpus.train, corpus.val), whole, estimates, strict=True
-    ):
-        print(f"{name:<12} {len(tokens):10,} {loss:12.6f} {'-' if estimate is None else f'{estimate:.6f}':>10}")
+    steps = count_of(model.step, "step")
+    print(f"losses in nats per token after {steps}, over windows of {block_size} tokens at distance {stride}\n")
+    rows = [
+        (name, f"{len(tokens):,}", f"{loss:.6f}", "-" if estimate is None else f"{estimate:.6f}")
+        for name, tokens, loss, estimate in zip(
+            ("training", "validation"), (corpus.train, corpus.val), losses, estimates, strict=True
+        )
+    ]
+    columns = [Column("split", "left"), Column("tokens"), Column("whole split"), Column("estimate")]
+    print("\n".join(table_lines(columns, rows)))
     if floor is not None:
-        print(f"\nlowest possible on validation {floor.loss:.4f}: {floor.why}")
+        print(f"\nlowest possible on validation {floor.loss:.4f}: {floor.reason}")
     return 0
+
+
+def _recipe_and_corpus(model: Checkpoint, options: EvaluateOptions) -> tuple[Recipe, Corpus]:
+    recipe = recipe_of(model).override(options.fields)
+    recipe = replace(recipe, dataset=options.dataset or recipe.dataset)
+    if not recipe.dataset:
+        raise UserError("this model does not say what it was trained on; give --dataset")
+    corpus = open_dataset(recipe.dataset, options.source)
+    if corpus.tokenizer != model.tokenizer:
+        raise UserError(f"the corpus {corpus.name!r} has a different vocabulary from the model; give one with the same")
+    check_corpus(recipe, corpus)
+    return recipe, corpus
+
+
+def loss_floor_of(recipe: Recipe, corpus: Corpus) -> LossFloor | None:
+    """Return the lowest loss of any bigram table, or of any model if it is known how the text was generated."""
+    if isinstance(recipe.model, BigramConfig):
+        vocab_size = corpus.tokenizer.vocab_size
+        counted = bigram_counts_loss(corpus.train, corpus.val, vocab_size)
+        lowest = bigram_optimum(corpus.train, vocab_size)
+        reason = (
+            "the loss of a table counted from the validation text itself; one counted from the training text has "
+            f"{counted:.4f} there, and {lowest:.4f} on its own text, the lowest possible"
+        )
+        return LossFloor(bigram_optimum(corpus.val, vocab_size), reason)
+    loss = corpus_loss_floor(corpus, "val", recipe.model.block_size, recipe.eval_stride)
+    if loss is None:
+        return None
+    windows = f"the same {recipe.model.block_size}-token windows"
+    return LossFloor(loss, f"the loss of an ideal predictor that knows how the text was generated, on {windows}")

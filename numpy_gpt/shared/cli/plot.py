@@ -1,34 +1,183 @@
-"""``plot``: the loss curves of runs, in the terminal and into a PNG."""
+"""``plot``: loss curves of runs, read from metrics.jsonl, in the terminal or as a PNG (the extra ``plot``)."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
+import json
+import math
+import warnings
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_write
+from gpt_data.files.regular_file import read_regular
+from gpt_data.files.streams import shows_colours, terminal_columns
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.curves import read_curve, terminal_chart, write_png
-from numpy_gpt.shared.cli.parser import print_record
+from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.program import Command, Program
 
 SCHEMA_VERSION = 1
+_COLUMNS, _ROWS = 80, 22
+_FEWEST_COLUMNS, _MOST_COLUMNS = 40, 120
+_COLOURS = (4, 1, 2, 5, 6, 3)  # of the terminal's own palette: blue, red, green, magenta, cyan, yellow
+_MARKS = "ox+*#@%&=~"
 
 
-def add_plot_flags(parser: argparse.ArgumentParser) -> None:
-    """Give the parser what ``plot`` takes."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories; several are laid together")
-    parser.add_argument("--png", type=Path, metavar="FILE", help="draw into this file in place of the terminal")
-    parser.add_argument("--json", action="store_true", help="print one JSON record of the curves in place of a drawing")
-    parser.set_defaults(command=plot_command)
+class PlotOptions(NamedTuple):
+    """The flags of ``plot``."""
+
+    runs: list[Path]
+    png: Path | None
+    json: bool
 
 
-def plot_command(arguments: argparse.Namespace) -> int:
+class Curve(NamedTuple):
+    """The evaluations of a run: losses in nats per token after these numbers of steps."""
+
+    name: str
+    steps: list[int]
+    train: list[float]
+    val: list[float]
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``plot``."""
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories; several share one chart")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="draw into this file instead of the terminal")
+    parser.add_argument("--json", action="store_true", help="print the curves as one JSON record instead of a chart")
+    parser.set_defaults(command=lambda arguments: plot(read_options(PlotOptions, arguments)))
+
+
+PLOT = Command(
+    "plot",
+    "draw loss curves",
+    _add_flags,
+    ("plot runs/tiny", "plot runs/tiny --png loss.png"),
+)
+
+
+def plot(options: PlotOptions) -> int:
     """Draw, and return the exit status."""
-    curves = [read_curve(run) for run in arguments.runs]
-    if arguments.png:
-        write_png(curves, arguments.png)
-    if arguments.json:
+    curves = [read_curve(run) for run in options.runs]
+    if options.png:
+        write_png(curves, options.png)
+    if options.json:
         print_record({"schema_version": SCHEMA_VERSION, "curves": [curve._asdict() for curve in curves]})
-    elif arguments.png:
-        print(f"wrote {show_path(arguments.png)}")
+    elif options.png:
+        print(f"wrote {show_path(options.png)}")
     else:
         print(terminal_chart(curves))
     return 0
+
+
+def read_curve(run: Path, name: str | None = None) -> Curve:
+    """Return a run's curve.
+
+    Raises
+    ------
+    UserError
+        If the directory has no metrics.jsonl, or the file has no evaluation.
+    """
+    path = run / "metrics.jsonl"
+    curve = Curve(name or show_path(run), [], [], [])
+    *lines, _ = read_regular(path).split(b"\n")  # a last line without its end is still being written
+    for number, line in enumerate(lines, start=1):
+        try:
+            values = json.loads(line)
+            if values["kind"] == "evaluation":
+                curve.steps.append(int(values["step"]))
+                curve.train.append(float(values["train_loss"]))
+                curve.val.append(float(values["val_loss"]))
+                if not (math.isfinite(curve.train[-1]) and math.isfinite(curve.val[-1])):
+                    raise ValueError("the losses of an evaluation are finite")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise UserError(f"{show_path(path)}, line {number}, is not a line of metrics; was it cut off?") from error
+    if not curve.steps:
+        raise UserError(f"{show_path(path)} has no evaluation yet; let the run continue")
+    return curve
+
+
+def terminal_chart(curves: Sequence[Curve], colour: bool | None = None) -> str:
+    """Return the curves as text that fits the terminal; curves differ in colour, or else in their marks.
+
+    Colours are used if stdout shows them, unless ``colour`` decides otherwise.
+
+    Raises
+    ------
+    UserError
+        If plotext is not installed.
+    """
+    colour = shows_colours() if colour is None else colour
+    chart = _plot_library("plotext")
+    chart.clear_figure()
+    legend = []
+    for place, (label, steps, losses) in enumerate(_lines(curves)):
+        shade, mark = _COLOURS[place % len(_COLOURS)], _MARKS[place % len(_MARKS)]
+        chart.plot(steps, losses, marker="braille" if colour else mark, color=shade)
+        legend.append(f"\x1b[38;5;{shade}m━━\x1b[0m {label}" if colour else f"{mark} {label}")
+    chart.theme("clear")
+    columns = min(max(terminal_columns(_COLUMNS), _FEWEST_COLUMNS), _MOST_COLUMNS)
+    chart.plotsize(columns, _ROWS)
+    text: str = chart.build()
+    text = text if colour else chart.uncolorize(text)
+    body = "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+    # The legend is below: inside the chart it would cover where the curves begin.
+    return f"loss in nats per token, by training step\n{body}\n" + "\n".join(f"  {line}" for line in legend)
+
+
+def _lines(curves: Sequence[Curve]) -> list[tuple[str, list[int], list[float]]]:
+    if len(curves) == 1:
+        return [("validation", curves[0].steps, curves[0].val), ("training", curves[0].steps, curves[0].train)]
+    return [(curve.name, curve.steps, curve.val) for curve in curves]
+
+
+def write_png(curves: Sequence[Curve], path: Path) -> None:
+    """Draw the curves into a PNG file.
+
+    Raises
+    ------
+    UserError
+        If matplotlib is not installed, or the file cannot be written.
+    """
+    figure = _plot_library("matplotlib.figure").Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    colours = _plot_library("matplotlib").colormaps["tab10"]
+    for place, curve in enumerate(curves):
+        mark, name = "o" if len(curve.steps) == 1 else None, _literal_label(curve.name)
+        axes.plot(curve.steps, curve.val, color=colours(place % 10), marker=mark, label=f"{name}, validation")
+        axes.plot(
+            curve.steps, curve.train, color=colours(place % 10), marker=mark, linestyle=":", label=f"{name}, training"
+        )
+    axes.set(xlabel="training step", ylabel="loss in nats per token")
+    axes.grid(alpha=0.3)
+    many = len(curves) > 3
+    figure.legend(loc="outside right upper", fontsize="small") if many else axes.legend()
+    content = BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a character that the font lacks is drawn as a box
+        figure.savefig(content, format="png", dpi=120)
+    atomic_write(path, content.getvalue())
+
+
+def _literal_label(name: str) -> str:
+    # matplotlib reads text between dollar signs as a formula, and hides labels that begin with an underscore.
+    name = name.replace("$", r"\$")
+    return f"./{name}" if name.startswith("_") else name
+
+
+def has_plot_libraries() -> bool:
+    """Return whether the libraries that draw charts are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("plotext", "matplotlib"))
+
+
+def _plot_library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        package = name.partition(".")[0]
+        raise UserError(f'drawing needs {package}, which is not installed: pip install "numpy-gpt[plot]"') from error

@@ -1,4 +1,4 @@
-"""``prepare``: a corpus, or text of your own, as a directory of token files that ``train --dataset`` takes."""
+"""``prepare``: write a corpus, or your own text, as a directory of token files that ``train --dataset`` reads."""
 
 from __future__ import annotations
 
@@ -6,52 +6,73 @@ import argparse
 import os
 import shlex
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import CORPORA, load_corpus, open_dataset, prepare
 from gpt_data.tokens.text_corpus import prepare_text
 from gpt_data.wording import list_names, quote, show_path, suggest
-from numpy_gpt.shared.cli.parser import number, print_record
-from numpy_gpt.shared.cli.recipe_choice import add_source_flag
+from numpy_gpt.shared.cli.choices import add_source_flag
+from numpy_gpt.shared.cli.parser import number, print_record, read_options
+from numpy_gpt.shared.cli.program import Command, Program
 
 SCHEMA_VERSION = 1
 _TEXT = "text"
 
 
-def add_prepare_flags(parser: argparse.ArgumentParser, program: str) -> None:
-    """Give the parser what ``prepare`` takes; ``program`` is what its user trains with."""
-    parser.add_argument("corpus", help=f"{', '.join(CORPORA)}, or {_TEXT}: your own, in UTF-8")
-    parser.add_argument(
-        "files", type=Path, nargs="*", metavar="FILE", help=f"with {_TEXT}: the files, one after another"
-    )
-    parser.add_argument("--out_dir", type=Path, required=True, metavar="DIR", help="where to write the token files")
-    parser.add_argument("--tokens", choices=("characters", "words"), help=f"of {_TEXT} (default: characters)")
-    parser.add_argument(
-        "--val_share", type=number, metavar="SHARE", help=f"part of {_TEXT} that is kept for validation (default: 0.1)"
-    )
+class PrepareOptions(NamedTuple):
+    """The flags of ``prepare``."""
+
+    corpus: str
+    files: list[Path]
+    out_dir: Path
+    tokens: Literal["characters", "words"] | None
+    val_share: float | None
+    source: Path | None
+    json: bool
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    add = parser.add_argument
+    add("corpus", help=f"{', '.join(CORPORA)}, or {_TEXT}: your own text, in UTF-8")
+    add("files", type=Path, nargs="*", metavar="FILE", help=f"the files of {_TEXT}, which are concatenated")
+    add("--out_dir", type=Path, required=True, metavar="DIR", help="where to write the token files")
+    add("--tokens", choices=("characters", "words"), help=f"how to split {_TEXT} (default: characters)")
+    what = f"share of {_TEXT} kept for validation (default: 0.1)"
+    add("--val_share", type=number, metavar="SHARE", help=what)
     add_source_flag(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON record in place of the sentence")
-    parser.set_defaults(command=lambda arguments: prepare_command(program, arguments))
+    add("--json", action="store_true", help="print one JSON record instead of the summary")
+    parser.set_defaults(command=lambda arguments: write_dataset(read_options(PrepareOptions, arguments), program.name))
 
 
-def prepare_command(program: str, arguments: argparse.Namespace) -> int:
-    """Write the token files, say what they hold, and return the exit status."""
-    if arguments.corpus == _TEXT:
-        kind: Literal["characters", "words"] = arguments.tokens or "characters"
-        share = 0.1 if arguments.val_share is None else arguments.val_share
-        if arguments.source:
-            raise UserError(f"--source is for the corpus shakespeare; give the files of {_TEXT} after it")
-        prepare_text(arguments.files, arguments.out_dir, kind=kind, val_share=share)
+PREPARE = Command(
+    "prepare",
+    "write a text as token files",
+    _add_flags,
+    (
+        "prepare text input.txt --out_dir my-text --val_share 0.2",
+        "prepare text input.txt --tokens words --out_dir my-words",
+        "prepare grammar --out_dir grammar-files",
+    ),
+)
+
+
+def write_dataset(options: PrepareOptions, program: str) -> int:
+    """Write the token files, print a summary, and return the exit status."""
+    if options.corpus == _TEXT:
+        if options.source:
+            raise UserError(f"--source is for the corpus shakespeare; list the files of {_TEXT} after it")
+        share = 0.1 if options.val_share is None else options.val_share
+        prepare_text(options.files, options.out_dir, kind=options.tokens or "characters", val_share=share)
     else:
-        _check_corpus(arguments)
-        prepare(load_corpus(arguments.corpus, arguments.source), arguments.out_dir)
-    place = str(arguments.out_dir)
-    place = f".{os.sep}{place}" if place in CORPORA else place  # which would be the corpus of that name
+        _check_corpus_flags(options)
+        prepare(load_corpus(options.corpus, options.source), options.out_dir)
+    place = str(options.out_dir)
+    place = f".{os.sep}{place}" if place in CORPORA else place  # otherwise it would name the corpus
     corpus = open_dataset(place)
     size, train, val = corpus.tokenizer.vocab_size, len(corpus.train), len(corpus.val)
-    if arguments.json:
-        record = {"out_dir": str(arguments.out_dir), "vocab_size": size, "train_tokens": train, "val_tokens": val}
+    if options.json:
+        record = {"out_dir": str(options.out_dir), "vocab_size": size, "train_tokens": train, "val_tokens": val}
         print_record({"schema_version": SCHEMA_VERSION, **record})
     else:
         print(f"{show_path(place)}: {size:,} different tokens, {train:,} for training, {val:,} for validation")
@@ -59,12 +80,12 @@ def prepare_command(program: str, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check_corpus(arguments: argparse.Namespace) -> None:
-    if arguments.corpus not in CORPORA:
+def _check_corpus_flags(options: PrepareOptions) -> None:
+    if options.corpus not in CORPORA:
         known = [*CORPORA, _TEXT]
-        hint = suggest(arguments.corpus, known) or ";"
-        raise UserError(f"unknown corpus {quote(arguments.corpus)}{hint} there are: {list_names(known)}")
-    for name in ("files", "tokens", "val_share"):
-        if getattr(arguments, name) not in (None, []):
-            what = "files" if name == "files" else f"--{name}"
-            raise UserError(f"{what} can be chosen for {_TEXT} only; the corpus {arguments.corpus!r} has its own")
+        hint = suggest(options.corpus, known) or ";"
+        raise UserError(f"unknown corpus {quote(options.corpus)}{hint} known are {list_names(known)}")
+    given = {"files": options.files, "--tokens": options.tokens, "--val_share": options.val_share}
+    for name, value in given.items():
+        if value not in (None, []):
+            raise UserError(f"{name} can be chosen only for {_TEXT}; the corpus {options.corpus!r} has its own")

@@ -1,26 +1,26 @@
-"""What a twin brings to the shared commands: its name, its own flags, and how its engine is made."""
+"""What a program brings to the shared commands: its name, its own flags, and the backend that computes."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from gpt_data.tokens.tokenizer import Tokenizer
+from numpy_gpt.shared.cli.parser import Options
 from numpy_gpt.shared.model.arrays import Array
-from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
-from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.training.engine import Engine, Moments
-from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
+from numpy_gpt.shared.training.recipe import Recipe
 
 
 class InitialState(NamedTuple):
-    """What an engine starts from: fresh values, or a checkpoint's with its moments.
+    """What an engine starts from: new values, or a checkpoint's values and moments.
 
-    Where the values are averages, ``trained`` are the weights that training goes on with.
+    Where ``values`` are averages of the weights, ``trained`` are the weights that training continues with.
     """
 
     values: Mapping[str, Array]
@@ -30,57 +30,67 @@ class InitialState(NamedTuple):
     trained: Mapping[str, Array] | None = None
 
 
-MakeEngine = Callable[[Recipe, InitialState, argparse.Namespace], Engine]
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program: what it is called, what its ``train`` trains by itself, and what its commands take and do."""
-
-    name: str
-    default_preset: str
-    make_engine: MakeEngine
-    add_flags: Callable[[argparse.ArgumentParser], None]
-
-
-def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """Give the parser what names a trained model."""
-    parser.add_argument(
-        "run", type=Path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
-    )
-    parser.add_argument("--checkpoint", choices=WHICH, default="last", help="which one of the run (default: last)")
-
-
-def chosen_model(arguments: argparse.Namespace) -> Checkpoint:
-    """Return the checkpoint that ``add_model_flags``' arguments name; damage that it steps over is said on stderr."""
-    if arguments.checkpoint == "last":
-        checkpoint, damage = load_newest(arguments.run)
-        if damage:
-            print(f"warning: {damage}", file=sys.stderr)
-        return checkpoint
-    return load_checkpoint(arguments.run, arguments.checkpoint)
-
-
-def recipe_of(checkpoint: Checkpoint) -> Recipe:
-    """Return the recipe that a model was trained by; one that came without has the default training numbers."""
-    if checkpoint.recipe is None:
-        recipe = Recipe(name="model", dataset="", model=checkpoint.config, training=TrainingConfig())
-    else:
-        recipe = Recipe.from_dict(checkpoint.recipe)
-    dtype = next(iter(checkpoint.values.values())).dtype.name  # which `rebuild` may have changed
-    return replace(recipe, model=checkpoint.config, training=replace(recipe.training, dtype=dtype))
-
-
 def initial_state_of(checkpoint: Checkpoint) -> InitialState:
-    """Return what an engine goes on from."""
+    """Return the state from which an engine continues a checkpoint."""
     return InitialState(
         checkpoint.values, checkpoint.moments, checkpoint.tokenizer, checkpoint.engine_state, checkpoint.trained
     )
 
 
-def engine_for(
-    program: Program, checkpoint: Checkpoint, arguments: argparse.Namespace, recipe: Recipe | None = None
-) -> Engine:
-    """Return the twin's engine for a trained model, with its moments where it has any."""
-    start = initial_state_of(checkpoint)
-    return program.make_engine(recipe or recipe_of(checkpoint), start, arguments)
+class Backend(NamedTuple):
+    """What computes while a command runs; ``recipe_defaults`` are recipe fields that suit it, which users override."""
+
+    make_engine: Callable[[Recipe, InitialState], Engine]
+    recipe_defaults: Mapping[str, Any] = {}
+
+
+class OpenBackend(Protocol):
+    """Opens a program's backend."""
+
+    def __call__(
+        self, arguments: argparse.Namespace, *, trains: bool = False, run: Path | None = None
+    ) -> AbstractContextManager[Backend]:
+        """Read the program's own flags and return their backend, which is closed when the command ends.
+
+        ``trains`` is True for ``train``, whose run directory, as far as the user names it, is ``run``.
+        """
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program: its name, the preset that its ``train`` trains by default, its own flags and its backend."""
+
+    name: str
+    default_preset: str
+    add_flags: Callable[[argparse.ArgumentParser], None]
+    open_backend: OpenBackend
+
+
+def set_command(
+    parser: argparse.ArgumentParser,
+    program: Program,
+    read: Callable[[argparse.Namespace], Options],
+    run: Callable[[Options, Backend], int],
+) -> None:
+    """Add the program's own flags, and make the parser's ``command`` read all flags, open the backend and ``run``."""
+    program.add_flags(parser)
+
+    def command(arguments: argparse.Namespace) -> int:
+        options = read(arguments)
+        with program.open_backend(arguments) as backend:
+            return run(options, backend)
+
+    parser.set_defaults(command=command)
+
+
+class Command(NamedTuple):
+    """A command: its name, what it does, its flags, examples without the program's name, and a note for its help.
+
+    ``add_flags`` also sets the parser's ``command``, a function from the parsed arguments to the exit status.
+    """
+
+    name: str
+    purpose: str
+    add_flags: Callable[[argparse.ArgumentParser, Program], None]
+    examples: tuple[str, ...]
+    note: str = ""

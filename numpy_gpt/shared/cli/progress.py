@@ -1,4 +1,4 @@
-"""What training shows: evaluations on stdout, which is data, and progress on stderr, a bar where it is a terminal."""
+"""What training prints: evaluations on stdout as data, and progress on stderr, as a bar if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE_SECONDS = 1.0
 
 
 def evaluation_line(evaluation: Evaluation) -> str:
-    """Return an evaluation as a line that is the same for both twins as long as their numbers are."""
+    """Return an evaluation as a line; both programs print the same line for the same numbers."""
     line = (
         f"step {evaluation.step:6d}  train_loss {evaluation.train_loss:.6f}  "
         f"val_loss {evaluation.val_loss:.6f}  learning_rate {evaluation.learning_rate:.3e}"
@@ -28,10 +28,10 @@ def evaluation_line(evaluation: Evaluation) -> str:
 
 
 class PlainDisplay:
-    """Progress as lines, at most one a second, for logs and pipes."""
+    """Prints progress as lines, at most one a second, for logs and pipes."""
 
     def __init__(self, max_iters: int) -> None:
-        self._max_iters, self._shown = max_iters, time.monotonic()
+        self._max_iters, self._last_line = max_iters, time.monotonic()
 
     def __enter__(self) -> PlainDisplay:
         return self
@@ -40,18 +40,18 @@ class PlainDisplay:
         pass
 
     def progress(self, progress: Progress) -> None:
-        """Print a line to stderr, unless the last one is younger than a second."""
-        self._say(progress.step, lambda: _described(progress))
+        """Print a line to stderr, unless the last one is less than a second old."""
+        self._print_line(progress.step, lambda: _progress_text(progress))
 
     def evaluating(self, step: int, tokens: int) -> None:
-        """Print a line to stderr, unless the last one is younger than a second."""
-        self._say(step, lambda: _evaluating(tokens))
+        """Print a line to stderr, unless the last one is less than a second old."""
+        self._print_line(step, lambda: _evaluation_text(tokens))
 
-    def _say(self, step: int, what: Callable[[], str]) -> None:
+    def _print_line(self, step: int, text: Callable[[], str]) -> None:
         now = time.monotonic()
-        if now - self._shown >= _LINE_SECONDS:
-            self._shown = now
-            print(f"{step}/{self._max_iters}  {what()}", file=sys.stderr, flush=True)
+        if now - self._last_line >= _LINE_SECONDS:
+            self._last_line = now
+            print(f"{step}/{self._max_iters}  {text()}", file=sys.stderr, flush=True)
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the evaluation to stdout."""
@@ -59,7 +59,7 @@ class PlainDisplay:
 
 
 class BarDisplay:
-    """Progress as a bar, for a terminal."""
+    """Shows progress as a bar, for a terminal."""
 
     def __init__(self, max_iters: int, first_step: int) -> None:
         from rich.console import Console
@@ -71,7 +71,7 @@ class BarDisplay:
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
             console=Console(stderr=True),
-            redirect_stdout=sys.stdout.isatty(),  # a piped stdout is data and must stay where it is
+            redirect_stdout=sys.stdout.isatty(),  # piped output is data and must not pass through the bar
             transient=True,
         )
         self._task = self._bar.add_task("", total=max_iters, completed=first_step)
@@ -87,11 +87,11 @@ class BarDisplay:
 
     def progress(self, progress: Progress) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=progress.step, description=_described(progress))
+        self._bar.update(self._task, completed=progress.step, description=_progress_text(progress))
 
     def evaluating(self, step: int, tokens: int) -> None:
-        """Say so beside the bar."""
-        self._bar.update(self._task, completed=step, description=_evaluating(tokens))
+        """Say so next to the bar."""
+        self._bar.update(self._task, completed=step, description=_evaluation_text(tokens))
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the evaluation to stdout, above the bar."""
@@ -103,7 +103,7 @@ def display_for(max_iters: int, first_step: int) -> AbstractContextManager[Displ
     return BarDisplay(max_iters, first_step) if sys.stderr.isatty() else PlainDisplay(max_iters)
 
 
-def _described(progress: Progress) -> str:
+def _progress_text(progress: Progress) -> str:
     parts = [f"loss {progress.loss:.4f}"]
     parts += [] if math.isnan(progress.val_loss) else [f"val {progress.val_loss:.4f}"]
     parts.append(f"rate {progress.learning_rate:.1e}")
@@ -117,7 +117,7 @@ def _described(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-def _evaluating(tokens: int) -> str:
+def _evaluation_text(tokens: int) -> str:
     return f"evaluating: {tokens:,} tokens so far"
 
 

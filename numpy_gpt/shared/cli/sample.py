@@ -1,21 +1,24 @@
-"""``sample``: text that a trained model writes, as it writes it; with ``--show`` how each token came about."""
+"""``sample``: text that a trained model writes, token by token; with ``--show`` the probabilities behind each token."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
+from gpt_data.files.streams import terminal_columns
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import quote, show_path
-from numpy_gpt.shared.cli.parser import number, print_record, truth, whole_number
-from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for
-from numpy_gpt.shared.cli.show import likeliest, prompt_table, shown_draw, shown_header, token_width
-from numpy_gpt.shared.cli.token_text import single_token, token_text, tokens_of
+from gpt_data.wording import count_of, quote, show_path
+from numpy_gpt.shared.cli.choices import ModelChoice, add_model_flags, load_model, read_model_choice, recipe_of
+from numpy_gpt.shared.cli.parser import number, print_record, read_options, truth, whole_number
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
+from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
+from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, single_token, token_text, token_width
+from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.sampling_choice import Draw, check_choice
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.randomness import sampling_uniforms
@@ -23,103 +26,108 @@ from numpy_gpt.shared.training.randomness import sampling_uniforms
 SCHEMA_VERSION = 1
 _FROM_FILE = "FILE:"
 _LIKELIEST = 5
-_MOST_TOKENS = 10_000_000  # their random numbers are drawn beforehand
+_MOST_TOKENS = 10_000_000  # their random numbers are drawn in advance
+_PAGE = 120  # columns where the output is not a terminal
 
 
-def add_sample_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Give the parser what both twins' ``sample`` takes, with nanoGPT's names and defaults where it has them."""
+class SampleOptions(NamedTuple):
+    """The flags of ``sample``."""
+
+    model: ModelChoice
+    prompt: str | None
+    max_new_tokens: int
+    num_samples: int
+    temperature: float
+    top_k: int | None
+    top_p: float
+    seed: int
+    stop: str | None
+    cache: bool
+    show: int | None
+    json: bool
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``sample``, with nanoGPT's names and defaults where it has them,."""
+    add = parser.add_argument
     add_model_flags(parser)
-    parser.add_argument(
-        "--prompt", metavar="TEXT", help="what the text begins with, or FILE:PATH (default: a line break or a space)"
-    )
-    parser.add_argument(
-        "--max_new_tokens", metavar="N", type=whole_number, default=200, help="tokens in a sample (default: 200)"
-    )
-    parser.add_argument(
-        "--num_samples", metavar="N", type=whole_number, default=1, help="how many samples (default: 1)"
-    )
-    _add_drawing_flags(parser)
-    parser.add_argument("--stop", metavar="TOKEN", help="end a sample before this token, such as a full stop")
-    parser.add_argument(
-        "--cache",
-        type=truth,
-        default=True,
-        metavar="BOOL",
-        help="keep keys and values: the same text, sooner (default: True)",
-    )
-    parser.add_argument(
-        "--show",
-        type=whole_number,
-        nargs="?",
-        const=_LIKELIEST,
-        metavar="N",
-        help=f"show how the prompt became tokens, and for each new one the N likeliest ({_LIKELIEST} if not given)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON record in place of the text")
-    program.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: sample_command(program, arguments))
+    add("--prompt", metavar="TEXT", help="how the text begins, or FILE:PATH (default: a line break or a space)")
+    add("--max_new_tokens", metavar="N", type=whole_number, default=200, help="tokens in a sample (default: 200)")
+    add("--num_samples", metavar="N", type=whole_number, default=1, help="number of samples (default: 1)")
+    add("--temperature", metavar="T", type=number, default=1.0, help="divides the logits; 0 is argmax (default: 1)")
+    add("--top_k", metavar="K", type=whole_number, help="sample only from the k likeliest tokens")
+    what = "sample only from the likeliest tokens whose probabilities add up to p (default: 1)"
+    add("--top_p", metavar="P", type=number, default=1.0, help=what)
+    add("--seed", metavar="N", type=whole_number, default=1337, help="seed of the sampling (default: 1337)")
+    add("--stop", metavar="TOKEN", help="end a sample before this token, such as a full stop")
+    what = "cache keys and values: the same text, sooner (default: True)"
+    add("--cache", type=truth, default=True, metavar="BOOL", help=what)
+    what = f"show the tokens of the prompt, and the N likeliest candidates for each new token (default: {_LIKELIEST})"
+    add("--show", type=whole_number, nargs="?", const=_LIKELIEST, metavar="N", help=what)
+    add("--json", action="store_true", help="print one JSON record instead of the text")
+    set_command(parser, program, _read_options, sample)
 
 
-def _add_drawing_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--temperature", metavar="T", type=number, default=1.0, help="divides the logits; 0 is argmax (default: 1)"
-    )
-    parser.add_argument("--top_k", metavar="K", type=whole_number, help="draw from the k likeliest tokens only")
-    parser.add_argument(
-        "--top_p",
-        metavar="P",
-        type=number,
-        default=1.0,
-        help="draw from the likeliest tokens that make up p together (default: 1)",
-    )
-    parser.add_argument(
-        "--seed", metavar="N", type=whole_number, default=1337, help="seed of the drawing (default: 1337)"
-    )
+def _read_options(arguments: argparse.Namespace) -> SampleOptions:
+    return read_options(SampleOptions, arguments, model=read_model_choice(arguments))
 
 
-def sample_command(program: Program, arguments: argparse.Namespace) -> int:
-    """Sample as the flags say and return the exit status."""
-    _check(arguments)
-    model = chosen_model(arguments)
+SAMPLE = Command(
+    "sample",
+    "write text with a model",
+    _add_flags,
+    (
+        'sample --prompt "hello"',
+        'sample runs/tiny --prompt "to be" --temperature 0.8 --top_k 5 --num_samples 3 --max_new_tokens 20',
+        'sample runs/tiny --prompt "once" --show --max_new_tokens 6 --temperature 0',
+        'sample --prompt FILE:prompt.txt --stop "world" --json',
+    ),
+)
+
+
+def sample(options: SampleOptions, backend: Backend) -> int:
+    """Print the samples and return the exit status."""
+    _check_options(options)
+    model = load_model(options.model)
     tokenizer = model.tokenizer
-    text = _prompt(arguments.prompt, tokenizer)
-    prompt = tokens_of(tokenizer, text, "--prompt").tolist()
-    stop = None if arguments.stop is None else single_token(tokenizer, arguments.stop, "--stop")
-    engine = engine_for(program, model, arguments)
-    width = 0 if arguments.show is None else token_width(tokenizer, model.config.vocab_size)
-    samples = []
-    for place in range(arguments.num_samples):
-        draws = _until(stop, _draws(engine, prompt, place, arguments))
-        if arguments.json:
-            samples.append(_record(tokenizer, text, draws, arguments.show))
+    text = _prompt_text(options.prompt, tokenizer)
+    prompt = encode_flag(tokenizer, text, "--prompt").tolist()
+    stop = None if options.stop is None else single_token(tokenizer, options.stop, "--stop")
+    engine = backend.make_engine(recipe_of(model), initial_state_of(model))
+    width = 0 if options.show is None else token_width(tokenizer, model.config.vocab_size)
+    records = []
+    for place in range(options.num_samples):
+        draws = _draws_before(stop, _draws(engine, prompt, place, options))
+        if options.json:
+            records.append(_sample_record(tokenizer, text, draws, options.show))
             continue
         if place > 0:
             print("---------------")
-        if arguments.show is None:
-            _stream(tokenizer, text, draws)
+        if options.show is None:
+            _stream_text(tokenizer, text, draws)
         else:
-            _show(tokenizer, text, prompt, draws, arguments.show, width)
-    if arguments.json:
-        print_record({"schema_version": SCHEMA_VERSION, "prompt": text, "prompt_tokens": prompt, "samples": samples})
+            _stream_table(tokenizer, text, prompt, draws, options.show, width)
+    if options.json:
+        print_record({"schema_version": SCHEMA_VERSION, "prompt": text, "prompt_tokens": prompt, "samples": records})
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    check_choice(arguments.temperature, arguments.top_k, arguments.top_p)
+def _check_options(options: SampleOptions) -> None:
+    check_choice(options.temperature, options.top_k, options.top_p)
     for name, least in (("max_new_tokens", 0), ("num_samples", 1), ("seed", 0), ("show", 1)):
-        value = getattr(arguments, name)
+        value = getattr(options, name)
         if value is not None and value < least:
             raise UserError(f"--{name} must be at least {least}, not {value}")
-    if arguments.max_new_tokens > _MOST_TOKENS:
-        raise UserError(f"--max_new_tokens must be at most {_MOST_TOKENS:,}, not {arguments.max_new_tokens:,}")
+    if options.max_new_tokens > _MOST_TOKENS:
+        raise UserError(f"--max_new_tokens must be at most {_MOST_TOKENS:,}, not {options.max_new_tokens:,}")
 
 
-def _prompt(given: str | None, tokenizer: Tokenizer) -> str:
-    if given is None:
+def _prompt_text(prompt: str | None, tokenizer: Tokenizer) -> str:
+    if prompt is None:
         return next((text for text in ("\n", " ") if text in tokenizer.vocabulary), tokenizer.vocabulary[0])
-    if not given.startswith(_FROM_FILE):
-        return given
-    name = given.removeprefix(_FROM_FILE)
+    if not prompt.startswith(_FROM_FILE):
+        return prompt
+    name = prompt.removeprefix(_FROM_FILE)
     if not name:
         raise UserError(f"--prompt {_FROM_FILE} must be followed by the name of a file, as in {_FROM_FILE}prompt.txt")
     try:
@@ -130,49 +138,99 @@ def _prompt(given: str | None, tokenizer: Tokenizer) -> str:
         ) from error
 
 
-def _draws(engine: Engine, prompt: list[int], number: int, arguments: argparse.Namespace) -> Iterator[Draw]:
-    uniforms = sampling_uniforms(arguments.seed, arguments.max_new_tokens, number)
-    return engine.draws(
-        prompt, uniforms, arguments.temperature, arguments.top_k, arguments.top_p, cache=arguments.cache
-    )
+def _draws(engine: Engine, prompt: list[int], number: int, options: SampleOptions) -> Iterator[Draw]:
+    uniforms = sampling_uniforms(options.seed, options.max_new_tokens, number)
+    return engine.draws(prompt, uniforms, options.temperature, options.top_k, options.top_p, cache=options.cache)
 
 
-def _until(stop: int | None, draws: Iterator[Draw]) -> Iterator[Draw]:
+def _draws_before(stop: int | None, draws: Iterator[Draw]) -> Iterator[Draw]:
     for draw in draws:
         if draw.token == stop:
             return
         yield draw
 
 
-def _record(tokenizer: Tokenizer, text: str, draws: Iterator[Draw], show: int | None) -> dict[str, Any]:
-    written, tokens, probabilities, shown_tokens = [text], [], [], []
+def _sample_record(tokenizer: Tokenizer, text: str, draws: Iterator[Draw], count: int | None) -> dict[str, Any]:
+    written, tokens, probabilities, candidates = [text], [], [], []
     for draw in draws:
         written.append(token_text(tokenizer, draw.token))
         tokens.append(draw.token)
         probabilities.append(float(draw.probabilities[draw.token]))
-        if show is not None:
-            top = likeliest(draw.probabilities, show)
-            shown_tokens.append([{"token": token, "probability": float(draw.probabilities[token])} for token in top])
+        if count is not None:
+            top = _candidates(draw.probabilities, count)
+            candidates.append([{"token": token, "probability": float(draw.probabilities[token])} for token in top])
     record: dict[str, Any] = {"text": "".join(written), "tokens": tokens, "probabilities": probabilities}
-    return record if show is None else record | {"likeliest": shown_tokens}
+    return record if count is None else record | {"likeliest": candidates}
 
 
-def _stream(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None:
+def _stream_text(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
     try:
         for draw in draws:
             sys.stdout.write(token_text(tokenizer, draw.token))
-            sys.stdout.flush()  # every token is seen when it is there
+            sys.stdout.flush()  # every token appears as soon as it is sampled
     finally:
-        print(flush=True)  # after Ctrl-C too: what follows has a line of its own
+        print(flush=True)  # also after Ctrl-C: the message gets its own line
 
 
-def _show(tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw], count: int, width: int) -> None:
+def _stream_table(
+    tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw], count: int, width: int
+) -> None:
     written = [text]
-    print(prompt_table(tokenizer, text, prompt, width), end="\n\n")
-    print(shown_header(count, width), flush=True)
-    for place, draw in enumerate(draws, start=1):
-        print(shown_draw(tokenizer, place, draw, count, width), flush=True)
+    print("\n".join(prompt_table(tokenizer, text, prompt, width)), end="\n\n")
+    print(title_line(_draw_columns(count, width)), flush=True)
+    for step, draw in enumerate(draws, start=1):
+        print("\n".join(draw_lines(tokenizer, step, draw, count, width)), flush=True)
         written.append(token_text(tokenizer, draw.token))
     print(f"\n{quote(''.join(written), 10_000)}")
+
+
+def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int) -> list[str]:
+    """Return how a text was tokenized: a line for each token, with its position and id."""
+    columns = [Column("position"), Column("token", "left", width), Column("id", width=4)]
+    rows = [(str(place), quote_token(tokenizer, token), str(token)) for place, token in enumerate(tokens)]
+    title = f"prompt {quote(text)}: {count_of(len(tokens), 'token')} of a vocabulary of {tokenizer.vocab_size:,}"
+    return [title, *table_lines(columns, rows)]
+
+
+def _draw_columns(count: int, width: int) -> list[Column]:
+    names = [_with_probability(name, "p", width) for name in ("sampled", "argmax")]
+    last = f"the {count} likeliest" if count > 1 else "the likeliest"
+    return [Column("new", width=8), *(Column(name, "left") for name in (*names, last))]
+
+
+def draw_lines(tokenizer: Tokenizer, step: int, draw: Draw, count: int, width: int) -> list[str]:
+    """Return one sampled token as a row: the token, the argmax and the likeliest ones, with their probabilities.
+
+    The probabilities are those it was sampled from: after temperature, top-k and top-p. A row that is wider than the
+    terminal continues on the next line.
+    """
+    p = draw.probabilities
+    top = _candidates(p, count)
+    cells = [str(step)]
+    cells += [
+        _with_probability(quote_token(tokenizer, token), f"{p[token]:.4f}", width) for token in (draw.token, top[0])
+    ]
+    start = row_line(_draw_columns(count, width)[: len(cells)], cells)
+    return _wrap(start, [f"{quote_token(tokenizer, token)} {p[token]:.4f}" for token in top])
+
+
+def _with_probability(token: str, probability: str, width: int) -> str:
+    return f"{token:<{width}} {probability:>6}"
+
+
+def _candidates(probabilities: Array, count: int) -> list[int]:
+    return [token for token in likeliest(probabilities, count) if probabilities[token] > 0]
+
+
+def _wrap(start: str, parts: Sequence[str]) -> list[str]:
+    """Return the parts after ``start``, on as many lines as the terminal's width requires."""
+    page = terminal_columns(_PAGE)
+    indent = len(start) if len(start) <= page // 2 else 8
+    lines = [start]
+    for part in parts:
+        if len(lines[-1]) + 2 + len(part) > page and lines[-1].strip():
+            lines.append(" " * indent)
+        lines[-1] += f"  {part}"
+    return lines

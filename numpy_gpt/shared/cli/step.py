@@ -1,135 +1,184 @@
-"""``step``: train on one example once, and see every next-token probability before and after."""
+"""``step``: train on one example once, and show every next-token probability before and after."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.cli.parser import number, print_record, whole_number
-from numpy_gpt.shared.cli.program import Program, add_model_flags, chosen_model, engine_for, recipe_of
-from numpy_gpt.shared.cli.show import change_table
-from numpy_gpt.shared.cli.token_text import quoted, tokens_of
+from gpt_data.tokens.tokenizer import Tokenizer
+from gpt_data.wording import count_of
+from numpy_gpt.shared.cli.choices import (
+    ModelChoice,
+    add_field_flag,
+    add_model_flags,
+    load_model,
+    read_model_choice,
+    recipe_of,
+)
+from numpy_gpt.shared.cli.parser import print_record, read_options, whole_number
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
+from numpy_gpt.shared.cli.tables import Column, table_lines
+from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, token_width
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.training.engine import Engine
-from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 SCHEMA_VERSION = 1
 
 
-def add_step_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Give the parser what both twins' ``step`` takes."""
+class StepOptions(NamedTuple):
+    """The flags of ``step``."""
+
+    model: ModelChoice
+    text: str
+    learning_rate: float | None
+    steps: int
+    top: int | None
+    json: bool
+
+
+class Outcome(NamedTuple):
+    """What the steps changed: the loss before each and after the last, the probabilities (T, V) before and after."""
+
+    losses: list[float]
+    before: Array
+    after: Array
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``step``."""
+    add = parser.add_argument
     add_model_flags(parser)
-    parser.add_argument(
-        "--text", metavar="TEXT", required=True, help="the example: each of its tokens but the first is a target"
-    )
-    parser.add_argument(
-        "--learning_rate", metavar="RATE", type=number, help="rate of the step (default: the last one of its training)"
-    )
-    parser.add_argument(
-        "--steps", metavar="N", type=whole_number, default=1, help="train on it this many times (default: once)"
-    )
-    parser.add_argument("--top", type=whole_number, metavar="N", help="show the N likeliest tokens only (default: all)")
-    parser.add_argument("--json", action="store_true", help="print one JSON record in place of the tables")
-    program.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: step_command(program, arguments))
+    add("--text", metavar="TEXT", required=True, help="the example: each token after the first is a target")
+    what = "learning rate (default: the last one of the model's training)"
+    add_field_flag(add, TrainingConfig, "learning_rate", default=None, metavar="RATE", help=what)
+    add("--steps", metavar="N", type=whole_number, default=1, help="number of training steps (default: 1)")
+    add("--top", type=whole_number, metavar="N", help="show only the N likeliest tokens (default: all)")
+    add("--json", action="store_true", help="print one JSON record instead of the tables")
+    set_command(parser, program, _read_options, step)
 
 
-def step_command(program: Program, arguments: argparse.Namespace) -> int:
-    """Take the step, show what changed, and return the exit status; nothing is saved."""
-    for name in ("steps", "top"):
-        if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
-            raise UserError(f"--{name} must be at least 1, not {getattr(arguments, name)}")
-    model = chosen_model(arguments)
-    tokens = tokens_of(model.tokenizer, arguments.text, "--text")
+def _read_options(arguments: argparse.Namespace) -> StepOptions:
+    return read_options(StepOptions, arguments, model=read_model_choice(arguments))
+
+
+STEP = Command(
+    "step",
+    "train on one example once and show what changed",
+    _add_flags,
+    ('step --text "hello world"', 'step runs/tiny --text "to be or not" --learning_rate 1e-3 --top 5'),
+)
+
+
+def step(options: StepOptions, backend: Backend) -> int:
+    """Take the steps, print what changed, and return the exit status; nothing is saved."""
+    for name, value in (("steps", options.steps), ("top", options.top)):
+        if value is not None and value < 1:
+            raise UserError(f"--{name} must be at least 1, not {value}")
+    model = load_model(options.model)
+    tokens = encode_flag(model.tokenizer, options.text, "--text")
     _check_length(len(tokens), model)
-    recipe, rate = _recipe(model, arguments.learning_rate)
-    engine = engine_for(program, model, arguments, recipe)
-    inputs, targets = tokens[None, :-1], tokens[None, 1:]
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and said in one line
-        before = engine.predict(inputs)[0]
-        losses = _trained(engine, inputs, targets, model, arguments.steps, rate)
-        after = engine.predict(inputs)[0]
-    if arguments.json:
-        print_record(_record(arguments.text, tokens.tolist(), rate, losses, before, after))
-    else:
-        if model.trained is not None:
-            print("this model's weights are averages; what follows is of the weights in training, before averaging\n")
-        _show(model, tokens.tolist(), rate, losses, (before, after), arguments.top)
+    recipe, rate = _step_recipe(model, options.learning_rate)
+    engine = backend.make_engine(recipe, initial_state_of(model))
+    outcome = _take_steps(engine, tokens, model, options.steps, rate)
+    if options.json:
+        print_record(_step_record(options.text, tokens.tolist(), rate, outcome))
+        return 0
+    if model.trained is not None:
+        print("this model's weights are averages; the tables are of the weights in training, before averaging\n")
+    for place, target in enumerate(tokens[1:].tolist()):
+        print(f"after {model.tokenizer.decode(tokens[: place + 1])!r} comes {quote_token(model.tokenizer, target)}")
+        before, after = outcome.before[place], outcome.after[place]
+        print("\n".join(_change_table(model.tokenizer, before, after, target, options.top)), end="\n\n")
+    steps, (first, *_, last) = count_of(options.steps, "step"), outcome.losses
+    print(f"{steps} at learning rate {rate:g}: loss {first:.6f} -> {last:.6f} nats per token")
     return 0
-
-
-def _trained(
-    engine: Engine, inputs: Tokens, targets: Tokens, model: Checkpoint, steps: int, rate: float
-) -> list[float]:
-    """Take the steps; return the loss before each of them and after the last."""
-    first = model.step if model.moments else 0  # AdamW's moments, where there are none, begin with zeros
-    losses = []
-    for step in range(first, first + steps):
-        result = engine.training_step(inputs, targets, step, rate)
-        _check_finite(result.loss, result.gradient_norm)
-        losses.append(result.loss)
-    losses.append(engine.loss(inputs, targets))
-    _check_finite(losses[-1])
-    return losses
-
-
-def _check_finite(*figures: float) -> None:
-    if bad := [figure for figure in figures if not math.isfinite(figure)]:
-        raise UserError(
-            f"the loss and its gradient's norm must be finite, but one becomes {bad[0]}; try a lower --learning_rate"
-        )
 
 
 def _check_length(count: int, model: Checkpoint) -> None:
     longest = model.config.block_size + 1
     if not 2 <= count <= longest:
         raise UserError(
-            f"--text must have 2 to {longest} tokens, a target for each but the last; it has {count}; "
+            f"--text must have 2 to {longest} tokens, so that each but the last has a target; it has {count}; "
             f"give {'more' if count < 2 else 'fewer'}"
         )
 
 
-def _recipe(model: Checkpoint, learning_rate: float | None) -> tuple[Recipe, float]:
-    # One example, one batch, and nothing dropped: what changes is due to the example alone.
+def _step_recipe(model: Checkpoint, learning_rate: float | None) -> tuple[Recipe, float]:
+    """Return the recipe of one batch without dropout, so that only the example causes the change, and its rate.
+
+    If the model's weights are averages, the step changes the weights in training, and those are shown.
+    """
     recipe = recipe_of(model)
-    # Where weights are averaged, it is those in training that the step changes, and that are shown.
     changes: dict[str, Any] = {"gradient_accumulation_steps": 1, "ema_decay": 0.0}
     if learning_rate is not None:
         changes["learning_rate"] = learning_rate
     config = replace(recipe.model, dropout=0.0) if isinstance(recipe.model, GPTConfig) else recipe.model
     recipe = replace(recipe, model=config).override(changes)
-    # The peak of a recipe would overshoot: AdamW's first step moves every weight by the whole rate.
+    # A recipe's peak would overshoot: AdamW's first step moves every weight by the whole rate.
     return recipe, recipe.training.schedule()["min_lr"] if learning_rate is None else learning_rate
 
 
-def _show(
-    model: Checkpoint, tokens: list[int], rate: float, losses: list[float], p: tuple[Array, Array], top: int | None
-) -> None:
-    before, after = p
-    for place, target in enumerate(tokens[1:]):
-        seen = model.tokenizer.decode(tokens[: place + 1])
-        print(f"after {seen!r} comes {quoted(model.tokenizer, target)}")
-        print(change_table(model.tokenizer, before[place], after[place], target, top), end="\n\n")
-    times = "one step" if len(losses) == 2 else f"{len(losses) - 1} steps"
-    print(f"{times} at learning rate {rate:g}: loss {losses[0]:.6f} -> {losses[-1]:.6f} nats per token")
+def _take_steps(engine: Engine, tokens: Tokens, model: Checkpoint, steps: int, rate: float) -> Outcome:
+    inputs, targets = tokens[None, :-1], tokens[None, 1:]
+    first = model.step if model.moments else 0  # without saved moments, AdamW's begin at zero
+    losses = []
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is not finite, and is reported in one line
+        before = engine.predict(inputs)[0]
+        for number in range(first, first + steps):
+            result = engine.training_step(inputs, targets, number, rate)
+            _check_finite(result.loss, result.gradient_norm)
+            losses.append(result.loss)
+        losses.append(engine.loss(inputs, targets))
+        _check_finite(losses[-1])
+        return Outcome(losses, before, engine.predict(inputs)[0])
 
 
-def _record(
-    text: str, tokens: list[int], rate: float, losses: list[float], before: Array, after: Array
-) -> dict[str, Any]:
+def _check_finite(*values: float) -> None:
+    if bad := [value for value in values if not math.isfinite(value)]:
+        raise UserError(
+            f"the loss and its gradient's norm must be finite, but one becomes {bad[0]}; try a lower --learning_rate"
+        )
+
+
+def _change_table(tokenizer: Tokenizer, before: Array, after: Array, target: int, count: int | None) -> list[str]:
+    """Return the probabilities (V,) of one position before and after, likeliest first; the target is marked."""
+    tokens = likeliest(before, count)
+    tokens += [] if target in tokens else [target]
+    columns = [
+        Column("  token", "left", 2 + token_width(tokenizer, len(before))),
+        Column("before"),
+        Column("after"),
+        Column("change"),
+        Column("", "left"),
+    ]
+    rows = [
+        (
+            f"  {quote_token(tokenizer, token)}",
+            f"{before[token]:.6f}",
+            f"{after[token]:.6f}",
+            f"{after[token] - before[token]:+.6f}",
+            "<- target" if token == target else "",
+        )
+        for token in tokens
+    ]
+    return table_lines(columns, rows)
+
+
+def _step_record(text: str, tokens: list[int], rate: float, outcome: Outcome) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "text": text,
         "tokens": tokens,
         "learning_rate": rate,
-        "losses": losses,
-        "before": before.tolist(),
-        "after": after.tolist(),
+        "losses": outcome.losses,
+        "before": outcome.before.tolist(),
+        "after": outcome.after.tolist(),
     }

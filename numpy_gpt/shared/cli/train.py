@@ -1,117 +1,176 @@
-"""``train``: recipe from preset, file and flags; table, training, and what came out of it."""
+"""``train``: a new run of a recipe, or a resumed one (``--resume``): parameter table, training, and a summary."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import CORPORA, Corpus, open_dataset
 from gpt_data.tokens.fingerprint import fingerprint
-from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.floor import Floor, loss_floor_of
-from numpy_gpt.shared.cli.parameter_table import parameter_table
-from numpy_gpt.shared.cli.parser import print_record, recipe_changes
-from numpy_gpt.shared.cli.program import InitialState, Program, initial_state_of
+from gpt_data.wording import count_of, show_path
+from numpy_gpt.shared.cli.choices import (
+    PRECEDENCE,
+    RecipeChoice,
+    add_recipe_flags,
+    check_corpus,
+    load_last,
+    load_recipe,
+    read_recipe_choice,
+)
+from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
+from numpy_gpt.shared.cli.parameters import parameter_table
+from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, initial_state_of
 from numpy_gpt.shared.cli.progress import display_for
-from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, check_corpus, chosen_recipe
-from numpy_gpt.shared.cli.token_text import counted
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.names import parameter_count
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.metrics import TensorBoardLog
-from numpy_gpt.shared.runs.run_directory import load_newest, lock_run
+from numpy_gpt.shared.runs.run_directory import lock_run
 from numpy_gpt.shared.runs.run_state import RunState
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.randomness import sampling_uniforms
 from numpy_gpt.shared.training.recipe import Recipe
-from numpy_gpt.shared.training.trainer import train
+from numpy_gpt.shared.training.trainer import train as train_run
 
 SCHEMA_VERSION = 2
 _SAMPLE_TOKENS = 40
 
 
-def add_train_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Give the parser what both twins' ``train`` takes."""
-    add_recipe_choice(parser, program.default_preset)
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run from its newest checkpoint")
+class TrainOptions(NamedTuple):
+    """The flags of ``train``."""
+
+    recipe: RecipeChoice
+    resume: Path | None
+    out_dir: Path | None
+    tensorboard: bool
+    json: bool
+
+
+class Run(NamedTuple):
+    """A run before it trains, new or resumed."""
+
+    recipe: Recipe
+    corpus: Corpus
+    initial: InitialState
+    state: RunState
+    out_dir: Path
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``train``."""
+    add_recipe_flags(parser, program.default_preset)
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue a run from its newest checkpoint")
     parser.add_argument("--out_dir", type=Path, metavar="DIR", help="run directory (default: runs/PRESET, or -2 …)")
-    parser.add_argument("--tensorboard", action="store_true", help="write the metrics for TensorBoard as well")
+    parser.add_argument("--tensorboard", action="store_true", help="also write the metrics for TensorBoard")
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
     program.add_flags(parser)
-    parser.set_defaults(command=lambda arguments: train_command(program, arguments))
+
+    def command(arguments: argparse.Namespace) -> int:
+        choice = read_recipe_choice(arguments, program.default_preset)
+        options = read_options(TrainOptions, arguments, recipe=choice)
+        with program.open_backend(arguments, trains=True, run=options.resume or options.out_dir) as backend:
+            return train(options, backend)
+
+    parser.set_defaults(command=command)
 
 
-def train_command(program: Program, arguments: argparse.Namespace) -> int:
+TRAIN = Command(
+    "train",
+    "train a model",
+    _add_flags,
+    (
+        "train tiny",
+        "train tiny --n_embd 12 --max_iters 1000 --seed 7 --dtype float64 --json",
+        "train bigram --max-iters=200 --eval_interval 100 --source input.txt",
+        "train --config recipe.toml --learning_rate 1e-3",
+        "train tiny --dataset my-text --eval_stride none --patience 3 --tensorboard",
+        "train --resume runs/tiny",
+    ),
+    PRECEDENCE,
+)
+
+
+def train(options: TrainOptions, backend: Backend) -> int:
     """Train as the flags say and return the exit status."""
-    began = time.perf_counter()
-    recipe, corpus, start, state, out_dir = (_resumed if arguments.resume else _fresh)(arguments)
-    logs = [TensorBoardLog(out_dir, state)] if arguments.tensorboard else []
+    start_time = time.perf_counter()
+    resume = options.resume
+    run = _new_run(options, backend) if resume is None else _resumed_run(resume, options)
+    recipe, corpus, _, state, out_dir = run
+    logs = [TensorBoardLog(out_dir, state)] if options.tensorboard else []
     floor = loss_floor_of(recipe, corpus)
-    engine = program.make_engine(recipe, start, arguments)
+    engine = backend.make_engine(recipe, run.initial)
     with ExitStack() as stack:
         if engine.group.rank == 0:
             stack.enter_context(lock_run(out_dir))
-        print(parameter_table(recipe.model))
+        print("\n".join(parameter_table(recipe.model)))
         for log in logs:
             stack.enter_context(log)
         display = stack.enter_context(display_for(recipe.training.max_iters, state.step))
-        state = train(recipe, engine, corpus, out_dir, display, state, logs)
-    _conclude(recipe, engine, corpus, state, floor, out_dir)
-    if arguments.json:
-        print_record(record_of(recipe, state, floor, time.perf_counter() - began, out_dir))
+        state = train_run(recipe, engine, corpus, out_dir, display, state, logs)
+    _print_summary(recipe, state, floor)
+    print(f"sample: {_sample_text(engine, recipe, corpus)}")
+    print(f"run directory: {show_path(out_dir)}")
+    if options.json:
+        print_record(run_record(recipe, state, floor, time.perf_counter() - start_time, out_dir))
     return 0
 
 
-_Beginning = tuple[Recipe, Corpus, InitialState, RunState, Path]
-
-
-def _fresh(arguments: argparse.Namespace) -> _Beginning:
-    recipe, corpus = chosen_recipe(arguments)
-    out_dir = arguments.out_dir or free_directory(Path("runs") / recipe.name)
+def _new_run(options: TrainOptions, backend: Backend) -> Run:
+    recipe, corpus = load_recipe(options.recipe, backend.recipe_defaults)
+    out_dir = options.out_dir or unused_directory(Path("runs") / recipe.name)
     if (out_dir / "checkpoints").exists() or (out_dir / "metrics.jsonl").exists():
         place = show_path(out_dir)
-        raise UserError(f"{place} holds a run already; go on with it by --resume {place}, or choose another place")
+        raise UserError(f"{place} already contains a run; continue it with --resume {place}, or choose another place")
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    return recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir
+    return Run(recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir)
 
 
-def _resumed(arguments: argparse.Namespace) -> _Beginning:
-    given = [name for name in ("preset", "config", "out_dir") if getattr(arguments, name)]
-    changes = recipe_changes(arguments)
-    moved = {name: changes.pop(name) for name in ("dataset",) if name in changes}  # the text is the same all the same
-    if refused := sorted(changes) + given:
-        raise UserError(f"a resumed run keeps its recipe and place; leave out {refused[0]}")
-    run = arguments.resume
-    checkpoint, damage = load_newest(run)
-    if damage:
-        print(f"warning: {damage}", file=sys.stderr)
+def _resumed_run(run: Path, options: TrainOptions) -> Run:
+    _check_nothing_else_chosen(options)
+    checkpoint = load_last(run)
     if checkpoint.recipe is None or checkpoint.moments is None or checkpoint.state is None:
-        raise UserError(f"{show_path(run)} holds a model but no training state; train it anew")
+        raise UserError(f"{show_path(run)} has a model but no training state; start a new run")
     if checkpoint.path == run:
         whole = f"; give {show_path(run.parent.parent)}" if run.parent.name == "checkpoints" else ""
-        raise UserError(f"--resume must be a run directory, and {show_path(run)} is a single checkpoint{whole}")
-    recipe = Recipe.from_dict(checkpoint.recipe).override(moved)
+        raise UserError(f"--resume must be a run directory, but {show_path(run)} is a single checkpoint{whole}")
+    moved_to = options.recipe.fields.get("dataset")
+    recipe = Recipe.from_dict(checkpoint.recipe).override({} if moved_to is None else {"dataset": moved_to})
+    corpus = _load_same_corpus(run, checkpoint, recipe, options.recipe.source)
+    return Run(recipe, corpus, initial_state_of(checkpoint), RunState.from_dict(checkpoint.state), run)
+
+
+def _check_nothing_else_chosen(options: TrainOptions) -> None:
+    choice = options.recipe
+    flags = [f"--{name}" for name in sorted(choice.fields) if name != "dataset"]  # the same text may have moved
+    flags += ["the preset"] * (choice.preset is not None)
+    flags += [f"--{name}" for name, value in (("config", choice.config), ("out_dir", options.out_dir)) if value]
+    if flags:
+        raise UserError(f"a resumed run keeps its recipe and directory; leave out {flags[0]}")
+
+
+def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source: Path | None) -> Corpus:
     try:
-        corpus = open_dataset(recipe.dataset, arguments.source)
+        corpus = open_dataset(recipe.dataset, source)
     except UserError as error:
         if recipe.dataset in CORPORA:
             raise
-        raise UserError(f"{error}; or say by --dataset where the run's text is now") from error
+        raise UserError(f"{error}; if the run's text has moved, give --dataset") from error
     check_corpus(recipe, corpus)
     if checkpoint.corpus != fingerprint(corpus):
         raise UserError(
-            f"{show_path(run)} was trained on another text than {recipe.dataset!r} is now; "
-            "bring that back, say by --dataset where it is now, or train anew"
+            f"{show_path(run)} was trained on a different text from what {recipe.dataset!r} is now; "
+            "restore that text, give --dataset if it has moved, or start a new run"
         )
-    return recipe, corpus, initial_state_of(checkpoint), RunState.from_dict(checkpoint.state), run
+    return corpus
 
 
-def free_directory(wanted: Path) -> Path:
-    """Return the first of ``wanted``, wanted-2, wanted-3 … that is not there yet."""
+def unused_directory(wanted: Path) -> Path:
+    """Return the first of ``wanted``, wanted-2, wanted-3 … that does not exist."""
     candidate, number = wanted, 1
     while candidate.exists():
         number += 1
@@ -119,29 +178,28 @@ def free_directory(wanted: Path) -> Path:
     return candidate
 
 
-def _conclude(
-    recipe: Recipe, engine: Engine, corpus: Corpus, state: RunState, floor: Floor | None, out_dir: Path
-) -> None:
+def _print_summary(recipe: Recipe, state: RunState, floor: LossFloor | None) -> None:
     if state.step < recipe.training.max_iters:
-        waited = counted(state.evaluations_since_best, "evaluation")
-        print(f"\nstopped early, after step {state.step}: {waited} brought nothing better")
+        waited = count_of(state.evaluations_since_best, "evaluation")
+        print(f"\nstopped early, after step {state.step}: {waited} without improvement")
     print(f"\nvalidation loss {state.current_evaluation.val_loss:.4f} nats per token")
     if state.best_step != state.step:
         print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}: --checkpoint best")
     if floor is not None:
-        print(f"lowest possible {floor.loss:.4f}: {floor.why}")
+        print(f"lowest possible {floor.loss:.4f}: {floor.reason}")
+
+
+def _sample_text(engine: Engine, recipe: Recipe, corpus: Corpus) -> str:
     prompt = corpus.train[:1].tolist()
-    drawn = engine.draws(prompt, sampling_uniforms(recipe.training.seed, _SAMPLE_TOKENS))
-    tokens = prompt + [draw.token for draw in drawn]
-    known = [token for token in tokens if token < corpus.tokenizer.vocab_size]  # a vocabulary may be padded
-    print(f"sample: {corpus.tokenizer.decode(known)}")
-    print(f"run directory: {show_path(out_dir)}")
+    draws = engine.draws(prompt, sampling_uniforms(recipe.training.seed, _SAMPLE_TOKENS))
+    tokens = prompt + [draw.token for draw in draws]
+    return corpus.tokenizer.decode([token for token in tokens if token < corpus.tokenizer.vocab_size])  # no padding
 
 
-def record_of(
-    recipe: Recipe, state: RunState | None, floor: Floor | None, seconds: float, out_dir: Path
+def run_record(
+    recipe: Recipe, state: RunState | None, floor: LossFloor | None, seconds: float, out_dir: Path
 ) -> dict[str, Any]:
-    """Return what ``--json`` prints of a run; without a state, as of one that diverged, its losses are None."""
+    """Return the record of ``--json``; for a run that diverged there is no state, and its losses are None."""
     evaluation = state and state.current_evaluation
     return {
         "schema_version": SCHEMA_VERSION,

@@ -128,7 +128,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
         raise UserError(f"the config is incomplete: {error}") from error
 
 
-_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+TYPE_NAMES = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
 
 
 def field_types(config: type) -> dict[str, tuple[type, ...]]:
@@ -162,6 +162,6 @@ def check_types(config: Any) -> None:
     for name, types in field_types(type(config)).items():
         value = getattr(config, name)
         if not has_type(value, types):
-            raise UserError(f"{name} must be {_TYPE_NAMES[types[0]]}, not {value!r:.60}")
+            raise UserError(f"{name} must be {TYPE_NAMES[types[0]]}, not {value!r:.60}")
         if float in types and isinstance(value, int) and abs(value) > sys.float_info.max:
             raise UserError(f"{name} must be a number of at most {sys.float_info.max:.2g}, the largest float")

@@ -1,1 +1,1 @@
-"""The commands of both programs as their users meet them: what they print, where, and with which exit status."""
+"""The commands of both programs as users see them: what they print, where, and their exit status."""

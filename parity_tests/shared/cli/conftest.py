@@ -1,4 +1,4 @@
-"""Every test of a command in an empty directory, with a run of a few quick steps beside it where it asks for one."""
+"""Each test of a command runs in an empty directory, with a quickly trained run if it asks for one."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def _trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained(_trained_once: Path) -> Path:
-    """Return a run of 60 steps in float64, by numpy_gpt, in runs/tiny: this test's own copy."""
+    """Return a run of 60 steps in float64 by numpy_gpt, in runs/tiny: this test's own copy."""
     return Path(shutil.copytree(_trained_once, Path("runs") / "tiny"))
 
 
 @pytest.fixture(params=["numpy_gpt", "torch_gpt"])
 def program(request: pytest.FixtureRequest) -> str:
-    """Return the one program and the other."""
+    """Return each program's name in turn."""
     name: str = request.param
     return name
 
 
 @pytest.fixture
 def run(program: str, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs commands of the one program and of the other."""
+    """Return a function that runs commands of each program in turn."""
     return runner(program, capsys)
 
 
 @pytest.fixture
 def numpy_run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs commands of numpy_gpt, for what does not depend on the program."""
+    """Return a function that runs commands of numpy_gpt, for tests that do not depend on the program."""
     return runner("numpy_gpt", capsys)

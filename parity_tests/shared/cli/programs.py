@@ -14,11 +14,11 @@ from torch_gpt.cli import main as torch_gpt
 
 PROGRAMS = {"numpy_gpt": numpy_gpt, "torch_gpt": torch_gpt}
 DEVICE_COMMANDS = ("train", "sample", "step", "evaluate", "compare")
-"""The commands that make an engine: those of torch_gpt take a device."""
+"""The commands that make an engine: in torch_gpt they have the flag --device."""
 
 
 class Result(NamedTuple):
-    """What a command left behind."""
+    """A command's exit status and output."""
 
     status: int
     out: str
@@ -26,10 +26,10 @@ class Result(NamedTuple):
 
     @property
     def record(self) -> dict[str, Any]:
-        """The last line of stdout, as JSON; NaN and infinities are none."""
+        """The last line of stdout as JSON, which must not contain NaN or infinity."""
 
         def refuse(constant: str) -> float:
-            raise ValueError(f"{constant} is no JSON")
+            raise ValueError(f"{constant} is not JSON")
 
         record: dict[str, Any] = json.loads(self.out.splitlines()[-1], parse_constant=refuse)
         return record
@@ -39,7 +39,7 @@ Run = Callable[..., Result]
 
 
 def run_program(program: str, capsys: pytest.CaptureFixture[str], *argv: object) -> Result:
-    """Run a command; torch_gpt on the processor, as numpy_gpt."""
+    """Run a command; torch_gpt runs on the CPU, as numpy_gpt does."""
     words = [str(word) for word in argv]
     if program == "torch_gpt" and words[0] in DEVICE_COMMANDS:
         words += ["--device", "cpu"]
@@ -53,8 +53,8 @@ def runner(program: str, capsys: pytest.CaptureFixture[str]) -> Run:
     return partial(run_program, program, capsys)
 
 
-def refused(result: Result, message: str) -> None:
-    """Assert that the command ended as an error of its user's does: one line on stderr, nothing on stdout, status 2."""
+def assert_rejected(result: Result, message: str) -> None:
+    """Assert that the command ended with a user error: one line on stderr, nothing on stdout, status 2."""
     lines = [line for line in result.err.splitlines() if not line.startswith("device: ")]
     assert result.status == 2, result
     assert len(lines) == 1, lines

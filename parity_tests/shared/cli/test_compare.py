@@ -1,4 +1,4 @@
-"""``compare``: as many trainings as values, each as if it had been trained alone, in one table and one plot."""
+"""``compare``: one training run for each value, equal to a separate run, in one table and one plot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from numpy_gpt.shared.cli import compare
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.stopping import Interrupted
-from parity_tests.shared.cli.programs import refused, run_program
+from parity_tests.shared.cli.programs import assert_rejected, run_program
 
 QUICK = ["compare", "tiny", "--max_iters", 20, "--eval_interval", 10]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -23,7 +23,7 @@ def _rows(out):
     return [line.split() for line in lines[first + 2 : last] if not line.startswith("lowest possible")]
 
 
-def test_every_row_is_the_record_of_a_separate_training(run):
+def test_rows_equal_separate_runs(run):
     result = run(*QUICK, "--n_embd", "4,8", "--json")
     assert result.status == 0
     assert (result.record["schema_version"], result.record["field"]) == (1, "n_embd")
@@ -44,7 +44,7 @@ def test_every_row_is_the_record_of_a_separate_training(run):
         assert load_checkpoint(Path(record["out_dir"])).config.n_embd == width
 
 
-def test_the_plot_is_a_png_and_a_chart_below_the_table(run):
+def test_plot_is_a_png_and_a_chart(run):
     pytest.importorskip("matplotlib")
     pytest.importorskip("plotext")
     out = run(*QUICK, "--n_layer", "0,1").out
@@ -54,16 +54,16 @@ def test_the_plot_is_a_png_and_a_chart_below_the_table(run):
     )
 
 
-def test_both_programs_print_the_same_table(capsys):
+def test_programs_print_the_same_table(capsys):
     flags = [*QUICK, "--dtype", "float64", "--learning_rate", "1e-2,1e-3", "--out_dir"]
-    ours, twins = (_rows(run_program(program, capsys, *flags, program).out) for program in ("numpy_gpt", "torch_gpt"))
-    for row in (*ours, *twins):
+    ours, theirs = (_rows(run_program(program, capsys, *flags, program).out) for program in ("numpy_gpt", "torch_gpt"))
+    for row in (*ours, *theirs):
         row[6] = "seconds"
-    assert ours == twins
+    assert ours == theirs
     assert [row[0] for row in ours] == ["0.01", "0.001"]
 
 
-def test_without_plot_libraries_there_is_the_table_and_what_to_install(numpy_run, monkeypatch):
+def test_table_without_plot_libraries(numpy_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotext", None)
     result = numpy_run(*QUICK, "--n_embd", "4,6", "--json")
     assert result.status == 0
@@ -72,15 +72,15 @@ def test_without_plot_libraries_there_is_the_table_and_what_to_install(numpy_run
     assert len(result.record["runs"]) == 2
 
 
-def test_an_engine_that_cannot_be_had_is_told_before_the_first_training(numpy_run):
-    refused(numpy_run("compare", "tiny", "--dtype", "float32,bfloat16"), "bfloat16")
+def test_unavailable_engine_is_reported_first(numpy_run):
+    assert_rejected(numpy_run("compare", "tiny", "--dtype", "float32,bfloat16"), "bfloat16")
     assert not Path("runs").exists()
 
 
 @pytest.mark.parametrize(
     ("flag", "values"), [("bias", "yes,no"), ("activation", "relu,gelu_erf"), ("eval_stride", "8,none")]
 )
-def test_any_field_can_be_the_one_that_changes(numpy_run, flag, values):
+def test_any_field_can_change(numpy_run, flag, values):
     result = numpy_run(*QUICK, f"--{flag}", values, "--json")
     assert result.status == 0, result.err
     kinds = {"yes": True, "no": False, "8": 8, "none": None}
@@ -88,20 +88,20 @@ def test_any_field_can_be_the_one_that_changes(numpy_run, flag, values):
     assert len({record["out_dir"] for record in result.record["runs"]}) == 2
 
 
-def test_data_sets_bring_their_vocabularies_and_floors(numpy_run):
+def test_datasets_have_own_vocabularies_and_floors(numpy_run):
     numpy_run("prepare", "tiny", "--out_dir", "a_b")
     numpy_run("prepare", "words", "--out_dir", "a/b")
     result = numpy_run(*QUICK, "--dataset", "tiny-characters,a/b,a_b", "--json")
     assert result.status == 0, result.err
     runs = result.record["runs"]
-    assert len({record["out_dir"] for record in runs}) == 3  # a/b and a_b are not one directory
+    assert len({record["out_dir"] for record in runs}) == 3  # a/b and a_b have different directories
     assert all(Path(record["out_dir"]).parent == Path("runs/compare-dataset") for record in runs)
     sizes = [load_checkpoint(Path(record["out_dir"])).config.vocab_size for record in runs]
     assert sizes[1:] == [11, 32]
     assert len({row[-1] for row in _rows(result.out)}) == 3
 
 
-def test_what_was_trained_before_an_interruption_is_told_and_kept(numpy_run, monkeypatch):
+def test_interruption_keeps_finished_runs(numpy_run, monkeypatch):
     real, calls = compare.train, []
 
     def train(recipe, engine, corpus, out_dir, display):
@@ -119,7 +119,7 @@ def test_what_was_trained_before_an_interruption_is_told_and_kept(numpy_run, mon
     assert load_checkpoint(calls[0]).step == 20
 
 
-def test_a_training_that_diverges_is_a_row_and_the_others_go_on(numpy_run):
+def test_diverged_run_is_a_row(numpy_run):
     rates = ["--learning_rate", "1e-3,1e38,3e-3", "--min_lr", "1e-4", "--warmup_iters", "0"]
     result = numpy_run(*QUICK, *rates, "--out_dir", "all", "--json")
     assert (result.status, len(result.err.splitlines())) == (0, 3)
@@ -133,18 +133,18 @@ def test_a_training_that_diverges_is_a_row_and_the_others_go_on(numpy_run):
     assert row.split()[1:6] == ["1,134", "-", "diverged", "-", "-"]
 
 
-def test_where_all_diverge_that_is_the_error_and_the_table_is_there_all_the_same(numpy_run):
+def test_error_if_all_runs_diverge(numpy_run):
     result = numpy_run(*QUICK, "--learning_rate", "1e37,1e38", "--min_lr", "1e37", "--warmup_iters", "0")
     assert result.status == 2
-    assert result.err.splitlines()[-1].startswith("error: every training diverged; try a lower --learning_rate")
+    assert result.err.splitlines()[-1].startswith("error: every run diverged; try a lower --learning_rate")
     assert result.out.count("diverged: the ") == 2
 
 
-def test_a_second_comparison_has_a_place_of_its_own_and_a_given_one_is_never_mixed(numpy_run):
+def test_run_directories_are_never_shared(numpy_run):
     for _ in range(2):
         assert numpy_run(*QUICK, "--n_embd", "4,6").status == 0
     assert sorted(path.name for path in Path("runs").iterdir()) == ["compare-n_embd", "compare-n_embd-2"]
-    refused(numpy_run(*QUICK, "--n_embd", "4,6", "--out_dir", "runs"), "runs is there already")
+    assert_rejected(numpy_run(*QUICK, "--n_embd", "4,6", "--out_dir", "runs"), "runs already exists")
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_a_second_comparison_has_a_place_of_its_own_and_a_given_one_is_never_mix
         (["--n_embd", "4,4"], "--n_embd must have different values, not 4,4"),
         (["--bias", "yes,true"], "--bias must have different values, not True,True"),
         (["--n_embd", "4,7,8"], "n_embd=7 is not divisible by n_head=2"),
-        (["--n_embd", "4,,8"], "a whole number is needed, not ''"),
-        (["--n_embd", "4,x"], "a whole number is needed, not 'x'"),
-        (["--dropout", "0,nan"], "a number is needed, not 'nan'"),
+        (["--n_embd", "4,,8"], "must be a whole number, not ''"),
+        (["--n_embd", "4,x"], "must be a whole number, not 'x'"),
+        (["--dropout", "0,nan"], "must be a number, not 'nan'"),
         (["--block_size", "4,400"], "a window of block_size=400 needs 401 tokens"),
         (["--eval_stride", "1,9"], "stride=9 would leave gaps"),
         (["--dataset", "tiny,nowhere"], "unknown dataset 'nowhere'"),
@@ -166,9 +166,9 @@ def test_a_second_comparison_has_a_place_of_its_own_and_a_given_one_is_never_mix
         (["--n_emdb", "4,6"], "unknown option '--n_emdb'; did you mean '--n_embd'?"),
     ],
 )
-def test_what_is_wrong_with_any_value_is_one_line_before_the_first_training(run, flags, message):
+def test_errors_are_one_line(run, flags, message):
     result = run("compare", "tiny", *flags)
     if "came with several" in message and len(flags) == 4:
         message = "came with several"
-    refused(result, message)
+    assert_rejected(result, message)
     assert not Path("runs").exists()

@@ -1,4 +1,4 @@
-"""Every example of every ``--help`` runs, in the order of the help texts; only the trainings are cut short."""
+"""Every example of every ``--help`` runs; only training runs are shortened."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def _examples(program, command, capsys):
 
 
 @pytest.fixture
-def _what_examples_name(trained, numpy_run, monkeypatch):
-    """Make a run, a recipe, texts and data, and presets that train for a moment in place of seconds."""
+def _files_of_the_examples(trained, numpy_run, monkeypatch):
+    """Make a run, a recipe, texts and data, and presets that train for a moment instead of seconds."""
     for name in ("tiny", "bigram"):
         short = replace(PRESETS[name].training, max_iters=10, eval_interval=10, eval_iters=1)
         monkeypatch.setitem(PRESETS, name, replace(PRESETS[name], training=short))
     Path("recipe.toml").write_text('preset = "tiny"\nn_embd = 8\n\n[training]\nmax_iters = 10\n')
     Path("prompt.txt").write_text("to be")
-    Path("input.txt").write_text("A text of one's own, of some length. " * 30)
+    Path("input.txt").write_text("Your own text, of some length. " * 30)
     assert numpy_run("prepare", "text", "input.txt", "--out_dir", "my-text").status == 0
 
 
 @pytest.mark.parametrize(("program", "command"), CASES)
-@pytest.mark.usefixtures("_what_examples_name")
-def test_every_example_runs(program, command, capsys):
+@pytest.mark.usefixtures("_files_of_the_examples")
+def test_examples_run(program, command, capsys):
     examples = _examples(program, command, capsys)
     assert examples
     for example in examples:
@@ -62,8 +62,8 @@ def test_every_example_runs(program, command, capsys):
 
 
 @pytest.mark.parametrize(("program", "command"), CASES)
-def test_help_names_exit_statuses_and_those_of_training_which_setting_wins(program, command, capsys):
+def test_help_states_exit_status_and_precedence(program, command, capsys):
     out = _help(program, command, capsys)
-    assert "exit status: 0 done, 2 an error that you can mend" in out
-    assert ("the later one wins" in out) == (command in ("train", "compare"))
+    assert "exit status: 0 done, 2 invalid input" in out
+    assert ("the last one wins" in out) == (command in ("train", "compare"))
     assert max(map(len, out.splitlines())) <= 120

@@ -1,4 +1,4 @@
-"""``prepare``: a text of one's own becomes a data set that ``train`` takes, with a vocabulary of its own."""
+"""``prepare``: your own text becomes a data set with its own vocabulary, which ``train`` reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from gpt_data.texts.corpora import load_corpus, open_dataset
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from parity_tests.shared.cli.programs import refused
+from parity_tests.shared.cli.programs import assert_rejected
 
 TEXT = "A text, of some length;\nand lines. " * 40
 
@@ -21,7 +21,7 @@ def _texts():
 
 
 @pytest.mark.parametrize(("flags", "tokens"), [([], list(TEXT)), (["--tokens", "words"], None)])
-def test_a_text_is_split_as_chosen_and_nothing_of_it_is_lost(run, flags, tokens):
+def test_text_is_split_without_loss(run, flags, tokens):
     result = run("prepare", "text", "input.txt", "input.txt", "--out_dir", "mine", "--val_share", 0.25, *flags)
     assert (result.status, result.err) == (0, "")
     corpus = open_dataset("mine")
@@ -33,7 +33,7 @@ def test_a_text_is_split_as_chosen_and_nothing_of_it_is_lost(run, flags, tokens)
     assert result.out.startswith(f"mine: {corpus.tokenizer.vocab_size} different tokens, {len(corpus.train):,} for")
 
 
-def test_the_last_line_is_the_command_that_trains_on_it(run, program):
+def test_last_line_is_the_training_command(run, program):
     out = run("prepare", "text", "input.txt", "--out_dir", "my text").out
     command = out.splitlines()[-1].removeprefix("train on it: ")
     assert command == f"{program} train tiny --dataset 'my text'"
@@ -45,13 +45,13 @@ def test_the_last_line_is_the_command_that_trains_on_it(run, program):
     assert run("sample", "run", "--prompt", "and", "--max_new_tokens", 3).out.startswith("and")
 
 
-def test_a_directory_named_as_a_corpus_is_not_taken_for_it(run):
+def test_directory_named_like_a_corpus(run):
     result = run("prepare", "text", "input.txt", "--out_dir", "tiny")
     assert result.out.splitlines()[-1].endswith("train tiny --dataset ./tiny")
     assert f"{len(set(TEXT))} different tokens" in result.out
 
 
-def test_a_known_corpus_is_written_as_it_is(run):
+def test_known_corpus_is_written(run):
     record = run("prepare", "words", "--out_dir", "mine", "--json").record
     corpus = load_corpus("words")
     assert record == {
@@ -72,17 +72,17 @@ def test_a_known_corpus_is_written_as_it_is(run):
         (["text", "missing.txt", "--out_dir", "x"], "cannot read missing.txt"),
         (["text", "latin.txt", "--out_dir", "x"], "latin.txt must be UTF-8"),
         (["text", "input.txt", "--out_dir", "x", "--val_share", "0"], "val_share must be a number between 0 and 1"),
-        (["text", "input.txt", "--out_dir", "x", "--val_share", "nan"], "a number is needed, not 'nan'"),
+        (["text", "input.txt", "--out_dir", "x", "--val_share", "nan"], "must be a number, not 'nan'"),
         (["text", "input.txt", "--out_dir", "x", "--tokens", "bytes"], "invalid choice: 'bytes'"),
         (["text", "input.txt", "--out_dir", "input.txt"], "input.txt"),
         (["text", "input.txt", "--out_dir", "x", "--source", "y"], "--source is for the corpus shakespeare"),
         (["txet", "--out_dir", "x"], "unknown corpus 'txet'; did you mean 'text'?"),
-        (["words", "input.txt", "--out_dir", "x"], "files can be chosen for text only"),
-        (["words", "--tokens", "words", "--out_dir", "x"], "--tokens can be chosen for text only"),
-        (["words", "--val_share", "0.5", "--out_dir", "x"], "--val_share can be chosen for text only"),
+        (["words", "input.txt", "--out_dir", "x"], "files can be chosen only for text"),
+        (["words", "--tokens", "words", "--out_dir", "x"], "--tokens can be chosen only for text"),
+        (["words", "--val_share", "0.5", "--out_dir", "x"], "--val_share can be chosen only for text"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_leaves_nothing_behind(run, flags, message):
-    refused(run("prepare", *flags), message)
+def test_errors_write_nothing(run, flags, message):
+    assert_rejected(run("prepare", *flags), message)
     assert not Path("x").exists()
     assert Path("input.txt").read_text() == TEXT

@@ -1,4 +1,4 @@
-"""``sample``: both programs write the same text, by every way of choosing, and the text is the model's."""
+"""``sample``: both programs write the same text with every sampling flag, and the text follows the model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.cli.program import recipe_of
+from numpy_gpt.shared.cli.choices import recipe_of
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.randomness import sampling_uniforms
 from parity_tests.kills import contents
-from parity_tests.shared.cli.programs import refused, run_program
+from parity_tests.shared.cli.programs import assert_rejected, run_program
 
 CHOICES = [
     [f"--temperature={temperature}", *([f"--top_k={top_k}"] if top_k else []), f"--top_p={top_p}"]
@@ -28,7 +28,7 @@ def _engine(run):
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=" ".join)
-def test_both_programs_write_the_same_text_with_the_cache_and_without(capsys, trained, choice):
+def test_programs_write_the_same_text(capsys, trained, choice):
     flags = ["sample", trained, "--prompt", "to be", "--max_new_tokens", 20, "--seed", 5, *choice]
     texts = [
         run_program(program, capsys, *flags, "--cache", cache).out
@@ -39,7 +39,7 @@ def test_both_programs_write_the_same_text_with_the_cache_and_without(capsys, tr
     assert texts[0].startswith("to be")
 
 
-def test_the_cache_is_used_where_it_is_wanted_and_only_there(program, run, trained, monkeypatch):
+def test_cache_flag(program, run, trained, monkeypatch):
     decoders = []
     module = __import__(f"{program}.sampling", fromlist=["Decoder"])
 
@@ -52,19 +52,19 @@ def test_the_cache_is_used_where_it_is_wanted_and_only_there(program, run, train
     run("sample", trained, "--max_new_tokens", 5, "--cache", "no")
     assert not decoders
     run("sample", trained, "--max_new_tokens", 5)
-    assert [decoder.length for decoder in decoders] == [5]  # the prompt of one token, and four of the five new ones
+    assert [decoder.length for decoder in decoders] == [5]  # the prompt's one token and four of the five new ones
 
 
-def test_at_temperature_0_every_token_is_the_argmax_of_the_models_prediction(run, trained):
+def test_temperature_0_is_argmax(run, trained):
     engine, tokenizer = _engine(trained)
     tokens = tokenizer.encode("once upon").tolist()
-    for _ in range(15):  # the context is 8: the window slides
+    for _ in range(15):  # the context is 8: the window moves
         tokens.append(int(engine.predict(np.array([tokens[-8:]]))[0, -1].argmax()))
     result = run("sample", trained, "--prompt", "once upon", "--temperature", 0, "--max_new_tokens", 15)
     assert result.out == tokenizer.decode(tokens) + "\n"
 
 
-def test_tokens_are_drawn_by_the_seeds_uniform_numbers_from_the_models_probabilities(run, trained):
+def test_tokens_follow_the_uniform_numbers(run, trained):
     engine, tokenizer = _engine(trained)
     tokens = tokenizer.encode("hello").tolist()
     for uniform in sampling_uniforms(7, 12):
@@ -74,7 +74,7 @@ def test_tokens_are_drawn_by_the_seeds_uniform_numbers_from_the_models_probabili
     assert result.out == tokenizer.decode(tokens) + "\n"
 
 
-def test_samples_are_independent_and_the_first_is_the_one_of_a_single_sample(run, trained):
+def test_samples_are_independent(run, trained):
     flags = ["sample", trained, "--prompt", "to be", "--max_new_tokens", 12]
     alone, three = run(*flags).out, run(*flags, "--num_samples", 3).out
     samples = three.split("---------------\n")
@@ -83,7 +83,7 @@ def test_samples_are_independent_and_the_first_is_the_one_of_a_single_sample(run
     assert run(*flags, "--num_samples", 2, "--seed", 8).out.split("---------------\n")[0] not in samples
 
 
-def test_a_sample_ends_before_the_stop_token(run, trained):
+def test_stop_token_ends_a_sample(run, trained):
     flags = ["sample", trained, "--prompt", "to", "--max_new_tokens", 30, "--json"]
     (whole,) = run(*flags).record["samples"]
     _, tokenizer = _engine(trained)
@@ -94,8 +94,8 @@ def test_a_sample_ends_before_the_stop_token(run, trained):
     assert stopped["text"] == tokenizer.decode(tokenizer.encode("to").tolist() + whole["tokens"][:length])
 
 
-def test_a_prompt_longer_than_the_context_counts_by_its_last_tokens_alone(run, trained):
-    end = "artificial intelligence rocks to be "  # eight tokens, which is the context
+def test_long_prompt_is_cropped(run, trained):
+    end = "artificial intelligence rocks to be "  # eight tokens: the whole context
     flags = ["--max_new_tokens", 10, "--json"]
     long = run("sample", trained, "--prompt", f"hello world once upon a time {end}", *flags).record["samples"][0]
     short = run("sample", trained, "--prompt", end, *flags).record["samples"][0]
@@ -103,12 +103,12 @@ def test_a_prompt_longer_than_the_context_counts_by_its_last_tokens_alone(run, t
     assert long["text"].startswith("hello world once upon a time artificial")
 
 
-def test_a_prompt_comes_from_a_file_as_it_is(run, trained):
+def test_prompt_from_a_file(run, trained):
     Path("prompt.txt").write_bytes("\ufeffto be".encode())
     assert run("sample", trained, "--prompt", "FILE:prompt.txt").out == run("sample", trained, "--prompt", "to be").out
 
 
-def test_the_record_holds_every_token_with_its_probability_and_the_likeliest_on_demand(run, trained):
+def test_record_has_probabilities(run, trained):
     result = run("sample", trained, "--prompt", "to", "--max_new_tokens", 6, "--json", "--show", 3)
     assert result.out.count("\n") == 1
     record = result.record
@@ -124,14 +124,14 @@ def test_the_record_holds_every_token_with_its_probability_and_the_likeliest_on_
         tokens.append(token)
 
 
-def test_nothing_is_written_into_the_run(run, trained):
+def test_run_is_not_modified(run, trained):
     before = contents(trained)
     run("sample", trained, "--max_new_tokens", 3, "--num_samples", 2, "--show")
     assert contents(trained) == before
     assert list(Path.cwd().iterdir()) == [Path.cwd() / "runs"]
 
 
-def test_the_best_checkpoint_is_another_one_where_the_last_is_not_the_best(numpy_run, trained):
+def test_checkpoint_choice(numpy_run, trained):
     newest = max((trained / "checkpoints").iterdir())
     assert numpy_run("sample", trained, "--checkpoint", "best", "--json").status == 0
     (newest / "model.safetensors").write_bytes(b"")
@@ -155,35 +155,35 @@ def test_the_best_checkpoint_is_another_one_where_the_last_is_not_the_best(numpy
         (["--prompt", "FILE:latin.txt"], "latin.txt must be UTF-8, but byte 3 is not"),
         (["--max_new_tokens", "-1"], "--max_new_tokens must be at least 0, not -1"),
         (["--max_new_tokens", "1e12"], "--max_new_tokens must be at most 10,000,000"),
-        (["--max_new_tokens", "inf"], "a whole number is needed, not 'inf'"),
+        (["--max_new_tokens", "inf"], "must be a whole number, not 'inf'"),
         (["--num_samples", "0"], "--num_samples must be at least 1, not 0"),
         (["--temperature", "-1"], "temperature must be at least 0 and finite, not -1.0"),
         (["--temperature", "inf"], "temperature must be at least 0 and finite, not inf"),
-        (["--temperature", "nan"], "a number is needed, not 'nan'"),
-        (["--temperature", ""], "a number is needed, not ''"),
+        (["--temperature", "nan"], "must be a number, not 'nan'"),
+        (["--temperature", ""], "must be a number, not ''"),
         (["--top_k", "0"], "top_k must be a whole number of at least 1, not 0"),
-        (["--top_k", "1e400"], "a whole number is needed, not '1e400'"),
+        (["--top_k", "1e400"], "must be a whole number, not '1e400'"),
         (["--top_p", "0"], "top_p must lie in (0, 1], not 0.0"),
         (["--top_p", "1.1"], "top_p must lie in (0, 1], not 1.1"),
         (["--seed", "-1"], "--seed must be at least 0, not -1"),
-        (["--seed", "1.5"], "a whole number is needed, not '1.5'"),
+        (["--seed", "1.5"], "must be a whole number, not '1.5'"),
         (["--stop", "hello world"], "--stop must be one token, but 'hello world' is 3"),
         (["--stop", ""], "--stop: text must hold at least one token"),
         (["--stop", "halt"], "--stop: unknown word 'halt'"),
         (["--show", "0"], "--show must be at least 1, not 0"),
-        (["--cache", "maybe"], "True or False is needed, not 'maybe'"),
+        (["--cache", "maybe"], "must be True or False, not 'maybe'"),
         (["--checkpoint", "worst"], "invalid choice: 'worst'"),
         (["--tempreature", "1"], "unknown option '--tempreature'; did you mean '--temperature'?"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_no_text(run, flags, message):
+def test_errors_are_one_line(run, flags, message):
     Path("latin.txt").write_bytes("caf\xe9".encode("latin-1"))
     Path("prompt.txt").write_text("to be")
-    refused(run("sample", *flags), message)
+    assert_rejected(run("sample", *flags), message)
 
 
 @pytest.mark.parametrize("temperature", ["1e-9", "1e-300", "1e300"])
-def test_extreme_temperatures_are_the_argmax_and_the_uniform_choice(run, trained, temperature):
+def test_extreme_temperatures(run, trained, temperature):
     result = run("sample", trained, "--prompt", "to", "--temperature", temperature, "--max_new_tokens", 5, "--json")
     argmax = run("sample", trained, "--prompt", "to", "--temperature", 0, "--max_new_tokens", 5, "--json")
     probabilities = result.record["samples"][0]["probabilities"]
@@ -194,7 +194,7 @@ def test_extreme_temperatures_are_the_argmax_and_the_uniform_choice(run, trained
         assert probabilities == [1.0] * 5
 
 
-def test_without_a_prompt_a_text_begins_with_a_line_break_or_else_a_space(numpy_run):
+def test_default_prompt(numpy_run):
     assert json.loads(numpy_run("sample", "--json").out)["prompt"] == " "
     Path("text.txt").write_text("one two\nthree four\n" * 50)
     numpy_run("prepare", "text", "text.txt", "--out_dir", "text")

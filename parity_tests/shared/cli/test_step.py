@@ -1,4 +1,4 @@
-"""``step``: every probability before and after is that of a prediction before and after one training step."""
+"""``step``: the probabilities before and after equal predictions before and after one training step."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.cli.program import recipe_of
+from numpy_gpt.shared.cli.choices import recipe_of
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from parity_tests.kills import contents
-from parity_tests.shared.cli.programs import refused, run_program
+from parity_tests.shared.cli.programs import assert_rejected, run_program
 from parity_tests.support.comparator import assert_identical
 from torch_gpt.engine import TorchEngine
 
@@ -24,7 +24,7 @@ def _engine(program, model):
     return make(recipe_of(model), model.values, model.moments)
 
 
-def test_before_and_after_are_predictions_before_and_after_a_separate_training_step(program, run, trained):
+def test_before_and_after_equal_predictions(program, run, trained):
     model = load_checkpoint(trained)
     engine, tokens = _engine(program, model), model.tokenizer.encode(TEXT)
     inputs, targets = tokens[None, :-1], tokens[None, 1:]
@@ -40,7 +40,7 @@ def test_before_and_after_are_predictions_before_and_after_a_separate_training_s
     assert not np.array_equal(before, after)
 
 
-def test_of_an_averaged_model_the_weights_in_training_are_shown(program, run):
+def test_averaged_model_shows_trained_weights(program, run):
     run(
         "train",
         "tiny",
@@ -61,20 +61,20 @@ def test_of_an_averaged_model_the_weights_in_training_are_shown(program, run):
     tokens = model.tokenizer.encode(TEXT)
     expected = engine.predict(tokens[None, :-1])[0]
     record = run("step", "run", "--text", TEXT, "--learning_rate", 0, "--json").record
-    np.testing.assert_allclose(record["before"], expected, rtol=0, atol=1e-6)  # by torch fused or not
+    np.testing.assert_allclose(record["before"], expected, rtol=0, atol=1e-6)  # torch may use fused operations or not
     assert record["losses"][0] == pytest.approx(record["losses"][1], rel=1e-6)
     out = run("step", "run", "--text", TEXT).out
-    assert out.startswith("this model's weights are averages; what follows is of the weights in training")
+    assert out.startswith("this model's weights are averages; the tables are of the weights in training")
 
 
-def test_both_programs_show_the_same(capsys, trained):
+def test_programs_print_the_same(capsys, trained):
     for flags in (["step", "--text", "hello world"], ["step", trained, "--text", TEXT, "--steps", 3, "--top", 5]):
         ours = run_program("numpy_gpt", capsys, *flags)
         assert ours.out == run_program("torch_gpt", capsys, *flags).out
         assert ours.err == ""
 
 
-def test_every_probability_of_every_place_is_shown_with_what_changed_and_its_target(run, trained):
+def test_tables_show_every_probability(run, trained):
     result = run("step", trained, "--text", TEXT)
     record = run("step", trained, "--text", TEXT, "--json").record
     vocabulary = load_checkpoint(trained).tokenizer.vocabulary
@@ -102,24 +102,23 @@ def test_every_probability_of_every_place_is_shown_with_what_changed_and_its_tar
         assert after.sum() == pytest.approx(1)
     losses = record["losses"]
     assert end == (
-        f"one step at learning rate {record['learning_rate']:g}: "
-        f"loss {losses[0]:.6f} -> {losses[1]:.6f} nats per token\n"
+        f"1 step at learning rate {record['learning_rate']:g}: loss {losses[0]:.6f} -> {losses[1]:.6f} nats per token\n"
     )
 
 
-def test_the_likeliest_alone_can_be_asked_for_and_the_target_is_always_there(run, trained):
+def test_top_always_includes_the_target(run, trained):
     *places, _ = run("step", trained, "--text", TEXT, "--top", 1).out.split("\n\n")
     for table in places:
         assert table.count("<- target") == 1
         assert len(table.splitlines()) - 2 in (1, 2)
 
 
-def test_the_example_becomes_likelier_at_the_rate_that_is_the_default(run):
+def test_default_rate_lowers_the_loss(run):
     losses = run("step", "--text", "hello world", "--json", "--steps", 5).record["losses"]
     assert len(losses) == 6
     assert losses[0] > losses[1] > losses[5]
     rate = run("step", "--text", "hello world", "--json").record["learning_rate"]
-    assert rate == pytest.approx(3e-4)  # the last one of its training
+    assert rate == pytest.approx(3e-4)  # the last one of the model's training
 
 
 def test_nothing_is_saved(run, trained):
@@ -128,7 +127,7 @@ def test_nothing_is_saved(run, trained):
     assert contents(trained) == before
 
 
-def test_dropout_and_accumulated_batches_of_the_recipe_play_no_part(program, run):
+def test_dropout_and_accumulation_are_ignored(program, run):
     recipe = ["--dropout", 0.5, "--gradient_accumulation_steps", 4, "--batch_size", 2, "--max_iters", 2]
     assert run("train", "tiny", *recipe, "--out_dir", "run").status == 0
     model = load_checkpoint(Path("run"))
@@ -136,7 +135,7 @@ def test_dropout_and_accumulated_batches_of_the_recipe_play_no_part(program, run
     result = run("step", "run", "--text", TEXT, "--json")
     assert result.status == 0, result.err
     loss = _engine(program, model).loss(tokens[None, :-1], tokens[None, 1:])
-    assert result.record["losses"][0] == pytest.approx(loss, rel=1e-6)  # dropping half of all values changes more
+    assert result.record["losses"][0] == pytest.approx(loss, rel=1e-6)  # dropping half of all values would change more
 
 
 @pytest.mark.parametrize(
@@ -144,10 +143,13 @@ def test_dropout_and_accumulated_batches_of_the_recipe_play_no_part(program, run
     [
         ([], "required: --text"),
         (["--text", ""], "--text: text must hold at least one token"),
-        (["--text", "hello"], "--text must have 2 to 9 tokens, a target for each but the last; it has 1; give more"),
+        (
+            ["--text", "hello"],
+            "--text must have 2 to 9 tokens, so that each but the last has a target; it has 1; give",
+        ),
         (["--text", "to be or not to be"], "it has 11; give fewer"),
         (["--text", "hello wurld"], "--text: unknown word 'wurld'"),
-        (["--text", "hello world", "--learning_rate", "nan"], "a number is needed, not 'nan'"),
+        (["--text", "hello world", "--learning_rate", "nan"], "must be a number, not 'nan'"),
         (["--text", "hello world", "--learning_rate", "-1"], "learning_rate must be at least 0 and finite, not -1.0"),
         (["--text", "hello world", "--learning_rate", "inf"], "learning_rate must be at least 0 and finite, not inf"),
         (["--text", "hello world", "--learning_rate", "1e300", "--steps", "2"], "try a lower --learning_rate"),
@@ -156,5 +158,5 @@ def test_dropout_and_accumulated_batches_of_the_recipe_play_no_part(program, run
         (["nowhere", "--text", "hello world"], "no model at nowhere"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_no_table(run, flags, message):
-    refused(run("step", *flags), message)
+def test_errors_are_one_line(run, flags, message):
+    assert_rejected(run("step", *flags), message)

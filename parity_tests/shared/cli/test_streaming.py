@@ -1,4 +1,4 @@
-"""``sample`` while it writes: every token is seen before the next is computed, and the end may come at any moment."""
+"""``sample`` while it writes: each token appears before the next is computed, and it can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import io
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
-from numpy_gpt.shared.cli.all_commands import program_parser
+from numpy_gpt.shared.cli.commands import program_parser
 from numpy_gpt.shared.cli.parser import run_command
-from numpy_gpt.shared.cli.program import Program
+from numpy_gpt.shared.cli.program import Backend, Program
 from numpy_gpt.shared.model.sampling_choice import Draw
 
 _OR = 23
 
 
 class _Output(io.StringIO):
-    """Notes what is seen so far whenever it is flushed."""
+    """Records what is visible so far whenever it is flushed."""
 
     def __init__(self):
         super().__init__()
@@ -30,14 +31,15 @@ class _Output(io.StringIO):
 
 
 def _sample(draws, *flags):
-    """Run ``sample`` with an engine that draws so."""
+    """Run ``sample`` with an engine that yields these draws."""
 
     class Engine:
         def draws(self, prompt, uniforms, *choice, cache):
             return draws()
 
-    twin = Program("numpy_gpt", "tiny", lambda recipe, start, arguments: Engine(), lambda parser: None)
-    parser, _ = program_parser(twin, "")
+    backend = Backend(lambda recipe, initial: Engine())
+    program = Program("numpy_gpt", "tiny", lambda parser: None, lambda arguments: nullcontext(backend))
+    parser, _ = program_parser(program, "")
     return run_command(lambda arguments: arguments.command(arguments), parser, ["sample", "--prompt", "to", *flags])
 
 
@@ -45,7 +47,7 @@ def _draw(token):
     return Draw(token, np.eye(32)[token])
 
 
-def test_every_token_is_seen_before_the_next_one_is_computed(monkeypatch):
+def test_tokens_are_flushed_one_by_one(monkeypatch):
     output = _Output()
     monkeypatch.setattr(sys, "stdout", output)
     seen = []
@@ -60,7 +62,7 @@ def test_every_token_is_seen_before_the_next_one_is_computed(monkeypatch):
     assert output.seen == "to be or\n"
 
 
-def test_so_is_every_line_of_the_table(monkeypatch):
+def test_rows_are_flushed_one_by_one(monkeypatch):
     output = _Output()
     monkeypatch.setattr(sys, "stdout", output)
     lines = []
@@ -71,11 +73,11 @@ def test_so_is_every_line_of_the_table(monkeypatch):
             yield _draw(token)
 
     assert _sample(draws, "--show") == 0
-    assert lines == [5, 6, 7]  # the prompt's three, an empty one, and the heading
+    assert lines == [5, 6, 7]  # three for the prompt, an empty one, and the titles
 
 
 @pytest.mark.parametrize("flags", [[], ["--show"], ["--json"]])
-def test_ctrl_c_in_the_middle_of_a_sample_is_one_line_and_status_130(capsys, flags):
+def test_ctrl_c_exits_130(capsys, flags):
     def draws():
         yield _draw(0)
         raise KeyboardInterrupt
@@ -92,7 +94,7 @@ def _process(*argv, **options):
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
-def test_a_reader_who_has_enough_ends_the_writing_quietly():
+def test_closed_pipe_exits_quietly():
     process = _process("sample", "--max_new_tokens", "1000000")
     assert process.stdout is not None
     assert process.stderr is not None
@@ -103,7 +105,7 @@ def test_a_reader_who_has_enough_ends_the_writing_quietly():
     process.stderr.close()
 
 
-def test_a_signal_in_the_middle_leaves_whole_words_and_one_line():
+def test_signal_leaves_whole_words():
     process = _process("sample", "--max_new_tokens", "1000000", text=True)
     assert process.stdout is not None
     assert process.stdout.read(100)
@@ -113,7 +115,7 @@ def test_a_signal_in_the_middle_leaves_whole_words_and_one_line():
     assert out.endswith("\n")
 
 
-def test_a_full_disk_is_one_line_and_status_2():
+def test_full_disk_exits_2():
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         words = [sys.executable, "-m", "numpy_gpt", "evaluate", "--eval_iters", "0"]
         result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -122,7 +124,7 @@ def test_a_full_disk_is_one_line_and_status_2():
     assert result.stderr.count("\n") == 1
 
 
-def test_an_output_that_takes_ascii_only_gets_the_rest_written_out(monkeypatch):
+def test_ascii_output_is_escaped(monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     words = [sys.executable, "-m", "numpy_gpt", "train", "tiny", "--max_iters", "0"]
     result = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -1,9 +1,10 @@
-"""``sample --show``: how a prompt became tokens, and of each new token the probabilities that are the model's."""
+"""``sample --show``: how the prompt is tokenized, and the model's probabilities for each new token."""
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import pytest
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.tokens.word_tokenizer import WordTokenizer
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.cli import show
-from numpy_gpt.shared.cli.program import recipe_of
+from numpy_gpt.shared.cli.choices import recipe_of
+from numpy_gpt.shared.cli.sample import draw_lines, prompt_table
+from numpy_gpt.shared.cli.tokens import token_width
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from parity_tests.shared.cli.programs import run_program
@@ -26,7 +28,7 @@ def _tables(out):
     return prompt.splitlines(), heading, rest[0].splitlines(), rest[1].strip()
 
 
-def test_the_prompts_table_holds_every_token_with_its_place_and_id(run, trained):
+def test_prompt_table(run, trained):
     prompt, *_ = _tables(run("sample", trained, "--prompt", "to be", "--show", "--max_new_tokens", 1).out)
     assert prompt[0] == "prompt 'to be': 3 tokens of a vocabulary of 32"
     assert [line.split() for line in prompt[1:]] == [
@@ -38,7 +40,7 @@ def test_the_prompts_table_holds_every_token_with_its_place_and_id(run, trained)
 
 
 @pytest.mark.parametrize("temperature", [1, 0.5])
-def test_every_number_is_the_models(run, trained, temperature):
+def test_probabilities_are_the_models(run, trained, temperature):
     flags = ["--prompt", "to be", "--max_new_tokens", 12, "--temperature", temperature]
     result = run("sample", trained, *flags, "--show", 4)
     (sample,) = run("sample", trained, *flags, "--json").record["samples"]
@@ -58,51 +60,51 @@ def test_every_number_is_the_models(run, trained, temperature):
         tokens.append(token)
 
 
-def test_both_programs_show_the_same(capsys, trained):
+def test_programs_print_the_same(capsys, trained):
     flags = ["sample", trained, "--prompt", "once", "--show", 3, "--max_new_tokens", 12, "--num_samples", 2]
     assert run_program("numpy_gpt", capsys, *flags).out == run_program("torch_gpt", capsys, *flags).out
 
 
-def test_tokens_that_cannot_be_drawn_are_not_among_the_likeliest(run, trained):
+def test_impossible_tokens_are_left_out(run, trained):
     flags = ["--prompt", "to", "--max_new_tokens", 3]
     for choice, count in ((["--top_k", 2], 2), (["--temperature", 0], 1)):
         *_, lines, _ = _tables(run("sample", trained, *flags, "--show", 5, *choice).out)
         assert [len(re.findall(PAIR, line)) for line in lines] == [2 + count] * 3
 
 
-def test_line_breaks_and_quotes_are_written_out_and_columns_stay_narrow_for_characters():
+def test_characters_are_escaped_and_narrow():
     tokenizer = CharacterTokenizer.from_text("a\n'\"")
-    width = show.token_width(tokenizer, 4)
-    table = show.prompt_table(tokenizer, "a\n'", tokenizer.encode("a\n'"), width)
-    assert table.splitlines()[0] == 'prompt "a\\n\'": 3 tokens of a vocabulary of 4'
-    assert [line.split()[1] for line in table.splitlines()[2:]] == ["'a'", r"'\n'", '"\'"']
-    line = show.shown_draw(tokenizer, 1, Draw(0, np.full(4, 0.25)), 3, width)
+    width = token_width(tokenizer, 4)
+    table = prompt_table(tokenizer, "a\n'", tokenizer.encode("a\n'"), width)
+    assert table[0] == 'prompt "a\\n\'": 3 tokens of a vocabulary of 4'
+    assert [line.split()[1] for line in table[2:]] == ["'a'", r"'\n'", '"\'"']
+    (line,) = draw_lines(tokenizer, 1, Draw(0, np.full(4, 0.25)), 3, width)
     assert len(line) <= 80
 
 
-def test_a_long_token_pushes_the_rest_aside_and_a_very_long_one_is_cut():
+def test_long_tokens():
     tokenizer = WordTokenizer.from_text("internationalisation " + "x" * 100)
-    width = show.token_width(tokenizer, 3)
+    width = token_width(tokenizer, 3)
     assert width == 16
-    line = show.shown_draw(tokenizer, 1, Draw(1, np.array([0.2, 0.7, 0.1])), 3, width)
+    line = "\n".join(draw_lines(tokenizer, 1, Draw(1, np.array([0.2, 0.7, 0.1])), 3, width))
     assert line.count("'internationalisation' 0.7000") == 3
     assert f"'{'x' * 40}'… (100 characters) 0.1000" in line
 
 
-def test_what_does_not_fit_into_the_terminal_goes_on_in_the_next_line(monkeypatch):
-    monkeypatch.setattr(show.sys.stdout, "isatty", lambda: True, raising=False)
+def test_rows_wrap_at_the_terminal(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     tokenizer = WordTokenizer.from_text("artificial intelligence transformers networks")
-    width = show.token_width(tokenizer, 5)
+    width = token_width(tokenizer, 5)
     draw = Draw(1, np.array([0.1, 0.2, 0.3, 0.15, 0.25]))
     for columns in (60, 80, 120):
         monkeypatch.setenv("COLUMNS", str(columns))
-        lines = show.shown_draw(tokenizer, 1, draw, 5, width).splitlines()
+        lines = draw_lines(tokenizer, 1, draw, 5, width)
         assert max(map(len, lines)) <= columns
         assert len(re.findall(PAIR, " ".join(lines))) == 7
         assert len(lines) > 1 or columns == 120
 
 
-def test_ids_beyond_the_vocabulary_have_a_name_too(run):
+def test_padded_ids_have_names(run):
     padded = ["train", "tiny", "--vocab_size", 40, "--max_iters", 0, "--out_dir", "padded"]
     assert run(*padded).status == 0
     out = run("sample", "padded", "--prompt", "to", "--show", 40, "--max_new_tokens", 2).out

@@ -1,4 +1,4 @@
-"""Which recipe a command line means: the preset's, changed by the file, changed by the flags."""
+"""The recipe that a command line chooses: the preset's, changed by the file, changed by the flags."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pytest
 
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import open_dataset
+from numpy_gpt.shared.cli.choices import add_recipe_flags, load_recipe, read_recipe_choice
 from numpy_gpt.shared.cli.parser import Parser
-from numpy_gpt.shared.cli.recipe_choice import add_recipe_choice, chosen_recipe
 from numpy_gpt.shared.training.presets import preset
 
 TABLES = {"n_embd": "model", "bias": "model", "activation": "model", "dropout": "model"}
 
 
-def _chosen(*words):
+def _load(*words):
     parser = Parser()
-    add_recipe_choice(parser, "tiny")
-    return chosen_recipe(parser.parse_args([str(word) for word in words]))
+    add_recipe_flags(parser, "tiny")
+    return load_recipe(read_recipe_choice(parser.parse_args([str(word) for word in words]), "tiny"), {})
 
 
 def _field(recipe, name):
@@ -41,34 +41,32 @@ def _field(recipe, name):
     ],
 )
 @pytest.mark.parametrize("in_table", [False, True])
-def test_the_file_changes_the_preset_and_the_flag_changes_the_file(
-    name, in_file, meant, as_flag, flags_value, in_table
-):
+def test_preset_then_file_then_flags(name, in_file, meant, as_flag, flags_value, in_table):
     heading = f"[{TABLES.get(name, 'training')}]\n" if in_table else ""
     Path("recipe.toml").write_text(f"{heading}{name} = {in_file}\n")
     expected = _field(preset("tiny"), name)
-    assert _field(_chosen()[0], name) == expected
-    recipe, _ = _chosen("--config", "recipe.toml")
+    assert _field(_load()[0], name) == expected
+    recipe, _ = _load("--config", "recipe.toml")
     assert (_field(recipe, name), type(_field(recipe, name))) == (meant, type(meant))
-    assert _field(_chosen("--config", "recipe.toml", f"--{name}", as_flag)[0], name) == flags_value
+    assert _field(_load("--config", "recipe.toml", f"--{name}", as_flag)[0], name) == flags_value
     assert recipe == preset("tiny").override({name: meant})  # and nothing else
 
 
-def test_so_it_is_with_preset_and_data_set():
+def test_precedence_of_preset_and_dataset():
     Path("recipe.toml").write_text('preset = "tiny16"\ndataset = "words"\n')
-    assert _chosen()[0] == preset("tiny")
-    recipe, corpus = _chosen("--config", "recipe.toml")
+    assert _load()[0] == preset("tiny")
+    recipe, corpus = _load("--config", "recipe.toml")
     assert (recipe.name, recipe.dataset, corpus.name) == ("tiny16", "words", "words")
-    recipe, corpus = _chosen("tiny", "--config", "recipe.toml", "--dataset", "grammar")
+    recipe, corpus = _load("tiny", "--config", "recipe.toml", "--dataset", "grammar")
     assert (recipe.name, recipe.dataset, corpus.name) == ("tiny", "grammar", "grammar")
 
 
-def test_another_data_set_sets_the_vocabulary_unless_it_is_given():
+def test_dataset_sets_the_vocabulary():
     for dataset in ("words", "grammar"):
-        recipe, corpus = _chosen("--dataset", dataset)
+        recipe, corpus = _load("--dataset", dataset)
         assert recipe.model.vocab_size == corpus.tokenizer.vocab_size == open_dataset(dataset).tokenizer.vocab_size
-    assert _chosen("--dataset", "words", "--vocab_size", 64)[0].model.vocab_size == 64
-    assert _chosen("--vocab_size", 64)[0].model.vocab_size == 64
+    assert _load("--dataset", "words", "--vocab_size", 64)[0].model.vocab_size == 64
+    assert _load("--vocab_size", 64)[0].model.vocab_size == 64
 
 
 @pytest.mark.parametrize(
@@ -81,17 +79,17 @@ def test_another_data_set_sets_the_vocabulary_unless_it_is_given():
         (["bigram", "--n_head", 4], "unknown field 'n_head'"),
     ],
 )
-def test_what_does_not_fit_together_is_said_before_anything_is_computed(words, message):
+def test_invalid_combinations_are_rejected(words, message):
     with pytest.raises(UserError) as error:
-        _chosen(*words)
+        _load(*words)
     assert message in str(error.value)
 
 
-def test_a_value_out_of_range_names_the_file_it_stands_in_and_no_other(tmp_path, monkeypatch):
+def test_error_names_the_file_at_fault(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("recipe.toml").write_text("learning_rate = -1\nn_embd = 8\n")
     with pytest.raises(UserError, match=r"^recipe\.toml: learning_rate must be at least 0"):
-        _chosen("--config", "recipe.toml")
+        _load("--config", "recipe.toml")
     with pytest.raises(UserError, match=r"^batch_size must be at least 1"):
-        _chosen("--config", "recipe.toml", "--learning_rate", 1, "--batch_size", 0)
-    assert _chosen("--config", "recipe.toml", "--learning_rate", 1, "--n_head", 4)[0].model.n_head == 4
+        _load("--config", "recipe.toml", "--learning_rate", 1, "--batch_size", 0)
+    assert _load("--config", "recipe.toml", "--learning_rate", 1, "--n_head", 4)[0].model.n_head == 4

@@ -1,40 +1,65 @@
-"""The parameter table, a line for each tensor and their exact sum; and all weights of a small model on a page."""
+"""``parameters``: all weights of a small model on one page; and the parameter table, a line for each tensor."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.wording import make_visible
+from numpy_gpt.shared.cli.program import Command, Program
+from numpy_gpt.shared.cli.tables import Column, side_by_side, table_lines
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 _LARGEST_PAGE = 10_000
 
 
-def parameter_table(config: ModelConfig) -> str:
-    """Return name, shape and count of every tensor, and the sum."""
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    what = "a run directory (default: the model that ships)"
+    parser.add_argument("--model", type=Path, default=SHIPPED_MODEL, help=what)
+    parser.set_defaults(command=lambda arguments: print_parameters(arguments.model))
+
+
+PARAMETERS = Command(
+    "parameters",
+    "print all weights of a model on one page",
+    _add_flags,
+    ("parameters", "parameters --model runs/tiny"),
+)
+
+
+def print_parameters(run: Path) -> int:
+    """Print all weights of a run's last checkpoint and return the exit status."""
+    model = load_checkpoint(run)
+    print("\n".join(weights_page(model.config, model.values, model.tokenizer.vocabulary)))
+    return 0
+
+
+def parameter_table(config: ModelConfig) -> list[str]:
+    """Return name, shape and count of every tensor, and the sum, as lines."""
     shapes = parameter_shapes(config)
-    width = max(map(len, shapes))
-    lines = [f"{'parameter':<{width}}  {'shape':>12}  {'count':>12}"]
-    for name, shape in shapes.items():
-        lines.append(f"{name:<{width}}  {' × '.join(map(str, shape)):>12}  {prod(shape):12,}")
-    lines.append(f"{'sum':<{width}}  {'':>12}  {parameter_count(config):12,}")
+    columns = [Column("parameter", "left"), Column("shape", width=12), Column("count", width=12)]
+    rows = [(name, " × ".join(map(str, shape)), f"{prod(shape):,}") for name, shape in shapes.items()]
+    lines = table_lines(columns, [*rows, ("sum", "", f"{parameter_count(config):,}")])
     if isinstance(config, GPTConfig) and config.tie_weights:
         lines.append("wte.weight is also the output head (tied), and counted once")
-    return "\n".join(lines)
+    return lines
 
 
-def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: Sequence[str]) -> str:
-    """Return every weight, in columns: embeddings and final norm, then the blocks; two blocks take 138 characters.
+def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: Sequence[str]) -> list[str]:
+    """Return every weight, as lines of columns: embeddings and final norm, then one column for each block.
 
-    Each row is one vector of the width C, labelled with what it belongs to: the matrices c_attn and c_fc are shown
-    with a row for each of their columns, so that a row is what one q, k, v or hidden unit multiplies its input with.
-    A bigram model is one table, and shown row by row.
+    Each row is one vector of width C, labelled with what it belongs to: the matrices c_attn and c_fc have a row for
+    each of their columns, so that a row is what one q, k, v or hidden unit multiplies its input with. A bigram model is
+    one table, printed row by row. Two blocks take 138 characters.
 
     Raises
     ------
@@ -46,12 +71,12 @@ def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: S
         raise UserError(f"{count:,} weights do not fit on a page; at most {_LARGEST_PAGE:,} are printed")
     digits = _decimals(values)
     width = max(len(f"{value:.{digits}f}") for array in values.values() for value in array.flat)
-    rendered = [_rendered(column, values, digits, width) for column in _columns(config, vocabulary)]
-    return f"{count:,} weights\n\n" + "\n".join(_side_by_side(rendered))
+    blocks = [_block_lines(column, values, digits, width) for column in _columns(config, vocabulary)]
+    return [f"{count:,} weights", "", *side_by_side(blocks)]
 
 
-_Vector = tuple[str, int | None, int]  # parameter, which row or column, axis
-_Row = tuple[str, _Vector | None]  # a label and its vector, or a heading
+_Vector = tuple[str, int | None, int]  # parameter, index of the row or column, axis
+_Row = tuple[str, _Vector | None]  # a label and its vector, or a heading alone
 
 
 def _rows(name: str, labels: Sequence[str], axis: int, note: str = "") -> list[_Row]:
@@ -68,7 +93,7 @@ def _columns(config: ModelConfig, vocabulary: Sequence[str]) -> list[list[_Row]]
     words = [*map(make_visible, vocabulary), *[""] * config.vocab_size]
     words = words[: config.vocab_size]
     if isinstance(config, BigramConfig):
-        return [_rows("wte.weight", words, 0, ", row by row: the logits of what follows")]
+        return [_rows("wte.weight", words, 0, ", row by row: the logits of the next token")]
     return [_embedding_column(config, words), *(_block_column(config, layer) for layer in range(config.n_layer))]
 
 
@@ -105,18 +130,18 @@ def _bias_rows(config: GPTConfig, prefix: str) -> list[_Row]:
     ]
 
 
-def _rendered(column: list[_Row], values: Mapping[str, Array], digits: int, width: int) -> list[str]:
+def _block_lines(column: list[_Row], values: Mapping[str, Array], digits: int, width: int) -> list[str]:
     labels = max(len(label) for label, vector in column if vector is not None)
     return [
-        label if vector is None else f"{label:>{labels}} {_numbers(vector, values, digits, width)}"
+        label if vector is None else f"{label:>{labels}} {_vector_text(vector, values, digits, width)}"
         for label, vector in column
     ]
 
 
-def _numbers(vector: _Vector, values: Mapping[str, Array], digits: int, width: int) -> str:
+def _vector_text(vector: _Vector, values: Mapping[str, Array], digits: int, width: int) -> str:
     name, place, axis = vector
     array = values[name]
-    if axis == -1:  # a long bias, cut into rows of the width C
+    if axis == -1:  # a long bias, split into rows of width C
         row = array.reshape(-1, values["wte.weight"].shape[1])[place]
     else:
         row = array if place is None else array[place] if axis == 0 else array[:, place]
@@ -124,15 +149,5 @@ def _numbers(vector: _Vector, values: Mapping[str, Array], digits: int, width: i
 
 
 def _decimals(values: Mapping[str, Array]) -> int:
-    """Return how many decimals show the weights: two if they have no more, else four."""
+    """Return how many decimals are printed: two if no weight has more, else four."""
     return 2 if all(np.array_equal(np.round(array, 2), array) for array in values.values()) else 4
-
-
-def _side_by_side(columns: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in columns]
-    height = max(map(len, columns))
-    padded = [column + [""] * (height - len(column)) for column in columns]
-    return [
-        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*padded, strict=True)
-    ]

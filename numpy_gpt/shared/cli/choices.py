@@ -1,0 +1,199 @@
+"""The recipe or the trained model that a command line names.
+
+A recipe is the preset's, changed by the file of --config, changed by the flags: the last one wins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from types import NoneType
+from typing import Any, NamedTuple
+
+from gpt_data.errors import UserError
+from gpt_data.texts.corpora import Corpus, open_dataset
+from gpt_data.tokens.batches import evaluation_windows
+from gpt_data.wording import show_path
+from numpy_gpt.shared.cli.parser import number, read_options, truth, whole_number
+from numpy_gpt.shared.model.config import GPTConfig, field_types
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
+from numpy_gpt.shared.training.presets import PRESETS, preset
+from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
+from numpy_gpt.shared.training.recipe_file import read_recipe_file
+
+PRECEDENCE = "a recipe is the preset's, changed by the file of --config, changed by the flags: the last one wins"
+_READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: number, bool: truth, str: str}
+
+
+class RecipeChoice(NamedTuple):
+    """Which recipe to use: preset and file, the fields given as flags, and where the corpus shakespeare is on disk."""
+
+    preset: str | None
+    default_preset: str
+    config: Path | None
+    source: Path | None
+    fields: Mapping[str, Any]
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, several: bool = False) -> None:
+    """Add the flags that choose a recipe and its text; with ``several``, a field may have values a,b,c: a tuple."""
+    parser.add_argument("preset", nargs="?", help=f"one of {', '.join(PRESETS)} (default: {default_preset})")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a recipe in TOML, with the names of the flags below"
+    )
+    parser.add_argument(
+        "--dataset",
+        type=_several(str) if several else str,
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="a corpus, or a directory made by `prepare` or by nanoGPT (default: the preset's)",
+    )
+    add_source_flag(parser)
+    for title, config in (("model", GPTConfig), ("training", TrainingConfig)):
+        group = parser.add_argument_group(title)
+        for item in fields(config):
+            add_field_flag(group.add_argument, config, item.name, several=several)
+
+
+def add_field_flag(
+    add_argument: Callable[..., object], config: type, name: str, *, several: bool = False, **options: Any
+) -> None:
+    """Add the flag of a config's field, with the field's type and help; it is absent if not given.
+
+    ``options`` replace arguments of ``add_argument``, which is that of a parser or of one of its groups.
+    """
+    kind, *others = field_types(config)[name]
+    read = _or_none(_READERS[kind]) if NoneType in others else _READERS[kind]
+    (item,) = (item for item in fields(config) if item.name == name)
+    settings: dict[str, Any] = {
+        "type": _several(read) if several else read,
+        "default": argparse.SUPPRESS,
+        "metavar": kind.__name__.upper(),
+        "help": item.metadata["help"].replace("%", "%%"),
+    }
+    if kind is bool:
+        settings |= {"nargs": "?", "const": True}
+    add_argument(f"--{name}", **settings | options)
+
+
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text.lower() == "none" else read(text)
+
+
+def _several(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read_several(text: str) -> Any:
+        values = tuple(read(part) for part in text.split(","))
+        return values if len(values) > 1 else values[0]
+
+    return read_several
+
+
+def add_source_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for a text that is already on disk."""
+    parser.add_argument(
+        "--source", type=Path, metavar="FILE", help="read the corpus `shakespeare` from a file (or set GPT_DATA_DIR)"
+    )
+
+
+def read_recipe_choice(arguments: argparse.Namespace, default_preset: str) -> RecipeChoice:
+    """Return what the flags of ``add_recipe_flags`` choose."""
+    names = {"dataset", *(item.name for config in (GPTConfig, TrainingConfig) for item in fields(config))}
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    return read_options(RecipeChoice, arguments, default_preset=default_preset, fields=given)
+
+
+def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Recipe, Corpus]:
+    """Return the recipe, with its corpus's vocabulary, and the corpus; a user's choice wins over ``defaults``.
+
+    Raises
+    ------
+    UserError
+        If preset, file or a flag is wrong, there is no such corpus, or its vocabulary does not fit.
+    """
+    in_file = read_recipe_file(choice.config) if choice.config else {}
+    named = in_file.pop("preset", choice.default_preset)
+    chosen = preset(choice.preset or named)
+    changes = {**in_file, **choice.fields}
+    try:
+        recipe = chosen.override({**defaults, **changes})
+    except UserError as error:
+        raise UserError(f"{_file_prefix(chosen, choice)}{error}") from error
+    corpus = open_dataset(recipe.dataset, choice.source)
+    if "vocab_size" not in changes and recipe.dataset != chosen.dataset:
+        recipe = replace(recipe, model=replace(recipe.model, vocab_size=corpus.tokenizer.vocab_size))
+    check_corpus(recipe, corpus)
+    return recipe, corpus
+
+
+def _file_prefix(recipe: Recipe, choice: RecipeChoice) -> str:
+    """Return the file's name as the beginning of an error message, if the flags would be valid without the file."""
+    if choice.config is not None:
+        with suppress(UserError):
+            recipe.override(choice.fields)
+            return f"{show_path(choice.config)}: "
+    return ""
+
+
+def check_corpus(recipe: Recipe, corpus: Corpus) -> None:
+    """Check that a corpus fits a recipe, before anything is computed or written.
+
+    Raises
+    ------
+    UserError
+        If the model's vocabulary is too small for it, a split is too short for a window, or windows leave gaps.
+    """
+    if recipe.model.vocab_size < corpus.tokenizer.vocab_size:
+        raise UserError(
+            f"vocab_size={recipe.model.vocab_size} is too small for the corpus {corpus.name!r}; "
+            f"try {corpus.tokenizer.vocab_size}"
+        )
+    for split in (corpus.train, corpus.val):
+        evaluation_windows(split, recipe.model.block_size, recipe.eval_stride)
+
+
+class ModelChoice(NamedTuple):
+    """Which trained model to use: a run directory, and which of its checkpoints."""
+
+    run: Path
+    checkpoint: str
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that name a trained model."""
+    parser.add_argument(
+        "run", type=Path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
+    )
+    parser.add_argument("--checkpoint", choices=WHICH, default="last", help="which one of the run (default: last)")
+
+
+def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
+    """Return what the flags of ``add_model_flags`` choose."""
+    return read_options(ModelChoice, arguments)
+
+
+def load_model(choice: ModelChoice) -> Checkpoint:
+    """Return the chosen checkpoint; if the newest one is damaged, the one before it, with a warning on stderr."""
+    return load_last(choice.run) if choice.checkpoint == "last" else load_checkpoint(choice.run, choice.checkpoint)
+
+
+def load_last(run: Path) -> Checkpoint:
+    """Return a run's newest undamaged checkpoint, with a warning on stderr if a newer one is damaged."""
+    checkpoint, damage = load_newest(run)
+    if damage:
+        print(f"warning: {damage}", file=sys.stderr)
+    return checkpoint
+
+
+def recipe_of(checkpoint: Checkpoint) -> Recipe:
+    """Return the recipe that a model was trained with; a checkpoint without one has the default training numbers."""
+    if checkpoint.recipe is None:
+        recipe = Recipe(name="model", dataset="", model=checkpoint.config, training=TrainingConfig())
+    else:
+        recipe = Recipe.from_dict(checkpoint.recipe)
+    dtype = next(iter(checkpoint.values.values())).dtype.name  # `rebuild` may have changed it
+    return replace(recipe, model=checkpoint.config, training=replace(recipe.training, dtype=dtype))

@@ -1,0 +1,65 @@
+"""Tokens on a page and in flags: their text, in quotes with invisible characters escaped, and their ids."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gpt_data.errors import UserError
+from gpt_data.tokens.tokenizer import Tokenizer
+from gpt_data.wording import quote
+from numpy_gpt.shared.model.arrays import Array
+
+_NARROWEST, _WIDEST = 7, 16  # columns for a token: "sampled" fits, and longer tokens push the rest aside
+
+
+def token_text(tokenizer: Tokenizer, token: int) -> str:
+    """Return the token's text; a model's vocabulary may be padded with ids that have none."""
+    return tokenizer.vocabulary[token] if token < tokenizer.vocab_size else f"<id {token}>"
+
+
+def quote_token(tokenizer: Tokenizer, token: int) -> str:
+    """Return the token in quotes, on one line; a very long one is cut."""
+    return quote(token_text(tokenizer, token), 40)
+
+
+def token_width(tokenizer: Tokenizer, vocab_size: int) -> int:
+    """Return how wide a table's column of tokens is; ``vocab_size`` is the model's, which may be padded."""
+    longest = max(len(quote_token(tokenizer, token)) for token in range(vocab_size))
+    return min(max(longest, _NARROWEST), _WIDEST)
+
+
+def likeliest(probabilities: Array, count: int | None) -> list[int]:
+    """Return the ids of the ``count`` likeliest tokens of (V,), or of all; of equally likely ones the lower id first.
+
+    The first is the argmax.
+    """
+    return [int(token) for token in np.argsort(-probabilities, kind="stable")[:count]]
+
+
+def encode_flag(tokenizer: Tokenizer, text: str, flag: str) -> npt.NDArray[np.int64]:
+    """Return the ids (T,) of a text that was given with this flag.
+
+    Raises
+    ------
+    UserError
+        If it is empty or contains what is not in the vocabulary.
+    """
+    try:
+        return tokenizer.encode(text)
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from error
+
+
+def single_token(tokenizer: Tokenizer, text: str, flag: str) -> int:
+    """Return the id of a text that is one token.
+
+    Raises
+    ------
+    UserError
+        If it is none, or several.
+    """
+    ids = encode_flag(tokenizer, text, flag)
+    if len(ids) != 1:
+        raise UserError(f"{flag} must be one token, but {quote(text)} is {len(ids)}; give one of the vocabulary")
+    return int(ids[0])
