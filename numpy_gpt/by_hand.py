@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from gpt_data.wording import make_visible
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.program import InitialState
-from numpy_gpt.shared.cli.tables import Column, table_lines
+from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
 from numpy_gpt.shared.cli.tokens import likeliest
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.names import activation_shapes, gradient_name, parameter_shapes
@@ -70,9 +70,12 @@ class ByHandEngine(NumpyEngine):
 
     def _print_predictions(self, probabilities: Array, ids: Tokens, next_ids: Tokens) -> None:
         self._print(f"--- the {_LIKELIEST} likeliest next tokens at each position of sequence 0 ---")
+        rows: list[list[str]] = []
         for row, token, target in zip(probabilities, ids, next_ids, strict=True):
-            best = "  ".join(f"{self._word(other)} {row[other]:.4f}" for other in likeliest(row, _LIKELIEST))
-            self._print(f"after {self._word(token):>14}: {best}  (target {self._word(target)} {row[target]:.4f})")
+            candidates = [f"{self._word(other)} {row[other]:.4f}" for other in (*likeliest(row, _LIKELIEST), target)]
+            rows.append([self._word(token), *candidates])
+        titles = ["likeliest", *[""] * (len(rows[0]) - 3), "target"]
+        self._print("\n".join(table_lines([Column("after"), *(Column(title, "left") for title in titles)], rows)))
 
     def _print_gradients(self, arrays: Mapping[str, Any]) -> None:
         self._print("\n--- backward: the gradient of every activation, of sequence 0 ---")
@@ -84,18 +87,20 @@ class ByHandEngine(NumpyEngine):
     def _print_changes(self, before: Mapping[str, Array], arrays: Mapping[str, Any], result: StepResult) -> None:
         self._print("--- update: the gradient after clipping, and what it changes ---")
         self._print(f"gradient's global norm before clipping: {result.gradient_norm:.6f}")
-        rows: list[tuple[str, ...]] = []
-        for name in parameter_shapes(self.recipe.model):
-            gradient = arrays.get(f"clipped.{name}")
-            if gradient is None:
-                self._print("no update: the loss or the gradient is not finite")
-                return
+        if not any(name.startswith("clipped.") for name in arrays):
+            self._print("no update: the loss or the gradient is not finite")
+            return
+        shapes = parameter_shapes(self.recipe.model)
+        width = max(len(_entry(name, [size - 1 for size in shape])) for name, shape in shapes.items())
+        numbers = [Column("gradient", width=13), Column("before", width=9), Column("change", width=13)]
+        columns = [Column("weight", "left", width), *numbers, Column("after", width=9)]
+        self._print(title_line(columns))
+        for name in shapes:
+            gradient = arrays[f"clipped.{name}"]
             for index in np.ndindex(gradient.shape):
                 old, new = before[name][index], self.parameters[name][index]
-                place = f"{name}[{', '.join(map(str, index))}]"
-                rows.append((place, f"{gradient[index]:+.6e}", f"{old:+.6f}", f"{new - old:+.6e}", f"{new:+.6f}"))
-        columns = [Column("weight", "left"), *map(Column, ("gradient", "before", "change", "after"))]
-        self._print("\n".join(table_lines(columns, rows)))
+                cells = (f"{gradient[index]:+.6e}", f"{old:+.6f}", f"{new - old:+.6e}", f"{new:+.6f}")
+                self._print(row_line(columns, (_entry(name, index), *cells)))
 
     def _print_array(self, name: str, array: Array) -> None:
         self._print(f"{name} {array.shape}")
@@ -105,3 +110,7 @@ class ByHandEngine(NumpyEngine):
     def _word(self, token: Any) -> str:
         # A vocabulary may be padded: the model then has rows for ids without a word.
         return make_visible(self._tokenizer.vocabulary[token]) if token < self._tokenizer.vocab_size else f"id {token}"
+
+
+def _entry(name: str, index: Sequence[int]) -> str:
+    return f"{name}[{', '.join(map(str, index))}]"
