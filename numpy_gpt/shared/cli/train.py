@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
-from gpt_data.texts.corpora import CORPORA, Corpus, open_dataset
-from gpt_data.tokens.fingerprint import fingerprint
+from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
 from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.floor import Floor, loss_floor_of
 from numpy_gpt.shared.cli.parameter_table import parameter_table

@@ -100,7 +100,7 @@ def test_nothing_is_written_and_a_damaged_newest_checkpoint_is_stepped_over_with
         (["--eval_stride", "9"], "would leave gaps between windows of 8"),
         (["--eval_iters", "-1"], "eval_iters must be at least 0, not -1"),
         (["--eval_iters", ""], "a whole number is needed, not ''"),
-        (["--source", "x.txt"], "a source is for the corpus 'shakespeare' only"),
+        (["--source", "x.txt"], "only the corpus 'shakespeare' has a source"),
     ],
 )
 def test_what_is_wrong_is_one_line(run, flags, message):

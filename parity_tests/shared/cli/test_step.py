@@ -143,7 +143,7 @@ def test_dropout_and_accumulated_batches_of_the_recipe_play_no_part(program, run
     ("flags", "message"),
     [
         ([], "required: --text"),
-        (["--text", ""], "--text: text must hold at least one token"),
+        (["--text", ""], "--text: text must not be empty"),
         (["--text", "hello"], "--text must have 2 to 9 tokens, a target for each but the last; it has 1; give more"),
         (["--text", "to be or not to be"], "it has 11; give fewer"),
         (["--text", "hello wurld"], "--text: unknown word 'wurld'"),

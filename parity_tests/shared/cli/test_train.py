@@ -162,7 +162,7 @@ def test_the_record_says_what_the_lines_say(run):
         (["--config", "missing.toml"], "cannot read missing.toml"),
         (["--config", ""], "cannot read .: it is not a regular file"),
         (["--dataset", "nowhere"], "unknown dataset 'nowhere'"),
-        (["--dataset", ""], "must hold token files"),
+        (["--dataset", ""], "must contain token files"),
         (["--max_iters", "-1"], "max_iters must be at least 0, not -1"),
         (["--max_iters", "1e400"], "a whole number is needed, not '1e400'"),
         (["--learning_rate", "nan"], "a number is needed, not 'nan'"),
