@@ -39,7 +39,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("changes", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_caches_hold_as_many_numbers_as_the_formula_says(changes, dtype):
+def test_caches_agree_with_the_formula(changes, dtype):
     recipe = recipe_of({**changes, "dtype": dtype})
     config, batch = recipe.model, recipe.training.batch_size
     tokens = np.random.default_rng(0).integers(config.vocab_size, size=(batch, config.block_size))
@@ -66,13 +66,13 @@ def test_caches_hold_as_many_numbers_as_the_formula_says(changes, dtype):
     ],
     ids=str,
 )
-def test_the_peak_of_a_step_is_within_a_twentieth_of_the_formula(changes, one_thread):
+def test_peak_memory_agrees_with_the_formula(changes, one_thread):
     recipe = recipe_of(changes)
     memory = step_memory(recipe.model, recipe.training.batch_size, recipe.model.block_size, recipe.training.dtype)
     assert traced_peak(recipe) == pytest.approx(memory.peak, rel=0.05)
 
 
-def test_every_part_grows_with_what_it_stands_for():
+def test_growth_of_every_part():
     config = recipe_of({}).model
     one, two = (step_memory(config, batch, 32) for batch in (4, 8))
     assert (two.flat, two.kept) == (one.flat, 2 * one.kept)  # both are one slice
@@ -81,11 +81,11 @@ def test_every_part_grows_with_what_it_stands_for():
     assert step_memory(config, 4, 32, "float64").flat == 2 * one.flat
     deep = step_memory(replace(config, n_layer=2 * config.n_layer), 4, 32)
     assert one.kept < deep.kept < 2 * one.kept  # what stands beside the layers does not grow
-    assert deep.passing - one.passing == (deep.flat - one.flat) / 4  # one gradient of one slice
+    assert deep.temporary - one.temporary == (deep.flat - one.flat) / 4  # one gradient of one slice
     assert kept_per_token(config, 64) - kept_per_token(config, 32) == config.n_layer * config.n_head * 32
 
 
-def test_what_a_cache_holds_is_counted_once_and_whole():
+def test_bytes_of_a_cache():
     whole, other = np.zeros(100), np.zeros(10)
     cache = (whole[:3], [whole[5:].reshape(5, 19), other.T], None, "name", (other[:1],))
     assert bytes_kept(cache, np.zeros(1)) == whole.nbytes + other.nbytes
