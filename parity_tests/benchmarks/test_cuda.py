@@ -1,4 +1,4 @@
-"""The benchmark for a card, rehearsed on the processor: all its tables come, whatever fails, and its bound can fail."""
+"""The GPU benchmark, rehearsed on the CPU: it prints all its tables, whatever fails."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_rehearsal_measures_everything(capsys, tmp_path):
 
 def test_without_a_gpu_losses_are_compared(capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch, "compile", lambda function: function)  # it would take half a minute
+    monkeypatch.setattr(torch, "compile", lambda function: function)  # compiling would take half a minute
     cuda.main(["--steps", "3", "--modes", "eager", "graphs", "--budget", "60"])
     speed, divergence, peer, loss = (rows_of(table) for table in _tables(capsys.readouterr().out).values())
     for line in [*speed, *peer, *loss]:
@@ -73,7 +73,7 @@ def test_nothing_starts_without_time(capsys):
 
 def test_a_wrong_file_is_a_note(capsys, tmp_path, monkeypatch):
     (tmp_path / "other.txt").write_text("another text", encoding="utf-8")
-    monkeypatch.setenv("GPT_DATA_DIR", str(tmp_path))  # where there is none either
+    monkeypatch.setenv("GPT_DATA_DIR", str(tmp_path))  # it does not contain the file either
     options = [*REHEARSAL[:3], "minigpt", "--steps", "1", "--modes", "eager", "--source", str(tmp_path / "other.txt")]
     cuda.main(options)
     printed = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The benchmark of growth: exponents are slopes, what is expected is the formulas', plot and tables are well-formed."""
+"""The benchmark of growth: exponents, expected values, plot and tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search for the recipe: candidates are what their names say, and averages kept beside a training are its own."""
+"""The recipe search: candidates agree with their names, and the averages of a run with those of the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of sampling: whoever writes writes as many tokens as are counted, and its tables are well-formed."""
+"""The benchmark of sampling: every implementation yields the counted tokens, and the tables are well-formed."""
 
 from __future__ import annotations
 

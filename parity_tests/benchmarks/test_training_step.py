@@ -1,4 +1,4 @@
-"""The benchmark of training steps times who it says it times, and its table and its JSON are well-formed."""
+"""The benchmark of training steps: it times the named implementations, and its table and JSON are well-formed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What numpy_gpt is timed against computes the same: loss, gradients, updates, and the text that is written."""
+"""The idiomatic models that numpy_gpt is timed against are equal to it: loss, gradients, updates and samples."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STEPS, RATE = 5, 1e-2
 
 
 def _one_window(**changes):
-    """Return a recipe, and a text of one window: whoever draws a batch of it draws the same."""
+    """Return a recipe and a text with a single window, so that all draw the same batch."""
     recipe = preset("tiny").override({"min_lr": RATE, "learning_rate": RATE, "batch_size": 3, **changes})
     return recipe, load_corpus("tiny").train[: recipe.model.block_size + 1]
 
@@ -120,7 +120,7 @@ def test_jax_loss_and_gradients_are_ours(case, jax_peer):
     import jax
 
     weights = jax_peer.jax_weights(case.parameters("float32"))
-    # Jitted: one compilation in place of one for each operation.
+    # Jitted: one compilation instead of one for each operation.
     loss_of = jax.jit(jax.value_and_grad(lambda w: jax_peer.jax_loss(w, case.config, case.tokens(), case.targets())))
     loss, gradients = loss_of(weights)
     expected, allowed = arrays_of_numpy_gpt(case, "float32"), deviations(statement_of(case))

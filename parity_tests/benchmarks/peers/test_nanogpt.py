@@ -21,6 +21,6 @@ def test_a_checkout_takes_its_own_steps(tmp_path, capsys):
     ours, theirs = found["each"].values()
     assert (ours["median"], ours["parameters"]) == (1.0, 1134)
     assert theirs["parameters"] == 1134
-    assert capsys.readouterr().out == ""  # what the peer prints goes to stderr
+    assert capsys.readouterr().out == ""  # messages of the peer go to stderr
     with pytest.raises(UserError, match="must be a checkout of nanoGPT"):
         peer_module(tmp_path / "elsewhere")

@@ -1,4 +1,4 @@
-"""What the benchmarks' commands share: a description, errors in one line, and a report that JSON can hold."""
+"""What the commands share: descriptions, one-line errors, tables, and reports in JSON."""
 
 from __future__ import annotations
 

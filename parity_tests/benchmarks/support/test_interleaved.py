@@ -1,4 +1,4 @@
-"""Times are taken in turn, and what is said of them is what they say."""
+"""Interleaved timing: the order of calls, the time of a round, and the ratios."""
 
 from __future__ import annotations
 

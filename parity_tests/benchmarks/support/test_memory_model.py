@@ -1,4 +1,4 @@
-"""The formula of a step's memory says what the caches hold, and what NumPy allocates."""
+"""The formula of a step's memory agrees with the caches and with NumPy's allocations."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from numpy_gpt.shared.model.randomness import dropout_masks
 
 @pytest.fixture
 def one_thread():
-    """Hold NumPy to one thread, where it would use more: slices are then computed one after the other."""
+    """Limit NumPy to one thread, so that slices are computed one after the other."""
     try:
         from threadpoolctl import threadpool_limits
-    except ImportError:  # without it numpy_gpt computes them so in any case
+    except ImportError:  # without it numpy_gpt uses one thread anyway
         yield
         return
     with threadpool_limits(1):
@@ -48,7 +48,7 @@ def test_caches_agree_with_the_formula(changes, dtype):
     logits, cache = model_forward(parameters, tokens, masks)
     _, loss_cache = cross_entropy_forward(logits, tokens)
     arrays = bytes_kept(cache, parameters.flat) + bytes_kept(loss_cache, parameters.flat)
-    numbers = (arrays - 2 * tokens.nbytes) / np.dtype(dtype).itemsize  # but for the ids: each cache holds them
+    numbers = (arrays - 2 * tokens.nbytes) / np.dtype(dtype).itemsize  # without the ids, which both caches keep
     per_token = kept_per_token(config, config.block_size) + masks_per_token(config, config.block_size)
     assert numbers == pytest.approx(tokens.size * per_token, rel=0.01)
 
@@ -80,7 +80,7 @@ def test_growth_of_every_part():
     assert more.kept < 1.2 * many.kept  # both are many slices of about the same size
     assert step_memory(config, 4, 32, "float64").flat == 2 * one.flat
     deep = step_memory(replace(config, n_layer=2 * config.n_layer), 4, 32)
-    assert one.kept < deep.kept < 2 * one.kept  # what stands beside the layers does not grow
+    assert one.kept < deep.kept < 2 * one.kept  # the rest of the model does not grow
     assert deep.temporary - one.temporary == (deep.flat - one.flat) / 4  # one gradient of one slice
     assert kept_per_token(config, 64) - kept_per_token(config, 32) == config.n_layer * config.n_head * 32
 

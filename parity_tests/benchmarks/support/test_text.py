@@ -12,7 +12,7 @@ from numpy_gpt.shared.training.presets import preset
 def test_without_the_file_tokens_are_random(monkeypatch, tmp_path):
     monkeypatch.delenv("GPT_DATA_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("gpt_data.texts.shakespeare.download", None)  # whoever calls it fails
+    monkeypatch.setattr("gpt_data.texts.shakespeare.download", None)  # a call would fail
     text = text_for(preset("shakespeare"), None)
     assert (text.origin, text.real) == ("random tokens", False)
     assert set(text.train.tolist()) == set(range(65))
