@@ -1,8 +1,8 @@
-"""How far the twins drift apart while training in float32 and float64: ``python -m benchmarks.divergence``.
+"""How far the twins diverge while training in float32 and float64: ``python -m benchmarks.divergence``.
 
-Writes a line for every step (divergence.jsonl) and a plot (divergence.png) into ``--out_dir``. Beside the twin runs a
-control: numpy_gpt against itself with rounding-sized noise in its gradients. Needs the extras ``torch`` and ``plot``,
-and the repository's root as working directory.
+Writes a line for every step (divergence.jsonl) and a plot (divergence.png) into ``--out_dir``. The control is numpy_gpt
+against itself with rounding-sized noise in its gradients. Needs the extras ``torch`` and ``plot``, and the repository's
+root as working directory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RUNS = [(dtype, dropout) for dtype in ("float32", "float64") for dropout in (0.0
 
 
 def measure(dtype: str, dropout: float, steps: int) -> dict[str, list[Divergence]]:
-    """Return the divergence after each step, of the twin and of the control."""
+    """Return the divergence after each step, for the twin and for the control."""
     recipe = preset("tiny").override({"dtype": dtype, "dropout": dropout})
     others = {"torch_gpt": fresh(TorchEngine, recipe), "numpy_gpt with noise": fresh(JitteredEngine, recipe, 0)}
     runs = lockstep(recipe, fresh(NumpyEngine, recipe), list(others.values()), steps)
@@ -29,7 +29,7 @@ def measure(dtype: str, dropout: float, steps: int) -> dict[str, list[Divergence
 
 
 def plot(results: dict[tuple[str, float], dict[str, list[Divergence]]], path: Path) -> None:
-    """Draw the largest difference of any weight over the steps, a panel for each run."""
+    """Plot the largest difference of any weight over the steps, one panel per run."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -48,25 +48,25 @@ def plot(results: dict[tuple[str, float], dict[str, list[Divergence]]], path: Pa
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure, write and plot."""
     parser = command_parser(__doc__)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--out_dir", type=Path, default=Path("runs/divergence"))
-    arguments = parser.parse_args()
-    arguments.out_dir.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args(arguments)
+    options.out_dir.mkdir(parents=True, exist_ok=True)
     results: dict[tuple[str, float], dict[str, list[Divergence]]] = {}
-    with (arguments.out_dir / "divergence.jsonl").open("w") as file:
+    with (options.out_dir / "divergence.jsonl").open("w") as file:
         for dtype, dropout in RUNS:
-            results[dtype, dropout] = measure(dtype, dropout, arguments.steps)
+            results[dtype, dropout] = measure(dtype, dropout, options.steps)
             for name, rows in results[dtype, dropout].items():
                 for row in rows:
                     record: dict[str, Any] = {"dtype": dtype, "dropout": dropout, "against": name, **row._asdict()}
                     file.write(json.dumps(record) + "\n")
                 last = rows[-1]
                 print(f"{dtype}, dropout {dropout}, {name}: weights {last.weight:.1e}, loss {last.loss:.1e} apart")
-    plot(results, arguments.out_dir / "divergence.png")
-    print(f"wrote {arguments.out_dir / 'divergence.png'}")
+    plot(results, options.out_dir / "divergence.png")
+    print(f"wrote {options.out_dir / 'divergence.png'}")
 
 
 if __name__ == "__main__":

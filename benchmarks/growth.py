@@ -1,20 +1,17 @@
 """How time and memory of a numpy_gpt training step grow with its sizes: ``python -m benchmarks.growth``.
 
-Batch, context, width and depth each grow alone, sixteenfold, from one small model. Every point is a process of its own,
-and points are taken in turn, round after round. Memory is what NumPy allocates (tracemalloc) at the fullest moment of a
-step after warm-up, and the process's own peak beyond its imports; next to it stands the formula
-of ``benchmarks.support.memory_model``. An exponent is the slope of the least-squares line through the logarithms of the
-upper half of the points; the one expected is that of the operations and of the formula through the same points.
+Batch, context, width and depth each grow alone, sixteenfold, from one small model. Every point is a separate process,
+and the points are interleaved, round after round. Memory is the peak of NumPy's allocations (tracemalloc) in a step
+after warm-up, and the peak of the process beyond its imports; both are compared with the formula of
+``benchmarks.support.memory_model``. An exponent is the slope of the least-squares line through the logarithms of the
+upper half of the points; the expected exponent is that of the operations, or of the formula, through the same points.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
-import subprocess
-import sys
 import time
 import tracemalloc
 from pathlib import Path
@@ -22,18 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.support.command import command_parser, errors_in_one_line, write_report
-from benchmarks.support.conditions import ROOT, conditions, in_words, on_cores
-from benchmarks.support.interleaved import at_least_one, markdown_table
+from benchmarks.support.child_process import peak_memory, run_json
+from benchmarks.support.command import at_least_one, command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.environment import describe_environment, environment_line
 from benchmarks.support.memory_model import step_memory
 from gpt_data.checks import TokenIds
-from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
-from numpy_gpt.shared.training.throughput import operations_per_token, peak_memory_of_process
+from numpy_gpt.shared.training.throughput import operations_per_token
 
 START = {"batch_size": 4, "block_size": 32, "n_embd": 64, "n_layer": 2}
 NAMES = {"batch_size": "batch", "block_size": "context", "n_embd": "width", "n_layer": "depth"}
@@ -42,37 +38,38 @@ FACTORS = (1, 2, 4, 8, 16)
 
 
 def recipe_of(sizes: dict[str, int]) -> Recipe:
-    """Return the small model with these sizes changed; what is no size of it is that of shakespeare-cpu."""
+    """Return the recipe of the small model with these changes; the other fields are those of shakespeare-cpu."""
     changes = {"dtype": "float32", **START, **sizes}
     return preset("shakespeare-cpu").override(changes)
 
 
 def points(axis: str) -> list[dict[str, int]]:
-    """Return the sizes that one axis is measured at."""
+    """Return the points of one axis."""
     return [{axis: factor * START[axis]} for factor in FACTORS]
 
 
-def measured(sizes: dict[str, int], steps: int) -> dict[str, float]:
-    """Return the median seconds of a step, the most bytes that NumPy had allocated, and those of the process."""
+def measure_point(sizes: dict[str, int], steps: int) -> dict[str, float]:
+    """Return the median seconds of a step, and the peak bytes of NumPy's allocations and of the process."""
     recipe, tokens = recipe_of(sizes), _random_tokens()
-    before = _peak_of_process()
-    engine = _ready(recipe, tokens)
+    before = peak_memory()
+    engine = _warm_engine(recipe, tokens)
     times = []
     for step in range(2, 2 + steps):
-        began = time.perf_counter()
+        start = time.perf_counter()
         engine.take_step(step, 1e-4)
-        times.append(time.perf_counter() - began)
-    resident = _peak_of_process() - before
+        times.append(time.perf_counter() - start)
+    resident = peak_memory() - before
     del engine
     return {"seconds": statistics.median(times), "bytes": traced_peak(recipe), "resident": resident}
 
 
 def traced_peak(recipe: Recipe) -> int:
-    """Return the most bytes that were allocated at any one time of a step, the engine's own arrays among them."""
-    tokens = _random_tokens()  # the text is not the training's own
+    """Return the peak of the allocated bytes during a step, including the engine's own arrays."""
+    tokens = _random_tokens()
+    _warm_engine(recipe, tokens)  # fills caches such as erf's tables: like the text, they do not count
     tracemalloc.start()
     try:
-        engine = _ready(recipe, tokens)
+        engine = _warm_engine(recipe, tokens)
         tracemalloc.reset_peak()
         engine.take_step(2, 1e-4)
         return tracemalloc.get_traced_memory()[1]
@@ -87,8 +84,8 @@ def exponent(sizes: list[float], values: list[float]) -> float:
     return float(slope)
 
 
-def expected(sizes: dict[str, int]) -> tuple[float, int]:
-    """Return the operations of a step, and the peak of the memory's formula."""
+def expected_growth(sizes: dict[str, int]) -> tuple[float, int]:
+    """Return the operations of a step, and the peak memory by the formula."""
     recipe = recipe_of(sizes)
     config, batch = require_gpt(recipe.model), recipe.training.batch_size
     operations = batch * config.block_size * operations_per_token(config)
@@ -96,30 +93,30 @@ def expected(sizes: dict[str, int]) -> tuple[float, int]:
 
 
 def sweep(axes: list[str], rounds: int, steps: int, threads: int) -> dict[str, list[dict[str, Any]]]:
-    """Return, for each axis, a row for each point: medians over the rounds, and what was expected."""
+    """Return, for each axis, a row for each point: medians over the rounds, and the expected values."""
     places = [(axis, sizes) for axis in axes for sizes in points(axis)]
     found: dict[str, list[dict[str, float]]] = {json.dumps(sizes): [] for _, sizes in places}
     for _ in range(rounds):
         for _, sizes in places:
-            found[json.dumps(sizes)].append(_in_a_process(sizes, steps, threads))
+            found[json.dumps(sizes)].append(_run_point(sizes, steps, threads))
     rows: dict[str, list[dict[str, Any]]] = {axis: [] for axis in axes}
     for axis, sizes in places:
         each = found[json.dumps(sizes)]
         row = {key: statistics.median(result[key] for result in each) for key in each[0]}
-        operations, formula = expected(sizes)
+        operations, formula = expected_growth(sizes)
         rows[axis].append({"size": sizes[axis], **row, "operations": operations, "formula": formula})
     return rows
 
 
 def exponents(axis: str, rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the exponents of one axis: of what was measured and of what was expected."""
+    """Return the exponents of one axis, measured and expected."""
     sizes = [row["size"] for row in rows]
     keys = ("seconds", "operations", "bytes", "formula", "resident")
     return {key: exponent(sizes, [row[key] for row in rows]) for key in keys if all(row[key] > 0 for row in rows)}
 
 
 def tables(rows: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the table of the exponents, and that of all points."""
+    """Return the table of the exponents and the table of all points."""
     slopes = []
     for axis, each in rows.items():
         found, (time_limit, memory_limit) = exponents(axis, each), IN_THE_LIMIT[axis]
@@ -128,7 +125,7 @@ def tables(rows: dict[str, list[dict[str, Any]]]) -> str:
         slopes.append([NAMES[axis], of_time, of_operations, time_limit, of_bytes, of_formula, memory_limit])
     header = ("grows", "time", "operations", "in the limit", "memory", "its formula", "in the limit")
     lines = [_cells(axis, row) for axis, each in rows.items() for row in each]
-    second = ("grows", "size", "ms a step", "MB at the peak", "by the formula", "ratio", "MB of the process")
+    second = ("grows", "size", "ms per step", "MB at the peak", "by the formula", "ratio", "MB of the process")
     return f"{markdown_table(header, slopes)}\n\n{markdown_table(second, lines)}"
 
 
@@ -139,7 +136,7 @@ def _cells(axis: str, row: dict[str, Any]) -> list[str]:
 
 
 def plot(rows: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    """Draw time and memory against each size, a column for each axis; expectations are dashed."""
+    """Plot time and memory against each size, one column per axis; expected curves are dashed."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -154,7 +151,7 @@ def plot(rows: dict[str, list[dict[str, Any]]], path: Path) -> None:
         ):
             values = [row[key] * scale for row in each]
             panel.loglog(sizes, values, "o-", label=f"measured, exponent {slopes[key]:.2f}")
-            # Operations have no seconds of their own: their curve goes through the last point.
+            # Operations are not seconds: their curve is scaled to pass through the last point.
             factor = values[-1] / each[-1][other] if other == "operations" else scale
             panel.loglog(
                 sizes, [row[other] * factor for row in each], "--", color="0.5", label=f"{other}, {slopes[other]:.2f}"
@@ -164,7 +161,7 @@ def plot(rows: dict[str, list[dict[str, Any]]], path: Path) -> None:
             panel.grid(alpha=0.3)
             panel.legend(fontsize="small")
         panels[1][column].set_xlabel(NAMES[axis])
-    panels[0][0].set_ylabel("ms a step")
+    panels[0][0].set_ylabel("ms per step")
     panels[1][0].set_ylabel("MB at the peak of a step")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -174,7 +171,7 @@ def _random_tokens() -> TokenIds:
     return np.random.default_rng(0).integers(recipe_of({}).model.vocab_size, size=20_000)
 
 
-def _ready(recipe: Recipe, tokens: TokenIds) -> NumpyEngine:
+def _warm_engine(recipe: Recipe, tokens: TokenIds) -> NumpyEngine:
     engine = NumpyEngine(recipe, initial_values(recipe.model, 1, recipe.training.dtype))
     engine.begin(tokens)
     for step in range(2):
@@ -182,23 +179,9 @@ def _ready(recipe: Recipe, tokens: TokenIds) -> NumpyEngine:
     return engine
 
 
-def _peak_of_process() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage's peak begins with that of the process that started this one
-        found = re.search(r"VmHWM:\s*(\d+)", status.read_text(encoding="ascii"))
-        return 1024 * int(found[1]) if found else 0
-    return peak_memory_of_process() or 0
-
-
-def _in_a_process(sizes: dict[str, int], steps: int, threads: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.growth", "--point", json.dumps(sizes), "--steps", str(steps)]
-    with on_cores(threads) as environment:
-        process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if process.returncode:
-        last = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise UserError(f"measuring {sizes} must end well, and ended with status {process.returncode}: {last:.300}")
-    result: dict[str, float] = json.loads(process.stdout)
-    return result
+def _run_point(sizes: dict[str, int], steps: int, threads: int) -> dict[str, Any]:
+    arguments = ["-m", "benchmarks.growth", "--point", json.dumps(sizes), "--steps", str(steps)]
+    return run_json(f"measuring {sizes}", arguments, threads)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -210,20 +193,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=at_least_one, default=1)
     parser.add_argument("--plot", type=Path, default=Path("runs/growth.png"))
     parser.add_argument("--json", type=Path, help="a file for all numbers")
-    parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)  # one point, in this very process
+    parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)  # a single point, in this process
     options = parser.parse_args(arguments)
     if options.point is not None:
-        print(json.dumps(measured(options.point, options.steps)))
+        print(json.dumps(measure_point(options.point, options.steps)))
         return
     with errors_in_one_line():
         rows = sweep(options.axes, options.rounds, options.steps, options.threads)
-    print(f"{in_words(conditions())}; threads: {options.threads}; {options.rounds} rounds\n\n{tables(rows)}")
+    environment = describe_environment()
+    print(f"{environment_line(environment)}; threads: {options.threads}; {options.rounds} rounds\n\n{tables(rows)}")
     options.plot.parent.mkdir(parents=True, exist_ok=True)
     plot(rows, options.plot)
     print(f"\nwrote {options.plot}")
     slopes = {axis: exponents(axis, points) for axis, points in rows.items()}
     with errors_in_one_line():
-        write_report(options.json, {"conditions": conditions(), "rows": rows, "exponents": slopes})
+        write_report(options.json, {"environment": environment, "rows": rows, "exponents": slopes})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How long whole processes take, beside the time that ``import numpy`` takes: ``python -m benchmarks.processes``.
+"""How long whole processes take, relative to ``import numpy``: ``python -m benchmarks.processes``.
 
-Commands are timed in turn, A B C A B C …, so that a machine that slows down slows all of them; a ratio is the median
-of the ratios of each round.
+The commands are interleaved, A B C A B C …, so that a slowdown of the machine slows all of them; a ratio is the median
+of the ratios of all rounds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks.support.command import command_parser
+from benchmarks.support.command import at_least_one, command_parser, markdown_table
 
 COMMANDS = {
     "import numpy": ["-c", "import numpy"],
@@ -25,7 +25,7 @@ COMMANDS = {
 BASELINE = "import numpy"
 
 
-def seconds_of(arguments: list[str]) -> float:
+def process_seconds(arguments: list[str]) -> float:
     """Return the wall time of one Python process, started in an empty directory."""
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
@@ -33,22 +33,23 @@ def seconds_of(arguments: list[str]) -> float:
         return time.perf_counter() - start
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print a table of medians and ratios."""
     import numpy
 
     parser = command_parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
-    for arguments in COMMANDS.values():
-        seconds_of(arguments)  # fills the caches of the file system and writes bytecode
-    times = [{name: seconds_of(arguments) for name, arguments in COMMANDS.items()} for _ in range(rounds)]
+    parser.add_argument("--rounds", type=at_least_one, default=9)
+    rounds = parser.parse_args(arguments).rounds
+    for command in COMMANDS.values():
+        process_seconds(command)  # fills the file system's caches and writes bytecode
+    times = [{name: process_seconds(command) for name, command in COMMANDS.items()} for _ in range(rounds)]
     print(f"Python {platform.python_version()}, NumPy {numpy.__version__}, {platform.machine()}, {rounds} rounds\n")
-    print(f"| process | median | ratio to `{BASELINE}` |\n|---|---|---|")
+    rows = []
     for name in COMMANDS:
         median = statistics.median(row[name] for row in times)
         ratio = statistics.median(row[name] / row[BASELINE] for row in times)
-        print(f"| `{name}` | {median:.3f} s | {ratio:.2f} |")
+        rows.append([f"`{name}`", f"{median:.3f} s", f"{ratio:.2f}"])
+    print(markdown_table(("process", "median", f"ratio to `{BASELINE}`"), rows))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """A search for a better recipe than shakespeare-best: ``python -m benchmarks.recipe_search``.
 
-Every candidate is that preset with a thing or two changed, trained whole and from the same seeds. Averages of the
-weights with several decays are kept beside each training, so that one training tells of all of them.
+Every candidate is that preset with one or two changes, trained completely with the same seeds. Each training run also
+keeps moving averages of the weights with several decays, so that one run measures all of them.
 
-It is for a card: on two cores a training takes hours, and smaller models with less text, which would take minutes, do
-not show the same: there more dropout only slows the training down.
+It needs a GPU: on two cores one run takes hours, and smaller models with less text, which would take minutes, give
+other results: with them, more dropout only slows training.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.budget import attempted
+from benchmarks.gpu.modes import Mode, Setting, make_engine, training_modes
 from benchmarks.gpu.recipe_candidates import BASE, candidates
-from benchmarks.gpu.report import card, card_in_words
-from benchmarks.gpu.variants import Setting, Variant, engine_of, variants
-from benchmarks.support.command import command_parser, errors_in_one_line, write_report
-from benchmarks.support.conditions import text_for
-from benchmarks.support.interleaved import markdown_table
+from benchmarks.gpu.tables import describe_device, device_line
+from benchmarks.gpu.time_limit import attempt
+from benchmarks.support.command import command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.text import text_for
 from gpt_data.errors import UserError
 from gpt_data.wording import list_names
 from numpy_gpt.shared.training.evaluation import evaluate
@@ -38,11 +37,11 @@ from torch_gpt.device import choose_device, set_tf32
 from torch_gpt.fast.fallback import print_note
 
 DECAYS = (0.99, 0.994, 0.997, 0.998, 0.999)
-"""Of the averages; the preset's own is among them."""
+"""The decays of the averages, including the preset's own."""
 
 
-def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS) -> dict[str, Any]:
-    """Train by the whole recipe; return the losses at its end, of the weights (decay 0) and of each average.
+def train(setting: Setting, mode: Mode, decays: Sequence[float] = DECAYS) -> dict[str, Any]:
+    """Train with the whole recipe; return the final losses of the weights (decay 0) and of each average.
 
     Raises
     ------
@@ -50,11 +49,11 @@ def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS
         If a loss or a gradient is not finite.
     """
     recipe, training = setting.recipe, setting.recipe.training
-    # The averages are kept here, beside the engine, which has none of its own.
-    engine = engine_of(setting._replace(recipe=recipe.override({"ema_decay": 0.0})), variant, print_note)
+    # The averages are kept here: the engine itself keeps none.
+    engine = make_engine(setting._replace(recipe=recipe.override({"ema_decay": 0.0})), mode, print_note)
     weights = {name: value.detach() for name, value in engine.parameters.items()}
     averages = {decay: {name: value.clone() for name, value in weights.items()} for decay in decays}
-    began = time.perf_counter()
+    start = time.perf_counter()
     for step in range(training.max_iters):
         engine.take_step(step, learning_rate_at(step, **training.schedule()))
         for decay, average in averages.items():
@@ -62,7 +61,7 @@ def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS
     step, last = engine.latest()
     if not (math.isfinite(last.loss) and math.isfinite(last.gradient_norm)):
         raise Diverged(f"a loss of {last.loss} and a gradient of norm {last.gradient_norm} at step {step + 1:,}")
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
 
     def loss(split: Any, average: dict[str, torch.Tensor]) -> float:
         swap_ema(average, weights)
@@ -84,7 +83,7 @@ def trained(setting: Setting, variant: Variant, decays: Sequence[float] = DECAYS
 
 
 def table(results: dict[str, dict[str, Any] | str], decays: Sequence[float] = DECAYS) -> str:
-    """Return a row for each training: losses of weights and averages, the smallest of them, and beside what it was."""
+    """Return a row for each training run: losses of the weights and of each average, the smallest in bold."""
     columns = (0.0, *decays)
     header = ("recipe", "batch", "steps", "the weights", *(f"average {decay}" for decay in decays))
     rows = []
@@ -101,51 +100,51 @@ def table(results: dict[str, dict[str, Any] | str], decays: Sequence[float] = DE
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train what the options ask for, and print the table.
+    """Train the candidates that the options select, and print the table.
 
     Raises
     ------
     UserError
-        If there is no such candidate, device or text, or numbers cannot be written.
+        If a candidate or the device is unknown, the text is not available, or the numbers cannot be written.
     """
     device = str(choose_device(options.device, "float32"))
-    known, ways = candidates(), variants(device)
+    known, modes = candidates(), training_modes(device)
     if unknown := [name for name in options.only or () if name not in known]:
         raise UserError(f"a candidate must be one of {list_names(known)}, not {unknown[0]!r:.60}")
-    way = ways[options.way or ("graphs" if torch.device(device).type == "cuda" else "eager")]
+    mode = modes[options.mode or ("graphs" if torch.device(device).type == "cuda" else "eager")]
     recipes = {name: known[name] for name in options.only or known}
     text = text_for(preset(BASE), options.source)
     if not text.real:
-        raise UserError("random tokens cannot be learnt; give the text by --source FILE")
-    about = card(device)
-    print(f"{card_in_words(about)}; {way.name}; text: {text.origin}")
+        raise UserError("random tokens cannot be learnt; give the text with --source FILE")
+    about = describe_device(device)
+    print(f"{device_line(about)}; {mode.name}; text: {text.origin}")
     until = time.perf_counter() + options.budget
     results: dict[str, dict[str, Any] | str] = {}
-    report = {"conditions": about, "results": results}
-    write_report(options.json, report)  # whether it can be written is to be known before hours of training
+    report = {"environment": about, "results": results}
+    write_report(options.json, report)  # reports a path that cannot be written before hours of training
     set_tf32(False)
     for seed in options.seeds:
         for name, recipe in recipes.items():
             setting = Setting(recipe.override({"seed": seed}), text, device, recipe.training.max_iters)
             key = name if seed == options.seeds[0] else f"{name}, seed {seed}"
-            results[key] = attempted(partial(trained, setting, way), until)
+            results[key] = attempt(partial(train, setting, mode), until)
             print(table({key: results[key]}).splitlines()[-1], file=sys.stderr, flush=True)
             write_report(options.json, report)
     print(f"\n{table(results)}")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Search, and print a line for each training when it is done."""
+    """Search, and print a row for each training run as soon as it is complete."""
     parser = command_parser(__doc__)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="candidates, in place of all")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="candidates (default: all)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1337])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--way", choices=list(variants("cpu")), help="of training; the fastest of the device")
+    parser.add_argument("--mode", choices=list(training_modes("cpu")), help="(default: the device's fastest)")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it GPT_DATA_DIR or the cache")
     parser.add_argument(
-        "--budget", type=float, default=86400.0, help="seconds, of which no training takes more than are left"
+        "--budget", type=float, default=86400.0, help="seconds; no run takes more than the rest of them"
     )
-    parser.add_argument("--json", type=Path, help="a file for all numbers, written anew after each training")
+    parser.add_argument("--json", type=Path, help="a file for all numbers, updated after each run")
     options = parser.parse_args(arguments)
     with errors_in_one_line():
         run(options)

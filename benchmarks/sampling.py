@@ -1,9 +1,9 @@
-"""Tokens a second while a text is written, and what a late token costs: ``python -m benchmarks.sampling``.
+"""Tokens per second while sampling, and the cost of a token late in the context: ``python -m benchmarks.sampling``.
 
-Three write in turn, one sequence each, with keys and values kept: numpy_gpt, torch_gpt, and PyTorch as one usually
-writes it. The first table is of whole contexts, from a prompt of one token until the context is full. The second is of
-single tokens at two places of the context, with what is kept and without. Weights are the initial ones: the speed does
-not depend on them.
+Three implementations are interleaved, with one sequence each and a KV cache: numpy_gpt, torch_gpt, and idiomatic
+PyTorch. The first table is for whole contexts, from a prompt of one token until the context is full; the second for
+single tokens at two positions of the context, with and without the cache. The weights are the initial ones: the speed
+does not depend on them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers.torch_decoding import idiomatic_tokens, idiomatic_tokens_uncached
-from benchmarks.peers.torch_modules import idiomatic_gpt
-from benchmarks.support.command import command_parser, errors_in_one_line, write_report
-from benchmarks.support.conditions import conditions, cores, in_words, numpy_threads
-from benchmarks.support.interleaved import Contestant, at_least_one, in_turn, markdown_table, ratios
+from benchmarks.peers.torch_model import idiomatic_gpt, idiomatic_tokens, idiomatic_tokens_uncached
+from benchmarks.support.child_process import available_cores
+from benchmarks.support.command import at_least_one, command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.environment import describe_environment, environment_line, limit_numpy_threads
+from benchmarks.support.interleaved import Workload, ratios, time_interleaved
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.initial_values import initial_values
@@ -31,15 +31,15 @@ from torch_gpt.engine import TorchEngine
 
 PRESETS = ("tiny", "shakespeare-cpu", "shakespeare")
 EARLY, LATE = 8, 250
-_TOKENS = 6  # timed at each place
+_TOKENS = 6  # timed at each position
 _BASE = "torch idiomatic"
 
-Writer = Callable[[list[int], int, bool], Iterator[Any]]
-"""Prompt, number of tokens, and whether keys and values are kept → the tokens, one by one as they are made."""
+Sampler = Callable[[list[int], int, bool], Iterator[Any]]
+"""Prompt, number of tokens, and whether to use the KV cache → the tokens, one by one."""
 
 
-def writers(name: str) -> tuple[GPTConfig, dict[str, Writer]]:
-    """Return a preset's config, and all three with the same weights."""
+def samplers(name: str) -> tuple[GPTConfig, dict[str, Sampler]]:
+    """Return a preset's config, and the three implementations with the same weights."""
     recipe = preset(name).override({"dtype": "float32"})
     values = initial_values(recipe.model, recipe.training.seed)
     config = require_gpt(recipe.model)
@@ -48,59 +48,63 @@ def writers(name: str) -> tuple[GPTConfig, dict[str, Writer]]:
     def idiomatic(prompt: list[int], count: int, cache: bool) -> Iterator[Any]:
         return (idiomatic_tokens if cache else idiomatic_tokens_uncached)(model, prompt, count)
 
-    def of(engine: NumpyEngine | TorchEngine) -> Writer:
+    def sampler_of(engine: NumpyEngine | TorchEngine) -> Sampler:
         return lambda prompt, count, cache: engine.draws(prompt, sampling_uniforms(1, count), cache=cache)
 
-    ours = {"numpy_gpt": of(NumpyEngine(recipe, values)), "torch_gpt": of(TorchEngine(recipe, values, fused=True))}
+    ours = {
+        "numpy_gpt": sampler_of(NumpyEngine(recipe, values)),
+        "torch_gpt": sampler_of(TorchEngine(recipe, values, fused=True)),
+    }
     return config, {**ours, _BASE: idiomatic}
 
 
-def whole_contexts(name: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """Return the speed of each in filling a context of its own."""
-    config, all_of_them = writers(name)
-    tokens = config.block_size  # the last one is drawn when the context is full; nothing has to slide
+def whole_contexts(preset_name: str, rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Return the speed of each implementation for a whole context."""
+    config, implementations = samplers(preset_name)
+    tokens = config.block_size  # the last is drawn when the context is full, so the window never slides
 
-    def contestant(writer: Writer) -> Contestant:
-        return Contestant(lambda: list(writer([0], tokens, True)))
+    def workload(sampler: Sampler) -> Workload:
+        return Workload(lambda: list(sampler([0], tokens, True)))
 
-    times = in_turn({who: contestant(writer) for who, writer in all_of_them.items()}, rounds, seconds)
+    times = time_interleaved({name: workload(sampler) for name, sampler in implementations.items()}, rounds, seconds)
     rows = []
-    for who, each in times.items():
-        both = ratios(each, times[_BASE])
-        speed = tokens / statistics.median(each)
-        rows.append({"preset": name, "who": who, "tokens_per_second": speed, "rounds": each, **both._asdict()})
+    for implementation, each in times.items():
+        row: dict[str, Any] = {"preset": preset_name, "implementation": implementation, "rounds": each}
+        rows.append(
+            row | {"tokens_per_second": tokens / statistics.median(each), **ratios(each, times[_BASE])._asdict()}
+        )
     return rows
 
 
-def seconds_at(writer: Writer, place: int, cache: bool) -> float:
-    """Return the median seconds of a token when about ``place`` tokens stand before it."""
-    tokens = writer([0] * (place - _TOKENS // 2), _TOKENS + 1, cache)
+def seconds_at(sampler: Sampler, position: int, cache: bool) -> float:
+    """Return the median seconds of a token with about ``position`` tokens before it."""
+    tokens = sampler([0] * (position - _TOKENS // 2), _TOKENS + 1, cache)
     next(tokens)  # reads the prompt
     times = []
     for _ in range(_TOKENS):
-        began = time.perf_counter()
+        start = time.perf_counter()
         next(tokens)
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start)
     return statistics.median(times)
 
 
-def by_place(name: str, rounds: int) -> list[dict[str, Any]]:
-    """Return what a token costs early and late in the context, kept or not; each is measured once in every round."""
-    config, all_of_them = writers(name)
+def by_position(preset_name: str, rounds: int) -> list[dict[str, Any]]:
+    """Return the cost of a token early and late in the context, with and without the cache, each once per round."""
+    config, implementations = samplers(preset_name)
     late = min(LATE, config.block_size - _TOKENS)
-    places = [(early_or_late, cache) for early_or_late in (min(EARLY, late), late) for cache in (True, False)]
-    for writer in all_of_them.values():
-        seconds_at(writer, late, True)  # warms up
-    times: dict[str, list[list[float]]] = {who: [] for who in all_of_them}
+    points = [(position, cache) for position in (min(EARLY, late), late) for cache in (True, False)]
+    for sampler in implementations.values():
+        seconds_at(sampler, late, True)  # warms up
+    times: dict[str, list[list[float]]] = {name: [] for name in implementations}
     for _ in range(rounds):
-        for who, writer in all_of_them.items():
-            times[who].append([seconds_at(writer, place, cache) for place, cache in places])
+        for name, sampler in implementations.items():
+            times[name].append([seconds_at(sampler, position, cache) for position, cache in points])
     rows = []
-    for who, each in times.items():
+    for name, each in times.items():
         early, early_uncached, late_one, late_uncached = (
             statistics.median(column) for column in zip(*each, strict=True)
         )
-        row: dict[str, Any] = {"preset": name, "who": who, "early": places[0][0], "late": late}
+        row: dict[str, Any] = {"preset": preset_name, "implementation": name, "early": points[0][0], "late": late}
         row |= {"early_seconds": early, "late_seconds": late_one}
         row["late_over_early"] = statistics.median(line[2] / line[0] for line in each)
         row |= {
@@ -111,46 +115,48 @@ def by_place(name: str, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def tables(speeds: list[dict[str, Any]], places: list[dict[str, Any]]) -> str:
+def tables(speeds: list[dict[str, Any]], positions: list[dict[str, Any]]) -> str:
     """Return both tables."""
     first = markdown_table(
-        ("preset", "who", "tokens a second", f"time, that of {_BASE} = 1", "median of the rounds' ratios"),
+        ("preset", "implementation", "tokens per second", f"time, that of {_BASE} = 1", "median of the rounds' ratios"),
         map(_speed_cells, speeds),
     )
-    early, late = places[0]["early"], places[0]["late"]
-    header = ("preset", "who", f"ms at {early} tokens", f"ms at {late}", "ratio")
-    second = markdown_table((*header, f"nothing kept, at {early}", f"at {late}"), map(_place_cells, places))
+    early, late = positions[0]["early"], positions[0]["late"]
+    header = ("preset", "implementation", f"ms at {early} tokens", f"ms at {late}", "ratio")
+    second = markdown_table((*header, f"without the cache, at {early}", f"at {late}"), map(_position_cells, positions))
     return f"{first}\n\n{second}"
 
 
 def _speed_cells(row: dict[str, Any]) -> list[str]:
     speed = f"{row['tokens_per_second']:,.0f}"
-    return [f"`{row['preset']}`", row["who"], speed, f"{row['of_medians']:.2f}", f"{row['median']:.2f}"]
+    return [f"`{row['preset']}`", row["implementation"], speed, f"{row['of_medians']:.2f}", f"{row['median']:.2f}"]
 
 
-def _place_cells(row: dict[str, Any]) -> list[str]:
+def _position_cells(row: dict[str, Any]) -> list[str]:
     times = [f"{1e3 * row[key]:.3f}" for key in ("early_seconds", "late_seconds")]
     uncached = [f"× {row[key]:.1f}" for key in ("uncached_over_cached_early", "uncached_over_cached_late")]
-    return [f"`{row['preset']}`", row["who"], *times, f"{row['late_over_early']:.2f}", *uncached]
+    return [f"`{row['preset']}`", row["implementation"], *times, f"{row['late_over_early']:.2f}", *uncached]
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print both tables."""
     parser = command_parser(__doc__)
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
-    parser.add_argument("--place_preset", default="shakespeare", help="whose context is long enough for both places")
-    parser.add_argument("--threads", type=at_least_one, default=len(cores()), help="of NumPy and torch")
+    parser.add_argument("--position_preset", default="shakespeare", help="the preset of the second table")
+    parser.add_argument("--threads", type=at_least_one, default=len(available_cores()), help="of NumPy and torch")
     parser.add_argument("--rounds", type=at_least_one, default=9)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each in each round")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each implementation in each round")
     parser.add_argument("--json", type=Path, help="a file for all numbers")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    with errors_in_one_line(), numpy_threads(options.threads):
+    with errors_in_one_line(), limit_numpy_threads(options.threads):
         speeds = [row for name in options.presets for row in whole_contexts(name, options.rounds, options.seconds)]
-        places = by_place(options.place_preset, options.rounds)
-    print(f"{in_words(conditions())}; {options.rounds} rounds, threads: {options.threads}\n\n{tables(speeds, places)}")
+        positions = by_position(options.position_preset, options.rounds)
+    environment = describe_environment()
+    print(f"{environment_line(environment)}; {options.rounds} rounds, threads: {options.threads}")
+    print(f"\n{tables(speeds, positions)}")
     with errors_in_one_line():
-        write_report(options.json, {"conditions": conditions(), "contexts": speeds, "places": places})
+        write_report(options.json, {"environment": environment, "contexts": speeds, "positions": positions})
 
 
 if __name__ == "__main__":

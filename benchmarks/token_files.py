@@ -1,63 +1,37 @@
-"""How fast a text becomes token files, beside copying it, and in how much memory: ``python -m benchmarks.token_files``.
+"""Speed and memory of preparing token files, compared with copying the text: ``python -m benchmarks.token_files``.
 
-Texts are lines of made-up words, a million bytes drawn at random (few words often, most seldom, as in real text) and
-repeated to the size that is asked for: ASCII letters, or the same words in accented, Cyrillic, Chinese and emoji
-characters. Each measurement is a process of its own, on one core where the system can do that; memory is its peak
-beyond what it had after its imports. The copy reads, hashes (SHA-256), writes and syncs the same text once; token
-files of characters are twice its length, and the text is read twice for them. Text and token files need about six
-times ``--megabytes`` of room where temporary files are kept.
+Texts are lines of invented words: a million bytes drawn at random (a few words often, most rarely, as in natural text)
+and repeated to the requested size, in ASCII letters, or in accented, Cyrillic, Chinese and emoji characters. Each
+measurement is a separate process, on one core if the system allows that; memory is the peak beyond the imports. The
+copy reads, hashes (SHA-256), writes and syncs the same text once; token files of characters are twice as long as the
+text, which is read twice for them. Text and token files need about six times ``--megabytes`` of space for temporary
+files.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
 import os
 import platform
 import random
-import subprocess
-import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks.support.command import command_parser
+from benchmarks.support.child_process import peak_memory, run_json
+from benchmarks.support.command import command_parser, errors_in_one_line, markdown_row
 
 SCRIPTS = {"ASCII": "abcdefghijklmnopqrstuvwxyz", "non-ASCII": "éàüčабвгдежзийклмно東京語本中😀ß"}
 BLOCK = 1_000_000  # bytes
-
-MEASURE = """
-import hashlib, json, os, re, resource, sys, time
-from pathlib import Path
-from gpt_data.texts.corpora import open_corpus
-from gpt_data.tokens.text_corpus import prepare_text
-
-job, text, place, kind = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-def peak():
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage's peak begins with that of the process that started this one
-        return int(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-def copy():
-    digest = hashlib.sha256()
-    with text.open("rb") as source, place.open("wb") as target:
-        while content := source.read(1 << 20):
-            digest.update(content)
-            target.write(content)
-        target.flush()
-        os.fsync(target.fileno())
-
-work = {"copy": copy, "prepare": lambda: prepare_text([text], place, kind=kind), "open": lambda: open_corpus(place)}
-before, start = peak(), time.perf_counter()
-work[job]()
-print(json.dumps({"seconds": time.perf_counter() - start, "memory": peak() - before}))
-"""
+JOBS = ("copy", "prepare", "open")
+HEADER = ("tokens, text", "text", "prepared at", "copied at", "ratio of times", "memory", "opened at", "memory")
 
 
-def block_of(letters: str) -> bytes:
-    """Return about a million bytes of lines of made-up words."""
+def make_block(letters: str) -> bytes:
+    """Return about a million bytes of lines of invented words."""
     generator = random.Random(1)
     words = ["".join(generator.choices(letters, k=generator.randint(1, 9))) for _ in range(5000)]
     weights = [1 / rank for rank in range(1, len(words) + 1)]
@@ -70,55 +44,78 @@ def block_of(letters: str) -> bytes:
 
 
 def write_text(path: Path, letters: str, megabytes: int) -> None:
-    """Write the text: the block, as often as it fits and once more."""
-    block = block_of(letters)
+    """Write the block repeatedly, until the text has at least the requested size."""
+    block = make_block(letters)
     with path.open("wb") as file:
         for _ in range(megabytes * 1_000_000 // len(block) + 1):
             file.write(block)
 
 
-def measured(job: str, text: Path, place: Path, kind: str) -> dict[str, float]:
-    """Return seconds and bytes of peak memory of one job in a process of its own."""
-    command = [sys.executable, "-c", MEASURE, job, str(text), str(place), kind]
-    result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return result
+def run_job(job: str, text: Path, place: Path, kind: Any) -> dict[str, float]:
+    """Copy, prepare or open in this process; return seconds, and bytes of peak memory beyond the imports."""
+    from gpt_data.texts.corpora import open_corpus
+    from gpt_data.tokens.text_corpus import prepare_text
+
+    before, start = peak_memory(), time.perf_counter()
+    if job == "copy":
+        _copy(text, place)
+    elif job == "prepare":
+        prepare_text([text], place, kind=kind)
+    else:
+        open_corpus(place)
+    return {"seconds": time.perf_counter() - start, "memory": peak_memory() - before}
 
 
-def row(directory: Path, script: str, kind: str, megabytes: int) -> str:
-    """Return a line of the table."""
-    text, place = directory / "text", directory / "corpus"
+def _copy(text: Path, place: Path) -> None:
+    digest = hashlib.sha256()
+    with text.open("rb") as source, place.open("wb") as target:
+        while content := source.read(1 << 20):
+            digest.update(content)
+            target.write(content)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def measure(directory: Path, script: str, kind: str, megabytes: int) -> list[str]:
+    """Return a row of the table."""
+    text, copy, corpus = directory / "text", directory / "copy", directory / "corpus"
     write_text(text, SCRIPTS[script], megabytes)
     size = text.stat().st_size / 1e6
-    copy = measured("copy", text, directory / "copy", kind)
-    (directory / "copy").unlink()
-    prepare, opened = (measured(job, text, place, kind) for job in ("prepare", "open"))
-    for path in (*place.iterdir(), text):
+    results = {}
+    for job, place in zip(JOBS, (copy, corpus, corpus), strict=True):
+        arguments = ["-m", "benchmarks.token_files", "--job", job, str(text), str(place), kind]
+        results[job] = run_json(f"measuring {job!r}", arguments, threads=1)
+        copy.unlink(missing_ok=True)
+    for path in (*corpus.iterdir(), text):
         path.unlink()
-    place.rmdir()
-    speed, memory = size / prepare["seconds"], [job["memory"] / 1e6 for job in (prepare, opened)]
-    return (
-        f"| {kind}, {script} | {size:.0f} MB | {speed:.0f} MB/s | {size / copy['seconds']:.0f} MB/s "
-        f"| {prepare['seconds'] / copy['seconds']:.1f} | {memory[0]:.1f} MB | {size / opened['seconds']:.0f} MB/s "
-        f"| {memory[1]:.1f} MB |"
-    )
+    corpus.rmdir()
+    speed = {job: f"{size / result['seconds']:.0f} MB/s" for job, result in results.items()}
+    memory = {job: f"{result['memory'] / 1e6:.1f} MB" for job, result in results.items()}
+    ratio = f"{results['prepare']['seconds'] / results['copy']['seconds']:.1f}"
+    first = (f"{kind}, {script}", f"{size:.0f} MB", speed["prepare"], speed["copy"])
+    return [*first, ratio, memory["prepare"], speed["open"], memory["open"]]
 
 
-def main() -> None:
-    """Print a table."""
+def main(arguments: list[str] | None = None) -> None:
+    """Print a table, row by row."""
     parser = command_parser(__doc__)
     parser.add_argument("--megabytes", type=int, default=1000, help="of text prepared as characters")
     parser.add_argument("--words_megabytes", type=int, default=100, help="of text prepared as words")
-    parser.add_argument("--only", choices=list(SCRIPTS), help="one kind of text, and characters alone")
-    options = parser.parse_args()
+    parser.add_argument("--only", choices=list(SCRIPTS), help="only this kind of text, and only as characters")
+    parser.add_argument("--job", nargs=4, help=argparse.SUPPRESS)  # a single measurement, in this process
+    options = parser.parse_args(arguments)
+    if options.job:
+        job, text, place, kind = options.job
+        print(json.dumps(run_job(job, Path(text), Path(place), kind)))
+        return
     pinned = "one core" if hasattr(os, "sched_setaffinity") else "not pinned to a core"
     print(f"Python {platform.python_version()}, {platform.machine()}, {pinned}\n")
-    print("| tokens, text | text | prepared at | copied at | ratio of times | memory | opened at | memory |")
-    print("|---|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as directory:
+    print(markdown_row(HEADER), markdown_row(["---"] * len(HEADER)), sep="\n")
+    with tempfile.TemporaryDirectory() as directory, errors_in_one_line():
         for kind, megabytes in (("characters", options.megabytes), ("words", options.words_megabytes)):
             for script in SCRIPTS:
                 if options.only is None or (script, kind) == (options.only, "characters"):
-                    print(row(Path(directory), script, kind, megabytes), flush=True)
+                    print(markdown_row(measure(Path(directory), script, kind, megabytes)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,67 +1,59 @@
-"""Whole training steps of numpy_gpt beside those of PyTorch and JAX: ``python -m benchmarks.training_step``.
+"""Whole training steps of numpy_gpt compared with those of PyTorch and JAX: ``python -m benchmarks.training_step``.
 
-A step is all that training does again and again: drawing the batch, forward, backward, clipping and AdamW, in float32.
-Each preset and number of threads is a process of its own, held to as many cores, in which all take turns; a ratio is
-that of the medians over the rounds, or the median of the rounds' ratios. Beside the time stands which part of what the
-processor does at most the step reaches: its multiplications and additions (``numpy_gpt.shared.training.throughput``) a
-second, over those of a float32 product of 1024³, NumPy's or torch's, whichever is faster, timed in the same turns.
+A step is the repeated part of training: drawing the batch, forward, backward, clipping and AdamW, in float32. Each
+preset and number of threads is a separate process, limited to as many cores, in which all implementations are
+interleaved. Ratios are those of the medians over the rounds, and the median of the rounds' ratios. The part of the
+limit is the step's multiplications and additions per second (``numpy_gpt.shared.training.throughput``) divided by those
+of a float32 product of 1024³, NumPy's or torch's, whichever is faster, timed in the same rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.contestants import CONTESTANTS, PRODUCT_OPERATIONS, PRODUCTS, timed_recipe
-from benchmarks.support.command import command_parser, errors_in_one_line, write_report
-from benchmarks.support.conditions import ROOT, conditions, cores, in_words, on_cores
-from benchmarks.support.interleaved import at_least_one, markdown_table, ratios
+from benchmarks.peers.implementations import IMPLEMENTATIONS, PRODUCT_OPERATIONS, PRODUCTS, benchmark_recipe
+from benchmarks.support.child_process import available_cores, run_json
+from benchmarks.support.command import at_least_one, command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.environment import describe_environment, environment_line
+from benchmarks.support.interleaved import ratios
 from gpt_data.errors import UserError
 from numpy_gpt.shared.training.throughput import operations_per_token
 
 PRESETS = ("tiny", "tiny16", "words", "shakespeare-cpu", "shakespeare")
 BASE = "torch eager"
 HEADER = (
-    "preset", "threads", "who", "ms a step", f"time, that of {BASE} = 1", "median of the rounds' ratios",
-    "tokens a second", "part of the products' limit",
+    "preset", "threads", "implementation", "ms per step", f"time, that of {BASE} = 1", "median of the rounds' ratios",
+    "tokens per second", "part of the products' limit",
 )  # fmt: skip
 
 
-def found(preset: str, threads: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what the process of one preset at a number of threads found.
+def measure(preset: str, threads: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the times of one preset at one number of threads, measured in a separate process.
 
     Raises
     ------
     UserError
-        If it ended with an error.
+        If the process fails.
     """
-    command = [sys.executable, "-m", "benchmarks.peers.contestants", preset, str(threads), str(options.rounds)]
-    command += [str(options.seconds), *options.contestants]
-    command += ["--source", str(Path(options.source).resolve())] if options.source else []
-    with on_cores(threads) as environment:
-        process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if process.returncode:
-        last = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise UserError(f"timing {preset!r} must end well, and ended with status {process.returncode}: {last:.300}")
-    result: dict[str, Any] = json.loads(process.stdout.strip().splitlines()[-1])
-    return result
+    arguments = ["-m", "benchmarks.peers.implementations", preset, str(threads), str(options.rounds)]
+    arguments += [str(options.seconds), *options.implementations]
+    arguments += ["--source", str(Path(options.source).resolve())] if options.source else []
+    return run_json(f"timing {preset!r}", arguments, threads)
 
 
 def summary(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what is to be said of each contestant, as plain values; of one that could not take part, why."""
-    recipe, times = timed_recipe(result["preset"]), result["times"]
+    """Return the figures of each implementation as plain values, or why it could not be measured."""
+    recipe, times = benchmark_recipe(result["preset"]), result["times"]
     tokens = recipe.training.batch_size * recipe.model.block_size
     operations = tokens * operations_per_token(recipe.model)
     limit = PRODUCT_OPERATIONS / min(statistics.median(times[name]) for name in PRODUCTS)
     rows: list[dict[str, Any]] = []
     for name in (*(name for name in times if name not in PRODUCTS), *result["absent"]):
-        row: dict[str, Any] = {"preset": result["preset"], "threads": result["threads"], "who": name}
+        row: dict[str, Any] = {"preset": result["preset"], "threads": result["threads"], "implementation": name}
         row |= {"text": result["text"], "batch_size": recipe.training.batch_size, "limit": limit}
         if name in result["absent"]:
             row["absent"] = result["absent"][name]
@@ -77,12 +69,12 @@ def summary(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """Return the cells of one contestant's line."""
-    recipe = timed_recipe(row["preset"])
+    """Return the cells of one implementation's row."""
+    recipe = benchmark_recipe(row["preset"])
     preset = f"`{row['preset']}`, batch {recipe.training.batch_size}"
     if row["text"] != recipe.dataset:
         preset += f", {row['text']}"
-    first = [preset, str(row["threads"]), row["who"]]
+    first = [preset, str(row["threads"]), row["implementation"]]
     if "absent" in row:
         return [*first, f"not measured: {row['absent']}", *[""] * (len(HEADER) - 4)]
     two = [f"{row[key]:.2f}" if key in row else "" for key in ("ratio_of_medians", "median_of_ratios")]
@@ -92,49 +84,50 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 def table(results: Iterable[dict[str, Any]]) -> str:
-    """Return all of it as one Markdown table."""
+    """Return all results as one Markdown table."""
     return markdown_table(HEADER, [cells(row) for result in results for row in summary(result)])
 
 
 def thread_counts(text: str) -> list[int]:
-    """Return the numbers of threads that ``1,all`` and the like ask for, each once.
+    """Return the distinct numbers of threads in a list such as ``1,all``.
 
     Raises
     ------
     UserError
-        If one is neither ``all`` nor a number from 1 to that of the cores.
+        If one is neither ``all`` nor a number from 1 to the number of cores.
     """
-    most, counts = len(cores()), []
+    most, counts = len(available_cores()), []
     for part in text.split(","):
         count = most if part == "all" else int(part) if part.isascii() and part.isdigit() else 0
         if not 1 <= count <= most:
-            raise UserError(f"--threads must name numbers from 1 to {most}, or all, not {part!r:.60}; try 1,all")
+            raise UserError(f"--threads must be numbers from 1 to {most}, or all, not {part!r:.60}; try 1,all")
         counts.append(count)
     return list(dict.fromkeys(counts))
 
 
-def options_from(arguments: list[str] | None) -> argparse.Namespace:
-    """Return what the command line asks for."""
+def parse_options(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = command_parser(__doc__)
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
-    parser.add_argument("--contestants", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS))
-    parser.add_argument("--threads", default="1,all", help="numbers, separated by commas; all: as many as cores")
+    names = list(IMPLEMENTATIONS)
+    parser.add_argument("--implementations", nargs="+", choices=names, default=names)
+    parser.add_argument("--threads", default="1,all", help="numbers separated by commas; all is the number of cores")
     parser.add_argument("--rounds", type=at_least_one, default=9)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each contestant in each round")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each implementation in each round")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it and GPT_DATA_DIR, random tokens")
     parser.add_argument("--json", type=Path, help="a file for all numbers")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print the table, and write all numbers if that is asked for."""
-    options = options_from(arguments)
+    """Measure, print the table, and write all numbers to a file if requested."""
+    options = parse_options(arguments)
     with errors_in_one_line():
         counts = thread_counts(options.threads)
         for name in options.presets:
-            timed_recipe(name)  # an unknown one is to be known before hours are spent on others
-        results = [found(preset, threads, options) for preset in options.presets for threads in counts]
-    print(f"{in_words(conditions())}; {options.rounds} rounds of {options.seconds} s each\n")
+            benchmark_recipe(name)  # reports an unknown preset before hours are spent on others
+        results = [measure(preset, threads, options) for preset in options.presets for threads in counts]
+    print(f"{environment_line(describe_environment())}; {options.rounds} rounds of {options.seconds} s each\n")
     print(table(results))
     for result in results:
         times = result["times"]
@@ -143,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = [row for result in results for row in summary(result)]
     libraries = {str(result["threads"]): result["libraries"] for result in results}
     with errors_in_one_line():
-        write_report(options.json, {"conditions": conditions(), "libraries": libraries, "rows": rows})
+        write_report(options.json, {"environment": describe_environment(), "libraries": libraries, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 
 from gpt_data.floors.bigram_optimum import bigram_optimum
 from gpt_data.texts.corpora import load_corpus
-from gpt_data.texts.words import complete_words, share_in_list
+from gpt_data.texts.scoring import complete_words, share_in_list
 from numpy_gpt.cli import main
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.training.evaluation import evaluate

@@ -1,1 +1,1 @@
-"""Behind benchmarks.cuda and benchmarks.recipe_search: what is measured on a GPU, and how its time is spent."""
+"""Measurements on a GPU, for ``benchmarks.cuda`` and ``benchmarks.recipe_search``."""

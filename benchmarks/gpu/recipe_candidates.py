@@ -1,4 +1,4 @@
-"""The recipes that ``benchmarks.recipe_search`` compares: ``shakespeare-best`` with one thing or two changed."""
+"""The recipes that ``benchmarks.recipe_search`` compares: ``shakespeare-best`` with one or two changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BASE = "shakespeare-best"
 
 
 def candidates() -> dict[str, Recipe]:
-    """Return the recipes by what differs from the preset; in the first, nothing does."""
+    """Return the recipes by their difference from the preset; the first is the preset itself."""
     base, nano = preset(BASE), preset("shakespeare").training
     batch, rate = base.training.batch_size, base.training.learning_rate
     ends = {"max_iters": base.training.max_iters, "lr_decay_iters": base.training.schedule()["lr_decay_iters"]}

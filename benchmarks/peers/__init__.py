@@ -1,1 +1,1 @@
-"""The implementations that are timed next to ours: PyTorch modules, JAX, and an unmodified nanoGPT."""
+"""What we are compared with: the same GPT in idiomatic PyTorch and JAX, and nanoGPT."""

@@ -1,1 +1,1 @@
-"""What the benchmark commands share: their parser, conditions, interleaved timing, the memory model."""
+"""What the commands share: their parser and output, the environment, timing, child processes, the memory model."""

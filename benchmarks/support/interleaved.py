@@ -1,110 +1,71 @@
-"""Things timed in turn, A B C A B C …, in one process, and what is said of the times: medians, and two kinds of ratio.
+"""Interleaved timing, A B C A B C …, in one process, and the ratios of the times.
 
-A machine that slows down slows all of them: a ratio of times that were taken side by side outlives what the times
-themselves do not. Here belongs the timing that several measurements share, and nothing of what they time.
+When a machine slows down, it slows all workloads: ratios of interleaved times are stable where the times themselves are
+not. This module times any workload and contains none.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-_WARM_UP = (
-    2  # calls that are not timed: compilers compile at the first, and allocators have what they need at the second
-)
+_WARM_UP = 2  # untimed calls: compilers compile in the first, and allocators have enough memory from the second
 
 
 def _nothing() -> None:
     pass
 
 
-class Contestant(NamedTuple):
-    """``call`` is what is timed, again and again; ``finish`` waits for what the calls have only set going."""
+class Workload(NamedTuple):
+    """``call`` is timed repeatedly; ``finish`` waits for the work that the calls have only started."""
 
     call: Callable[[], object]
     finish: Callable[[], object] = _nothing
 
 
 class Ratios(NamedTuple):
-    """How much longer one takes than the other: by the medians of their times, and as the median over the rounds."""
+    """How much longer one workload takes than another: ratio of the medians, and median of the rounds' ratios."""
 
     of_medians: float
     median: float
 
 
-def warmed_up(contestant: Contestant) -> float:
-    """Return a first estimate of the seconds of a call, after calls that nobody times."""
-    for _ in range(_WARM_UP):
-        contestant.call()
-    contestant.finish()
-    return seconds_per_call(contestant, 1)
-
-
-def seconds_per_call(contestant: Contestant, calls: int) -> float:
-    """Return the mean wall time of so many calls, their end waited for."""
-    began = time.perf_counter()
+def seconds_per_call(workload: Workload, calls: int) -> float:
+    """Return the mean wall time of this number of calls, including the wait for their end."""
+    start = time.perf_counter()
     for _ in range(calls):
-        contestant.call()
-    contestant.finish()
-    return (time.perf_counter() - began) / calls
+        workload.call()
+    workload.finish()
+    return (time.perf_counter() - start) / calls
 
 
-def in_turn(contestants: Mapping[str, Contestant], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Return the seconds of a call of each contestant in each round.
+def time_interleaved(workloads: Mapping[str, Workload], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Return the seconds per call of each workload in each round.
 
-    All are warmed up before any is timed. In a round each of them has its turn of about ``seconds``, and of one call at
-    least; how many calls that are is found out once, so that all rounds of a contestant are alike.
+    All are warmed up before any is timed. In each round every workload runs for about ``seconds``, but at least one
+    call; the number of calls is determined once, so that all rounds of a workload are alike.
     """
-    calls = {}
-    for name, contestant in contestants.items():
-        estimate = warmed_up(contestant)
-        few = max(1, round(seconds / 4 / max(estimate, 1e-9)))  # one call alone may be too short for the clock
-        estimate = seconds_per_call(contestant, min(few, 1000))
-        calls[name] = max(1, round(seconds / max(estimate, 1e-9)))
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+    calls = {name: _calls_per_round(workload, seconds) for name, workload in workloads.items()}
+    times: dict[str, list[float]] = {name: [] for name in workloads}
     for _ in range(rounds):
-        for name, contestant in contestants.items():
-            times[name].append(seconds_per_call(contestant, calls[name]))
+        for name, workload in workloads.items():
+            times[name].append(seconds_per_call(workload, calls[name]))
     return times
 
 
 def ratios(times: Sequence[float], base: Sequence[float]) -> Ratios:
-    """Return how much longer ``times`` are than ``base``, both taken in the same rounds."""
+    """Return how much longer ``times`` are than ``base``, both measured in the same rounds."""
     each_round = [time / other for time, other in zip(times, base, strict=True)]
     return Ratios(statistics.median(times) / statistics.median(base), statistics.median(each_round))
 
 
-def at_least_one(text: str) -> int:
-    """Return a number of rounds, or of anything that there must be one of, from the command line.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    if (count := int(text)) < 1:
-        raise ValueError(f"must be at least 1, not {text}")
-    return count
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table; every row has as many cells as the header.
-
-    Raises
-    ------
-    ValueError
-        If one has not.
-    """
-    lines = [_line(header), _line(["---"] * len(header))]
-    for row in rows:
-        if len(row) != len(header):
-            raise ValueError(f"a row must have {len(header)} cells as the header has, not {len(row)}: {row!r}")
-        lines.append(_line(row))
-    return "\n".join(lines)
-
-
-def _line(cells: Sequence[object]) -> str:
-    # A line break or a bar inside a cell, of an error message perhaps, would end the row there.
-    return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "¦") for cell in cells) + " |"
+def _calls_per_round(workload: Workload, seconds: float) -> int:
+    for _ in range(_WARM_UP):
+        workload.call()
+    workload.finish()
+    estimate = seconds_per_call(workload, 1)
+    few = max(1, round(seconds / 4 / max(estimate, 1e-9)))  # a single call may be too short for the clock
+    estimate = seconds_per_call(workload, min(few, 1000))
+    return max(1, round(seconds / max(estimate, 1e-9)))

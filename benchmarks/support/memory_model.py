@@ -1,4 +1,4 @@
-"""How much memory a training step of numpy_gpt needs, derived from what its layers keep: no measurement in it.
+"""The memory of a training step of numpy_gpt, derived from the caches of its layers; nothing is measured here.
 
 Axis letters: B batch, T time, C channels, H heads, F = 4·C hidden, V vocabulary.
 """
@@ -16,43 +16,43 @@ from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.model.parallel import slices_of
 
-_IDS = 2 * 8  # bytes of a token: inputs and targets are int64
+_IDS = 2 * 8  # bytes per token: inputs and targets are int64
 
 
 class StepMemory(NamedTuple):
-    """Bytes at the fullest moment of a step: flat arrays, what is kept for backward, and what passes."""
+    """Bytes at the peak of a step: flat arrays, caches kept for backward, and temporary arrays."""
 
     flat: int
     kept: int
-    passing: int
+    temporary: int
 
     @property
     def peak(self) -> int:
-        """All of them together."""
+        """Their sum."""
         return sum(self)
 
 
 def masks_per_token(config: GPTConfig, time: int) -> int:
-    """Return the numbers in a token's dropout masks: H·T + 2·C in each layer and C for the embedding; or 0."""
+    """Return the size of a token's dropout masks: H·T + 2·C per layer and C for the embedding; 0 without dropout."""
     if config.dropout == 0:
         return 0
     return config.n_layer * (config.n_head * time + 2 * config.n_embd) + config.n_embd
 
 
 def kept_per_token(config: GPTConfig, time: int) -> int:
-    """Return how many numbers, beside masks, the caches keep for a token while its gradient is not yet known.
+    """Return the number of values, without masks, that the caches keep for a token until its backward pass.
 
     A layer keeps
 
     - 2·(C + 1) for its two norms: the normalized values and 1/σ,
-    - C + C + C + F for what goes into its four linear layers (the merged heads and both norms' results among them; the
-      activated values go into the last),
+    - C + C + C + F for the inputs of its four linear layers: both norms' outputs, the merged heads, and the activated
+      values,
     - 3·C for queries, keys and values,
-    - H·T for the weights of attention, one for each key, and with dropout H·T more for those that are left of them,
-    - F for the activation's argument, and F more for what GELU multiplies it with, which ReLU has not.
+    - H·T for the attention weights, one for each key, and with dropout H·T more for the weights after it,
+    - F for the activation's input, and F more for GELU's factor, which ReLU does not have.
 
-    That is 8·C + 2 + 3·F + H·T in all. Beside the layers there are the last norm, C + 1, what goes into the head, C,
-    and the probabilities, V.
+    That is 8·C + 2 + 3·F + H·T. In addition to the layers there are the last norm, C + 1, the input of the head, C, and
+    the probabilities, V.
     """
     c, f, scores = config.n_embd, config.n_hidden, config.n_head * time
     inner = 0 if config.activation == "relu" else f
@@ -63,15 +63,15 @@ def kept_per_token(config: GPTConfig, time: int) -> int:
 def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32") -> StepMemory:
     """Return the memory of a training step on B sequences of T tokens, on one thread.
 
-    - Flat: four arrays of P numbers, for P parameters: themselves, gradients, and AdamW's m and v. (Averaged weights
-      are one more, which is not counted here.)
+    - Flat: four arrays of P numbers, for P parameters: the parameters, the gradients, and AdamW's m and v. (Averaged
+      weights would be a fifth, which is not counted here.)
     - Kept: a batch is computed in slices, so the caches are those of the largest slice: ``kept_per_token`` for each of
-      its tokens. Of the whole batch there are the masks, the ids, and where the windows of 256 steps begin.
-    - Passing: a slice's own gradient, P, which is complete when backward reaches the first layer; where there are
-      several slices, the one before's as well. And in backward a layer's widest arrays, for each of the slice's tokens:
-      three of H·T in softmax, beside dq, dk and dv, 3·C; or two of F while the activation's slope is computed.
-      With these, four of C, and logits and their gradient, 2·V. Where that is less, forward is fuller: see
-      ``passing_in_forward``.
+      its tokens. The masks, the ids and the starts of the windows of 256 steps are those of the whole batch.
+    - Temporary: a slice's own gradient, P, which is complete when backward reaches the first layer; with several
+      slices, also that of the slice before. In backward, for each of the slice's tokens, a layer's largest arrays:
+      three of H·T in softmax together with dq, dk and dv, 3·C; or two of F while the activation's slope is computed.
+      In addition four of C, and the logits and their gradient, 2·V. If forward needs more, its amount counts: see
+      ``forward_temporaries``.
     """
     size, parameters = np.dtype(dtype).itemsize, parameter_count(config)
     slices = slices_of(config, batch, time, size)
@@ -79,21 +79,21 @@ def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32"
     c, scores = config.n_embd, config.n_head * time
     widest = max(2 * config.n_hidden, 3 * scores + 3 * c) + 4 * c if config.n_layer else 0
     backward = tokens * (widest + 2 * config.vocab_size) + min(2, len(slices)) * parameters
-    forward = passing_in_forward(config, tokens, size) + min(1, len(slices) - 1) * parameters
-    numbers_kept = tokens * kept_per_token(config, time) + batch * time * masks_per_token(config, time)
+    forward = forward_temporaries(config, tokens, size) + min(1, len(slices) - 1) * parameters
+    values_kept = tokens * kept_per_token(config, time) + batch * time * masks_per_token(config, time)
     return StepMemory(
         flat=4 * parameters * size,
-        kept=numbers_kept * size + batch * time * _IDS + CHUNK * batch * 8,
-        passing=max(backward, forward) * size,
+        kept=values_kept * size + batch * time * _IDS + CHUNK * batch * 8,
+        temporary=max(backward, forward) * size,
     )
 
 
-def passing_in_forward(config: GPTConfig, tokens: int, size: int) -> int:
-    """Return how many numbers pass, beyond what is kept in the end, while the last layer takes erf of its F values.
+def forward_temporaries(config: GPTConfig, tokens: int, size: int) -> int:
+    """Return the number of temporary values while the last layer computes erf of its F values, beyond those kept.
 
-    For each entry of a part, which has at most ``erf.CHUNK``: six numbers of float32, as a place is an integer of two,
-    or eight of float64, whose series is longer. For each token three of C: the layer's input, attention's result and
-    their sum. What comes after the layers, 2·C + 1 + V, is not there yet.
+    For each entry of a part, at most ``erf.CHUNK``: six float32 numbers (an index is an integer of the size of two), or
+    eight float64 numbers, whose series is longer. For each token three of C: the layer's input, the output of attention
+    and their sum. The values after the layers, 2·C + 1 + V, do not exist yet.
     """
     if config.activation != "gelu_erf" or config.n_layer == 0:
         return 0
@@ -102,9 +102,9 @@ def passing_in_forward(config: GPTConfig, tokens: int, size: int) -> int:
 
 
 def bytes_kept(cache: Any, but: Any) -> int:
-    """Return the bytes of all arrays that a cache holds, each once and whole, but for those that are views of ``but``.
+    """Return the bytes of all arrays in a cache, each counted once and completely, except views of ``but``.
 
-    A view keeps the array that it is a view of. No name is looked at: whatever a cache holds is found.
+    A view keeps its whole base array. The cache is searched recursively, whatever its fields are called.
     """
     held = {id(array): array for array in _owners(cache) if array is not _owner(but)}
     return sum(array.nbytes for array in held.values())

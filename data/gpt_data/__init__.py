@@ -1,1 +1,1 @@
-"""Corpora, tokenizers, token files and batches; NumPy only, and it knows nothing of any model."""
+"""Corpora, tokenizers, token files and batches, using NumPy only and nothing from any model."""

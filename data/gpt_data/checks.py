@@ -1,4 +1,4 @@
-"""What arguments must be: whole numbers in range, arrays of token ids in the vocabulary."""
+"""Checks of arguments: whole numbers in range, and arrays of token ids in the vocabulary."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy.typing as npt
 from gpt_data.errors import UserError
 
 TokenIds = npt.NDArray[np.integer[Any]]
-_SLICE = 1 << 20  # ids looked at a time, so that the search takes no memory of the text's size
+_SLICE = 1 << 20  # ids checked at a time, so that memory does not grow with the text
 
 
 def whole_number(name: str, value: object, least: int, remedy: str = "") -> int:
-    """Return the value as an int; ``remedy`` ends the message of the error, after a semicolon.
+    """Return the value as an int; ``remedy`` is appended to the error message after a semicolon.
 
     Raises
     ------
     UserError
-        If it is not a whole number of at least ``least``; True and 2.0 are not.
+        If it is not a whole number of at least ``least``; True and 2.0 are not whole numbers.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         what_to_do = f"; {remedy}" if remedy else ""
@@ -28,45 +28,45 @@ def whole_number(name: str, value: object, least: int, remedy: str = "") -> int:
 
 
 def token_sequence(ids: npt.ArrayLike, what: str = "ids") -> TokenIds:
-    """Return the ids as a plain one-dimensional integer array, without a copy where they are one already.
+    """Return the ids as a plain one-dimensional integer array, without copying one that already is.
 
     Raises
     ------
     UserError
-        If they have another number of axes or are not integers.
+        If the number of axes is not one or the entries are not integers.
     """
     try:
         array = np.asarray(ids)
     except (ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"{what} must be one row of integers; nested lists of unequal length came") from error
+        raise UserError(f"{what} must be one row of integers, not nested lists of unequal length") from error
     if array.ndim != 1:
-        raise UserError(f"{what} must be one row of integers (one axis); an array of shape {array.shape} came")
-    if array.size == 0:  # np.asarray([]) is float64, yet no tokens is what it says
+        raise UserError(f"{what} must be one row of integers (one axis), not an array of shape {array.shape}")
+    if array.size == 0:  # np.asarray([]) is float64, but it means no tokens
         return array.astype(np.int64)
     if not np.issubdtype(array.dtype, np.integer):
-        raise UserError(f"{what} must be integers; dtype {array.dtype} came; convert them before")
+        raise UserError(f"{what} must be integers, not {array.dtype}; convert them first")
     return array
 
 
 def ids_in_vocabulary(ids: npt.ArrayLike, vocab_size: int, what: str = "ids") -> TokenIds:
-    """Return the ids as ``token_sequence`` does, each of them known to lie in 0 … V − 1.
+    """Return the ids as ``token_sequence`` does, after checking that each lies in 0 … V − 1.
 
     Raises
     ------
     UserError
-        If one does not: a negative id must never count from the end of the vocabulary.
+        If an id is outside: a negative id must never count from the end of the vocabulary.
     """
     array = token_sequence(ids, what)
-    place = first_outside(array, vocab_size)
-    if place is not None:
+    index = first_outside(array, vocab_size)
+    if index is not None:
         raise UserError(
-            f"{outside_message(what, vocab_size, int(array[place]), place)}; was it made with another vocabulary?"
+            f"{outside_message(what, vocab_size, int(array[index]), index)}; was it made with another vocabulary?"
         )
     return array
 
 
 def first_outside(ids: TokenIds, vocab_size: int) -> int | None:
-    """Return the index of the first id that does not lie in 0 … V − 1, or None where all do."""
+    """Return the index of the first id outside 0 … V − 1, or None if there is none."""
     for start in range(0, ids.size, _SLICE):
         part = ids[start : start + _SLICE]
         if part.min() < 0 or part.max() >= vocab_size:
@@ -74,9 +74,9 @@ def first_outside(ids: TokenIds, vocab_size: int) -> int | None:
     return None
 
 
-def outside_message(what: str, vocab_size: int, found: int, place: int) -> str:
-    """Return what an error about an id outside the vocabulary says before the remedy."""
+def outside_message(what: str, vocab_size: int, found: int, index: int) -> str:
+    """Return the message about an id outside the vocabulary, without the remedy."""
     return (
         f"{what} must lie in 0 … {vocab_size - 1} (the vocabulary has {vocab_size} tokens); "
-        f"id {found} came at index {place}"
+        f"got id {found} at index {index}"
     )

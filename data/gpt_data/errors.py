@@ -1,5 +1,5 @@
-"""The one exception of the whole project that means: the user can mend this."""
+"""The one exception that means: the user can fix this."""
 
 
 class UserError(ValueError):
-    """What must hold, what came instead, what to do: one line, shown without a traceback, exit status 2."""
+    """What must hold, what was received and what to do, in one line; shown without a traceback, exit status 2."""

@@ -1,4 +1,4 @@
-"""The search for the recipe: candidates are what their names say, and averages kept beside a training are its own."""
+"""The recipe search: candidates agree with their names, and the averages of a run with those of the engine."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import json
 import pytest
 
 from benchmarks import recipe_search
+from benchmarks.gpu.modes import Setting, make_engine, training_modes, training_workload
 from benchmarks.gpu.recipe_candidates import BASE, candidates
-from benchmarks.gpu.variants import Setting, engine_of, stepping, variants
-from benchmarks.recipe_search import table, trained
-from benchmarks.support.conditions import Text, random_text, text_for
+from benchmarks.recipe_search import table, train
+from benchmarks.support.text import Text, random_text, text_for
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.stopping import Diverged
 
-EAGER = variants("cpu")["eager"]
+EAGER = training_modes("cpu")["eager"]
 
 
 def _numbers(recipe):
     return {**vars(recipe.model), **vars(recipe.training), **recipe.training.schedule()}
 
 
-def test_every_candidate_is_the_preset_and_what_its_name_says():
+def test_candidates_agree_with_their_names():
     found = {name: _numbers(recipe) for name, recipe in candidates().items()}
     base = found.pop("the preset")
     assert base == _numbers(preset(BASE))
@@ -47,25 +47,25 @@ def test_every_candidate_is_the_preset_and_what_its_name_says():
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_an_average_beside_a_training_is_the_one_that_a_training_keeps_itself(dropout):
+def test_averages_equal_those_of_the_engine(dropout):
     recipe = preset("tiny").override({"max_iters": 40, "warmup_iters": 5, "dropout": dropout, "ema_decay": 0.5})
     setting = Setting(recipe, text_for(recipe, None), "cpu", 40)
-    result = trained(setting, EAGER, (0.5, 0.8))
+    result = train(setting, EAGER, (0.5, 0.8))
     for decay, loss in result["val_losses"].items():
         own = setting._replace(recipe=recipe.override({"ema_decay": decay}))
-        contestant = stepping(engine := engine_of(own, EAGER, pytest.fail))
+        workload = training_workload(engine := make_engine(own, EAGER, pytest.fail))
         for _ in range(40):
-            contestant.call()
+            workload.call()
         assert evaluate(engine, setting.text.val, 8, recipe.eval_stride) == pytest.approx(loss, rel=1e-6), decay
     assert len(set(result["val_losses"].values())) == 3
     assert result["val_losses"][result["best_decay"]] == min(result["val_losses"].values())
     assert (result["steps"], result["batch_size"]) == (40, recipe.training.batch_size)
 
 
-def test_a_training_that_diverges_is_said_with_its_step():
+def test_a_diverging_run_reports_its_step():
     recipe = preset("tiny").override({"max_iters": 60, "warmup_iters": 0, "learning_rate": 1e30, "grad_clip": 0.0})
     with pytest.raises(Diverged, match=r"a loss of (nan|inf).* at step \d+$"):
-        trained(Setting(recipe, text_for(recipe, None), "cpu", 60), EAGER, (0.9,))
+        train(Setting(recipe, text_for(recipe, None), "cpu", 60), EAGER, (0.9,))
 
 
 def test_the_training_loss_is_that_of_the_best_average():
@@ -73,7 +73,7 @@ def test_the_training_loss_is_that_of_the_best_average():
     recipe = preset("tiny").override({"max_iters": 60, "warmup_iters": 5, "learning_rate": 0.1, "min_lr": 0.1})
     text = text_for(recipe, None)
     setting = Setting(recipe, text._replace(val=text.train), "cpu", 60)  # the two losses are then of the same text
-    result = trained(setting, EAGER, (0.5,))
+    result = train(setting, EAGER, (0.5,))
     assert result["best_decay"] == 0.5
     assert result["train_loss"] == min(result["val_losses"].values())
 
@@ -90,7 +90,7 @@ def _small(monkeypatch, real=True):
     monkeypatch.setattr(recipe_search, "text_for", lambda *_: Text(text.train, text.val, "tiny", real))
 
 
-def test_the_command_prints_a_row_for_each_training_and_writes_all_numbers(capsys, monkeypatch, tmp_path):
+def test_the_command_prints_a_row_per_run(capsys, monkeypatch, tmp_path):
     _small(monkeypatch)
     file = tmp_path / "found.json"
     recipe_search.main(["--device", "cpu", "--only", "the preset", "fast", "--seeds", "1", "2", "--json", str(file)])
@@ -110,11 +110,9 @@ def test_the_command_prints_a_row_for_each_training_and_writes_all_numbers(capsy
     assert len(set(losses.values())) == 4
 
 
-def test_a_training_that_fails_or_does_not_fit_is_a_row_and_the_others_go_on(capsys, monkeypatch):
+def test_a_failing_run_is_a_row(capsys, monkeypatch):
     _small(monkeypatch)
-    monkeypatch.setattr(
-        recipe_search, "trained", lambda setting, *_: 1 / (setting.recipe.training.learning_rate != 1e-2)
-    )
+    monkeypatch.setattr(recipe_search, "train", lambda setting, *_: 1 / (setting.recipe.training.learning_rate != 1e-2))
     monkeypatch.setattr(recipe_search, "table", lambda results: "\n" + str(results))
     recipe_search.main(["--device", "cpu"])
     out = capsys.readouterr().out
@@ -125,20 +123,20 @@ def test_a_training_that_fails_or_does_not_fit_is_a_row_and_the_others_go_on(cap
     assert row == "| fast |  |  | failed: too hot |  |  |  |"
 
 
-def test_that_numbers_cannot_be_written_is_said_before_anything_is_trained(capsys, monkeypatch, tmp_path):
+def test_an_unwritable_file_is_reported_first(capsys, monkeypatch, tmp_path):
     _small(monkeypatch)
-    monkeypatch.setattr(recipe_search, "trained", pytest.fail)
+    monkeypatch.setattr(recipe_search, "train", pytest.fail)
     with pytest.raises(SystemExit, match=r"error: cannot write .*a\.json: No such file or directory"):
         recipe_search.main(["--device", "cpu", "--json", str(tmp_path / "none" / "a.json")])
     assert "|" not in capsys.readouterr().out
 
 
-def test_what_cannot_be_searched_is_one_line(capsys, monkeypatch):
+def test_unknown_candidates_devices_and_texts(capsys, monkeypatch):
     with pytest.raises(SystemExit, match=r"error: a candidate must be one of 'the preset'.* not 'no such thing'"):
         recipe_search.main(["--device", "cpu", "--only", "no such thing"])
     with pytest.raises(SystemExit, match="error: device must be auto, cpu, cuda, cuda:N or mps, not 'gpu'"):
         recipe_search.main(["--device", "gpu"])
     monkeypatch.setattr(recipe_search, "text_for", lambda recipe, source: random_text(recipe))
-    with pytest.raises(SystemExit, match="error: random tokens cannot be learnt; give the text by --source FILE"):
+    with pytest.raises(SystemExit, match="error: random tokens cannot be learnt; give the text with --source FILE"):
         recipe_search.main(["--device", "cpu"])
     assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""The benchmark of sampling: whoever writes writes as many tokens as are counted, and its tables are well-formed."""
+"""The benchmark of sampling: every implementation yields the counted tokens, and the tables are well-formed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ pytest.importorskip("threadpoolctl")
 from benchmarks import sampling
 
 
-def test_each_writer_writes_as_many_tokens_as_it_is_asked_for_kept_or_not():
-    config, writers = sampling.writers("tiny")
+def test_samplers_yield_the_requested_tokens():
+    config, writers = sampling.samplers("tiny")
     assert list(writers) == ["numpy_gpt", "torch_gpt", "torch idiomatic"]
     for write in writers.values():
         for cache in (True, False):
             assert len(list(write([0], config.block_size, cache))) == config.block_size
 
 
-def test_a_token_s_place_is_the_number_of_tokens_before_it(monkeypatch):
+def test_position_counts_the_tokens_before(monkeypatch):
     clock = [0]
     monkeypatch.setattr(sampling.time, "perf_counter", lambda: clock[0])
 
@@ -32,15 +32,15 @@ def test_a_token_s_place_is_the_number_of_tokens_before_it(monkeypatch):
     assert sampling.seconds_at(write, 250, True) == pytest.approx(250, abs=1)
 
 
-def test_the_command_prints_both_tables_and_writes_json(capsys, tmp_path):
+def test_the_command_prints_both_tables(capsys, tmp_path):
     path = tmp_path / "report.json"
     quick = ["--rounds", "1", "--seconds", "0", "--threads", "1"]
-    sampling.main(["--presets", "tiny", "--place_preset", "minigpt", *quick, "--json", str(path)])
+    sampling.main(["--presets", "tiny", "--position_preset", "minigpt", *quick, "--json", str(path)])
     tables = [part.splitlines() for part in capsys.readouterr().out.strip().split("\n\n")[1:]]
     assert [len(table) for table in tables] == [5, 5]
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
     assert "ms at 8 tokens | ms at 26 |" in tables[1][0]
     report = json.loads(path.read_text(encoding="utf-8"))
-    assert [row["who"] for row in report["contexts"]] == ["numpy_gpt", "torch_gpt", "torch idiomatic"]
-    assert all(row["late_over_early"] > 0 for row in report["places"])
+    assert [row["implementation"] for row in report["contexts"]] == ["numpy_gpt", "torch_gpt", "torch idiomatic"]
+    assert all(row["late_over_early"] > 0 for row in report["positions"])

@@ -1,4 +1,4 @@
-"""The one check of whole numbers, which configs, choices and samplers share."""
+"""The check of whole numbers that configs, choices and samplers share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gpt_data.errors import UserError
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.int8(3), np.uint64(3)])
-def test_a_whole_number_of_any_type_becomes_pythons_own(value):
+def test_whole_numbers_become_int(value):
     assert type(whole_number("rows", value, 3)) is int
     assert whole_number("rows", value, 3) == 3
 
 
 @pytest.mark.parametrize("value", [0, -1, np.int64(0), True, np.True_, 3.0, np.float64(3), np.array(3), "3", None])
-def test_what_is_none_is_refused_in_one_line(value):
+def test_other_values_are_refused(value):
     with pytest.raises(UserError) as refused:
         whole_number("rows", value, 1)
     assert str(refused.value) == f"rows must be a whole number of at least 1, not {value!r}"

@@ -1,4 +1,4 @@
-"""The package stays light: importing it loads nothing but itself."""
+"""The package is light: importing it loads nothing but itself."""
 
 import subprocess
 import sys
@@ -9,11 +9,11 @@ def loaded(statement):
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
 
-def test_importing_the_package_loads_nothing_else():
+def test_importing_loads_nothing_else():
     assert loaded("import gpt_data") == {"gpt_data"}
 
 
-def test_the_tokenizer_and_batches_need_no_more_than_numpy():
+def test_modules_need_only_numpy():
     more = loaded(
         "import gpt_data.tokens.word_tokenizer, gpt_data.tokens.batches; "
         "import gpt_data.texts.corpora, gpt_data.floors.loss_floor"

@@ -1,1 +1,1 @@
-"""Reading and writing files safely: atomic and sealed files, regular files only, downloads; nothing about tokens."""
+"""Safe reading and writing of files: atomic and sealed files, regular files only, downloads; nothing about tokens."""

@@ -1,18 +1,21 @@
-"""Files that are never half written: a temporary file beside the old one, synced, then renamed over it."""
+"""Files that are never half written: a temporary file in the same directory is synced, then renamed over the old one.
+
+A directory is replaced only if all that it contains was written by this program.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from gpt_data.errors import UserError
-from gpt_data.wording import show_path
+from gpt_data.wording import quote, show_path
 
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)  # what a file system says that cannot sync a directory
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)  # from a file system that cannot sync a directory
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
@@ -21,7 +24,7 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
     Raises
     ------
     UserError
-        If it cannot be written; the old file is then as it was and no temporary file is left.
+        If it cannot be written; the old file is then unchanged and no temporary file remains.
     """
     with atomic_files(path) as (file,):
         file.write(content)
@@ -29,21 +32,21 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...]]:
-    """Open files for a ``with`` block to write; they replace the old ones only when it ends well.
+    """Open files for a ``with`` block to write; they replace the old ones only if the block succeeds.
 
-    All are complete and on the disk before the first is renamed, so a full disk leaves every old file as it
-    was. The renames follow in the order given: put last the file that vouches for the others. A crash between
-    two of them leaves complete files of which some are old, so that file needs their checksums. The block
-    should do nothing but write: an OSError in it is taken for a failure to write.
+    All files are complete and on the disk before the first is renamed, so a full disk leaves every old file
+    unchanged. They are renamed in the order given: put the file that verifies the others last. A crash between
+    two renames leaves a mix of complete old and new files, so that last file needs the checksums of the others. The
+    block should only write: an OSError in it is reported as a failure to write.
 
     Raises
     ------
     UserError
-        If a file cannot be written, or a directory, a pipe or a device has its name.
+        If a file cannot be written, or if its name belongs to a directory, a pipe or a device.
     """
-    # Where a path is a link, the link stays and what it points to is replaced.
+    # If a path is a symbolic link, the link is kept and its target is replaced.
     targets = [Path(os.path.realpath(path)) for path in paths]
-    temporary = [_beside(target) for target in targets]
+    temporary = [_temporary_path(target) for target in targets]
     names = " and ".join(map(show_path, paths))
     try:
         with ExitStack() as stack:
@@ -51,7 +54,7 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
                 if target.exists() and not target.is_file():
                     raise UserError(f"cannot write {show_path(target)}: it is not a regular file; choose another place")
             for path in temporary:
-                stack.callback(path.unlink, missing_ok=True)  # finds nothing after the rename
+                stack.callback(path.unlink, missing_ok=True)  # after the rename there is nothing to remove
             files = tuple(stack.enter_context(path.open("xb")) for path in temporary)
             yield files
             for file in files:
@@ -59,18 +62,18 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
                 os.fsync(file.fileno())
                 file.close()
             for path, target in zip(temporary, targets, strict=True):
-                os.replace(path, target)  # noqa: PTH105 - the system call itself, which tests make fail
+                os.replace(path, target)  # noqa: PTH105 - tests make this very call fail
             for directory in dict.fromkeys(target.parent for target in targets):
                 sync_directory(directory)
     except OSError as error:
         raise UserError(
-            f"cannot write {names}: {error.strerror or error}; is the place writable, has it room?"
+            f"cannot write {names}: {error.strerror or error}; is it writable, and is there space left?"
         ) from error
 
 
 @contextmanager
-def made_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a directory, and those above it, for a ``with`` block to fill; if it fails, those made are removed.
+def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a directory and its parents for a ``with`` block to fill; if it fails, the new directories are removed.
 
     Raises
     ------
@@ -90,20 +93,15 @@ def made_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
             ) from error
         yield place
     except BaseException:
-        for directory in missing:  # from the innermost outwards; one that somebody else has filled stays
+        for directory in missing:  # innermost first; a directory that others have filled stays
             with suppress(OSError):
                 directory.rmdir()
         raise
 
 
-def _beside(target: Path) -> Path:
-    # The same directory is the same file system, where a rename is one step; the name is nobody else's.
-    return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-
-
 def sync_directory(directory: Path) -> None:
-    """Make the renames themselves survive a power cut; the files are complete under their names already."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no directories
+    """Make earlier renames in the directory survive a power cut; the files' contents are already on the disk."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open directories
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -114,3 +112,33 @@ def sync_directory(directory: Path) -> None:
     finally:
         with suppress(OSError):
             os.close(descriptor)
+
+
+def check_replaceable(directory: Path, kind: str, is_ours: Callable[[str], bool]) -> None:
+    """Refuse a directory with a file whose name ``is_ours`` does not accept; ``kind`` names the directories accepted.
+
+    Raises
+    ------
+    UserError
+        If it contains such a file, is not a directory, or cannot be read.
+    """
+    try:
+        names = sorted(path.name for path in directory.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        do = "make" if isinstance(error, NotADirectoryError) else "read"
+        raise UserError(
+            f"cannot {do} the directory {show_path(directory)}: {error.strerror or error}; choose another place"
+        ) from error
+    foreign = next((name for name in names if not is_ours(name)), None)
+    if foreign is not None:
+        raise UserError(
+            f"the directory {show_path(directory)} must be new, empty or {kind}, and contains {quote(foreign)}; "
+            "choose another"
+        )
+
+
+def _temporary_path(target: Path) -> Path:
+    # In the same directory, so that the rename stays on one file system and is atomic. The name is unique.
+    return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")

@@ -1,4 +1,4 @@
-"""Fetching one known file from the network: all of it, unchanged and in time, or one line that says why not."""
+"""Downloading one known file: complete, unchanged and in time, or a one-line error."""
 
 from __future__ import annotations
 
@@ -14,56 +14,54 @@ from typing import IO
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
 
-_SLICE = 1 << 16  # bytes asked for at a time
+_SLICE = 1 << 16  # bytes requested at a time
 
 
 def download(url: str, *, sha256: str, max_bytes: int, timeout: float = 10.0, deadline: float = 60.0) -> bytes:
-    """Return the bytes at an http or https address, verified; nothing is written anywhere.
+    """Return the verified bytes at an http or https address; nothing is written to disk.
 
     Parameters
     ----------
     url
-        Where they are. A redirection is followed, but never from https to anything else.
+        Their address. Redirects are followed, but never from https to anything else.
     sha256
         Their SHA-256, in hexadecimal.
     max_bytes
-        Reading stops where there are more.
+        The largest accepted size; reading stops there.
     timeout
-        The longest silence, in seconds: before a connection stands, and between two pieces of the answer.
+        The longest silence, in seconds: before the connection is made, and between two pieces of the response.
     deadline
-        The longest time, in seconds, for everything together.
+        The longest total time, in seconds.
 
     Raises
     ------
     UserError
-        If the server cannot be reached, refuses, is silent or too slow, or sends too much, too little or
-        something else.
+        If the server cannot be reached, refuses, is silent or too slow, or sends too much, too little or a
+        different file.
     """
     if not url.lower().startswith(("http://", "https://")):
         raise UserError(f"cannot download {show_path(url)}: an address must begin with http:// or https://")
-    outcome: SimpleQueue[bytes | Exception] = SimpleQueue()
-    ends = time.monotonic() + deadline
+    result: SimpleQueue[bytes | Exception] = SimpleQueue()
+    end = time.monotonic() + deadline
 
     def work() -> None:
         try:
-            outcome.put(_content(url, max_bytes, timeout, ends))
+            result.put(_fetch(url, max_bytes, timeout, end))
         except Exception as error:
-            outcome.put(error)
+            result.put(error)
 
-    # Nothing in the standard library bounds a whole exchange: a timeout is for one silence, and the look-up of a
-    # server's name has none. So a thread works and this one waits; being a daemon, it holds up no program's end.
+    # The standard library cannot bound the whole exchange: a timeout is for one silence, and the name look-up has
+    # none. So another thread does the work while this one waits; as a daemon it does not delay the program's exit.
     Thread(target=work, name="download", daemon=True).start()
     try:
-        content = outcome.get(timeout=deadline)
+        content = result.get(timeout=deadline)
     except Empty:
         content = _TooSlow()
     if isinstance(content, Exception):
-        raise UserError(f"cannot download {show_path(url)}: {_reason(content, timeout, deadline)}") from content
+        raise UserError(f"cannot download {show_path(url)}: {_describe(content, timeout, deadline)}") from content
     if hashlib.sha256(content).hexdigest() != sha256.lower():
-        page = ", but a web page: does the network ask for a log-in?" if content.lstrip()[:1] == b"<" else ""
-        raise UserError(
-            f"cannot download {show_path(url)}: what came is not the expected file (its SHA-256 differs){page}"
-        )
+        page = ", but a web page: does the network require a log-in?" if content.lstrip()[:1] == b"<" else ""
+        raise UserError(f"cannot download {show_path(url)}: it is not the expected file (its SHA-256 differs){page}")
     return content
 
 
@@ -71,8 +69,8 @@ class _TooSlow(Exception):
     """The deadline has passed."""
 
 
-class _SameSafety(urllib.request.HTTPRedirectHandler):
-    """Follows redirections, but not out of an encrypted connection: whoever reads along could answer there."""
+class _NoDowngrade(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never from an encrypted to an open connection, where the file could be exchanged."""
 
     def redirect_request(
         self,
@@ -85,22 +83,22 @@ class _SameSafety(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         scheme = newurl.partition(":")[0].lower()
         if scheme != "https" and (scheme != "http" or req.type == "https"):
-            fp.close()  # it holds the connection
+            fp.close()  # closes the connection
             raise UserError(f"it redirects from {req.type} to {newurl[:200]}, which is refused as unsafe")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _content(url: str, max_bytes: int, timeout: float, ends: float) -> bytes:
-    opener = urllib.request.build_opener(_SameSafety)
+def _fetch(url: str, max_bytes: int, timeout: float, end: float) -> bytes:
+    opener = urllib.request.build_opener(_NoDowngrade)
     content = bytearray()
     with opener.open(url, timeout=timeout) as response:
         declared = response.headers.get("Content-Length", "")
-        promised = int(declared) if declared.isdecimal() else 0  # an answer in chunks, or until its end, says nothing
+        promised = int(declared) if declared.isdecimal() else 0  # 0 if the server does not say
         while promised <= max_bytes and (piece := response.read1(_SLICE)):
             content += piece
             if len(content) > max_bytes:
                 break
-            if time.monotonic() > ends:
+            if time.monotonic() > end:
                 raise _TooSlow
     if max(promised, len(content)) > max_bytes:
         raise UserError(f"it is larger than {max_bytes} bytes, so it is not the expected file")
@@ -109,11 +107,11 @@ def _content(url: str, max_bytes: int, timeout: float, ends: float) -> bytes:
     return bytes(content)
 
 
-def _reason(error: Exception, timeout: float, deadline: float) -> str:
-    """Return in words, on one line, what went wrong."""
+def _describe(error: Exception, timeout: float, deadline: float) -> str:
+    """Return one line that says what went wrong."""
     if isinstance(error, urllib.error.HTTPError):
-        error.close()  # it holds the connection
-        return f"the server answers {error.code} ({_one_line(error.msg)})"
+        error.close()  # closes the connection
+        return f"the server answered {error.code} ({_one_line(error.msg)})"
     if isinstance(error, urllib.error.URLError):
         error = error.reason if isinstance(error.reason, Exception) else UserError(error.reason)
     if isinstance(error, _TooSlow):

@@ -1,8 +1,8 @@
-"""Reading a pickle that holds only dicts, strings and small whole numbers, and running nothing.
+"""Reading a pickle of dicts, strings and small whole numbers without running anything.
 
-A pickle is a program: it may import and call anything, and even without calls build what takes forever to hash or
-asks for all the memory there is. So every instruction is looked at before the first is carried out, and only those
-that plain values need are let through.
+A pickle is a program: it may import and call anything, and even without calls it can build values that take forever to
+hash or fill the memory. So every instruction is checked before the first is executed, and only the instructions that
+plain values need are allowed.
 """
 
 from __future__ import annotations
@@ -22,43 +22,43 @@ _PLAIN = _NUMBERS | {
 
 
 class NotPlainError(ValueError):
-    """The pickle is damaged, or holds or does something else; the message says what."""
+    """The pickle is damaged, or contains or does something else; the message says what."""
 
 
 class _Unpickler(pickle.Unpickler):
-    """The second wall: should an instruction get past the first, there is still nothing that it can name."""
+    """The second line of defence: an instruction that passed the check still cannot name anything to import."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise NotPlainError(f"it asks for {module}.{name}"[:100])
 
     def persistent_load(self, pid: Any) -> NoReturn:
-        raise NotPlainError("it asks for an object kept elsewhere")
+        raise NotPlainError("it asks for an object stored elsewhere")
 
 
 def load_plain(content: bytes, largest: int) -> object:
-    """Return what the pickle holds: dicts, strings, and whole numbers from 0 to ``largest``.
+    """Return the value of the pickle: dicts, strings, and whole numbers from 0 to ``largest``.
 
     Raises
     ------
     NotPlainError
-        If it is damaged, goes on after its end, or has any instruction that these do not need.
+        If it is damaged, continues after its end, or has an instruction that these do not need.
     """
     try:
         _check(content, largest)
         return _Unpickler(io.BytesIO(content)).load()
     except NotPlainError:
         raise
-    except Exception as error:  # whatever a damaged pickle leads to: there are a dozen kinds
+    except Exception as error:  # a damaged pickle can raise a dozen kinds
         raise NotPlainError(str(error).splitlines()[0][:100] if str(error) else type(error).__name__) from error
 
 
 def _check(content: bytes, largest: int) -> None:
     end = 0
-    for instruction, argument, place in pickletools.genops(content):
-        end = (place or 0) + 1
+    for instruction, argument, position in pickletools.genops(content):
+        end = (position or 0) + 1
         if instruction.name not in _PLAIN:
-            raise NotPlainError(f"it has the instruction {instruction.name} at byte {place}")
-        # The unpickler makes room for as many values as a PUT counts, whether or not they come.
+            raise NotPlainError(f"it has the instruction {instruction.name} at byte {position}")
+        # The unpickler allocates as many values as the argument of a PUT says, even if they never come.
         if "PUT" in instruction.name:
             _check_number(argument, len(content))
         elif instruction.name in _NUMBERS:

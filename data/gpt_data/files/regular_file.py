@@ -1,16 +1,21 @@
-"""Opening a file for reading without ever waiting on a pipe or reading from a device."""
+"""Reading regular files, whole or as text in pieces; a pipe or a device is refused without waiting for it."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
 
-# Opening a pipe waits until somebody writes to it; without blocking it opens at once and can be refused.
+# Opening a pipe blocks until somebody writes to it; with O_NONBLOCK it opens at once and can be refused.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_SLICE = 1 << 18  # bytes of text read at a time: decoded, they still fit the CPU's cache
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
@@ -32,7 +37,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def read_regular(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
-    """Return the file's whole content, of at most ``limit`` bytes where that is given.
+    """Return the whole content of the file, at most ``limit`` bytes if a limit is given.
 
     Raises
     ------
@@ -40,10 +45,64 @@ def read_regular(path: str | os.PathLike[str], limit: int | None = None) -> byte
         If it is missing, unreadable, not a regular file or too large.
     """
     with open_regular(path) as file:
-        try:
-            content = file.read() if limit is None else file.read(limit + 1)
-        except OSError as error:
-            raise UserError(f"cannot read {show_path(path)}: {error.strerror or error}") from error
+        content = read_bytes(file, path, -1 if limit is None else limit + 1)
     if limit is not None and len(content) > limit:
         raise UserError(f"{show_path(path)} must have at most {limit} bytes, and has more; is it the right file?")
     return content
+
+
+def read_bytes(file: BinaryIO, path: str | os.PathLike[str], size: int = -1) -> bytes:
+    """Return the next ``size`` bytes of an open file, or all the rest; ``path`` is its name for the error.
+
+    Raises
+    ------
+    UserError
+        If they cannot be read.
+    """
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise UserError(f"cannot read {show_path(path)}: {error.strerror or error}") from error
+
+
+def read_texts(files: Iterable[Path]) -> Iterator[str]:
+    """Yield the texts of the files, one after another, in pieces.
+
+    The files are UTF-8. Nothing is changed: line ends, NUL and accents are kept, and nothing is inserted between
+    two files. Only a byte-order mark at the start of a file is dropped, as it is not part of the text.
+
+    Raises
+    ------
+    UserError
+        If a file cannot be read, is not a regular file or is not UTF-8; the message gives the offset of the byte.
+    """
+    for path in files:
+        with open_regular(path) as file:
+            yield from _decode(file, path)
+
+
+def _decode(file: BinaryIO, path: Path) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    before, content = 0, read_bytes(file, path, _SLICE)
+    if content.startswith(_UTF_16):
+        raise UserError(
+            f"{show_path(path)} must be UTF-8 and looks like UTF-16 (it begins with its byte-order mark); "
+            "save it as UTF-8"
+        )
+    if content.startswith(codecs.BOM_UTF8):
+        before, content = len(codecs.BOM_UTF8), content[len(codecs.BOM_UTF8) :]
+    while True:
+        pending = len(decoder.getstate()[0])  # bytes of a character that the next slice completes
+        try:
+            text = decoder.decode(content, final=not content)
+        except UnicodeDecodeError as error:
+            offset = before - pending + error.start
+            raise UserError(
+                f"{show_path(path)} must be UTF-8; byte 0x{error.object[error.start]:02x} at offset {offset} is not "
+                f"({error.reason}); save it as UTF-8"
+            ) from error
+        if text:
+            yield text
+        if not content:
+            return
+        before, content = before + len(content), read_bytes(file, path, _SLICE)

@@ -1,4 +1,4 @@
-"""JSON files that carry a checksum of themselves: any damage shows, to the last bit.
+"""JSON files with a checksum of themselves, which detects the change of a single bit.
 
 A sealed file is one JSON object with a ``format_version`` and, last, a ``sha256``: that of the file without this entry.
 """
@@ -16,22 +16,22 @@ from gpt_data.files.regular_file import read_regular
 from gpt_data.wording import show_path
 
 _END = b"\n}\n"
-_BEFORE, _AFTER = b',\n "sha256": "', b'"' + _END  # what stands around the file's own checksum
+_BEFORE, _AFTER = b',\n "sha256": "', b'"' + _END  # around the file's own checksum
 
 
 def seal(record: dict[str, Any]) -> bytes:
-    """Return the content of a file for the record, its own checksum added as the last entry."""
+    """Return the content of a file for the record, with its own checksum as the last entry."""
     plain = json.dumps(record, indent=1).encode() + b"\n"
     return plain.removesuffix(_END) + _BEFORE + _sha256(plain) + _AFTER
 
 
 def read_sealed(path: str | os.PathLike[str], format_version: int, remedy: str) -> dict[str, Any]:
-    """Return the record that ``seal`` wrote; ``remedy`` ends the message about a file that is of no use.
+    """Return the record that ``seal`` wrote; ``remedy`` ends the messages about an unusable file.
 
     Raises
     ------
     UserError
-        If the file is missing, is no regular file, is not JSON, has another format version or was changed.
+        If the file is missing, not a regular file, not JSON, of another format version, or changed.
     """
     place, content = show_path(path), read_regular(path)
     try:
@@ -52,7 +52,7 @@ def read_sealed(path: str | os.PathLike[str], format_version: int, remedy: str) 
 
 
 def _is_intact(content: bytes) -> bool:
-    # Byte for byte, not value for value: no damage is too small to show.
+    # Compares bytes, not values, so that any damage is found.
     body, _, checksum = content.rpartition(_BEFORE)
     return checksum == _sha256(body + _END) + _AFTER
 

@@ -1,1 +1,1 @@
-"""The lowest loss that any model can reach on a corpus whose source is known."""
+"""The lowest losses that a model can reach on a text: any model, and any bigram model."""

@@ -1,7 +1,7 @@
-"""What counting neighbours can do: the lowest loss of any bigram table, and that of a table counted on another text.
+"""The lowest loss of any bigram table on a text, and the loss of a table counted on another text.
 
-A bigram table q predicts each token b from the one before it, a, by a probability q(b | a). With n(a, b) the number of
-places where b follows a, n(a) = Σ_b n(a, b) and N = Σ_a n(a) neighbouring pairs, its loss on the text is
+A bigram table q predicts each token b from the token before it, a, with probability q(b | a). With n(a, b) the number
+of positions where b follows a, n(a) = Σ_b n(a, b) and N = Σ_a n(a) neighbouring pairs, its loss on the text is
 
     L(q) = −1/N Σ n(a, b)·ln q(b | a)
 """
@@ -17,13 +17,12 @@ import numpy.typing as npt
 from gpt_data.checks import TokenIds, ids_in_vocabulary, whole_number
 from gpt_data.errors import UserError
 
-_DENSE = 1 << 20  # up to so many possible pairs, all are counted in one table; beyond, those that occur are sorted
-
-_MOST = 3_037_000_499  # the largest whole number whose square int64 holds
+_DENSE = 1 << 20  # up to this many possible pairs are counted in one table; above, the pairs that occur are sorted
+_LARGEST_VOCABULARY = 3_037_000_499  # the largest integer whose square fits int64
 
 
 class _Pairs(NamedTuple):
-    """The different pairs of a text, ascending, and how often each occurs; a pair (a, b) is the number a·V + b."""
+    """The distinct pairs of a text, ascending, and their counts; a pair (a, b) is stored as a·V + b."""
 
     codes: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
@@ -36,7 +35,7 @@ def bigram_optimum(tokens: npt.ArrayLike, vocab_size: int) -> float:
 
         L(q*) = −1/N Σ n(a, b)·ln(n(a, b)/n(a))
 
-    No table is better. For any q, by ln x ≤ x − 1 (Gibbs' inequality), row by row over the b that do follow a,
+    No table is better. For any q, by ln x ≤ x − 1 (Gibbs' inequality), for each row over the b that do follow a,
 
         Σ_b q*(b | a)·ln(q(b | a)/q*(b | a)) ≤ Σ_b (q(b | a) − q*(b | a)) ≤ 1 − 1 = 0
 
@@ -55,23 +54,23 @@ def bigram_optimum(tokens: npt.ArrayLike, vocab_size: int) -> float:
         If the text has fewer than two tokens or an id outside the vocabulary.
     """
     codes, counts = _pairs(tokens, vocab_size, "tokens")
-    _, place = np.unique(codes // vocab_size, return_inverse=True)
-    firsts = np.bincount(place, weights=counts)[place]
-    return float(-(counts * np.log(counts / firsts)).sum() / counts.sum()) + 0.0  # a certain text costs 0, not −0
+    _, row = np.unique(codes // vocab_size, return_inverse=True)
+    row_counts = np.bincount(row, weights=counts)[row]
+    return float(-(counts * np.log(counts / row_counts)).sum() / counts.sum()) + 0.0  # 0 and never −0
 
 
 def bigram_counts_loss(train: npt.ArrayLike, val: npt.ArrayLike, vocab_size: int, smoothing: float = 1.0) -> float:
-    """Return what a table counted on one text loses on another, in nats per token, over all its neighbouring pairs.
+    """Return the loss on one text of a table counted on another, in nats per token, over all neighbouring pairs.
 
         q(b | a) = (n(a, b) + s) / (n(a) + s·V)
 
-    The smoothing s makes pairs possible that the training text does not have; without it (s = 0) a single such pair in
-    the other text costs infinitely much, and infinity is what is returned.
+    The smoothing s gives pairs that are absent from the training text a probability above 0. Without it (s = 0) a
+    single such pair makes the loss infinite, and infinity is returned.
 
     Parameters
     ----------
     train, val
-        The text that is counted and the text that is predicted, (n,) each.
+        The text to count and the text to predict, (n,) each.
     vocab_size
         V; every id of both texts is below it.
     smoothing
@@ -85,10 +84,10 @@ def bigram_counts_loss(train: npt.ArrayLike, val: npt.ArrayLike, vocab_size: int
     if isinstance(smoothing, bool) or not isinstance(smoothing, int | float) or not 0 <= smoothing < math.inf:
         raise UserError(f"smoothing must be a finite number of at least 0, not {smoothing!r:.60}")
     known, asked = _pairs(train, vocab_size, "train tokens"), _pairs(val, vocab_size, "val tokens")
-    firsts, place = np.unique(known.codes // vocab_size, return_inverse=True)
-    first_counts = np.bincount(place, weights=known.counts)
-    pair_counts = _looked_up(asked.codes, known.codes, known.counts) + smoothing
-    row_counts = _looked_up(asked.codes // vocab_size, firsts, first_counts) + smoothing * vocab_size
+    firsts, row = np.unique(known.codes // vocab_size, return_inverse=True)
+    first_counts = np.bincount(row, weights=known.counts)
+    pair_counts = _look_up(asked.codes, known.codes, known.counts) + smoothing
+    row_counts = _look_up(asked.codes // vocab_size, firsts, first_counts) + smoothing * vocab_size
     if not pair_counts.all():
         return math.inf
     return float((asked.counts * np.log(row_counts / pair_counts)).sum() / asked.counts.sum())
@@ -96,11 +95,11 @@ def bigram_counts_loss(train: npt.ArrayLike, val: npt.ArrayLike, vocab_size: int
 
 def _pairs(tokens: npt.ArrayLike, vocab_size: int, what: str) -> _Pairs:
     size = whole_number("vocab_size", vocab_size, 1)
-    if size > _MOST:
-        raise UserError(f"vocab_size must be at most {_MOST}, not {size}: pairs of ids are counted as 64-bit numbers")
+    if size > _LARGEST_VOCABULARY:
+        raise UserError(f"vocab_size must be at most {_LARGEST_VOCABULARY}, not {size}: a pair of ids must fit 64 bits")
     ids: TokenIds = ids_in_vocabulary(tokens, size, what)
     if ids.size < 2:
-        raise UserError(f"{what} must be at least two, to have neighbours; {ids.size} came; use a longer text")
+        raise UserError(f"{what} must be at least two, to have neighbours, not {ids.size}; use a longer text")
     codes = ids[:-1].astype(np.int64) * size + ids[1:].astype(np.int64)
     if size * size > _DENSE:
         return _Pairs(*np.unique(codes, return_counts=True))
@@ -109,9 +108,9 @@ def _pairs(tokens: npt.ArrayLike, vocab_size: int, what: str) -> _Pairs:
     return _Pairs(found, counts[found])
 
 
-def _looked_up(
+def _look_up(
     wanted: npt.NDArray[np.int64], keys: npt.NDArray[np.int64], values: npt.NDArray[np.integer | np.floating]
 ) -> npt.NDArray[np.float64]:
-    """Return each wanted key's value, 0 where the ascending keys have it not."""
-    place = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
-    return np.where(keys[place] == wanted, values[place], 0).astype(np.float64)
+    """Return the value of each wanted key, or 0 if it is not among the ascending keys."""
+    index = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    return np.where(keys[index] == wanted, values[index], 0).astype(np.float64)

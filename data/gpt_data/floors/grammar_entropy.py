@@ -1,12 +1,13 @@
-"""How unpredictable the grammar's text is, exactly: the entropy rate of the process that writes it.
+"""How unpredictable the text of ``grammar`` is: the exact entropy rate of the process that generates it.
 
-Sentences are independent, and each has one derivation, so to know a sentence is to know every choice that made it.
-The entropy of a category is that of its choice and of what the chosen alternative leads to; words are counted alike:
+Sentences are independent and each has exactly one derivation, so a sentence determines every choice that formed it. A
+category's entropy H is that of its choice plus that of the parts it leads to; its expected number of words E follows
+the same recursion:
 
     H(A) = Σ pᵢ·(−ln pᵢ + Σ over the parts X of alternative i of H(X)),     H(word) = 0
     E(A) = Σ pᵢ·Σ over the parts X of alternative i of E(X),                E(word) = 1
 
-Each word is one token and so is the space or line break after it. Hence the rate is H(UTTERANCE) / (2·E(UTTERANCE)).
+Each word is one token, and so is the space or line break after it. Hence the rate is H(UTTERANCE) / (2·E(UTTERANCE)).
 Source: Cover and Thomas (2006), Elements of Information Theory, chapters 2 (chain rule) and 4 (rate of a process).
 """
 
@@ -15,15 +16,15 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from gpt_data.texts.grammar_rules import RULES, START
+from gpt_data.texts.grammar import RULES, START
 
 
 def entropy_rate() -> float:
-    """Return the process's entropy in nats per token, for a reader who sees all that was written before.
+    """Return the process's entropy in nats per token, for a reader who sees the text from its beginning.
 
-    It is no floor for windows (``gpt_data.floors.loss_floor`` is): a reader who sees only a window does not know how
-    the sentence at its beginning began, and the expected loss there is higher. And it is an expectation: on one finite
-    text the loss of the process itself is a little higher or lower.
+    It is not a floor for windows (that is ``gpt_data.floors.loss_floor``): a reader who sees only a window does not
+    know how its first sentence began, and has a higher expected loss. It is also an expectation: on one finite text the
+    loss of the process itself is a little higher or lower.
     """
     entropy, words = _entropy_and_words(START)
     return entropy / (2 * words)

@@ -1,1 +1,1 @@
-"""The corpora: what each text is and how it is made, and all of them by name."""
+"""The corpora: one module for each text, and ``corpora``, which opens them by name; a new corpus goes here."""

@@ -1,7 +1,13 @@
-"""The corpora by name, and corpora kept in directories of token files."""
+"""The corpora by name, and corpora in directories of token files.
+
+A new corpus is a module in ``gpt_data/texts`` with a function that returns its text, an entry in ``CORPORA`` below, and
+a section with its facts in data/README.md.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +17,20 @@ from gpt_data.checks import TokenIds
 from gpt_data.errors import UserError
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.tokens.token_files import read_token_files, write_token_files
-from gpt_data.tokens.tokenizer import Tokenizer, tokenizer_from_dict
+from gpt_data.tokens.tokenizer import Tokenizer
+from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.tokens.word_tokenizer import WordTokenizer
 from gpt_data.wording import list_names, quote, show_path, suggest
+
+_SLICE = 1 << 20  # tokens hashed at a time, so that memory does not grow with the text
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """A text as tokens, split for training and validation; the arrays are read-only.
 
-    ``phrases`` is the process that made the text, where it is known: phrases drawn uniformly and
-    independently, each followed by one space. ``gpt_data.floors.loss_floor`` computes from it the lowest loss that
-    any model can reach.
+    ``phrases`` is the process that generated the text, if known: phrases drawn uniformly and independently, each
+    followed by one space. From it ``gpt_data.floors.loss_floor`` computes the lowest loss that any model can reach.
     """
 
     name: str
@@ -33,13 +41,13 @@ class Corpus:
 
 
 def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corpus:
-    """Return a corpus by its name; ``source`` is the file of the one corpus that comes from a file, ``shakespeare``.
+    """Return a corpus by its name; ``source`` is the file of ``shakespeare``, the only corpus that needs one.
 
     Raises
     ------
     UserError
-        If there is none of that name (the message lists them and names the nearest), it takes no source, or its text
-        cannot be had.
+        If there is no such corpus (the message lists all and suggests the most similar), it takes no source, or its
+        text is not available.
     """
     if name not in CORPORA:
         hint = suggest(name, CORPORA) or ";"
@@ -47,19 +55,19 @@ def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corp
     if source is None:
         return CORPORA[name]()
     if name != "shakespeare":
-        raise UserError(f"a source is for the corpus 'shakespeare' only; {name!r} is made by a program: leave it out")
+        raise UserError(f"only the corpus 'shakespeare' has a source; {name!r} is generated: leave the source out")
     return _shakespeare(source)
 
 
 def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> Corpus:
-    """Return the corpus of that name, or else the one in the directory of that name: our token files, or nanoGPT's.
+    """Return the corpus of that name or else the token files, ours or nanoGPT's, in the directory of that name.
 
-    A corpus goes before a directory of the same name; ``./tiny`` is the directory.
+    A corpus takes precedence over a directory of the same name; ``./tiny`` is the directory.
 
     Raises
     ------
     UserError
-        If it is neither, as ``load_corpus`` and ``open_corpus`` do, or a source is given for a directory.
+        If it is neither, for the reasons of ``load_corpus`` and ``open_corpus``, or if a directory is given a source.
     """
     if dataset in CORPORA:
         return load_corpus(dataset, source)
@@ -68,57 +76,56 @@ def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> 
         raise UserError(
             f"unknown dataset {quote(dataset)}{suggest(dataset, CORPORA) or ';'} there are the corpora "
             f"{list_names(CORPORA)}, and any directory of token files; "
-            "make one by numpy_gpt prepare text FILE --out_dir DIR"
+            "make one with numpy_gpt prepare text FILE --out_dir DIR"
         )
     if source is not None:
-        raise UserError(f"a source is for the corpus 'shakespeare' only; {show_path(directory)} holds its own text")
+        raise UserError(f"only the corpus 'shakespeare' has a source; {show_path(directory)} contains its own text")
     if os.access(directory / "meta.json", os.F_OK):
         return open_corpus(directory)
     if os.access(directory / "meta.pkl", os.F_OK):
-        return _of_nanogpt(directory)
+        return _open_nanogpt(directory)
     raise UserError(
-        f"{show_path(directory)} must hold token files, and has neither our meta.json nor nanoGPT's meta.pkl; "
-        "make them by numpy_gpt prepare text FILE --out_dir DIR"
+        f"{show_path(directory)} must contain token files, and has neither our meta.json nor nanoGPT's meta.pkl; "
+        "make them with numpy_gpt prepare text FILE --out_dir DIR"
     )
 
 
-# The texts are imported where they are used: who loads one corpus need not wait for all, least of all for the network's
-# modules.
+# Each text is imported where it is used: loading one corpus does not import the others, nor modules for the network.
 
 
 def _tiny() -> Corpus:
     from gpt_data.texts.tiny import tiny_phrases, tiny_text
 
     text = tiny_text()
-    return _divided("tiny", WordTokenizer.from_text(text), text, 0.8, tiny_phrases())
+    return _split("tiny", WordTokenizer.from_text(text), text, 0.8, tiny_phrases())
 
 
 def _tiny_characters() -> Corpus:
     from gpt_data.texts.tiny import tiny_phrases, tiny_text
 
     text = tiny_text()
-    return _divided("tiny-characters", CharacterTokenizer.from_text(text), text, 0.8, tiny_phrases())
+    return _split("tiny-characters", CharacterTokenizer.from_text(text), text, 0.8, tiny_phrases())
 
 
 def _words() -> Corpus:
     from gpt_data.texts.words import WORDS, words_text
 
     text = words_text()
-    return _divided("words", CharacterTokenizer.from_text(text), text, 0.8, WORDS)
+    return _split("words", CharacterTokenizer.from_text(text), text, 0.8, WORDS)
 
 
 def _grammar() -> Corpus:
     from gpt_data.texts.grammar import grammar_text
 
     text = grammar_text()
-    return _divided("grammar", WordTokenizer.from_text(text), text, 0.9)
+    return _split("grammar", WordTokenizer.from_text(text), text, 0.9)
 
 
 def _shakespeare(source: str | os.PathLike[str] | None = None) -> Corpus:
     from gpt_data.texts.shakespeare import shakespeare_text
 
     text = shakespeare_text(source)
-    return _divided("shakespeare", CharacterTokenizer.from_text(text), text, 0.9)
+    return _split("shakespeare", CharacterTokenizer.from_text(text), text, 0.9)
 
 
 CORPORA: dict[str, Callable[[], Corpus]] = {
@@ -130,10 +137,10 @@ CORPORA: dict[str, Callable[[], Corpus]] = {
 }
 
 
-def _divided(
+def _split(
     name: str, tokenizer: Tokenizer, text: str, train_share: float, phrases: tuple[str, ...] | None = None
 ) -> Corpus:
-    """Return the text as a corpus: the first part for training, the rest for validation."""
+    """Return the text as a corpus: its first part for training, the rest for validation."""
     tokens = tokenizer.encode(text)
     tokens.flags.writeable = False
     cut = int(train_share * len(tokens))
@@ -141,12 +148,12 @@ def _divided(
 
 
 def prepare(corpus: Corpus, directory: str | os.PathLike[str]) -> None:
-    """Write the corpus as token files into the directory, which is made if need be.
+    """Write the corpus as token files into the directory, which is created if necessary.
 
     Raises
     ------
     UserError
-        If a split is empty or the directory cannot be written; files already there are then as they were.
+        If a split is empty or the directory cannot be written; existing files are then unchanged.
     """
     meta = {
         "name": corpus.name,
@@ -183,14 +190,27 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
     return Corpus(name, tokenizer, files.train, files.val, None if phrases is None else tuple(phrases))
 
 
+def fingerprint(corpus: Corpus) -> str:
+    """Return a SHA-256 of both splits and the vocabulary, for a resumed run to check that its text is the same.
+
+    It does not depend on the integer type of the tokens.
+    """
+    digest = hashlib.sha256(json.dumps(corpus.tokenizer.to_dict()).encode())
+    for tokens in (corpus.train, corpus.val):
+        digest.update(len(tokens).to_bytes(8, "little"))
+        for start in range(0, len(tokens), _SLICE):
+            digest.update(tokens[start : start + _SLICE].astype("<u4").tobytes())
+    return digest.hexdigest()
+
+
 def _is_directory(place: Path) -> bool:
     try:
         return place.is_dir()
-    except OSError:  # a name too long, or a place that may not be looked into
+    except OSError:  # a name that is too long, or a parent that may not be read
         return False
 
 
-def _of_nanogpt(directory: Path) -> Corpus:
+def _open_nanogpt(directory: Path) -> Corpus:
     from gpt_data.tokens.nanogpt import read_nanogpt_directory
 
     tokenizer, train, val = read_nanogpt_directory(directory)

@@ -1,4 +1,4 @@
-"""The tiny corpus: eight phrases, drawn 200 times; 4,752 characters in all, the same on every machine."""
+"""The corpus ``tiny``: 200 draws from eight phrases, 4,752 characters, the same on every machine."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SEED = 42
 
 
 def tiny_phrases() -> tuple[str, ...]:
-    """Return the phrases as they stand in the text: lower-cased."""
+    """Return the phrases as they appear in the text: in lower case."""
     return tuple(phrase.lower() for phrase in PHRASES)
 
 
 def tiny_text() -> str:
-    """Return 200 phrases drawn uniformly and independently, each followed by one space, lower-cased.
+    """Return 200 phrases drawn uniformly and independently, each followed by one space, in lower case.
 
-    The draws are those of ``random.seed(42)`` and ``random.choice``; a generator of its own leaves the global
-    one alone.
+    The draws are those of ``random.seed(42)`` and ``random.choice``; a separate generator leaves the global one
+    unchanged.
     """
     generator = Random(SEED)
     return "".join(f"{generator.choice(PHRASES)} " for _ in range(DRAWS)).lower()

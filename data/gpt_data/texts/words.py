@@ -1,15 +1,13 @@
-"""The corpus of words: English words of one to four letters in random order, to be completed letter by letter.
+"""The corpus ``words``: English words of one to four letters in random order, to be completed letter by letter.
 
-Ten letters and the blank are the whole alphabet. What may follow ``ca`` is decided by the words that begin so, and
-what follows a blank by nothing at all, for the words are drawn independently. So ``gpt_data.floors.loss_floor`` knows
-exactly how low a loss can be.
+The alphabet is ten letters and the blank. The words that begin with ``ca`` decide what may follow ``ca``; anything may
+follow a blank, because the words are drawn independently. So ``gpt_data.floors.loss_floor`` can compute the lowest
+possible loss exactly.
 """
 
 from __future__ import annotations
 
 from random import Random
-
-from gpt_data.texts.complete import complete_pieces, share_right
 
 WORDS = tuple(
     """
@@ -29,29 +27,7 @@ SEED = 42
 
 
 def words_text() -> str:
-    """Return 6,000 words drawn uniformly and independently, each followed by one blank.
-
-    The same on every machine.
-    """
-    # Only random() is promised to give the same numbers in every release of Python.
+    """Return 6,000 words drawn uniformly and independently, each followed by one blank; the same on every machine."""
+    # Only random() is guaranteed to give the same numbers in every release of Python.
     generator = Random(SEED)
     return "".join(f"{WORDS[int(generator.random() * len(WORDS))]} " for _ in range(DRAWS))
-
-
-def complete_words(text: str) -> list[str]:
-    """Return what stands between the text's blanks, in order: the first and the last fragment do not count.
-
-    Two blanks in a row enclose the empty word, which is on no list.
-    """
-    return complete_pieces(text, " ")
-
-
-def share_in_list(text: str) -> float:
-    """Return the share, 0 to 1, of the text's complete words that are on the list.
-
-    Raises
-    ------
-    UserError
-        If the text has no complete word.
-    """
-    return share_right(text, " ", frozenset(WORDS).__contains__, "word with a blank")

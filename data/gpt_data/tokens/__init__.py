@@ -1,1 +1,1 @@
-"""From text to tokens: tokenizers, token files and batches."""
+"""From a text to tokens, files of tokens and batches."""

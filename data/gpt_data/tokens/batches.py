@@ -1,7 +1,7 @@
-"""Windows of a text: random batches for training, all of them in order for evaluation.
+"""Windows of a text: random batches for training, all windows in order for evaluation.
 
-A window of block size T is T + 1 neighbouring tokens: the first T are the inputs, the last T the targets, so
-that at each position the target is the token that comes next. A text of n tokens has n − T windows, starting
+A window of block size T is T + 1 consecutive tokens: the first T are the inputs, the last T the targets, so
+that the target at each position is the next token. A text of n tokens has n − T windows, which start
 at 0 … n − T − 1.
 
 Axis letters: B batch, T time.
@@ -19,14 +19,14 @@ from gpt_data.errors import UserError
 
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 CHUNK = 256
-"""Steps whose windows are drawn at once: making a generator costs as much as a hundred draws."""
+"""Number of steps whose windows are drawn together: creating a generator costs as much as a hundred draws."""
 
 
 class BatchSampler:
     """Batches of windows drawn uniformly, with repetition, as a pure function of (seed, stream, step).
 
-    Training can therefore go on from any step with no state but the step's number. ``stream`` keeps draws for
-    other purposes, such as an estimate of the loss, independent of the training batches.
+    Training can therefore resume at any step without other state. ``stream`` makes draws for other purposes, such
+    as an estimate of the loss, independent of the training batches.
 
     Raises
     ------
@@ -38,7 +38,7 @@ class BatchSampler:
         self._windows = _all_windows(tokens, block_size)
         self.block_size, self.batch_size = block_size, whole_number("batch_size", batch_size, 1)
         self._key = (whole_number("seed", seed, 0), whole_number("stream", stream, 0))
-        self._drawn = (-1, np.empty((0, 0), dtype=np.int64))  # the chunk in use; nothing but a cache
+        self._chunk = (-1, np.empty((0, 0), dtype=np.int64))  # a cache: the current chunk and its windows' starts
 
     def batch(self, step: int) -> Batch:
         """Return inputs (B, T) and targets (B, T) of one step.
@@ -49,12 +49,12 @@ class BatchSampler:
             If the step is negative.
         """
         chunk, row = divmod(whole_number("step", step, 0), CHUNK)
-        if self._drawn[0] != chunk:
-            self._drawn = (chunk, self.starts(chunk))
-        return _shifted(self._windows[self._drawn[1][row]])
+        if self._chunk[0] != chunk:
+            self._chunk = (chunk, self.starts(chunk))
+        return _inputs_and_targets(self._windows[self._chunk[1][row]])
 
     def starts(self, chunk: int) -> npt.NDArray[np.int64]:
-        """Return where the windows of the steps 256·chunk … 256·chunk + 255 start in the text (256, B)."""
+        """Return where the windows of steps 256·chunk … 256·chunk + 255 start in the text (256, B)."""
         generator = np.random.default_rng([*self._key, chunk])
         return generator.integers(len(self._windows), size=(CHUNK, self.batch_size))
 
@@ -62,10 +62,9 @@ class BatchSampler:
 def evaluation_windows(tokens: npt.ArrayLike, block_size: int, stride: int = 1, rows: int = 256) -> Iterator[Batch]:
     """Return an iterator over the windows at 0, stride, 2·stride, …: inputs and targets (B, T), B ≤ ``rows``.
 
-    Stride 1 gives all n − T windows. A larger stride goes through the text faster, and where its windows
-    leave tokens at the end, one shorter window (1, T′) follows, so that no token is left out: with
-    ``stride=block_size`` every token but the first is predicted exactly once. A mean over batches must weigh
-    each by its number of targets.
+    Stride 1 gives all n − T windows. A larger stride gives fewer; if its windows do not reach the end of the text, one
+    shorter window (1, T′) follows, so that no token is skipped: with ``stride=block_size`` every token except the
+    first is predicted exactly once. A mean over batches must weight each by its number of targets.
 
     Raises
     ------
@@ -75,19 +74,19 @@ def evaluation_windows(tokens: npt.ArrayLike, block_size: int, stride: int = 1, 
     windows = _all_windows(tokens, block_size)
     if whole_number("stride", stride, 1) > block_size:
         raise UserError(f"stride={stride} would leave gaps between windows of {block_size}; try {block_size} or less")
-    return _in_slices(token_sequence(tokens), windows[::stride], stride, whole_number("rows", rows, 1))
+    return _batches_of(token_sequence(tokens), windows[::stride], stride, whole_number("rows", rows, 1))
 
 
-def _in_slices(tokens: TokenIds, windows: TokenIds, stride: int, rows: int) -> Iterator[Batch]:
+def _batches_of(tokens: TokenIds, windows: TokenIds, stride: int, rows: int) -> Iterator[Batch]:
     for first in range(0, len(windows), rows):
-        yield _shifted(windows[first : first + rows])
+        yield _inputs_and_targets(windows[first : first + rows])
     end = (len(windows) - 1) * stride + windows.shape[1]
     if end < len(tokens):
-        yield _shifted(tokens[None, len(windows) * stride :])
+        yield _inputs_and_targets(tokens[None, len(windows) * stride :])
 
 
 def _all_windows(tokens: npt.ArrayLike, block_size: int) -> TokenIds:
-    """Return all windows (n − T, T + 1) as a view: it copies nothing, so a memory map of any size will do."""
+    """Return all windows (n − T, T + 1) as a view: nothing is copied, so a memory map may have any size."""
     array = token_sequence(tokens, "tokens")
     if len(array) <= whole_number("block_size", block_size, 1):
         raise UserError(
@@ -97,6 +96,6 @@ def _all_windows(tokens: npt.ArrayLike, block_size: int) -> TokenIds:
     return np.lib.stride_tricks.sliding_window_view(array, block_size + 1)
 
 
-def _shifted(windows: TokenIds) -> Batch:
-    # Two arrays of their own: a change to the inputs must not reach the targets.
+def _inputs_and_targets(windows: TokenIds) -> Batch:
+    # Two copies: a change to the inputs must not change the targets.
     return windows[:, :-1].astype(np.int64), windows[:, 1:].astype(np.int64)

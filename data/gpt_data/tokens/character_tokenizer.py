@@ -1,7 +1,7 @@
-"""The character tokenizer: one token a character, nothing lost, nothing unknown passed over.
+"""The character tokenizer: one token per character, without loss; an unknown character is an error.
 
-A character is a Unicode code point: an accent that is written as a mark of its own is a token of its own. Texts are
-read through tables over code points, a slice at a time, so that the arrays in between stay in the processor's cache.
+A character is a Unicode code point: an accent written as a separate mark is a separate token. Texts are mapped through
+tables over code points, one slice at a time, so that intermediate arrays stay in the CPU's cache.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ import numpy.typing as npt
 
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
-from gpt_data.tokens.vocabulary import numbered, some_text
+from gpt_data.tokens.tokenizer import number_tokens, require_text
 from gpt_data.wording import list_names, quote
 
-_SLICE = 1 << 17  # characters looked up at a time
-_PLAIN = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}  # signs that typesetting puts for a keyboard's
+_SLICE = 1 << 17  # characters mapped at a time
+_PLAIN = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}  # typographic signs, and the keyboard's
 
 
 @dataclass(frozen=True)
 class CharacterTokenizer:
-    """A vocabulary of single characters; a token's id is its place in it.
+    """A vocabulary of single characters; a token's id is its index in it.
 
     ``decode(encode(text)) == text`` for every text whose characters are all in the vocabulary.
 
     Raises
     ------
     UserError
-        If the vocabulary is empty, or an entry is no single character or comes twice.
+        If the vocabulary is empty, or an entry is not a single character or a duplicate.
     """
 
     vocabulary: tuple[str, ...]
     _points: npt.NDArray[np.uint32] = field(init=False, repr=False, compare=False)
-    _numbers: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _ids: npt.NDArray[np.int64] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        numbered(self.vocabulary, lambda token: len(token) == 1, "a single character")
+        number_tokens(self.vocabulary, lambda token: len(token) == 1, "a single character")
         points = _code_points("".join(self.vocabulary))
-        # The number of each code point, −1 where there is none; the entry after the last stands for all beyond.
-        numbers = np.full(int(points.max()) + 2, -1, dtype=np.int64)
-        numbers[points] = np.arange(points.size)
+        # The id of each code point, or −1; the last entry is that of all larger code points.
+        ids = np.full(int(points.max()) + 2, -1, dtype=np.int64)
+        ids[points] = np.arange(points.size)
         object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
         object.__setattr__(self, "_points", points)
-        object.__setattr__(self, "_numbers", numbers)
+        object.__setattr__(self, "_ids", ids)
 
     @property
     def vocab_size(self) -> int:
-        """V, how many tokens the vocabulary has."""
+        """V, the number of tokens in the vocabulary."""
         return len(self.vocabulary)
 
     @classmethod
@@ -64,7 +64,7 @@ class CharacterTokenizer:
         UserError
             If the text is empty.
         """
-        return cls(survey_characters([some_text(text)])[0])
+        return cls(survey_characters([require_text(text)])[0])
 
     def encode(self, text: str) -> npt.NDArray[np.int64]:
         """Return the ids (T,) of the text's T characters.
@@ -72,15 +72,15 @@ class CharacterTokenizer:
         Raises
         ------
         UserError
-            If the text is empty or holds a character outside the vocabulary; the message names it and its place.
+            If the text is empty or contains a character outside the vocabulary; the message gives it and its position.
         """
-        ids = np.empty(len(some_text(text)), dtype=np.int64)
+        ids = np.empty(len(require_text(text)), dtype=np.int64)
         start = 0
-        for points in _slices(text):
+        for points in _code_point_slices(text):
             found = ids[start : start + points.size]
-            self._numbers.take(points, out=found, mode="clip")
+            self._ids.take(points, out=found, mode="clip")
             if found.min() < 0:
-                raise UserError(self._unknown(text, start + int(found.argmin())))
+                raise UserError(self._unknown_message(text, start + int(found.argmin())))
             start += points.size
         return ids
 
@@ -92,48 +92,48 @@ class CharacterTokenizer:
         UserError
             If the ids are not one row of integers in 0 … V − 1.
         """
-        places = ids_in_vocabulary(ids, self.vocab_size)
-        parts = (places[start : start + _SLICE].astype(np.intp) for start in range(0, places.size, _SLICE))
+        indices = ids_in_vocabulary(ids, self.vocab_size)
+        parts = (indices[start : start + _SLICE].astype(np.intp) for start in range(0, indices.size, _SLICE))
         return "".join(self._points[part].tobytes().decode("utf-32-le", "surrogatepass") for part in parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what meta.json keeps of the tokenizer."""
+        """Return the tokenizer as plain values, for meta.json and checkpoints."""
         return {"kind": "characters", "vocabulary": list(self.vocabulary)}
 
-    def _unknown(self, text: str, place: int) -> str:
-        near = next((letter for letter in _relatives(text, place) if letter in self.vocabulary), None)
+    def _unknown_message(self, text: str, index: int) -> str:
+        near = next((letter for letter in _similar_characters(text, index) if letter in self.vocabulary), None)
         hint = f"; did you mean {quote(near)}?" if near else ";"
         return (
-            f"unknown character {quote(text[place])} (character {place + 1}){hint} "
+            f"unknown character {quote(text[index])} (character {index + 1}){hint} "
             f"the vocabulary has {self.vocab_size} tokens: {list_names(self.vocabulary)}"
         )
 
 
 def survey_characters(pieces: Iterable[str]) -> tuple[tuple[str, ...], int]:
-    """Return the characters of a text that comes in pieces, sorted by code point, and how many tokens it has."""
+    """Return the characters of a text in pieces, sorted by code point, and the number of its tokens."""
     seen = np.zeros(sys.maxunicode + 1, dtype=np.bool_)
     count = 0
     for piece in pieces:
         count += len(piece)
-        for points in _slices(piece):
-            if not seen.take(points, mode="clip").all():  # nearly always all are: looking is faster than marking
+        for points in _code_point_slices(piece):
+            if not seen.take(points, mode="clip").all():  # almost always all are, and checking is faster than setting
                 seen[points] = True
     return tuple(map(chr, np.flatnonzero(seen).tolist())), count
 
 
-def _slices(text: str) -> Iterator[npt.NDArray[np.uint32]]:
+def _code_point_slices(text: str) -> Iterator[npt.NDArray[np.uint32]]:
     return (_code_points(text[start : start + _SLICE]) for start in range(0, len(text), _SLICE))
 
 
 def _code_points(text: str) -> npt.NDArray[np.uint32]:
-    # Half a surrogate pair is no character of any file, but a Python string can hold one.
+    # No file contains half a surrogate pair, but a Python string can.
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-def _relatives(text: str, place: int) -> Iterator[str]:
-    """Yield what the writer may have meant: other case, one accented character, no accent, a keyboard's sign."""
-    letter = text[place]
+def _similar_characters(text: str, index: int) -> Iterator[str]:
+    """Yield what the author may have meant: other case, one accented character, no accent, a keyboard's sign."""
+    letter = text[index]
     yield from (letter.lower(), letter.upper())
-    yield unicodedata.normalize("NFC", text[max(place - 1, 0) : place + 1])
+    yield unicodedata.normalize("NFC", text[max(index - 1, 0) : index + 1])
     yield unicodedata.normalize("NFKD", letter)[0]
     yield _PLAIN.get(letter, letter)

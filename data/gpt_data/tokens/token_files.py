@@ -1,7 +1,10 @@
-"""Token files: train.bin and val.bin, one number a token, and meta.json, which vouches for both.
+"""Token files: train.bin and val.bin, one number per token, and meta.json, which describes and verifies both.
 
-Numbers are little-endian uint16, or uint32 where the vocabulary has more than 65,536 tokens. Files are read
-memory-mapped: only the pages that are used take memory.
+Numbers are little-endian uint16, or uint32 if the vocabulary has more than 65,536 tokens. The files are memory-mapped:
+only the pages in use take memory.
+
+meta.json is one JSON object: format_version, dtype, vocab_size; the corpus's name, tokenizer and phrases; for each
+split its tokens and sha256; and last its own ``sha256``, that of the file without this entry.
 """
 
 from __future__ import annotations
@@ -16,42 +19,49 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from gpt_data.checks import TokenIds, first_outside, ids_in_vocabulary, outside_message, token_sequence
+from gpt_data.checks import TokenIds, first_outside, ids_in_vocabulary, outside_message, token_sequence, whole_number
 from gpt_data.errors import UserError
-from gpt_data.files.atomic import atomic_files, made_directory
-from gpt_data.files.regular_file import open_regular
-from gpt_data.files.replaceable import check_replaceable
-from gpt_data.files.sealed_json import seal
-from gpt_data.tokens.token_meta import FORMAT_VERSION, OWN_KEYS, SPLITS, TOKEN_FILES, read_meta, token_dtype
+from gpt_data.files.atomic import atomic_files, check_replaceable, make_directory
+from gpt_data.files.regular_file import open_regular, read_bytes
+from gpt_data.files.sealed_json import read_sealed, seal
 from gpt_data.wording import show_path
 
+FORMAT_VERSION = 1
+SPLITS = ("train", "val")
+TOKEN_FILES = (*(f"{split}.bin" for split in SPLITS), "meta.json")  # the file that verifies the others is last
+OWN_KEYS = ("format_version", "dtype", "vocab_size", *SPLITS, "sha256")
 _SLICE = 1 << 20  # tokens converted, or bytes read, at a time, so that memory does not grow with the text
 
 
 @dataclass(frozen=True, eq=False)
 class TokenFiles:
-    """What a directory of token files holds: both splits, memory-mapped, and all of meta.json."""
+    """The content of a directory of token files: both splits, memory-mapped, and all of meta.json."""
 
     train: TokenIds
     val: TokenIds
     meta: dict[str, Any]
 
 
-def check_place(place: Path) -> None:
-    """Refuse a directory of anything but token files, beside what an earlier crash has left.
+def token_dtype(vocab_size: int) -> np.dtype[Any]:
+    """Return the little-endian type of a token: two bytes if every id fits, otherwise four."""
+    return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
+def check_directory(directory: Path) -> None:
+    """Refuse a directory with other files than token files and the temporary files of an earlier crash.
 
     Raises
     ------
     UserError
-        If it holds another file, is no directory, or cannot be read.
+        If it contains another file, is not a directory, or cannot be read.
     """
 
     def is_ours(name: str) -> bool:
-        if name in TOKEN_FILES:  # others have files of these names, too
-            return (place / "meta.json").exists()
+        if name in TOKEN_FILES:  # other programs use these names too
+            return (directory / "meta.json").exists()
         return name.startswith(".") and name.endswith(".tmp")
 
-    check_replaceable(place, "one of token files", is_ours)
+    check_replaceable(directory, "one of token files", is_ours)
 
 
 def write_token_files(
@@ -61,18 +71,18 @@ def write_token_files(
     vocab_size: int,
     meta: Mapping[str, Any],
 ) -> None:
-    """Write train.bin, val.bin and meta.json, all or none; ``meta`` is kept beside what the reader needs.
+    """Write train.bin, val.bin and meta.json, all or none; ``meta`` is added to the entries that the reader needs.
 
     Raises
     ------
     UserError
-        If a split is empty or holds an id outside the vocabulary, or the directory cannot be written.
+        If a split is empty or contains an id outside the vocabulary, or the directory cannot be written.
     """
     splits = [
         ids_in_vocabulary(ids, vocab_size, f"{split} tokens") for split, ids in zip(SPLITS, (train, val), strict=True)
     ]
     for split, tokens in zip(SPLITS, splits, strict=True):
-        _some_tokens(split, tokens.size)  # here too, so that nothing is begun that cannot end well
+        _require_tokens(split, tokens.size)  # before anything is written
     chunks = (ids[start : start + _SLICE] for ids in splits for start in range(0, ids.size, _SLICE))
     write_token_chunks(directory, chunks, splits[0].size, vocab_size, meta)
 
@@ -84,35 +94,35 @@ def write_token_chunks(
     vocab_size: int,
     meta: Mapping[str, Any],
 ) -> None:
-    """Write token files of a text that comes as arrays of ids (n,), one after another; the first ids are for training.
+    """Write token files of a text given as consecutive arrays of ids (n,); the first ids are for training.
 
     Raises
     ------
     UserError
-        If a split is empty or holds an id outside the vocabulary, or the directory holds something else or cannot be
-        written. Then, and if ``chunks`` itself raises, the files are as they were before.
+        If a split is empty or contains an id outside the vocabulary, or the directory contains other files or cannot
+        be written. Then, and if ``chunks`` itself raises, the files are unchanged.
     """
     if taken := sorted(set(meta) & set(OWN_KEYS)):
-        raise UserError(f"meta.json keeps {taken[0]!r} for itself; call yours something else")
-    check_place(Path(directory))
+        raise UserError(f"{taken[0]!r} is a reserved entry of meta.json; choose another name")
+    check_directory(Path(directory))
     dtype = token_dtype(vocab_size)
     record: dict[str, Any] = {"format_version": FORMAT_VERSION, "dtype": dtype.name, "vocab_size": vocab_size, **meta}
-    with made_directory(directory) as place:
+    with make_directory(directory) as place:
         paths = [place / name for name in TOKEN_FILES]
         with atomic_files(*paths) as (*binaries, meta_file):
             digests, counts = [hashlib.sha256() for _ in SPLITS], [0 for _ in SPLITS]
-            for part, ids in _cut(chunks, train_tokens):
+            for part, ids in _split_chunks(chunks, train_tokens):
                 content = ids_in_vocabulary(ids, vocab_size, f"{SPLITS[part]} tokens").astype(dtype).tobytes()
                 digests[part].update(content)
                 counts[part] += ids.size
                 binaries[part].write(content)
             for split, count, digest in zip(SPLITS, counts, digests, strict=True):
-                record[split] = {"tokens": _some_tokens(split, count), "sha256": digest.hexdigest()}
+                record[split] = {"tokens": _require_tokens(split, count), "sha256": digest.hexdigest()}
             meta_file.write(seal(record))
 
 
-def _cut(chunks: Iterable[TokenIds], train_tokens: int) -> Iterator[tuple[int, TokenIds]]:
-    """Yield each chunk with the number of its split; the one that lies across the cut comes in two."""
+def _split_chunks(chunks: Iterable[TokenIds], train_tokens: int) -> Iterator[tuple[int, TokenIds]]:
+    """Yield each chunk with the index of its split; a chunk that crosses the boundary is yielded in two parts."""
     start = 0
     for chunk in chunks:
         cut = min(max(train_tokens - start, 0), chunk.size)
@@ -123,9 +133,9 @@ def _cut(chunks: Iterable[TokenIds], train_tokens: int) -> Iterator[tuple[int, T
         start += chunk.size
 
 
-def _some_tokens(split: str, count: int) -> int:
+def _require_tokens(split: str, count: int) -> int:
     if not count:
-        raise UserError(f"the {split} split must hold at least one token, and is empty; use a longer text")
+        raise UserError(f"the {split} split must contain at least one token, and is empty; use a longer text")
     return count
 
 
@@ -135,10 +145,10 @@ def read_token_files(directory: str | os.PathLike[str]) -> TokenFiles:
     Raises
     ------
     UserError
-        If a file is missing, is no regular file, has another format version, or breaks meta.json's promise.
+        If a file is missing, not a regular file, of another format version, or not as meta.json describes it.
     """
     place = Path(directory)
-    meta = read_meta(place / "meta.json")
+    meta = _read_meta(place / "meta.json")
     train, val = (
         read_token_file(
             place / f"{split}.bin",
@@ -154,12 +164,12 @@ def read_token_files(directory: str | os.PathLike[str]) -> TokenFiles:
 def read_token_file(
     path: str | os.PathLike[str], vocab_size: int, *, tokens: int | None = None, sha256: str | None = None
 ) -> TokenIds:
-    """Return one file's tokens (n,), memory-mapped and read-only; a count and a SHA-256 given are verified.
+    """Return one file's tokens (n,), memory-mapped and read-only; a given count and SHA-256 are verified.
 
     Raises
     ------
     UserError
-        If the file is missing, no regular file, empty, cut off, changed, or holds an id outside the
+        If the file is missing, not a regular file, empty, truncated, changed, or contains an id outside the
         vocabulary.
     """
     dtype, place = token_dtype(vocab_size), show_path(path)
@@ -167,28 +177,30 @@ def read_token_file(
         size = os.fstat(file.fileno()).st_size
         if size == 0 or size % dtype.itemsize:
             raise UserError(
-                f"{place} must hold one or more tokens of {dtype.itemsize} bytes, and has {size} bytes; make it again"
+                f"{place} must contain one or more tokens of {dtype.itemsize} bytes, not {size} bytes; make it again"
             )
         if tokens is not None and size != tokens * dtype.itemsize:
             raise UserError(
-                f"{place} must hold {tokens} tokens in {tokens * dtype.itemsize} bytes, as meta.json says, "
-                f"and has {size} bytes; make it again"
+                f"{place} must contain {tokens} tokens in {tokens * dtype.itemsize} bytes, as meta.json says, "
+                f"not {size} bytes; make it again"
             )
         try:
-            _verify(file, dtype, vocab_size, sha256, place)
+            _verify(file, path, dtype, vocab_size, sha256)
             mapped = np.memmap(file, dtype=dtype, mode="r", shape=(size // dtype.itemsize,))
         except OSError as error:
             raise UserError(f"cannot read {place}: {error.strerror or error}") from error
     return token_sequence(mapped)
 
 
-def _verify(file: BinaryIO, dtype: np.dtype[Any], vocab_size: int, sha256: str | None, place: str) -> None:
-    """Read the file once, for its checksum and for the range of its ids.
+def _verify(
+    file: BinaryIO, path: str | os.PathLike[str], dtype: np.dtype[Any], vocab_size: int, sha256: str | None
+) -> None:
+    """Read the file once to verify its checksum and the range of its ids.
 
-    It is read and not taken from the mapping, whose pages would all count as memory in use.
+    It is read instead of taken from the mapping, whose pages would all count as memory in use.
     """
-    digest, start, complaint = hashlib.sha256(), 0, None
-    while content := file.read(_SLICE):
+    digest, start, complaint, place = hashlib.sha256(), 0, None, show_path(path)
+    while content := read_bytes(file, path, _SLICE):
         if sha256 is not None:
             digest.update(content)
         ids = np.frombuffer(content, dtype=dtype)
@@ -201,6 +213,20 @@ def _verify(file: BinaryIO, dtype: np.dtype[Any], vocab_size: int, sha256: str |
             )
         start += ids.size
     if sha256 is not None and digest.hexdigest() != sha256:
-        raise UserError(f"{place} is not the file that meta.json vouches for (its SHA-256 differs); make it again")
+        raise UserError(f"{place} is not the file that meta.json describes (its SHA-256 differs); make it again")
     if complaint is not None:
         raise UserError(complaint)
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    meta, place = read_sealed(path, FORMAT_VERSION, "make it again"), show_path(path)
+    vocab_size = whole_number(f"{place}: vocab_size", meta.get("vocab_size"), 1)
+    dtype = token_dtype(vocab_size).name
+    if meta.get("dtype") != dtype:
+        raise UserError(f"{place}: dtype must be {dtype} for {vocab_size} tokens, not {meta.get('dtype')!r:.60}")
+    for split in SPLITS:
+        entry = meta.get(split)
+        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+            raise UserError(f"{place}: {split} must have tokens and sha256, not {entry!r:.60}; make it again")
+        whole_number(f"{place}: tokens of {split}", entry.get("tokens"), 1)
+    return meta

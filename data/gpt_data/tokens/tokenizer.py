@@ -1,25 +1,19 @@
-"""What every tokenizer can do, and the one way from meta.json or a checkpoint back to it."""
+"""The interface of a tokenizer, and the checks of text and vocabulary that every tokenizer makes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gpt_data.errors import UserError
-from gpt_data.tokens.character_tokenizer import CharacterTokenizer
-from gpt_data.tokens.word_tokenizer import WordTokenizer
-
-KINDS: dict[str, type[CharacterTokenizer] | type[WordTokenizer]] = {
-    "characters": CharacterTokenizer,
-    "words": WordTokenizer,
-}
+from gpt_data.wording import quote
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back, nothing lost: ``decode(encode(text)) == text``; a token's id is its place."""
+    """Text to ids and back: ``decode(encode(text)) == text``; a token's id is its index in the vocabulary."""
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -27,7 +21,7 @@ class Tokenizer(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """V, how many tokens the vocabulary has."""
+        """V, the number of tokens in the vocabulary."""
 
     def encode(self, text: str) -> npt.NDArray[np.int64]:
         """Return the ids (T,) of the text's T tokens."""
@@ -36,20 +30,39 @@ class Tokenizer(Protocol):
         """Return the text of the ids (T,)."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what meta.json keeps of the tokenizer."""
+        """Return the tokenizer as plain values, for meta.json and checkpoints."""
 
 
-def tokenizer_from_dict(values: object) -> Tokenizer:
-    """Return the tokenizer that its ``to_dict`` wrote.
+def number_tokens(vocabulary: object, is_token: Callable[[str], object], definition: str) -> dict[str, int]:
+    """Return the index of each token in the vocabulary, its id; ``definition`` says what ``is_token`` accepts.
 
     Raises
     ------
     UserError
-        If it is of no known kind or its vocabulary is not one.
+        If the vocabulary is not a list or empty, or an entry is not a string, not a token or a duplicate.
     """
-    if isinstance(values, Mapping) and set(values) == {"kind", "vocabulary"}:
-        kind = values["kind"]
-        if isinstance(kind, str) and kind in KINDS:  # a list, say, could not even be looked up
-            return KINDS[kind](values["vocabulary"])
-    kinds = " or ".join(map(repr, KINDS))
-    raise UserError(f'a tokenizer must be {{"kind": {kinds}, "vocabulary": […]}}, not {values!r:.60}')
+    if not isinstance(vocabulary, tuple | list) or not vocabulary:
+        raise UserError(f"a vocabulary must be a list of at least one token, not {vocabulary!r:.60}")
+    ids: dict[str, int] = {}
+    for index, token in enumerate(vocabulary):
+        if not isinstance(token, str):
+            raise UserError(f"vocabulary entries must be strings; entry {index} is {token!r:.60}")
+        if not is_token(token):
+            raise UserError(f"vocabulary entry {index}, {quote(token)}, is not a token: a token is {definition}")
+        if token in ids:
+            raise UserError(f"vocabulary entry {quote(token)} occurs twice, at {ids[token]} and {index}; keep one")
+        ids[token] = index
+    return ids
+
+
+def require_text(text: str) -> str:
+    """Return the text.
+
+    Raises
+    ------
+    UserError
+        If it is empty.
+    """
+    if not text:
+        raise UserError("text must not be empty; give at least one character")
+    return text

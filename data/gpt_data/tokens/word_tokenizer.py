@@ -1,8 +1,8 @@
-"""The word tokenizer: words, white space and signs, nothing lost, nothing unknown passed over.
+"""The word tokenizer: words, white space and punctuation, without loss; an unknown token is an error.
 
-A token is a word, or any other character by itself: a space, a line break, a comma, an accent that is written as a
-mark of its own. A word is letters, digits and underscores, and goes on over an apostrophe or a hyphen between two of
-them: don't, well-known.
+A token is a word or any other single character: a space, a line break, a comma, an accent written as a separate mark.
+A word consists of letters, digits and underscores, and may contain an apostrophe or a hyphen between two of them:
+don't, well-known.
 """
 
 from __future__ import annotations
@@ -17,49 +17,49 @@ import numpy.typing as npt
 
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
-from gpt_data.tokens.vocabulary import numbered, some_text
+from gpt_data.tokens.tokenizer import number_tokens, require_text
 from gpt_data.wording import list_names, quote, suggest
 
-_JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the one that allows no line break, and the keyboard's
+_JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the non-breaking hyphen and the keyboard's
 _TOKEN = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+|\W")
-# Most tokens have a space after them, and found together with it they are half as many objects to make. In text that
-# is all ASCII the same search is faster by half with ASCII's smaller tables.
+# Most tokens are followed by a space; matching both together creates half as many objects. For ASCII text the same
+# search takes two thirds of the time with ASCII's smaller tables.
 _SPACED = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+ ?+|\W ?+")
 _SPACED_ASCII = re.compile(r"\w++(?:['-]\w++)*+ ?+|\W ?+", re.ASCII)
-_END = re.compile(rf"[^\w{_JOINERS}]")  # a character that no word goes on over
-_SLICE = 1 << 17  # characters split at a time
+_END = re.compile(rf"[^\w{_JOINERS}]")  # a character that ends any word
+_SLICE = 1 << 17  # characters encoded at a time
 
 
 @dataclass(frozen=True)
 class WordTokenizer:
-    """A vocabulary of words and single other characters; a token's id is its place in it.
+    """A vocabulary of words and single other characters; a token's id is its index in it.
 
     ``decode(encode(text)) == text`` for every text whose tokens are all in the vocabulary.
 
     Raises
     ------
     UserError
-        If the vocabulary is empty, or an entry is no string, no token (``"a b"``, ``""``) or comes twice.
+        If the vocabulary is empty, or an entry is not a string, not a token (``"a b"``, ``""``) or a duplicate.
     """
 
     vocabulary: tuple[str, ...]
     _codes: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ids = numbered(
+        ids = number_tokens(
             self.vocabulary,
             _TOKEN.fullmatch,
-            "a word (letters, digits and _, inside it also apostrophes and hyphens) or a single other character",
+            "a word (letters, digits and _; inside it also apostrophes and hyphens) or a single other character",
         )
-        codes = {token: 2 * number for token, number in ids.items()}
+        codes = {token: 2 * index for token, index in ids.items()}
         if " " in ids:
-            codes |= {f"{token} ": 2 * number + 1 for token, number in ids.items()}
+            codes |= {f"{token} ": 2 * index + 1 for token, index in ids.items()}
         object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
         object.__setattr__(self, "_codes", codes)
 
     @property
     def vocab_size(self) -> int:
-        """V, how many tokens the vocabulary has."""
+        """V, the number of tokens in the vocabulary."""
         return len(self.vocabulary)
 
     @classmethod
@@ -71,7 +71,7 @@ class WordTokenizer:
         UserError
             If the text is empty.
         """
-        return cls(survey_words([some_text(text)])[0])
+        return cls(survey_words([require_text(text)])[0])
 
     def encode(self, text: str) -> npt.NDArray[np.int64]:
         """Return the ids (T,) of the text's T tokens.
@@ -79,13 +79,13 @@ class WordTokenizer:
         Raises
         ------
         UserError
-            If the text is empty or holds a token outside the vocabulary; the message names it and its place.
+            If the text is empty or contains a token outside the vocabulary; the message gives it and its position.
         """
-        slices = (text[start : start + _SLICE] for start in range(0, len(some_text(text)), _SLICE))
+        slices = (text[start : start + _SLICE] for start in range(0, len(require_text(text)), _SLICE))
         try:
-            return np.concatenate([self._ids(piece) for piece in whole_words(slices)])
+            return np.concatenate([self._encode_piece(piece) for piece in whole_words(slices)])
         except KeyError:
-            raise UserError(self._unknown(text)) from None
+            raise UserError(self._unknown_message(text)) from None
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """Return the text of the ids (T,).
@@ -98,18 +98,18 @@ class WordTokenizer:
         return "".join(map(self.vocabulary.__getitem__, ids_in_vocabulary(ids, self.vocab_size).tolist()))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what meta.json keeps of the tokenizer."""
+        """Return the tokenizer as plain values, for meta.json and checkpoints."""
         return {"kind": "words", "vocabulary": list(self.vocabulary)}
 
-    def _ids(self, piece: str) -> npt.NDArray[np.int64]:
-        found = _with_spaces(piece)
+    def _encode_piece(self, piece: str) -> npt.NDArray[np.int64]:
+        found = _find_tokens(piece)
         codes = np.fromiter(map(self._codes.__getitem__, found), dtype=np.int64, count=len(found))
-        spaced = codes & 1  # an odd code is a token and the space after it
+        spaced = codes & 1  # an odd code is a token with the space after it
         ids = np.full(codes.size + int(spaced.sum()), self._codes.get(" ", 0) >> 1, dtype=np.int64)
         ids[np.arange(codes.size) + np.cumsum(spaced) - spaced] = codes >> 1
         return ids
 
-    def _unknown(self, text: str) -> str:
+    def _unknown_message(self, text: str) -> str:
         words = 0
         for match in _TOKEN.finditer(text):
             if match.group() not in self._codes:
@@ -125,13 +125,13 @@ class WordTokenizer:
 
 
 def survey_words(pieces: Iterable[str]) -> tuple[tuple[str, ...], int]:
-    """Return the tokens of a text that comes in pieces, sorted, and how many tokens it has, repetitions counted."""
+    """Return the distinct tokens of a text in pieces, sorted, and the number of all its tokens."""
     seen: set[str] = set()
     count = spaced = 0
     for piece in whole_words(pieces):
-        found = _with_spaces(piece)
+        found = _find_tokens(piece)
         seen.update(found)
-        alone = found.count(" ") + found.count("  ")  # every other space of the piece was found after a token
+        alone = found.count(" ") + found.count("  ")  # every other space was matched with the token before it
         count += len(found)
         spaced += piece.count(" ") - alone
     tokens = {text[:-1] if text[-1] == " " and text != " " else text for text in seen}
@@ -139,7 +139,7 @@ def survey_words(pieces: Iterable[str]) -> tuple[tuple[str, ...], int]:
 
 
 def whole_words(pieces: Iterable[str]) -> Iterator[str]:
-    """Yield the same text in other pieces, none of which ends inside a token."""
+    """Yield the same text in other pieces, of which none ends inside a token."""
     rest: list[str] = []
     for piece in pieces:
         end = _END.search(piece[::-1])
@@ -152,7 +152,8 @@ def whole_words(pieces: Iterable[str]) -> Iterator[str]:
         yield last
 
 
-def _with_spaces(piece: str) -> list[str]:
+def _find_tokens(piece: str) -> list[str]:
+    """Return the tokens of the piece, each with one space after it if there is one."""
     return (_SPACED_ASCII if piece.isascii() else _SPACED).findall(piece)
 
 

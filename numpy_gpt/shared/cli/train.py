@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.texts.corpora import CORPORA, Corpus, open_dataset
-from gpt_data.tokens.fingerprint import fingerprint
+from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
 from gpt_data.wording import count_of, show_path
 from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,

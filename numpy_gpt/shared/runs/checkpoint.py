@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
-from gpt_data.files.atomic import sync_directory
-from gpt_data.files.replaceable import check_replaceable
+from gpt_data.files.atomic import check_replaceable, sync_directory
 from gpt_data.files.sealed_json import read_sealed, seal
-from gpt_data.tokens.tokenizer import Tokenizer, tokenizer_from_dict
+from gpt_data.tokens.tokenizer import Tokenizer
+from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from gpt_data.texts.corpora import Corpus
-from gpt_data.tokens.fingerprint import fingerprint
+from gpt_data.texts.corpora import Corpus, fingerprint
 from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.runs.checkpoint import Checkpoint

@@ -1,4 +1,4 @@
-"""The formula of a step's memory says what the caches hold, and what NumPy allocates."""
+"""The formula of a step's memory agrees with the caches and with NumPy's allocations."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from numpy_gpt.shared.training.randomness import dropout_masks
 
 @pytest.fixture
 def one_thread():
-    """Hold NumPy to one thread, where it would use more: slices are then computed one after the other."""
+    """Limit NumPy to one thread, so that slices are computed one after the other."""
     try:
         from threadpoolctl import threadpool_limits
-    except ImportError:  # without it numpy_gpt computes them so in any case
+    except ImportError:  # without it numpy_gpt uses one thread anyway
         yield
         return
     with threadpool_limits(1):
@@ -39,7 +39,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("changes", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_caches_hold_as_many_numbers_as_the_formula_says(changes, dtype):
+def test_caches_agree_with_the_formula(changes, dtype):
     recipe = recipe_of({**changes, "dtype": dtype})
     config, batch = recipe.model, recipe.training.batch_size
     tokens = np.random.default_rng(0).integers(config.vocab_size, size=(batch, config.block_size))
@@ -48,7 +48,7 @@ def test_caches_hold_as_many_numbers_as_the_formula_says(changes, dtype):
     logits, cache = model_forward(parameters, tokens, masks)
     _, loss_cache = cross_entropy_forward(logits, tokens)
     arrays = bytes_kept(cache, parameters.flat) + bytes_kept(loss_cache, parameters.flat)
-    numbers = (arrays - 2 * tokens.nbytes) / np.dtype(dtype).itemsize  # but for the ids: each cache holds them
+    numbers = (arrays - 2 * tokens.nbytes) / np.dtype(dtype).itemsize  # without the ids, which both caches keep
     per_token = kept_per_token(config, config.block_size) + masks_per_token(config, config.block_size)
     assert numbers == pytest.approx(tokens.size * per_token, rel=0.01)
 
@@ -66,13 +66,13 @@ def test_caches_hold_as_many_numbers_as_the_formula_says(changes, dtype):
     ],
     ids=str,
 )
-def test_the_peak_of_a_step_is_within_a_twentieth_of_the_formula(changes, one_thread):
+def test_peak_memory_agrees_with_the_formula(changes, one_thread):
     recipe = recipe_of(changes)
     memory = step_memory(recipe.model, recipe.training.batch_size, recipe.model.block_size, recipe.training.dtype)
     assert traced_peak(recipe) == pytest.approx(memory.peak, rel=0.05)
 
 
-def test_every_part_grows_with_what_it_stands_for():
+def test_growth_of_every_part():
     config = recipe_of({}).model
     one, two = (step_memory(config, batch, 32) for batch in (4, 8))
     assert (two.flat, two.kept) == (one.flat, 2 * one.kept)  # both are one slice
@@ -80,12 +80,12 @@ def test_every_part_grows_with_what_it_stands_for():
     assert more.kept < 1.2 * many.kept  # both are many slices of about the same size
     assert step_memory(config, 4, 32, "float64").flat == 2 * one.flat
     deep = step_memory(replace(config, n_layer=2 * config.n_layer), 4, 32)
-    assert one.kept < deep.kept < 2 * one.kept  # what stands beside the layers does not grow
-    assert deep.passing - one.passing == (deep.flat - one.flat) / 4  # one gradient of one slice
+    assert one.kept < deep.kept < 2 * one.kept  # the rest of the model does not grow
+    assert deep.temporary - one.temporary == (deep.flat - one.flat) / 4  # one gradient of one slice
     assert kept_per_token(config, 64) - kept_per_token(config, 32) == config.n_layer * config.n_head * 32
 
 
-def test_what_a_cache_holds_is_counted_once_and_whole():
+def test_bytes_of_a_cache():
     whole, other = np.zeros(100), np.zeros(10)
     cache = (whole[:3], [whole[5:].reshape(5, 19), other.T], None, "name", (other[:1],))
     assert bytes_kept(cache, np.zeros(1)) == whole.nbytes + other.nbytes

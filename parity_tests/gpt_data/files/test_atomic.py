@@ -1,4 +1,4 @@
-"""Atomic writing: whatever fails, the old files stay whole and nothing else is left behind."""
+"""Atomic writing: after any failure the old files are complete and nothing else remains."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpt_data.errors import UserError
-from gpt_data.files.atomic import atomic_files, atomic_write, made_directory
+from gpt_data.files.atomic import atomic_files, atomic_write, make_directory
 
 
 def content_of(directory):
@@ -35,7 +35,7 @@ def fail_at(monkeypatch, name, call, code=errno.ENOSPC):
     return calls
 
 
-def test_it_writes_and_replaces(folder):
+def test_writes_and_replaces(folder):
     atomic_write(folder / "a", b"new")
     atomic_write(str(folder / "c"), b"")
     assert content_of(folder) == {"a": b"new", "b": b"old b", "c": b""}
@@ -44,7 +44,7 @@ def test_it_writes_and_replaces(folder):
     assert stat.S_IMODE((folder / "c").stat().st_mode) == 0o666 & ~umask
 
 
-def test_everything_is_synced_before_anything_is_renamed(folder, monkeypatch):
+def test_files_are_synced_before_renames(folder, monkeypatch):
     events = []
     real_sync, real_replace = os.fsync, os.replace
 
@@ -67,7 +67,7 @@ def test_everything_is_synced_before_anything_is_renamed(folder, monkeypatch):
 
 @pytest.mark.parametrize(("name", "call"), [("fsync", 1), ("fsync", 2), ("replace", 1)])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
-def test_a_failure_leaves_the_old_files_and_no_temporary_one(folder, monkeypatch, name, call, code):
+def test_a_failure_leaves_the_old_files(folder, monkeypatch, name, call, code):
     calls = fail_at(monkeypatch, name, call, code)
     with (
         pytest.raises(UserError, match="cannot write .*a and .*b: " + os.strerror(code)) as caught,
@@ -80,8 +80,8 @@ def test_a_failure_leaves_the_old_files_and_no_temporary_one(folder, monkeypatch
     assert content_of(folder) == {"a": b"old a", "b": b"old b"}
 
 
-def test_a_directory_that_cannot_be_synced_is_reported_or_passed_over(folder, monkeypatch):
-    fail_at(monkeypatch, "fsync", 2, errno.EINVAL)  # the file system knows no such thing
+def test_directories_that_cannot_be_synced(folder, monkeypatch):
+    fail_at(monkeypatch, "fsync", 2, errno.EINVAL)  # the file system does not support it
     atomic_write(folder / "a", b"new a")
     monkeypatch.undo()
     fail_at(monkeypatch, "fsync", 2, errno.EIO)  # the disk failed
@@ -98,7 +98,7 @@ def test_a_full_disk_is_reported(tmp_path):
     try:
         with pytest.raises(UserError, match="File too large"):
             atomic_write(tmp_path / "a", bytes(100_000))
-        with pytest.raises(UserError, match="File too large"):  # still in the buffer when the block ends
+        with pytest.raises(UserError, match="File too large"):  # still buffered when the block ends
             atomic_write(tmp_path / "a", bytes(1001))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -106,14 +106,14 @@ def test_a_full_disk_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError, MemoryError])
-def test_an_interruption_passes_through_and_leaves_nothing(folder, interruption):
+def test_an_interruption_leaves_nothing(folder, interruption):
     with pytest.raises(interruption), atomic_files(folder / "a", folder / "c") as (a, _):
         a.write(b"half")
         raise interruption
     assert content_of(folder) == {"a": b"old a", "b": b"old b"}
 
 
-def test_what_is_no_file_is_refused_and_stays(folder):
+def test_special_files_are_not_replaced(folder):
     (folder / "directory").mkdir()
     os.mkfifo(folder / "pipe")
     for name in ("directory", "pipe"):
@@ -147,41 +147,41 @@ def test_a_read_only_directory_is_named(folder):
     assert content_of(folder) == {"a": b"old a", "b": b"old b"}
 
 
-def test_a_link_stays_a_link(folder):
+def test_a_link_remains_a_link(folder):
     (folder / "link").symlink_to("a")
     atomic_write(folder / "link", b"new")
     assert (folder / "link").is_symlink()
     assert (folder / "a").read_bytes() == b"new"
 
 
-def test_a_directory_is_made_with_those_above_it_and_synced(folder, monkeypatch):
+def test_directories_are_made_and_synced(folder, monkeypatch):
     synced = fail_at(monkeypatch, "fsync", 0)
-    with made_directory(folder / "new" / "deep") as place:
+    with make_directory(folder / "new" / "deep") as place:
         assert place == folder / "new" / "deep"
         assert place.is_dir()
     assert place.is_dir()
-    assert len(synced) == 2  # the names of both, in the directories that hold them
-    with made_directory(str(place)):
+    assert len(synced) == 2  # the parent directory of each
+    with make_directory(str(place)):
         pass
     assert len(synced) == 2
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, UserError])
-def test_directories_made_are_removed_when_the_block_fails_and_others_stay(folder, interruption):
+def test_new_directories_are_removed_on_failure(folder, interruption):
     (folder / "there").mkdir()
     for directory in ("there", "new/deep", "there/new"):
-        with pytest.raises(interruption), made_directory(folder / directory):
+        with pytest.raises(interruption), make_directory(folder / directory):
             raise interruption
-    with pytest.raises(interruption), made_directory(folder / "filled" / "deep"):
+    with pytest.raises(interruption), make_directory(folder / "filled" / "deep"):
         (folder / "filled" / "by somebody else").write_text("")
         raise interruption
     assert sorted(path.name for path in folder.iterdir()) == ["a", "b", "filled", "there"]
     assert [path.name for path in (folder / "filled").iterdir()] == ["by somebody else"]
 
 
-def test_directories_that_cannot_be_made_are_named(folder):
+def test_directories_that_cannot_be_made(folder):
     for place, reason in (("a", "File exists"), ("a/below", "Not a directory"), ("new/" + "x" * 300, "name too long")):
-        with pytest.raises(UserError, match=f"cannot make the directory .*{reason}"), made_directory(folder / place):
+        with pytest.raises(UserError, match=f"cannot make the directory .*{reason}"), make_directory(folder / place):
             raise AssertionError("the block must not begin")
     assert content_of(folder) == {"a": b"old a", "b": b"old b"}
     assert not (folder / "new").exists()

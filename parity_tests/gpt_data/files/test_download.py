@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that does everything wrong that a server can."""
+"""Downloads from a local server that makes every mistake a server can make."""
 
 import hashlib
 import http.client
@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, *_):  # the reader hung up on purpose
+    def handle_error(self, *_):  # the client closes the connection on purpose
         pass
 
 
@@ -150,7 +150,7 @@ def refusal(url, **limits):
 
 
 @pytest.mark.parametrize("path", ["right", "no-length", "moved"])
-def test_the_expected_file_comes_whole(server, path):
+def test_the_expected_file_is_complete(server, path):
     assert fetch(f"http://{server}/{path}") == CONTENT
     assert fetch(f"http://{server}/{path}", sha256=SHA256.upper()) == CONTENT
 
@@ -158,67 +158,70 @@ def test_the_expected_file_comes_whole(server, path):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("page", "what came is not the expected file (its SHA-256 differs), but a web page: does the network ask"),
-        ("changed", "what came is not the expected file (its SHA-256 differs)"),
-        ("empty", "what came is not the expected file (its SHA-256 differs)"),
+        ("page", "it is not the expected file (its SHA-256 differs), but a web page: does the network require"),
+        ("changed", "it is not the expected file (its SHA-256 differs)"),
+        ("empty", "it is not the expected file (its SHA-256 differs)"),
         ("short", "the connection broke off after 1000 of 102400 bytes; try again"),
         ("large", "it is larger than 102400 bytes, so it is not the expected file"),
         ("large-without-length", "it is larger than 102400 bytes, so it is not the expected file"),
         ("endless", "it is larger than 102400 bytes, so it is not the expected file"),
-        ("nowhere-to-be-found", "the server answers 404 (Not Found)"),
-        ("odd-reason", r"the server answers 503 (Closed \x1b[31m today)"),
-        ("moved-to-file", "the server answers 302 (Found - Redirection to url 'file:///etc/hostname' is not allowed)"),
+        ("nowhere-to-be-found", "the server answered 404 (Not Found)"),
+        ("odd-reason", r"the server answered 503 (Closed \x1b[31m today)"),
+        (
+            "moved-to-file",
+            "the server answered 302 (Found - Redirection to url 'file:///etc/hostname' is not allowed)",
+        ),
         ("moved-to-ftp", "it redirects from http to ftp://127.0.0.1/right, which is refused as unsafe"),
-        ("circle", "the server answers 302 (The HTTP server returned a redirect error that would lead to an "),
+        ("circle", "the server answered 302 (The HTTP server returned a redirect error that would lead to an "),
         ("no-http", "220 this is a mail server"),
     ],
 )
-def test_whatever_else_a_server_does_is_refused_in_one_line(server, path, reason):
+def test_other_responses_are_refused(server, path, reason):
     if path == "nowhere-to-be-found":
         Handler.nowhere_to_be_found = lambda self: self.send_error(404)
     assert refusal(f"http://{server}/{path}").startswith(reason)
 
 
-def test_too_much_is_not_read_to_its_end(server):
+def test_an_oversized_response_is_cut(server):
     began = time.monotonic()
     assert "larger than 5 bytes" in refusal(f"http://{server}/slow-body-without-length", max_bytes=5)
-    assert time.monotonic() - began < 3  # the whole answer would take ten seconds
+    assert time.monotonic() - began < 3  # the whole response would take ten seconds
 
 
-def test_what_is_announced_as_too_much_is_not_read_at_all(server):
+def test_an_oversized_announcement_is_refused(server):
     assert "larger than 5 bytes" in refusal(f"http://{server}/announced", max_bytes=5, timeout=0.2)
 
 
 @pytest.mark.parametrize("path", ["stall", "silent"])
-def test_a_silent_server_is_given_up_after_the_timeout(server, path):
+def test_a_silent_server_times_out(server, path):
     began = time.monotonic()
     assert refusal(f"http://{server}/{path}", timeout=0.2) == "the server was silent for 0.2 seconds"
     assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("path", ["slow-body", "slow-header", "silent"])
-def test_a_server_that_drips_is_given_up_at_the_deadline(server, path):
+def test_a_slow_server_hits_the_deadline(server, path):
     began = time.monotonic()
     assert refusal(f"http://{server}/{path}", deadline=0.4) == "it was not complete after 0.4 seconds"
     assert 0.3 < time.monotonic() - began < 3
 
 
-def test_after_the_deadline_nobody_goes_on_reading(server):
+def test_reading_ends_at_the_deadline(server):
     assert "not complete" in refusal(f"http://{server}/slow-body", deadline=0.2)
     for thread in threading.enumerate():
         if thread.name == "download":
-            thread.join(2)  # the server drips for ten seconds
+            thread.join(2)  # the server sends for ten seconds
             assert not thread.is_alive()
 
 
-def test_nobody_there_is_said(server):
+def test_no_server(server):
     with Server(("127.0.0.1", 0), Handler) as closed:
         port = closed.server_address[1]
     assert refusal(f"http://127.0.0.1:{port}/right") == "Connection refused"
 
 
-def test_an_encrypted_connection_is_never_left_for_an_open_one(server, monkeypatch):
-    # The server speaks no TLS: what is tested is what happens to its answer, so https is spoken as http.
+def test_https_never_redirects_to_http(server, monkeypatch):
+    # The server has no TLS, and only the handling of its response is tested, so https is sent as http.
     monkeypatch.setattr(
         urllib.request.HTTPSHandler,
         "https_open",
@@ -236,6 +239,6 @@ def test_other_addresses_are_refused(url):
 
 
 @pytest.mark.parametrize("url", ["http://", "http://[", "http://127.0.0.1:port/x", "http://127.0.0.1/a b"])
-def test_broken_addresses_are_refused_in_one_line(url, monkeypatch):
+def test_broken_addresses_are_refused(url, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     refusal(url)

@@ -1,43 +1,20 @@
-"""Pickles of whatever kind get to run nothing, to hang nothing and to fill no memory."""
+"""No pickle runs anything, blocks the program or fills the memory."""
 
 import os
 import pickle
 import resource
 import struct
 
-import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
 from gpt_data.tokens import nanogpt
 from gpt_data.tokens.nanogpt import read_nanogpt_directory
-
-LETTERS = ("\n", " ", "a", "é", "😀")
-
-
-def meta_of(vocabulary):
-    itos = dict(enumerate(vocabulary))
-    return {"vocab_size": len(itos), "itos": itos, "stoi": {token: number for number, token in itos.items()}}
-
-
-def made(folder, meta, protocol=None):
-    (folder / "meta.pkl").write_bytes(meta if isinstance(meta, bytes) else pickle.dumps(meta, protocol))
-    for name in ("train.bin", "val.bin"):
-        (folder / name).write_bytes(np.array([2, 1, 0], dtype="<u2").tobytes())
-    return folder
-
-
-def refusal(folder):
-    with pytest.raises(UserError) as caught:
-        read_nanogpt_directory(folder)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert len(message) < 500 + len(str(folder))
-    return message
+from parity_tests.gpt_data.nanogpt_directories import LETTERS, directory_refusal, meta_of, write_directory
 
 
 class Evil:
-    """What runs a command when it is unpickled."""
+    """Runs a command when it is unpickled."""
 
     def __init__(self, call, *arguments):
         self._reduced = (call, arguments)
@@ -46,7 +23,7 @@ class Evil:
         return self._reduced
 
 
-class Elsewhere(pickle.Pickler):
+class Persistent(pickle.Pickler):
     def persistent_id(self, value):
         return "elsewhere" if isinstance(value, dict) and "stoi" not in value else None
 
@@ -54,7 +31,7 @@ class Elsewhere(pickle.Pickler):
 def bomb(depth):
     value = ()
     for _ in range(depth):
-        value = (value, value)  # as a key it would be hashed 2 ** depth times
+        value = (value, value)  # as a key it is hashed 2 ** depth times
     return value
 
 
@@ -83,17 +60,17 @@ def test_nothing_runs(tmp_path, protocol, where):
             meta["itos"][1] = evil
         else:
             meta["more"] = evil
-        message = refusal(made(tmp_path, meta, protocol))
+        message = directory_refusal(write_directory(tmp_path, meta, protocol))
         assert "meta.pkl must be a pickle of plain dicts" in message
         assert "instruction" in message
         assert not marker.exists()
     pickle.loads(pickle.dumps(Evil(os.mkdir, str(marker)), protocol))
-    assert marker.exists()  # the attack is a real one
+    assert marker.exists()  # the attack works on an ordinary unpickler
 
 
 def persistent(tmp_path):
     with (tmp_path / "persistent").open("wb") as file:
-        Elsewhere(file).dump(meta_of(LETTERS))
+        Persistent(file).dump(meta_of(LETTERS))
     return (tmp_path / "persistent").read_bytes()
 
 
@@ -131,34 +108,34 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_pickles_are_refused_at_once(tmp_path, name):
     before = resource.getrusage(resource.RUSAGE_SELF)
-    assert "meta.pkl" in refusal(made(tmp_path, HOSTILE[name]))
+    assert "meta.pkl" in directory_refusal(write_directory(tmp_path, HOSTILE[name]))
     after = resource.getrusage(resource.RUSAGE_SELF)
     assert after.ru_utime - before.ru_utime < 2
     assert after.ru_maxrss - before.ru_maxrss < 100_000
 
 
 @pytest.mark.parametrize("name", ["room for 2 ** 31 values", "room for 10 ** 12 values"])
-def test_no_room_is_made_for_values_that_do_not_come(tmp_path, name):
-    assert "its numbers must lie in 0 … " in refusal(made(tmp_path, HOSTILE[name]))
+def test_no_memory_for_absent_values(tmp_path, name):
+    assert "its numbers must lie in 0 … " in directory_refusal(write_directory(tmp_path, HOSTILE[name]))
 
 
-def test_persistent_ids_and_large_files_are_refused(tmp_path):
-    assert "instruction BINPERSID" in refusal(made(tmp_path, persistent(tmp_path)))
-    made(tmp_path, b"")
+def test_persistent_ids_and_large_files(tmp_path):
+    assert "instruction BINPERSID" in directory_refusal(write_directory(tmp_path, persistent(tmp_path)))
+    write_directory(tmp_path, b"")
     with (tmp_path / "meta.pkl").open("wb") as file:
-        file.truncate(1 << 40)  # a hole, which takes no room on the disk and would fill the memory
-    assert "at most 8388608 bytes" in refusal(tmp_path)
+        file.truncate(1 << 40)  # a hole: it takes no space on the disk but would fill the memory
+    assert "at most 8388608 bytes" in directory_refusal(tmp_path)
 
 
 def test_every_truncation_is_refused(tmp_path):
     for length in range(len(GENUINE)):
-        assert "meta.pkl" in refusal(made(tmp_path, GENUINE[:length]))
+        assert "meta.pkl" in directory_refusal(write_directory(tmp_path, GENUINE[:length]))
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_flipped_bit_is_refused_or_means_another_letter(tmp_path, protocol, monkeypatch):
+def test_every_flipped_bit_of_a_pickle(tmp_path, protocol, monkeypatch):
     content = pickle.dumps(meta_of(LETTERS), protocol)
-    made(tmp_path, content)
+    write_directory(tmp_path, content)
     for bit in range(len(content) * 8):
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
@@ -167,5 +144,5 @@ def test_a_flipped_bit_is_refused_or_means_another_letter(tmp_path, protocol, mo
             tokenizer = read_nanogpt_directory(tmp_path)[0]
         except UserError as error:
             assert len(str(error).splitlines()) == 1
-        else:  # there is no checksum that could tell
+        else:  # no checksum detects it
             assert tokenizer.vocab_size == len(LETTERS)

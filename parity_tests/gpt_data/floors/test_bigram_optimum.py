@@ -1,4 +1,4 @@
-"""The bigram optimum: against counting by hand, against every other table, and what a counted table loses elsewhere."""
+"""The bigram optimum against counting by hand and against other tables, and the loss of a table on another text."""
 
 import math
 from collections import Counter
@@ -29,7 +29,7 @@ def loss_of(table, tokens):
 
 
 @given(texts, st.integers(5, 7))
-def test_optimum_is_that_of_counting_by_hand(tokens, vocab_size):
+def test_optimum_agrees_with_counting_by_hand(tokens, vocab_size):
     assert bigram_optimum(tokens, vocab_size) == pytest.approx(optimum_by_hand(tokens), rel=1e-12, abs=1e-15)
 
 
@@ -41,7 +41,7 @@ def test_no_table_is_better(tokens, seed, spread):
 
 
 @given(texts)
-def test_the_counted_table_itself_reaches_it(tokens):
+def test_the_counted_table_reaches_it(tokens):
     pairs, firsts = Counter(pairwise(tokens)), Counter(tokens[:-1])
     table = [[pairs[a, b] / firsts[a] if firsts[a] else 1 / 5 for b in range(5)] for a in range(5)]
     assert loss_of(table, tokens) == pytest.approx(bigram_optimum(tokens, 5), rel=1e-12, abs=1e-15)
@@ -49,7 +49,7 @@ def test_the_counted_table_itself_reaches_it(tokens):
 
 
 @given(texts, texts, st.integers(5, 7), st.sampled_from([0, 0.01, 1, 2.5]))
-def test_counts_loss_is_that_of_the_table_written_out(train, val, vocab_size, smoothing):
+def test_counts_loss_is_the_table_s_loss(train, val, vocab_size, smoothing):
     pairs, firsts = Counter(pairwise(train)), Counter(train[:-1])
     if smoothing == 0 and any(not pairs[pair] for pair in pairwise(val)):
         assert bigram_counts_loss(train, val, vocab_size, smoothing) == math.inf
@@ -66,8 +66,8 @@ def test_counts_loss_is_that_of_the_table_written_out(train, val, vocab_size, sm
 
 
 @given(texts, texts)
-def test_large_vocabularies_are_counted_the_same(train, val):
-    # Beyond 1,024 tokens pairs are sorted, not counted in a table; ids far apart must not run into one another.
+def test_large_vocabularies_are_counted_equally(train, val):
+    # Above 1,024 tokens pairs are sorted instead of counted in a table; distant ids must not collide.
     pairs, firsts = Counter(pairwise(train)), Counter(train[:-1])
     for vocab_size, step in ((2000, 499), (3_000_000_000, 749_999_999)):
         far_train, far_val = np.array(train) * step, np.array(val) * step
@@ -81,8 +81,8 @@ def test_known_texts():
     assert bigram_optimum([0, 1] * 20, 2) == 0
     assert math.copysign(1, bigram_optimum([0, 1] * 20, 2)) == 1  # 0, not −0
     assert bigram_optimum([3, 3], 4) == 0
-    assert bigram_optimum([0, 0, 1, 1, 0], 2) == pytest.approx(math.log(2))  # each follows each once
-    assert bigram_counts_loss([0, 0], [1, 1], 2) == pytest.approx(math.log(2))  # a row never seen is uniform
+    assert bigram_optimum([0, 0, 1, 1, 0], 2) == pytest.approx(math.log(2))  # each token follows each once
+    assert bigram_counts_loss([0, 0], [1, 1], 2) == pytest.approx(math.log(2))  # an unseen row is uniform
     assert bigram_counts_loss([0, 0], [1, 1], 2, 0) == math.inf
     assert bigram_counts_loss([0, 0], [0, 0], 2, 0) == 0
 
@@ -94,7 +94,7 @@ def test_small_types_do_not_wrap():
     assert bigram_optimum(big_endian, 256) == bigram_optimum(tokens, 256)
 
 
-def test_both_ways_of_counting_agree_on_a_real_corpus(monkeypatch):
+def test_both_counting_methods_agree(monkeypatch):
     corpus = load_corpus("words")
     several = []
     for dense in (module._DENSE, 0):
@@ -114,10 +114,10 @@ def test_shakespeare():
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
-        (lambda: bigram_optimum([], 5), "tokens must be at least two, to have neighbours; 0 came"),
-        (lambda: bigram_optimum([1], 5), "tokens must be at least two, to have neighbours; 1 came"),
-        (lambda: bigram_optimum([1, 5], 5), r"tokens must lie in 0 … 4 .* id 5 came at index 1"),
-        (lambda: bigram_optimum([1, -1], 5), "id -1 came at index 1"),
+        (lambda: bigram_optimum([], 5), "tokens must be at least two, to have neighbours, not 0"),
+        (lambda: bigram_optimum([1], 5), "tokens must be at least two, to have neighbours, not 1"),
+        (lambda: bigram_optimum([1, 5], 5), r"tokens must lie in 0 … 4 .* got id 5 at index 1"),
+        (lambda: bigram_optimum([1, -1], 5), "got id -1 at index 1"),
         (lambda: bigram_optimum([1.0, 2.0], 5), "tokens must be integers"),
         (lambda: bigram_optimum([1, 2], 0), "vocab_size must be a whole number of at least 1"),
         (lambda: bigram_optimum([1, 2], 1 << 32), "vocab_size must be at most"),

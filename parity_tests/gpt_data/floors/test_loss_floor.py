@@ -1,4 +1,4 @@
-"""The loss floor against a second computation: enumerate, in fractions, how a text can have come about."""
+"""The loss floor against a second computation, which enumerates the ways to generate a text, in fractions."""
 
 import math
 import random
@@ -18,7 +18,7 @@ from gpt_data.tokens.batches import evaluation_windows
 
 
 def probability(phrases, window):
-    """Return p(window) as the sum over all ways to write it: any place first, then phrase after phrase."""
+    """Return p(window) as the sum over all ways to generate it: any state first, then phrase after phrase."""
 
     @cache
     def rest(phrase, place, start):
@@ -47,7 +47,7 @@ phrase_lists = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min
 
 
 @given(phrase_lists, st.integers(0, 2**32), st.integers(1, 5))
-def test_floor_is_that_of_the_enumeration(phrases, seed, block_size):
+def test_floor_agrees_with_enumeration(phrases, seed, block_size):
     generator = random.Random(seed)
     tokens = [token for _ in range(8) for token in generator.choice(phrases)]
     if len(tokens) <= block_size:
@@ -58,10 +58,10 @@ def test_floor_is_that_of_the_enumeration(phrases, seed, block_size):
     assert loss_floor(tokens, phrases, block_size) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
-def test_one_coin_toss_a_token_costs_ln_2_and_certainty_nothing():
+def test_a_coin_toss_costs_ln_2():
     assert loss_floor([0, 1, 1, 0, 1, 0, 0], [[0], [1]], 3) == pytest.approx(math.log(2), rel=1e-15)
     assert loss_floor([0, 1, 2] * 5, [[0, 1, 2]], 4) == pytest.approx(0, abs=1e-15)
-    # The first token is a 0 with a 1 or a 2 after it, equally likely; after that, all is known but the toss.
+    # The first token is a 0 before a 1 or a 2, equally likely; then everything but the toss is known.
     assert loss_floor([0, 1, 0, 2], [[0, 1], [0, 2]], 1, 1) == pytest.approx(math.log(2) * 2 / 3)
 
 
@@ -78,7 +78,7 @@ def test_floors_of_characters():
     assert corpus_loss_floor(load_corpus("words"), "val", 32) == pytest.approx(1.1752210825, abs=5e-11)
 
 
-def test_floor_of_characters_is_that_of_the_enumeration():
+def test_floor_of_characters_agrees_with_enumeration():
     for name, start in (("tiny-characters", 40), ("words", 0)):
         corpus = load_corpus(name)
         phrases = tuple(tuple(corpus.tokenizer.encode(f"{phrase} ").tolist()) for phrase in corpus.phrases)
@@ -86,8 +86,8 @@ def test_floor_of_characters_is_that_of_the_enumeration():
         assert loss_floor(text, phrases, 12) == pytest.approx(enumerated_floor(text, phrases, 12), rel=1e-12)
 
 
-def test_after_a_blank_the_words_that_begin_so_are_counted():
-    # Within a window, from its first blank on, no belief is needed: p(c | prefix) is a quotient of two counts.
+def test_after_a_blank_prefixes_are_counted():
+    # From a window's first blank on, p(c | prefix) is a quotient of two counts.
     corpus = load_corpus("words")
     words = [f"{word} " for word in corpus.phrases]
     text = corpus.tokenizer.decode(corpus.val[:400])
@@ -103,7 +103,7 @@ def test_after_a_blank_the_words_that_begin_so_are_counted():
         assert loss_floor(ids, phrases, len(ids) - 1) * (len(ids) - 1) == pytest.approx(cost, rel=1e-12)
 
 
-def test_every_target_weighs_the_same_also_in_the_shorter_last_window():
+def test_every_target_has_the_same_weight():
     corpus = load_corpus("tiny")
     phrases = [corpus.tokenizer.encode(f"{phrase} ") for phrase in corpus.phrases]
     total = count = 0.0

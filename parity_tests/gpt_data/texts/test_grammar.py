@@ -1,4 +1,4 @@
-"""The grammar: generator and parser against each other and against an enumeration of all that the table can say."""
+"""The grammar: generator and parser against each other and against an enumeration of all sentences of the table."""
 
 import hashlib
 import math
@@ -10,17 +10,15 @@ from random import Random
 import numpy as np
 import pytest
 
-from gpt_data.errors import UserError
 from gpt_data.floors.grammar_entropy import entropy_rate
 from gpt_data.texts import grammar_parser
 from gpt_data.texts.corpora import load_corpus
-from gpt_data.texts.grammar import SENTENCES, complete_sentences, grammar_text, share_grammatical
-from gpt_data.texts.grammar_parser import derivations, parses
-from gpt_data.texts.grammar_rules import RULES, START
+from gpt_data.texts.grammar import RULES, SENTENCES, START, grammar_text
+from gpt_data.texts.grammar_parser import derivations, is_grammatical
 
 _USES = Counter(part for alternatives in RULES.values() for _, parts in alternatives for part in parts)
-# A class is a category of single words that stand nowhere else in the table. The enumeration leaves it as it is: one
-# row of classes stands for thousands of sentences.
+# A class is a category of single words that occur nowhere else in the table. The enumeration does not expand it: one
+# row of classes represents thousands of sentences.
 CLASSES = {
     category: {parts[0]: weight for weight, parts in alternatives}
     for category, alternatives in RULES.items()
@@ -30,22 +28,22 @@ CLASS_OF = {word: category for category, words in CLASSES.items() for word in wo
 
 
 @cache
-def written(symbol):
-    """Return every row of words and classes that the symbol can become, with its probability, one for each way."""
+def expansions(symbol):
+    """Return every row of words and classes that the symbol can expand to, with its probability, one per derivation."""
     if symbol in CLASSES or symbol not in RULES:
         return [(1.0, (symbol,))]
     total = sum(weight for weight, _ in RULES[symbol])
     return [
         (weight / total * math.prod(share for share, _ in ways), sum((row for _, row in ways), ()))
         for weight, parts in RULES[symbol]
-        for ways in product(*map(written, parts))
+        for ways in product(*map(expansions, parts))
     ]
 
 
 @cache
 def language():
-    """Return the probability of every row that the grammar can make."""
-    return {row: share for share, row in written(START)}
+    """Return the probability of every row of the grammar."""
+    return {row: share for share, row in expansions(START)}
 
 
 def row_of(sentence):
@@ -81,27 +79,27 @@ NOT_ENGLISH = [
 
 
 @pytest.mark.parametrize("sentence", ENGLISH)
-def test_what_is_english_parses(sentence):
-    assert parses(sentence)
+def test_english_sentences_are_grammatical(sentence):
+    assert is_grammatical(sentence)
     assert derivations(sentence) == 1
 
 
 @pytest.mark.parametrize("sentence", NOT_ENGLISH)
-def test_what_is_not_does_not(sentence):
-    assert not parses(sentence)
+def test_other_sentences_are_not(sentence):
+    assert not is_grammatical(sentence)
     assert derivations(sentence) == 0
 
 
-def test_each_row_of_classes_comes_about_in_one_way_so_no_sentence_has_two_readings():
+def test_no_sentence_has_two_readings():
     assert set(CLASSES) == set("JOINT ADJECTIVE COLOUR ANIMAL ANIMALS ROLE ROLES CHASES CHASE SLEEPS SLEEP".split())
-    assert sum(map(len, CLASSES.values())) == len(CLASS_OF)  # no word is in two of them
-    assert len(written(START)) == len(language()) == 58960
+    assert sum(map(len, CLASSES.values())) == len(CLASS_OF)  # no word is in two classes
+    assert len(expansions(START)) == len(language()) == 58960
     assert math.fsum(language().values()) == pytest.approx(1, rel=1e-12)
     assert max(map(len, language())) == 15
 
 
-def test_readings_are_counted_where_there_are_several(monkeypatch):
-    # Three parts of one or two x each: n x's can be shared out in as many ways as n − 3 of the parts can be chosen.
+def test_several_readings_are_counted(monkeypatch):
+    # Three parts of one or two x each: there are as many ways to divide n x's as to choose n − 3 of the parts.
     table = {"UTTERANCE": ((1, ("PART", "PART", "PART")),), "PART": ((1, ("x",)), (1, ("x", "x")))}
     monkeypatch.setattr(grammar_parser, "RULES", table)
     assert [derivations(" ".join("x" * length)) for length in range(8)] == [0, 0, 0, 1, 3, 3, 1, 0]
@@ -109,29 +107,29 @@ def test_readings_are_counted_where_there_are_several(monkeypatch):
     assert derivations("x") == 2
 
 
-def test_every_sentence_of_the_corpus_parses_in_one_way():
+def test_corpus_sentences_parse_in_one_way():
     sentences = grammar_text().splitlines()
     assert len(sentences) == SENTENCES == 20_000
     assert all(row_of(sentence) in language() for sentence in sentences)
     assert {derivations(sentence) for sentence in sentences[::20]} == {1}
 
 
-def test_the_parser_allows_all_that_the_enumeration_finds():
+def test_the_parser_allows_every_sentence():
     generator = Random(1)
     for row in generator.sample(sorted(language()), 800):
         sentence = " ".join(generator.choice(list(CLASSES[part])) if part in CLASSES else part for part in row)
         assert derivations(sentence) == 1, sentence
 
 
-def test_the_parser_allows_no_other_short_sentence():
+def test_the_parser_allows_nothing_else():
     words = sorted(set(_USES) - set(RULES) - set(CLASS_OF)) + [next(iter(members)) for members in CLASSES.values()]
     assert len(words) == 16
     for length in (1, 2, 3):
         for sentence in map(" ".join, product(words, repeat=length)):
-            assert parses(sentence) == (row_of(sentence) in language()), sentence
+            assert is_grammatical(sentence) == (row_of(sentence) in language()), sentence
 
 
-def test_the_parser_and_the_enumeration_agree_on_sentences_with_a_mistake():
+def test_the_parser_on_sentences_with_mistakes():
     generator = Random(2)
     words = sorted(set(_USES) - set(RULES))
     verdicts = Counter()
@@ -149,12 +147,12 @@ def test_the_parser_and_the_enumeration_agree_on_sentences_with_a_mistake():
                 changed[place - 1], changed[place] = changed[place], changed[place - 1]
         sentence = " ".join(changed)
         expected = row_of(sentence) in language()
-        assert parses(sentence) == expected, sentence
+        assert is_grammatical(sentence) == expected, sentence
         verdicts[expected] += 1
     assert min(verdicts[True], verdicts[False]) >= 100
 
 
-def test_text_is_the_same_on_every_machine():
+def test_text_is_reproducible():
     text = grammar_text()
     assert (
         hashlib.sha256(text.encode()).hexdigest() == "8aed40752c8eb30535c0e75084164a73b7800181028611dbb12c2a21b3c4631e"
@@ -163,7 +161,7 @@ def test_text_is_the_same_on_every_machine():
     assert grammar_text(5) != grammar_text(5, seed=1)
 
 
-def test_the_generator_takes_alternatives_by_their_weights():
+def test_alternatives_follow_their_weights():
     sentences = grammar_text().splitlines()
     expected = Counter()
     for row, share in language().items():
@@ -177,7 +175,7 @@ def test_the_generator_takes_alternatives_by_their_weights():
     assert joints["but"] / joints.total() == pytest.approx(2 / 3, abs=0.05)
 
 
-def test_entropy_rate_is_that_of_the_enumeration_and_of_the_text():
+def test_entropy_rate_agrees_with_enumeration():
     class_entropy = {}
     for name, words in CLASSES.items():
         shares = [weight / sum(words.values()) for weight in words.values()]
@@ -187,13 +185,13 @@ def test_entropy_rate_is_that_of_the_enumeration_and_of_the_text():
     )
     tokens = 2 * math.fsum(share * len(row) for row, share in language().items())
     assert entropy_rate() == pytest.approx(entropy / tokens, rel=1e-12)
-    # The corpus was made by this process: what its sentences cost on average is the entropy, give or take chance.
+    # This process generated the corpus: the mean cost of a sentence is the entropy, up to chance.
     costs = np.array([-math.log(probability(sentence)) for sentence in grammar_text().splitlines()])
     assert abs(costs.mean() - entropy) < 4 * costs.std() / math.sqrt(len(costs))
     assert costs.std() / math.sqrt(len(costs)) < 0.01 * entropy
 
 
-def test_corpus_has_words_spaces_and_line_breaks_and_nothing_else():
+def test_tokens_of_the_corpus():
     corpus = load_corpus("grammar")
     assert corpus.tokenizer.vocabulary == tuple(sorted({"\n", " "} | set(_USES) - set(RULES)))
     assert corpus.tokenizer.vocab_size == 54
@@ -202,24 +200,8 @@ def test_corpus_has_words_spaces_and_line_breaks_and_nothing_else():
     assert corpus.tokenizer.decode(tokens) == grammar_text()
     separators = corpus.tokenizer.encode("\n ")
     np.testing.assert_array_equal(np.isin(tokens, separators), np.arange(len(tokens)) % 2 == 1)
-    assert corpus.phrases is None  # its process is no drawing of phrases, so loss_floor does not apply
+    assert corpus.phrases is None  # the process does not draw phrases, so loss_floor does not apply
 
 
-def test_a_stands_before_no_vowel():
+def test_no_vowel_follows_a():
     assert not any(word[0] in "aeiou" for word in CLASS_OF)
-
-
-def test_complete_sentences_have_a_line_break_on_both_sides():
-    assert complete_sentences("dog runs\nmice play\ncat the\nthe") == ["mice play", "cat the"]
-    assert complete_sentences("\nmice\n") == ["mice"]
-    assert complete_sentences("\n\n") == [""]
-    assert complete_sentences("mice play") == complete_sentences("mice\ncats") == complete_sentences("") == []
-
-
-def test_share_counts_complete_sentences_only():
-    assert share_grammatical("dog runs\nmice play\ncat the\nthe") == 0.5
-    assert share_grammatical("\nmice play\n\n") == 0.5  # two line breaks in a row enclose no sentence
-    assert share_grammatical("\n" + grammar_text(200)) == 1
-    for text in ("", "mice play", "mice\ncats"):
-        with pytest.raises(UserError, match="at least one sentence with a line break on both sides"):
-            share_grammatical(text)

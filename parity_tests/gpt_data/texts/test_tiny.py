@@ -1,4 +1,4 @@
-"""The tiny corpus: every count that is known of it."""
+"""The corpus ``tiny``: all its known counts."""
 
 import random
 
@@ -13,7 +13,7 @@ VOCABULARY = (
 )
 
 
-def test_text_is_that_of_the_global_generator_and_leaves_it_alone():
+def test_the_global_generator_is_unchanged():
     state = random.getstate()
     try:
         random.seed(42)
@@ -27,7 +27,7 @@ def test_text_is_that_of_the_global_generator_and_leaves_it_alone():
     assert len(expected) == 4752
 
 
-def test_text_is_made_of_the_phrases():
+def test_text_consists_of_phrases():
     text = tiny_text()
     assert len(tiny_phrases()) == 8
     assert "i love gpt by hand project" in tiny_phrases()

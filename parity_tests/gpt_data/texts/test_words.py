@@ -1,4 +1,4 @@
-"""The corpus of words: the list, how it is drawn, and what counts as a completed word."""
+"""The corpus ``words``: the list, the draws, and the loss floor."""
 
 import hashlib
 import math
@@ -9,21 +9,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gpt_data.errors import UserError
 from gpt_data.floors.loss_floor import corpus_loss_floor
 from gpt_data.texts.corpora import load_corpus
-from gpt_data.texts.words import DRAWS, WORDS, complete_words, share_in_list, words_text
+from gpt_data.texts.words import DRAWS, WORDS, words_text
 from gpt_data.tokens.batches import evaluation_windows
 
 
-def test_words_have_one_to_four_of_the_ten_letters_and_stand_in_order():
+def test_the_list_of_words():
     assert all(re.fullmatch("[aceilnorst]{1,4}", word) for word in WORDS)
     assert list(WORDS) == sorted(set(WORDS), key=lambda word: (len(word), word))
     assert Counter(map(len, WORDS)) == {1: 2, 2: 11, 3: 57, 4: 112}
     assert {"a", "i", "cat", "rest"} <= set(WORDS)
 
 
-def test_text_is_the_same_on_every_machine():
+def test_text_is_reproducible():
     text = words_text()
     assert len(text) == 27231
     assert (
@@ -31,7 +30,7 @@ def test_text_is_the_same_on_every_machine():
     )
 
 
-def test_text_is_words_of_the_list_drawn_uniformly_and_independently():
+def test_words_are_uniform_and_independent():
     words = words_text().removesuffix(" ").split(" ")
     assert len(words) == DRAWS == 6000
     counts = Counter(words)
@@ -40,7 +39,7 @@ def test_text_is_words_of_the_list_drawn_uniformly_and_independently():
     statistic = sum((counts[word] - expected) ** 2 / expected for word in WORDS)
     freedom = len(WORDS) - 1
     assert abs(statistic - freedom) < 4 * math.sqrt(2 * freedom)  # Pearson's test, four standard deviations
-    # Neighbours: the same, for the lengths of two words in a row.
+    # The same test for the lengths of two consecutive words.
     share = {length: sum(len(word) == length for word in WORDS) / len(WORDS) for length in (2, 3, 4)}
     pairs = Counter((len(first), len(second)) for first, second in pairwise(words))
     for first in share:
@@ -49,14 +48,14 @@ def test_text_is_words_of_the_list_drawn_uniformly_and_independently():
             assert abs(pairs[first, second] - mean) < 5 * math.sqrt(mean)
 
 
-def test_corpus_is_eleven_characters_split_without_overlap():
+def test_corpus_is_eleven_characters():
     corpus = load_corpus("words")
     assert corpus.tokenizer.vocabulary == tuple(" aceilnorst")
     assert (len(corpus.train), len(corpus.val)) == (21784, 5447)
     assert corpus.tokenizer.decode(np.concatenate([corpus.train, corpus.val])) == words_text()
     assert corpus.phrases == WORDS
     train = Counter(corpus.tokenizer.decode(corpus.train).split(" ")[:-1])
-    assert min(train[word] for word in WORDS) == 12  # training holds every word many times
+    assert min(train[word] for word in WORDS) == 12  # training contains every word many times
 
 
 def test_targets_are_the_next_letters():
@@ -65,31 +64,11 @@ def test_targets_are_the_next_letters():
     assert not np.array_equal(inputs, targets)
 
 
-def test_floor_is_reached_by_whoever_knows_the_list_and_the_place():
+def test_an_ideal_reader_reaches_the_floor():
     corpus = load_corpus("words")
     floors = [corpus_loss_floor(corpus, "val", block_size) for block_size in (4, 16, 32)]
     assert floors == pytest.approx([1.4027049, 1.2077606, 1.1752211], abs=5e-8)
-    # With unlimited context the process costs ln(words) a word, spread over its letters and blank.
+    # With unlimited context a word costs ln(words), divided among its letters and its blank.
     rate = math.log(len(WORDS)) * len(WORDS) / sum(len(word) + 1 for word in WORDS)
     assert rate == pytest.approx(1.148, abs=5e-4)
     assert rate < floors[-1]
-
-
-def test_complete_words_have_a_blank_on_both_sides():
-    assert complete_words("ca cat xyz to") == ["cat", "xyz"]
-    assert complete_words(" cat ") == ["cat"]
-    assert complete_words(" a  b ") == ["a", "", "b"]
-    assert complete_words("cat") == complete_words("cat to") == complete_words(" ") == complete_words("") == []
-
-
-def test_share_counts_complete_words_only():
-    assert share_in_list("zz cat xyz to zz") == pytest.approx(2 / 3)
-    assert share_in_list(words_text()) == 1
-    assert share_in_list(" cat  to ") == pytest.approx(2 / 3)  # two blanks in a row are a mistake
-    assert share_in_list(" CAT ") == 0
-
-
-@pytest.mark.parametrize("text", ["", "cat", "cat to", " "])
-def test_a_share_of_no_words_is_refused(text):
-    with pytest.raises(UserError, match="at least one word with a blank on both sides"):
-        share_in_list(text)

@@ -1,4 +1,4 @@
-"""Windows: targets are inputs shifted by one, none is missed, a batch depends on nothing but its step."""
+"""Windows: targets are the inputs shifted by one, no token is skipped, and a batch depends only on its step."""
 
 import mmap
 
@@ -19,7 +19,7 @@ def sizes(draw):
 
 
 @given(sizes(), st.integers(1, 5), st.integers(0, 2**64), st.lists(st.integers(0, 2000), min_size=1, max_size=6))
-def test_a_batch_is_the_same_in_whatever_order_steps_are_asked(size, batch_size, seed, steps):
+def test_batches_depend_only_on_the_step(size, batch_size, seed, steps):
     length, block_size = size
     tokens = np.arange(length, dtype=np.uint16)
     sampler = BatchSampler(tokens, block_size, batch_size, seed)
@@ -30,7 +30,7 @@ def test_a_batch_is_the_same_in_whatever_order_steps_are_asked(size, batch_size,
         np.testing.assert_array_equal(targets, alone[1])
         assert inputs.shape == targets.shape == (batch_size, block_size)
         assert inputs.dtype == targets.dtype == np.int64
-        np.testing.assert_array_equal(targets, inputs + 1)  # tokens count up, so next means plus one
+        np.testing.assert_array_equal(targets, inputs + 1)  # the tokens are 0, 1, 2, …, so the next one is plus one
         np.testing.assert_array_equal(inputs, inputs[:, :1] + np.arange(block_size))
 
 
@@ -38,7 +38,7 @@ def starts_of(sampler, steps):
     return np.concatenate([sampler.batch(step)[0][:, 0] for step in steps])
 
 
-def test_starts_are_uniform_over_all_windows_first_and_last_included():
+def test_starts_are_uniform():
     starts = starts_of(BatchSampler(np.arange(12), 8, 64, seed=1), range(600))
     counts = np.bincount(starts)
     assert len(counts) == 4
@@ -57,7 +57,7 @@ def test_steps_seeds_and_streams_differ():
     assert len({starts_of(BatchSampler(tokens, 8, 16, 1), [step]).tobytes() for step in range(600)}) == 600
 
 
-def test_batches_are_the_callers_own():
+def test_batches_are_copies():
     tokens = np.arange(20)
     inputs, targets = BatchSampler(tokens, 8, 2, 0).batch(0)
     before = targets.copy()
@@ -67,7 +67,7 @@ def test_batches_are_the_callers_own():
 
 
 @given(sizes(), st.integers(1, 9), st.integers(1, 40))
-def test_evaluation_covers_every_token_with_every_stride(size, stride, rows):
+def test_evaluation_covers_every_token(size, stride, rows):
     length, block_size = size
     stride = min(stride, block_size)
     chunks = list(evaluation_windows(np.arange(length), block_size, stride, rows))
@@ -98,17 +98,17 @@ def test_one_window_is_enough():
         assert targets.tolist() == [list(range(1, 9))]
 
 
-def test_a_memory_map_is_never_copied_whole(tmp_path):
+def test_memory_maps_are_not_copied(tmp_path):
     (tmp_path / "tokens").write_bytes(b"")
     with (tmp_path / "tokens").open("r+b") as file:
-        file.truncate(1 << 40)  # a terabyte of zeros that takes no space: to copy it would fail
+        file.truncate(1 << 40)  # a sparse terabyte, which cannot be copied
         tokens = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype="<u2")
     assert BatchSampler(tokens, 8, 4, 0).batch(0)[0].shape == (4, 8)
     assert next(evaluation_windows(tokens, 8, 1, 4))[1].shape == (4, 8)
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 8])
-def test_a_text_too_short_for_one_window_is_refused_with_the_numbers(length):
+def test_a_text_without_a_window_is_refused(length):
     for call in (lambda: BatchSampler(range(length), 8, 1, 0), lambda: evaluation_windows(range(length), 8)):
         with pytest.raises(UserError, match=rf"block_size=8 needs 9 tokens and the text has {length}; "):
             call()

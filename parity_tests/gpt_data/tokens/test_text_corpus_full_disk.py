@@ -1,4 +1,4 @@
-"""Whatever fails while a text is prepared, the files of before are intact, and nothing else is left."""
+"""After any failure while a text is prepared, the old files are intact and nothing else remains."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import open_corpus
 from gpt_data.tokens.text_corpus import prepare_text
 
-TEXT = "Not a word of it is lost.\n" * 20_000  # more than is read at a time, so that there are several writes
+TEXT = "Not a word of it is lost.\n" * 20_000  # longer than one read, so that there are several writes
 
 
 def content_of(directory):
@@ -31,8 +31,8 @@ def prepare(folder, directory):
     prepare_text([folder / "new.txt"], folder / directory, kind="characters")
 
 
-def refused(folder, reason):
-    """Prepare over old files and into a new place; both must be refused and leave everything as it was."""
+def assert_refused(folder, reason):
+    """Prepare over old files and into a new directory; both must be refused and change nothing."""
     before = content_of(folder)
     for directory in ("own", "new/deep"):
         with pytest.raises(UserError, match=reason) as caught:
@@ -43,8 +43,8 @@ def refused(folder, reason):
         assert sorted(path.name for path in (folder / "own").iterdir()) == ["meta.json", "train.bin", "val.bin"]
 
 
-def counted(monkeypatch, owner, name, failing):
-    """Let the call number ``failing`` of a function, and all after it, find the disk full; return the calls."""
+def fail_from(monkeypatch, owner, name, failing):
+    """Make call number ``failing`` of a function, and all later ones, fail as on a full disk; return the calls."""
     real, calls = getattr(owner, name), []
 
     def call(*arguments, **options):
@@ -58,7 +58,7 @@ def counted(monkeypatch, owner, name, failing):
 
 
 class Disk:
-    """A file whose writes are counted, and fail after some."""
+    """A file whose writes are counted and begin to fail."""
 
     def __init__(self, file, writes, failing):
         self._file, self._writes, self._failing = file, writes, failing
@@ -75,7 +75,7 @@ class Disk:
     def write(self, content):
         self._writes.append(len(content))
         if self._failing is not None and len(self._writes) > self._failing:
-            self._file.write(content[: len(content) // 2])  # a disk fills in the middle of a write
+            self._file.write(content[: len(content) // 2])  # a disk becomes full in the middle of a write
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return self._file.write(content)
 
@@ -91,7 +91,7 @@ def with_disk(monkeypatch, failing):
     return writes
 
 
-def test_every_write_fails_in_turn(folder, monkeypatch, tmp_path_factory):
+def test_every_failing_write(folder, monkeypatch, tmp_path_factory):
     with monkeypatch.context() as counting:
         writes = with_disk(counting, None)
         prepare_text([folder / "new.txt"], tmp_path_factory.mktemp("other"), kind="characters")
@@ -99,13 +99,13 @@ def test_every_write_fails_in_turn(folder, monkeypatch, tmp_path_factory):
     for failing in range(len(writes)):
         with monkeypatch.context() as full:
             with_disk(full, failing)
-            refused(folder, "No space left on device")
+            assert_refused(folder, "No space left on device")
 
 
 @pytest.mark.parametrize("failing", range(3))
-def test_every_sync_of_a_file_fails_in_turn(folder, monkeypatch, failing):
+def test_every_failing_sync(folder, monkeypatch, failing):
     before = content_of(folder)
-    calls = counted(monkeypatch, os, "fsync", failing)
+    calls = fail_from(monkeypatch, os, "fsync", failing)
     with pytest.raises(UserError, match="No space left on device"):
         prepare(folder, "own")
     assert len(calls) == failing + 1
@@ -113,10 +113,10 @@ def test_every_sync_of_a_file_fails_in_turn(folder, monkeypatch, failing):
 
 
 @pytest.mark.parametrize("failing", range(5))
-def test_every_sync_fails_in_turn_in_a_new_place(folder, monkeypatch, failing):
-    # First the two directories that are made, then the three files.
+def test_every_failing_sync_in_new_directories(folder, monkeypatch, failing):
+    # First the two new directories, then the three files.
     before = content_of(folder)
-    counted(monkeypatch, os, "fsync", failing)
+    fail_from(monkeypatch, os, "fsync", failing)
     with pytest.raises(UserError, match="No space left on device"):
         prepare(folder, "new/deep")
     assert content_of(folder) == before
@@ -124,9 +124,9 @@ def test_every_sync_fails_in_turn_in_a_new_place(folder, monkeypatch, failing):
 
 
 @pytest.mark.parametrize(("name", "reason"), [("replace", "cannot write"), ("mkdir", "cannot make the directory")])
-def test_a_first_rename_or_a_new_directory_fails(folder, monkeypatch, name, reason):
+def test_a_failing_rename_or_new_directory(folder, monkeypatch, name, reason):
     before = content_of(folder)
-    counted(monkeypatch, os, name, 0)
+    fail_from(monkeypatch, os, name, 0)
     with pytest.raises(UserError, match=reason):
         prepare(folder, "new/deep")
     assert content_of(folder) == before
@@ -134,8 +134,8 @@ def test_a_first_rename_or_a_new_directory_fails(folder, monkeypatch, name, reas
 
 
 @pytest.mark.parametrize("failing", [1, 2])
-def test_a_later_rename_that_fails_is_seen_by_the_reader(folder, monkeypatch, failing):
-    counted(monkeypatch, os, "replace", failing)
+def test_readers_detect_a_failed_rename(folder, monkeypatch, failing):
+    fail_from(monkeypatch, os, "replace", failing)
     with pytest.raises(UserError, match="cannot write"):
         prepare(folder, "own")
     monkeypatch.undo()
@@ -145,7 +145,7 @@ def test_a_later_rename_that_fails_is_seen_by_the_reader(folder, monkeypatch, fa
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError])
-def test_an_interruption_leaves_everything_as_it_was(folder, monkeypatch, interruption):
+def test_an_interruption_changes_nothing(folder, monkeypatch, interruption):
     before = content_of(folder)
 
     def fsync(descriptor):
@@ -177,7 +177,7 @@ for limit in map(int, sys.argv[2:]):
 """
 
 
-def test_a_limit_to_the_size_of_files_at_any_byte(folder):
+def test_file_size_limits_at_any_byte(folder):
     pytest.importorskip("resource")
     before, train_bytes = content_of(folder), len(TEXT) * 2 * 9 // 10
     limits = [0, 1, 100, 4096, 65_536, 103_999, 104_000, 500_000, 524_288, train_bytes - 1]

@@ -1,4 +1,4 @@
-"""Token files: what is written is read, and whatever else lies there is refused in one line."""
+"""Token files: what is written is read back, and other content is refused in one line."""
 
 import hashlib
 import json
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
 from gpt_data.texts.corpora import Corpus, load_corpus, open_corpus, prepare
 from gpt_data.tokens.token_files import read_token_file, read_token_files, write_token_chunks, write_token_files
 from gpt_data.tokens.word_tokenizer import WordTokenizer
+from parity_tests.gpt_data.refusals import refusal
 
 
 @pytest.fixture
@@ -22,31 +22,23 @@ def folder(tmp_path):
     return tmp_path / "tiny"
 
 
-def refusal(call, *arguments, **options):
-    with pytest.raises(UserError) as caught:
-        call(*arguments, **options)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    return message
-
-
-def test_a_corpus_comes_back(folder):
+def test_round_trip_of_a_corpus(folder):
     corpus, again = load_corpus("tiny"), open_corpus(folder)
     assert (again.name, again.tokenizer, again.phrases) == (corpus.name, corpus.tokenizer, corpus.phrases)
     np.testing.assert_array_equal(again.train, corpus.train)
     np.testing.assert_array_equal(again.val, corpus.val)
     assert sorted(path.name for path in folder.iterdir()) == ["meta.json", "train.bin", "val.bin"]
     assert (folder / "val.bin").read_bytes() == corpus.val.astype("<u2").tobytes()
-    prepare(again, folder)  # over the very files that are mapped
+    prepare(again, folder)  # over the files that are mapped
     np.testing.assert_array_equal(open_corpus(str(folder)).train, corpus.train)
 
 
-def test_a_corpus_without_phrases_comes_back(tmp_path):
+def test_round_trip_without_phrases(tmp_path):
     prepare(Corpus("own", WordTokenizer((" ", "a")), np.array([0, 1]), np.array([1])), tmp_path)
     assert open_corpus(tmp_path).phrases is None
 
 
-def test_meta_says_what_the_readme_says(folder):
+def test_meta_is_as_documented(folder):
     meta = json.loads((folder / "meta.json").read_text())
     digest = hashlib.sha256((folder / "val.bin").read_bytes()).hexdigest()
     assert meta["val"] == {"tokens": 340, "sha256": digest}
@@ -76,7 +68,7 @@ def test_numbers_grow_with_the_vocabulary(tmp_path, vocab_size, size):
 
 @settings(max_examples=30)
 @given(st.integers(1, 70_000), st.data())
-def test_any_ids_come_back(tmp_path_factory, vocab_size, data):
+def test_round_trip_of_any_ids(tmp_path_factory, vocab_size, data):
     ids = st.lists(st.integers(0, vocab_size - 1), min_size=1, max_size=20)
     train, val = data.draw(ids), data.draw(ids)
     folder = tmp_path_factory.mktemp("ids")
@@ -85,24 +77,24 @@ def test_any_ids_come_back(tmp_path_factory, vocab_size, data):
     assert (files.train.tolist(), files.val.tolist()) == (train, val)
 
 
-def test_messages_say_the_numbers(folder):
+def test_messages_contain_the_numbers(folder):
     content = (folder / "val.bin").read_bytes()
     (folder / "val.bin").write_bytes(content[:-1])
-    assert "tokens of 2 bytes, and has 679 bytes" in refusal(open_corpus, folder)
+    assert "tokens of 2 bytes, not 679 bytes" in refusal(open_corpus, folder)
     (folder / "val.bin").write_bytes(content[:-2])
-    assert "must hold 340 tokens in 680 bytes, as meta.json says, and has 678" in refusal(open_corpus, folder)
+    assert "must contain 340 tokens in 680 bytes, as meta.json says, not 678" in refusal(open_corpus, folder)
     (folder / "val.bin").write_bytes(content[2:] + content[:2])
     assert "its SHA-256 differs" in refusal(open_corpus, folder)
 
 
-def test_a_file_without_meta_is_checked_too(tmp_path):
+def test_a_file_without_meta_is_checked(tmp_path):
     path = tmp_path / "train.bin"
     path.write_bytes(np.array([1, 31, 2], dtype="<u2").tobytes())
     assert read_token_file(path, 32).tolist() == [1, 31, 2]
     assert "must lie in 0 … 30" in refusal(read_token_file, path, 31)
     for content in (b"", b"\0", b"\0\0\0"):
         path.write_bytes(content)
-        assert f"has {len(content)} bytes" in refusal(read_token_file, path, 32)
+        assert f"not {len(content)} bytes" in refusal(read_token_file, path, 32)
 
 
 @pytest.mark.parametrize("vocab_size", [32, 300, 70_000])
@@ -111,7 +103,7 @@ def test_the_other_byte_order_is_recognised(tmp_path, vocab_size):
     ids = np.array([1, 31, 2, vocab_size - 1] * 300_000)
     path.write_bytes(ids.astype(f">u{size}").tobytes())
     message = refusal(read_token_file, path, vocab_size)
-    assert "came at index" in message
+    assert "at index" in message
     assert "its bytes seem to be in big-endian order" in message
     path.write_bytes(ids.astype(f"<u{size}").tobytes())
     assert read_token_file(path, vocab_size).tolist() == ids.tolist()
@@ -119,14 +111,14 @@ def test_the_other_byte_order_is_recognised(tmp_path, vocab_size):
     assert "at index 1; was it made with another vocabulary?" in refusal(read_token_file, path, vocab_size)
 
 
-def test_an_id_outside_is_found_wherever_it_is(tmp_path):
+def test_ids_outside_are_found_anywhere(tmp_path):
     path = tmp_path / "train.bin"
     for place in (0, (1 << 19) - 1, 1 << 19, 1_234_567):
         ids = np.zeros(1_300_000, dtype="<u2")
         ids[place:] = 7
         path.write_bytes(ids.tobytes())
-        assert f"id 7 came at index {place};" in refusal(read_token_file, path, 7)
-        assert f"id 7 came at index {place};" in refusal(write_token_files, tmp_path / "new", ids, ids, 7, {})
+        assert f"got id 7 at index {place};" in refusal(read_token_file, path, 7)
+        assert f"got id 7 at index {place};" in refusal(write_token_files, tmp_path / "new", ids, ids, 7, {})
     assert not (tmp_path / "new").exists()
 
 
@@ -135,7 +127,7 @@ def numbers(*chunks):
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=8), st.integers(0, 20))
-def test_chunks_are_cut_where_training_ends(tmp_path_factory, chunks, train_tokens):
+def test_chunks_are_split_at_the_boundary(tmp_path_factory, chunks, train_tokens):
     ids, folder = [number for chunk in chunks for number in chunk], tmp_path_factory.mktemp("chunks")
     if 0 < train_tokens < len(ids):
         write_token_chunks(folder, numbers(*chunks), train_tokens, 10, {})
@@ -144,36 +136,36 @@ def test_chunks_are_cut_where_training_ends(tmp_path_factory, chunks, train_toke
     else:
         split = "train" if not ids or not train_tokens else "val"
         message = refusal(write_token_chunks, folder / "new", numbers(*chunks), train_tokens, 10, {})
-        assert f"the {split} split must hold at least one token" in message
+        assert f"the {split} split must contain at least one token" in message
         assert not any(folder.iterdir())
 
 
-def test_a_bad_chunk_leaves_the_old_files(folder):
+def test_bad_chunks_leave_the_old_files(folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert "val tokens must lie in" in refusal(write_token_chunks, folder, numbers([1, 2], [3, 10]), 3, 10, {})
-    assert "id -1 came at index 1" in refusal(write_token_chunks, folder, numbers([1, -1], [3]), 2, 10, {})
+    assert "got id -1 at index 1" in refusal(write_token_chunks, folder, numbers([1, -1], [3]), 2, 10, {})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_mix_of_two_writings_is_refused(folder, tmp_path):
+def test_mixed_files_are_refused(folder, tmp_path):
     other = Corpus("other", WordTokenizer((" ", "a")), np.array([0, 1]), np.array([1]))
     prepare(other, tmp_path / "other")
     shutil.copy(tmp_path / "other" / "train.bin", folder / "train.bin")
-    assert "train.bin must hold 1356 tokens" in refusal(open_corpus, folder)
+    assert "train.bin must contain 1356 tokens" in refusal(open_corpus, folder)
 
 
-def test_a_left_over_temporary_file_does_no_harm(folder):
+def test_temporary_files_are_ignored(folder):
     (folder / ".train.bin.1-0.tmp").write_bytes(b"half")
     assert open_corpus(folder).name == "tiny"
 
 
-def test_bad_splits_are_refused_before_anything_is_written(tmp_path):
+def test_bad_splits_are_refused(tmp_path):
     place = tmp_path / "new"
-    assert "the val split must hold at least one token" in refusal(write_token_files, place, [1], [], 4, {})
+    assert "the val split must contain at least one token" in refusal(write_token_files, place, [1], [], 4, {})
     assert "train tokens must lie in 0 … 3" in refusal(write_token_files, place, [4], [1], 4, {})
-    assert "id -1 came at index 0" in refusal(write_token_files, place, [1], [-1], 4, {})
+    assert "got id -1 at index 0" in refusal(write_token_files, place, [1], [-1], 4, {})
     assert "must be integers" in refusal(write_token_files, place, [1.5], [1], 4, {})
-    assert "keeps 'train' for itself" in refusal(write_token_files, place, [1], [1], 4, {"train": 1})
+    assert "'train' is a reserved entry of meta.json" in refusal(write_token_files, place, [1], [1], 4, {"train": 1})
     assert not place.exists()
 
 
@@ -183,7 +175,7 @@ def test_unwritable_directories_are_named(tmp_path):
         assert f"cannot make the directory {place}" in refusal(prepare, load_corpus("tiny"), place)
 
 
-def test_files_larger_than_a_slice_are_written_whole(tmp_path):
+def test_files_larger_than_a_slice(tmp_path):
     ids = np.arange((1 << 20) + 5) % 7
     write_token_files(tmp_path, ids, ids[:1], 7, {})
     np.testing.assert_array_equal(read_token_files(tmp_path).train, ids)

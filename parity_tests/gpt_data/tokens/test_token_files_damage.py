@@ -1,4 +1,4 @@
-"""Damaged token files: every truncation, every flipped bit and every strange thing in a file's place is refused."""
+"""Damaged token files: every truncation, every flipped bit and every special file is refused."""
 
 import json
 import os
@@ -6,11 +6,11 @@ import os
 import numpy as np
 import pytest
 
-from gpt_data.errors import UserError
 from gpt_data.files import sealed_json
 from gpt_data.files.sealed_json import seal
 from gpt_data.texts.corpora import Corpus, load_corpus, open_corpus, prepare
 from gpt_data.tokens.word_tokenizer import WordTokenizer
+from parity_tests.gpt_data.refusals import refusal
 
 
 @pytest.fixture
@@ -21,21 +21,13 @@ def folder(tmp_path):
 
 @pytest.fixture
 def small(tmp_path):
-    """Make a directory so small that all that can happen to one bit of it can be tried."""
+    """Make token files so small that a change of every single bit can be tested."""
     prepare(Corpus("small", WordTokenizer((" ", "a")), np.array([1, 0, 1, 0, 1]), np.array([1, 0])), tmp_path / "small")
     return tmp_path / "small"
 
 
-def refusal(call, *arguments, **options):
-    with pytest.raises(UserError) as caught:
-        call(*arguments, **options)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    return message
-
-
 def resign(folder, **changes):
-    """Write meta.json with other entries and a checksum that fits them."""
+    """Write meta.json with other entries and their valid checksum."""
     meta = json.loads((folder / "meta.json").read_text())
     del meta["sha256"]
     (folder / "meta.json").write_bytes(seal({**meta, **changes}))
@@ -69,7 +61,7 @@ class TestDamage:
         assert f"{name}: it is not a regular file" in refusal(open_corpus, folder)
         assert f"{name}: it is not a regular file" in refusal(prepare, load_corpus("tiny"), folder)
 
-    def test_a_pipe_is_refused_and_not_waited_for(self, folder, name):
+    def test_a_pipe_is_refused_at_once(self, folder, name):
         (folder / name).unlink()
         os.mkfifo(folder / name)
         assert f"{name}: it is not a regular file" in refusal(open_corpus, folder)
@@ -100,31 +92,31 @@ class TestDamage:
 @pytest.mark.parametrize("name", ["train.bin", "val.bin"])
 def test_every_flipped_bit_of_the_tokens(small, name):
     content = (small / name).read_bytes()
-    for changed in flipped(content):
+    for changed in flip_each_bit(content):
         (small / name).write_bytes(changed)
-        assert f"{name} is not the file that meta.json vouches for" in refusal(open_corpus, small)
+        assert f"{name} is not the file that meta.json describes" in refusal(open_corpus, small)
     (small / name).write_bytes(content)
     open_corpus(small)
 
 
 def test_every_flipped_bit_of_meta(small, monkeypatch):
     content = (small / "meta.json").read_bytes()
-    for changed in flipped(content):
-        # Handed over where the file would be read: thousands of small files take long.
+    for changed in flip_each_bit(content):
+        # Passed directly to the reader: writing thousands of files takes long.
         monkeypatch.setattr(sealed_json, "read_regular", lambda path, changed=changed: changed)
         assert "meta.json" in refusal(open_corpus, small)
     monkeypatch.setattr(sealed_json, "read_regular", lambda path: content)
     open_corpus(small)
 
 
-def flipped(content):
+def flip_each_bit(content):
     for bit in range(len(content) * 8):
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
         yield bytes(changed)
 
 
-def test_ids_outside_the_vocabulary_are_refused_though_all_checksums_fit(folder):
+def test_ids_outside_with_valid_checksums(folder):
     resign(folder, vocab_size=31)
     assert "must lie in 0 … 30" in refusal(open_corpus, folder)
     resign(folder, vocab_size=33)
@@ -141,17 +133,17 @@ def test_ids_outside_the_vocabulary_are_refused_though_all_checksums_fit(folder)
         ({"vocab_size": 0}, "vocab_size"),
         ({"vocab_size": 32.0}, "vocab_size"),
         ({"dtype": "uint32"}, "dtype must be uint16 for 32 tokens, not 'uint32'"),
-        ({"train": None}, "train must hold tokens and sha256"),
-        ({"val": {"tokens": 340}}, "val must hold tokens and sha256"),
+        ({"train": None}, "train must have tokens and sha256"),
+        ({"val": {"tokens": 340}}, "val must have tokens and sha256"),
         ({"val": {"tokens": -1, "sha256": ""}}, "tokens of val"),
         ({"name": 3}, "name must be a string"),
         ({"phrases": "hello"}, "phrases must be"),
         ({"phrases": [1]}, "phrases must be"),
         ({"tokenizer": None}, "a tokenizer must be"),
-        ({"tokenizer": {"kind": "words", "vocabulary": ["a", "a"]}}, "comes twice"),
+        ({"tokenizer": {"kind": "words", "vocabulary": ["a", "a"]}}, "occurs twice"),
     ],
 )
-def test_entries_of_meta_are_checked_though_its_checksum_fits(folder, changes, reason):
+def test_wrong_entries_with_valid_checksum(folder, changes, reason):
     resign(folder, **changes)
     message = refusal(open_corpus, folder)
     assert reason in message
@@ -173,12 +165,12 @@ def test_entries_of_meta_are_checked_though_its_checksum_fits(folder, changes, r
         b"\0" * 10,
     ],
 )
-def test_what_is_no_meta_is_refused(folder, content):
+def test_other_content_is_refused(folder, content):
     (folder / "meta.json").write_bytes(content)
     assert "meta.json" in refusal(open_corpus, folder)
 
 
-def test_a_meta_of_another_hand_is_refused(folder):
+def test_edited_meta_is_refused(folder):
     meta = json.loads((folder / "meta.json").read_text())
     (folder / "meta.json").write_text(json.dumps(meta, indent=2))
     assert "was changed" in refusal(open_corpus, folder)

@@ -1,24 +1,15 @@
-"""The word tokenizer: lossless, and clear about what it does not know."""
+"""The word tokenizer: lossless, with clear messages about unknown tokens."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt_data.errors import UserError
-from gpt_data.tokens.tokenizer import tokenizer_from_dict
+from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.tokens.word_tokenizer import WordTokenizer, survey_words, whole_words
+from parity_tests.gpt_data.refusals import refusal
 
 TINY = WordTokenizer((" ", "hello", "world"))
-
-
-def refusal(call, *arguments):
-    with pytest.raises(UserError) as caught:
-        call(*arguments)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert message.isprintable()
-    return message
 
 
 def tokens_of(text):
@@ -46,14 +37,14 @@ def tokens_of(text):
         ("\ud800a", ["\ud800", "a"]),
     ],
 )
-def test_what_a_token_is(text, tokens):
+def test_definition_of_a_token(text, tokens):
     assert tokens_of(text) == tokens
-    assert tokens_of(text * 3 + " ")[: len(tokens) - 1] == tokens[:-1]  # the last may grow
+    assert tokens_of(text * 3 + " ")[: len(tokens) - 1] == tokens[:-1]  # the last token may become longer
 
 
 @given(st.text(alphabet="ab1_ '-’.,\n\u0301é", min_size=1))
-def test_a_token_is_the_longest_word_or_one_other_character(text):
-    # The rule once more, in the plainest way: letter after letter.
+def test_tokens_agree_with_the_definition(text):
+    # The same rule, written letter by letter.
     tokens, joiners = [""], "'-’"
     for place, letter in enumerate(text):
         word = letter.isalnum() or letter == "_"
@@ -81,7 +72,7 @@ def test_pieces_make_no_difference(pieces, long):
     assert not text or vocabulary == tuple(sorted(set(tokens_of(text)))) == WordTokenizer.from_text(text).vocabulary
 
 
-def test_a_text_of_many_slices_is_encoded_like_its_words():
+def test_a_text_of_many_slices():
     words = [f"word{i % 700}" for i in range(60_000)]
     text = " ".join(words)
     tokenizer = WordTokenizer((" ", *sorted(set(words))))
@@ -89,21 +80,21 @@ def test_a_text_of_many_slices_is_encoded_like_its_words():
     assert tokenizer.encode(text).tolist() == expected
 
 
-def test_one_word_longer_than_a_slice_stays_one():
+def test_a_word_longer_than_a_slice():
     text = "x" * 500_000
     assert survey_words([text[:200_000], text[200_000:], " ", text]) == ((" ", text), 3)
     assert WordTokenizer((text, " ")).encode(f"{text} {text}").tolist() == [0, 1, 0]
 
 
 @given(st.text(min_size=1))
-def test_any_text_comes_back(text):
+def test_round_trip_of_any_text(text):
     tokenizer = WordTokenizer.from_text(text)
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert list(tokenizer.vocabulary) == sorted(tokenizer.vocabulary)
 
 
 @given(st.text(alphabet=" ab\t\n\r\u00a0\u2028", min_size=1))
-def test_all_white_space_comes_back(text):
+def test_round_trip_of_white_space(text):
     tokenizer = WordTokenizer.from_text(text)
     ids = tokenizer.encode(text)
     assert ids.dtype == np.int64
@@ -113,12 +104,12 @@ def test_all_white_space_comes_back(text):
 
 
 @given(st.lists(st.integers(0, 2), min_size=1))
-def test_text_of_the_vocabulary_comes_back(ids):
+def test_round_trip_of_ids(ids):
     text = " ".join(TINY.vocabulary[i] for i in ids)
     assert TINY.decode(TINY.encode(text)) == text
 
 
-def test_a_vocabulary_keeps_its_order_and_its_dict():
+def test_round_trip_of_a_vocabulary():
     tokenizer = WordTokenizer(("world", " ", "hello"))
     assert tokenizer.encode("hello world").tolist() == [2, 1, 0]
     assert tokenizer_from_dict(tokenizer.to_dict()) == tokenizer
@@ -129,11 +120,11 @@ def test_a_vocabulary_keeps_its_order_and_its_dict():
 
 
 def test_empty_text():
-    assert "at least one token" in refusal(TINY.encode, "")
-    assert "at least one token" in refusal(WordTokenizer.from_text, "")
+    assert "text must not be empty" in refusal(TINY.encode, "")
+    assert "text must not be empty" in refusal(WordTokenizer.from_text, "")
 
 
-def test_unknown_word_is_named_with_its_place_the_nearest_and_the_vocabulary():
+def test_unknown_words_are_named():
     assert refusal(TINY.encode, "hello  wrld hello") == (
         "unknown word 'wrld' (word 2, character 8); did you mean 'world'? "
         "the vocabulary has 3 tokens: ' ', 'hello', 'world'"
@@ -143,7 +134,7 @@ def test_unknown_word_is_named_with_its_place_the_nearest_and_the_vocabulary():
     assert "'zzz' (word 3, character 13); the vocabulary" in refusal(TINY.encode, "hello world zzz hello")
 
 
-def test_lower_case_goes_before_a_nearer_look():
+def test_lower_case_is_suggested_first():
     tokenizer = WordTokenizer(("GPTx", "gpt"))
     assert "did you mean 'gpt'?" in refusal(tokenizer.encode, "GPT")
 
@@ -156,7 +147,7 @@ def test_unknown_space_and_odd_characters():
     assert "unknown word 'a' (word 3, character 13)" in refusal(TINY.encode, "hello world a")
 
 
-def test_a_long_word_and_a_long_vocabulary_are_cut():
+def test_long_words_and_vocabularies_are_cut():
     tokenizer = WordTokenizer(tuple(f"w{i:03}" for i in range(120)))
     message = refusal(tokenizer.encode, "x" * 100_000)
     assert "100000 characters" in message
@@ -167,12 +158,12 @@ def test_a_long_word_and_a_long_vocabulary_are_cut():
 @pytest.mark.parametrize(
     ("ids", "reason"),
     [
-        ([0, -1], "id -1 came at index 1"),
-        ([0, 1, 3], "id 3 came at index 2"),
-        ([-(2**63)], "id -9223372036854775808 came at index 0"),
-        (np.array([2**63], dtype=np.uint64), "id 9223372036854775808 came"),
-        ([1.0], "dtype float64"),
-        ([True], "dtype bool"),
+        ([0, -1], "got id -1 at index 1"),
+        ([0, 1, 3], "got id 3 at index 2"),
+        ([-(2**63)], "got id -9223372036854775808 at index 0"),
+        (np.array([2**63], dtype=np.uint64), "got id 9223372036854775808"),
+        ([1.0], "must be integers, not float64"),
+        ([True], "must be integers, not bool"),
         (["a"], "must be integers"),
         ([2**70], "must be integers"),
         ([[0, 1]], "shape (1, 2)"),
@@ -184,7 +175,7 @@ def test_bad_ids_are_refused(ids, reason):
     assert reason in refusal(TINY.decode, ids)
 
 
-def test_no_ids_are_no_text():
+def test_no_ids_are_an_empty_text():
     assert TINY.decode([]) == ""
     assert TINY.decode(np.array([1, 2], dtype=">u2")) == "helloworld"
 
@@ -195,18 +186,18 @@ def test_no_ids_are_no_text():
         ((), "at least one token"),
         ("abc", "must be a list"),
         (None, "must be a list"),
-        (("a", "b", "a"), "'a' comes twice, at 0 and 2"),
+        (("a", "b", "a"), "'a' occurs twice, at 0 and 2"),
         (("a", 3), "entry 1 is 3"),
-        (("a b",), "is no token"),
-        (("",), "is no token"),
-        (("  ",), "is no token"),
-        (("a ",), "is no token"),
-        (("a\n ",), r"'a\n ', is no token"),
-        (("bird.",), "'bird.', is no token: a token is a word (letters,"),
-        (("'a",), "is no token"),
-        (("a-",), "is no token"),
-        (("a--b",), "is no token"),
-        (("e\u0301",), "is no token"),
+        (("a b",), "is not a token"),
+        (("",), "is not a token"),
+        (("  ",), "is not a token"),
+        (("a ",), "is not a token"),
+        (("a\n ",), r"'a\n ', is not a token"),
+        (("bird.",), "'bird.', is not a token: a token is a word (letters,"),
+        (("'a",), "is not a token"),
+        (("a-",), "is not a token"),
+        (("a--b",), "is not a token"),
+        (("e\u0301",), "is not a token"),
     ],
 )
 def test_bad_vocabularies_are_refused(vocabulary, reason):

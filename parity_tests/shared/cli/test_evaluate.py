@@ -102,7 +102,7 @@ def test_damaged_newest_checkpoint_is_skipped(numpy_run, trained):
         (["--eval_stride", "9"], "would leave gaps between windows of 8"),
         (["--eval_iters", "-1"], "eval_iters must be at least 0, not -1"),
         (["--eval_iters", ""], "must be a whole number, not ''"),
-        (["--source", "x.txt"], "a source is for the corpus 'shakespeare' only"),
+        (["--source", "x.txt"], "only the corpus 'shakespeare' has a source"),
     ],
 )
 def test_errors_are_one_line(run, flags, message):

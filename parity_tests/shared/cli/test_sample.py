@@ -147,7 +147,7 @@ def test_checkpoint_choice(numpy_run, trained):
     [
         (["nowhere"], "no model at nowhere"),
         (["prompt.txt"], "no model at prompt.txt: give a run directory"),
-        (["--prompt", ""], "--prompt: text must hold at least one token"),
+        (["--prompt", ""], "--prompt: text must not be empty"),
         (["--prompt", "hullo"], "--prompt: unknown word 'hullo' (word 1, character 1); did you mean 'hello'?"),
         (["--prompt", "hello\nworld"], r"--prompt: unknown character '\n'"),
         (["--prompt", "FILE:"], "must be followed by the name of a file"),
@@ -168,7 +168,7 @@ def test_checkpoint_choice(numpy_run, trained):
         (["--seed", "-1"], "--seed must be at least 0, not -1"),
         (["--seed", "1.5"], "must be a whole number, not '1.5'"),
         (["--stop", "hello world"], "--stop must be one token, but 'hello world' is 3"),
-        (["--stop", ""], "--stop: text must hold at least one token"),
+        (["--stop", ""], "--stop: text must not be empty"),
         (["--stop", "halt"], "--stop: unknown word 'halt'"),
         (["--show", "0"], "--show must be at least 1, not 0"),
         (["--cache", "maybe"], "must be True or False, not 'maybe'"),

@@ -142,7 +142,7 @@ def test_dropout_and_accumulation_are_ignored(program, run):
     ("flags", "message"),
     [
         ([], "required: --text"),
-        (["--text", ""], "--text: text must hold at least one token"),
+        (["--text", ""], "--text: text must not be empty"),
         (
             ["--text", "hello"],
             "--text must have 2 to 9 tokens, so that each but the last has a target; it has 1; give",

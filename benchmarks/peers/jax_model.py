@@ -1,6 +1,6 @@
-"""The same GPT in JAX: pure functions over a dictionary of arrays, and a whole training step as one jitted function.
+"""The same GPT in JAX: pure functions of a dictionary of arrays, and a whole training step as one jitted function.
 
-Weights have our own names and layout, (in, out). Importing this module needs JAX.
+Weights have our names and layout, (in, out). Importing this module needs JAX.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _ACTIVATIONS = {
 
 
 def jax_loss(weights: Weights, config: GPTConfig, tokens: Any, targets: Any, key: Any = None) -> Any:
-    """Return the mean loss in nats per token for ids (B, T); with ``key``, values are dropped."""
+    """Return the mean loss in nats per token for ids (B, T); with ``key``, dropout is applied."""
     keys = iter([] if key is None else jax.random.split(key, 3 * config.n_layer + 1))
-    x = _dropped(weights["wte.weight"][tokens] + weights["wpe.weight"][: tokens.shape[1]], config, keys)
+    x = _dropout(weights["wte.weight"][tokens] + weights["wpe.weight"][: tokens.shape[1]], config, keys)
     for layer in range(config.n_layer):
         x = _block(weights, f"h.{layer}.", config, x, keys)
     head = weights["wte.weight" if config.tie_weights else "lm_head.weight"]
@@ -38,7 +38,7 @@ def jax_loss(weights: Weights, config: GPTConfig, tokens: Any, targets: Any, key
 
 
 def jax_step(recipe: Recipe, text: Any) -> Any:
-    """Return a jitted function of weights, AdamW's m and v, and the step's number from 0: the three after the step."""
+    """Return a jitted function from weights, AdamW's m and v, and the step (from 0) to the three after the step."""
     config, training = require_gpt(recipe.model), recipe.training
 
     def take(weights: Weights, m: Weights, v: Weights, step: Any) -> tuple[Weights, Weights, Weights]:
@@ -62,7 +62,7 @@ def jax_step(recipe: Recipe, text: Any) -> Any:
 
 
 def jax_weights(values: Mapping[str, Array]) -> Weights:
-    """Return our initial values as JAX's arrays."""
+    """Return our initial values as JAX arrays."""
     return {name: jnp.asarray(value) for name, value in values.items()}
 
 
@@ -72,11 +72,11 @@ def _block(weights: Weights, scope: str, config: GPTConfig, x: Any, keys: Any) -
     q, k, v = jnp.moveaxis(qkv.reshape(batch, time, 3, config.n_head, config.head_size), 2, 0)  # (B, T, H, D) each
     scores = jnp.einsum("bthd,bshd->bhts", q, k) / config.head_size**0.5
     scores = jnp.where(jnp.tril(jnp.ones((time, time), bool)), scores, -jnp.inf)
-    attention = _dropped(jax.nn.softmax(scores), config, keys)
+    attention = _dropout(jax.nn.softmax(scores), config, keys)
     heads = jnp.einsum("bhts,bshd->bthd", attention, v).reshape(batch, time, width)
-    x = x + _dropped(_linear(weights, f"{scope}attn.c_proj", heads), config, keys)
+    x = x + _dropout(_linear(weights, f"{scope}attn.c_proj", heads), config, keys)
     hidden = _linear(weights, f"{scope}mlp.c_fc", _norm(weights, f"{scope}ln_2", config, x))
-    return x + _dropped(_linear(weights, f"{scope}mlp.c_proj", _ACTIVATIONS[config.activation](hidden)), config, keys)
+    return x + _dropout(_linear(weights, f"{scope}mlp.c_proj", _ACTIVATIONS[config.activation](hidden)), config, keys)
 
 
 def _norm(weights: Weights, name: str, config: GPTConfig, x: Any) -> Any:
@@ -89,7 +89,7 @@ def _linear(weights: Weights, name: str, x: Any) -> Any:
     return x @ weights[f"{name}.weight"] + weights.get(f"{name}.bias", 0.0)
 
 
-def _dropped(x: Any, config: GPTConfig, keys: Any) -> Any:
+def _dropout(x: Any, config: GPTConfig, keys: Any) -> Any:
     if (key := next(keys, None)) is None:
         return x
     return jnp.where(jax.random.bernoulli(key, 1 - config.dropout, x.shape), x / (1 - config.dropout), 0.0)

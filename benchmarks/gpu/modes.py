@@ -1,6 +1,6 @@
-"""The ways of training that ``benchmarks.cuda`` compares, and how fast they go.
+"""The modes of training that ``benchmarks.cuda`` compares, their speed, and their time to a loss.
 
-Each is the one before it and one thing more.
+Each mode adds one feature to the mode before it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.support.conditions import Text
-from benchmarks.support.interleaved import Contestant, seconds_per_call
+from benchmarks.support.interleaved import Workload, seconds_per_call
+from benchmarks.support.text import Text
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.training.evaluation import VAL_ESTIMATE, estimate, evaluate
 from numpy_gpt.shared.training.recipe import Recipe
@@ -24,19 +24,19 @@ from torch_gpt.fast.engine import FastEngine, FastOptions
 from torch_gpt.fast.precision import has_bfloat16
 
 _WINDOWS, _WARM_UP = 5, 10
-_LONGEST = 10.0  # seconds that one way is timed for, whatever was asked for
+_LONGEST = 10.0  # the most seconds that one mode is timed for
 
 
-class Variant(NamedTuple):
-    """A way of training; ``dtype`` is a recipe's."""
+class Mode(NamedTuple):
+    """A mode of training; ``dtype`` overrides that of the recipe."""
 
     name: str
     dtype: str
-    how: FastOptions
+    options: FastOptions
 
 
 class Setting(NamedTuple):
-    """What is measured on what; ``steps`` is how many are compared, and the most that a window of time has."""
+    """The recipe, text and device of a measurement; ``steps`` are compared, and are the most in one timed window."""
 
     recipe: Recipe
     text: Text
@@ -44,56 +44,56 @@ class Setting(NamedTuple):
     steps: int
 
 
-def variants(device: str) -> dict[str, Variant]:
-    """Return all ways by short names; a card that has no bfloat16 computes in float16."""
-    on_card = torch.device(device).type == "cuda"
-    half = "float16" if on_card and not has_bfloat16(torch.device(device)) else "bfloat16"
+def training_modes(device: str) -> dict[str, Mode]:
+    """Return all modes by short names; a GPU without bfloat16 computes in float16."""
+    on_gpu = torch.device(device).type == "cuda"
+    half = "float16" if on_gpu and not has_bfloat16(torch.device(device)) else "bfloat16"
     return {
-        "eager": Variant("eager, float32", "float32", FastOptions()),
-        "half": Variant(f"+ {half}", half, FastOptions()),
-        "compile": Variant("+ torch.compile", half, FastOptions(compile=True)),
-        "graphs": Variant("+ CUDA graphs", half, FastOptions(compile=True, graphs=True)),
+        "eager": Mode("eager, float32", "float32", FastOptions()),
+        "half": Mode(f"+ {half}", half, FastOptions()),
+        "compile": Mode("+ torch.compile", half, FastOptions(compile=True)),
+        "graphs": Mode("+ CUDA graphs", half, FastOptions(compile=True, graphs=True)),
     }
 
 
-def engine_of(setting: Setting, variant: Variant, report: Callable[[str], None]) -> FastEngine:
-    """Return an engine at the recipe's initial values; ``report`` is told what could not be had."""
-    recipe = setting.recipe.override({"dtype": variant.dtype})
+def make_engine(setting: Setting, mode: Mode, report: Callable[[str], None]) -> FastEngine:
+    """Return an engine with the recipe's initial values; ``report`` receives a note about each unavailable feature."""
+    recipe = setting.recipe.override({"dtype": mode.dtype})
     values = initial_values(recipe.model, recipe.training.seed)
-    engine = FastEngine(recipe, values, None, setting.device, variant.how, report=report)
+    engine = FastEngine(recipe, values, None, setting.device, mode.options, report=report)
     engine.begin(setting.text.train)
     return engine
 
 
-def stepping(engine: Any) -> Contestant:
-    """Return the engine's training as something to be timed: steps at the recipe's rates, their end waited for."""
+def training_workload(engine: Any) -> Workload:
+    """Return the engine's training as a workload: steps with the recipe's learning rates."""
     schedule, steps = engine.recipe.training.schedule(), iter(range(1 << 62))
 
     def call() -> None:
         step = next(steps)
         engine.take_step(step, learning_rate_at(step, **schedule))
 
-    return Contestant(call, engine.latest)
+    return Workload(call, engine.latest)
 
 
-def speed_of(setting: Setting, variant: Variant) -> dict[str, Any]:
-    """Return seconds of the first step, of a step after it (median over windows), speed, MFU and peak memory."""
+def measure_speed(setting: Setting, mode: Mode) -> dict[str, Any]:
+    """Return the seconds of the first step and of later ones (median over windows), speed, MFU and peak memory."""
     notes: list[str] = []
-    engine = engine_of(setting, variant, notes.append)
-    contestant = stepping(engine)
-    first = seconds_per_call(contestant, 1)
-    estimate = seconds_per_call(contestant, min(_WARM_UP, setting.steps))
+    engine = make_engine(setting, mode, notes.append)
+    workload = training_workload(engine)
+    first = seconds_per_call(workload, 1)
+    estimate = seconds_per_call(workload, min(_WARM_UP, setting.steps))
     count = max(1, min(setting.steps, int(_LONGEST / _WINDOWS / estimate)))
-    seconds = statistics.median(seconds_per_call(contestant, count) for _ in range(_WINDOWS))
+    seconds = statistics.median(seconds_per_call(workload, count) for _ in range(_WINDOWS))
     recipe = setting.recipe
     tokens = recipe.training.batch_size * recipe.training.gradient_accumulation_steps * recipe.model.block_size
     peak = engine.peak_flops
     _, result = engine.latest()
     if not math.isfinite(result.loss):
         notes.append(f"the loss is {result.loss}")
-    if variant.how.graphs and engine.device.type != "cuda":
+    if mode.options.graphs and engine.device.type != "cuda":
         notes.append(f"there are no CUDA graphs on {engine.device}")
-    elif variant.how.graphs and variant.dtype == "float16":
+    elif mode.options.graphs and mode.dtype == "float16":
         notes.append("no CUDA graphs in float16")
     return {
         "first_seconds": first,
@@ -106,17 +106,17 @@ def speed_of(setting: Setting, variant: Variant) -> dict[str, Any]:
     }
 
 
-def time_to_loss(setting: Setting, variant: Variant, target: float, until: float) -> dict[str, Any]:
-    """Train by the whole recipe, and return when its validation loss first was ``target`` or less, by each measure.
+def time_to_loss(setting: Setting, mode: Mode, target: float, until: float) -> dict[str, Any]:
+    """Train with the whole recipe; return when its validation loss first reached ``target``, by each measure.
 
-    The measures are the loss over the whole validation split and nanoGPT's estimate from random batches, by which it
-    states its own; without ``eval_iters`` there is no estimate. Seconds are those of training alone: what evaluations
-    take is left out; what the first step takes, compiling among it, is told apart. Training goes on to its end, or to
-    ``until``, a perf_counter time.
+    The measures are the loss over the whole validation split, and nanoGPT's estimate from random batches, the one that
+    nanoGPT reports; without ``eval_iters`` there is no estimate. Seconds are those of training without evaluations;
+    those of the first step, which include compiling, are also returned separately. Training continues to its end, or
+    until ``until``, a perf_counter time.
     """
     training, notes = setting.recipe.training, list[str]()
-    contestant = stepping(engine := engine_of(setting, variant, notes.append))
-    first = seconds = seconds_per_call(contestant, 1)
+    workload = training_workload(engine := make_engine(setting, mode, notes.append))
+    first = seconds = seconds_per_call(workload, 1)
     measures = _measures(setting, engine)
     found = {
         name: {"reached_step": None, "reached_seconds": None, "loss": math.nan, "best_loss": math.inf, "best_step": 0}
@@ -125,7 +125,7 @@ def time_to_loss(setting: Setting, variant: Variant, target: float, until: float
     step = 1
     while step < training.max_iters and time.perf_counter() < until:
         count = min(training.eval_interval - step % training.eval_interval, training.max_iters - step)
-        seconds += count * seconds_per_call(contestant, count)
+        seconds += count * seconds_per_call(workload, count)
         step += count
         for name, measure in measures.items():
             result, loss = found[name], measure(step)
@@ -140,7 +140,7 @@ def time_to_loss(setting: Setting, variant: Variant, target: float, until: float
 
 
 def _measures(setting: Setting, engine: FastEngine) -> dict[str, Callable[[int], float]]:
-    """Return the functions from a number of steps to the engine's validation loss after them."""
+    """Return the measures: functions from a number of steps to the engine's validation loss after them."""
     recipe, val = setting.recipe, setting.text.val
     both = {
         "whole split": lambda step: evaluate(engine, val, recipe.model.block_size, recipe.eval_stride),

@@ -1,10 +1,10 @@
-"""Whether the fast ways of training train the same: their losses, step by step, beside the explicit float32 path's.
+"""Whether the fast modes train equally: their losses, step by step, compared with the explicit float32 path's.
 
-How far two correct implementations drift apart is not theirs to decide: training amplifies whatever rounding there is.
-So, as in ``parity_tests/fast/test_engine.py``, a control says how far is too far: the explicit path itself, with errors
-of a rounding's size put in. A way of training may be four times as far off as the control ever was by then, and beside
-that by 16 roundings of the loss itself, and in half precision by one of the first logits, which come out rounded. There
-is no dropout, since each path draws its own, and batches are small, since the explicit path is slow.
+Two correct implementations diverge because training amplifies rounding errors. So, as in
+``parity_tests/fast/test_engine.py``, a control determines the bound: the explicit path itself, with injected errors of
+the size of a rounding error. A mode may differ by four times the largest difference of the control so far, plus 16
+rounding errors of the loss itself, plus, in half precision, one of the first logits, which are rounded. There is no
+dropout, since each path draws its own masks, and batches are small, since the explicit path is slow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from benchmarks.gpu.variants import Setting, Variant, engine_of
+from benchmarks.gpu.modes import Mode, Setting, make_engine
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from torch_gpt.engine import TorchEngine
@@ -28,17 +28,17 @@ SEEDS = 2
 LARGEST_BATCH = 16
 Losses = npt.NDArray[np.float64]
 
-# How many units of rounding the control is off by. In float32 it is c of the tolerances, for elementary functions and
-# for sums in another order (parity_tests/support/lockstep.py); in half precision it is one: only what goes into a
-# product is rounded, once, and sums are kept in float32, but where cuBLAS adds up parts of a product.
+# The control's error in units of rounding. In float32 it is c of the tolerances, for elementary functions and for sums
+# in another order (parity_tests/support/lockstep.py). In half precision it is one: only the inputs of a product are
+# rounded, once, and sums are in float32, except where cuBLAS adds partial products.
 NOISE = {"float32": 8, "bfloat16": 1, "float16": 1}
 
 
 class RoundingEngine(TorchEngine):
-    """The explicit path, but that it reads each weight, and leaves each gradient, with an error of a rounding's size.
+    """The explicit path with an error of the size of a rounding error in each weight it reads and each gradient.
 
-    A weight w is read as w·(1 + e), where e is uniform in ±noise; a gradient is off by normal numbers of noise times
-    the largest of its tensor. ``noise`` 0 is the explicit path itself.
+    A weight w is read as w·(1 + e) with e uniform in ±noise; the error of a gradient is normal with standard deviation
+    noise times the largest entry of its tensor. With ``noise`` 0 it is the explicit path itself.
     """
 
     def __init__(self, setting: Setting, noise: float, seed: int) -> None:
@@ -63,14 +63,14 @@ class RoundingEngine(TorchEngine):
         return loss, gradients
 
 
-def compared_setting(setting: Setting) -> Setting:
-    """Return the setting in which losses are compared: the same without dropout, and with a small batch."""
+def comparison_setting(setting: Setting) -> Setting:
+    """Return the setting for the comparison of losses: without dropout and with a small batch."""
     batch = min(LARGEST_BATCH, setting.recipe.training.batch_size)
     return setting._replace(recipe=setting.recipe.override({"dropout": 0.0, "batch_size": batch}))
 
 
 def losses_of(engine: Any, steps: int) -> Losses:
-    """Return the losses of the first steps of a training."""
+    """Return the losses of the first steps of a training run."""
     found = []
     for step in range(steps):
         engine.take_step(step, learning_rate_at(step, **engine.recipe.training.schedule()))
@@ -79,46 +79,46 @@ def losses_of(engine: Any, steps: int) -> Losses:
 
 
 def fitting_steps(setting: Setting, runs: int, until: float) -> int:
-    """Return how many steps fit into the time that is left, when so many runs of the explicit path must take them."""
+    """Return the number of steps that this many runs of the explicit path can take in the remaining time."""
     engine = RoundingEngine(setting, 0.0, 0)
     losses_of(engine, 2)
-    began = time.perf_counter()
+    start = time.perf_counter()
     losses_of(engine, 2)
-    each = (time.perf_counter() - began) / 2
+    each = (time.perf_counter() - start) / 2
     return max(1, min(setting.steps, int((until - time.perf_counter()) / (runs * each))))
 
 
-def references(setting: Setting, dtypes: list[str], steps: int) -> tuple[Losses, dict[str, Losses]]:
-    """Return the explicit path's losses, and how far off a loss may be at each step in each precision.
+def reference_losses(setting: Setting, dtypes: list[str], steps: int) -> tuple[Losses, dict[str, Losses]]:
+    """Return the explicit path's losses, and the bound of the difference at each step in each precision.
 
-    allowed(t) = 4·max over s ≤ t and all seeds of |control(s) − explicit(s)| + 16·2⁻²⁴·explicit(t) + u·σ
+    bound(t) = 4·max over s ≤ t and all seeds of |control(s) − explicit(s)| + 16·2⁻²⁴·explicit(t) + u·σ
 
-    u is the precision's unit of rounding, and σ the deviation of the logits, less their shift, at the initial weights.
+    u is the precision's unit roundoff, and σ the standard deviation of the log-probabilities at the initial weights.
     """
     engine = RoundingEngine(setting, 0.0, 0)
     inputs = setting.text.train[None, : setting.recipe.model.block_size]
     spread = float(np.log(engine.predict(np.asarray(inputs, np.int64))).std())
     explicit = losses_of(engine, steps)
-    allowed = {}
+    bounds = {}
     for dtype in dtypes:
         noise = NOISE[dtype] * UNIT[dtype]
         runs = [np.abs(losses_of(RoundingEngine(setting, noise, seed), steps) - explicit) for seed in range(SEEDS)]
-        allowed[dtype] = 4 * np.maximum.accumulate(np.max(runs, axis=0))
-        allowed[dtype] += 16 * UNIT["float32"] * explicit + UNIT[dtype] * spread
-    return explicit, allowed
+        bounds[dtype] = 4 * np.maximum.accumulate(np.max(runs, axis=0))
+        bounds[dtype] += 16 * UNIT["float32"] * explicit + UNIT[dtype] * spread
+    return explicit, bounds
 
 
-def compared(setting: Setting, variant: Variant, explicit: Losses, allowed: Mapping[str, Losses]) -> dict[str, Any]:
-    """Return how far a way of training is from the explicit path, step by step, and the worst in parts of the bound."""
+def compare_losses(setting: Setting, mode: Mode, explicit: Losses, bounds: Mapping[str, Losses]) -> dict[str, Any]:
+    """Return a mode's differences from the explicit path, step by step, and the largest part of the bound."""
     notes: list[str] = []
-    apart = np.abs(losses_of(engine_of(setting, variant, notes.append), len(explicit)) - explicit)
-    parts = apart / allowed[variant.dtype]
+    differences = np.abs(losses_of(make_engine(setting, mode, notes.append), len(explicit)) - explicit)
+    parts = differences / bounds[mode.dtype]
     worst = int(np.nanargmax(parts)) if not np.isnan(parts).all() else 0
     return {
-        "apart": apart.tolist(),
-        "allowed": allowed[variant.dtype].tolist(),
+        "differences": differences.tolist(),
+        "bounds": bounds[mode.dtype].tolist(),
         "worst_step": worst + 1,
         "worst_part": float(parts[worst]),
-        "holds": bool((parts <= 1).all()),  # a NaN does not
+        "holds": bool((parts <= 1).all()),  # False for a NaN
         "notes": notes,
     }

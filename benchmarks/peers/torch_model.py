@@ -1,12 +1,12 @@
-"""The same GPT as one writes it in PyTorch when speed of writing counts: modules, and torch's own of everything.
+"""The same GPT in short, idiomatic PyTorch: modules and torch's own functions for everything, training and decoding.
 
-It is what numpy_gpt and torch_gpt are timed against, and it is the same function: ``parity_tests/benchmarks`` holds its
-loss and gradients against ours.
+numpy_gpt and torch_gpt are timed against it. It is the same function: ``parity_tests/benchmarks`` compares its loss and
+gradients with ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -25,7 +25,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Block(nn.Module):
-    """Attention and a feed-forward network, each behind a layer norm and added to the stream."""
+    """Attention and a feed-forward network, each after a layer norm and added to the residual stream."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the stream after the block. Shapes: (B, T, C) → (B, T, C)."""
+        """Return the residual stream after the block. Shapes: (B, T, C) → (B, T, C)."""
         q, k, v = self.heads(x)
         rate = self.dropout if self.training else 0.0
         return self.rest(x, F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=rate))
@@ -52,7 +52,7 @@ class Block(nn.Module):
         return qkv.permute(2, 0, 3, 1, 4).unbind()
 
     def rest(self, x: Tensor, heads: Tensor) -> Tensor:
-        """Return what all the rest of the block makes of the stream (B, T, C) and the heads' output (B, H, T, D)."""
+        """Return the stream after the block, from the stream (B, T, C) and the heads' output (B, H, T, D)."""
         x = x + F.dropout(self.attn["c_proj"](heads.transpose(1, 2).reshape(x.shape)), self.dropout, self.training)
         hidden = self.activation(self.mlp["c_fc"](self.ln_2(x)))
         return x + F.dropout(self.mlp["c_proj"](hidden), self.dropout, self.training)
@@ -82,15 +82,15 @@ class IdiomaticGPT(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
 
-def transposed(name: str) -> bool:
-    """Return whether nn.Linear stores the tensor of this name (out, in), where we and GPT-2 store it (in, out)."""
+def is_transposed(name: str) -> bool:
+    """Return whether nn.Linear stores this tensor as (out, in) where we and GPT-2 store (in, out)."""
     return name.endswith(("c_attn.weight", "c_fc.weight", "c_proj.weight"))
 
 
 def idiomatic_gpt(config: GPTConfig, values: Mapping[str, Array]) -> IdiomaticGPT:
     """Return the model with these initial values, in their dtype."""
     model = IdiomaticGPT(config).to(torch.from_numpy(values["wte.weight"]).dtype)
-    tensors = {name: torch.tensor(value.T if transposed(name) else value) for name, value in values.items()}
+    tensors = {name: torch.tensor(value.T if is_transposed(name) else value) for name, value in values.items()}
     if config.tie_weights:
         tensors["lm_head.weight"] = tensors["wte.weight"]
     model.load_state_dict(tensors)
@@ -98,7 +98,7 @@ def idiomatic_gpt(config: GPTConfig, values: Mapping[str, Array]) -> IdiomaticGP
 
 
 def idiomatic_adamw(model: nn.Module, training: TrainingConfig) -> torch.optim.AdamW:
-    """Return torch's fused AdamW, which shrinks the matrices only."""
+    """Return torch's fused AdamW with weight decay for the matrices only."""
     groups = [
         {"params": [p for p in model.parameters() if (p.ndim == 2) == matrices], "weight_decay": decay}
         for matrices, decay in ((True, training.weight_decay), (False, 0.0))
@@ -126,3 +126,45 @@ def idiomatic_step(
         )
     optimizer.step()
     return loss.detach()
+
+
+class CachedDecoder:
+    """Reads one sequence with a KV cache: first a piece of any length, then token by token."""
+
+    def __init__(self, model: IdiomaticGPT) -> None:
+        self.model = model.eval()
+        self.past: list[tuple[Tensor, Tensor]] = []
+        self.length = 0
+
+    @torch.inference_mode()
+    def read(self, tokens: Tensor) -> Tensor:
+        """Return the logits (V,) after the last of the tokens (T,), which follow the tokens read before."""
+        model, end = self.model, self.length + len(tokens)
+        x = (model.wte(tokens) + model.wpe(torch.arange(self.length, end)))[None]
+        cache = []
+        for layer, block in enumerate(model.h):
+            q, k, v = block.heads(x)
+            if self.past:
+                k, v = (torch.cat(parts, dim=2) for parts in zip(self.past[layer], (k, v), strict=True))
+            cache.append((k, v))
+            x = block.rest(x, F.scaled_dot_product_attention(q, k, v, is_causal=not self.past))
+        self.past, self.length = cache, end
+        logits: Tensor = model.lm_head(model.ln_f(x[0, -1]))
+        return logits
+
+
+def idiomatic_tokens(model: IdiomaticGPT, prompt: Sequence[int], count: int) -> Iterator[int]:
+    """Yield tokens drawn from the model's probabilities; prompt and tokens together must fit the block size."""
+    decoder, unread = CachedDecoder(model), torch.tensor(prompt)
+    for _ in range(count):
+        unread = torch.multinomial(decoder.read(unread).softmax(0), 1)
+        yield int(unread)
+
+
+@torch.inference_mode()
+def idiomatic_tokens_uncached(model: IdiomaticGPT, prompt: Sequence[int], count: int) -> Iterator[int]:
+    """Yield tokens like ``idiomatic_tokens``, each computed from all tokens before it, without a cache."""
+    tokens = torch.tensor(prompt)
+    for _ in range(count):
+        tokens = torch.cat([tokens, torch.multinomial(CachedDecoder(model).read(tokens).softmax(0), 1)])
+        yield int(tokens[-1])

@@ -1,4 +1,4 @@
-"""The tables that ``benchmarks.cuda`` prints; a result that is a text, and no figures, says why there are none."""
+"""The tables of ``benchmarks.cuda`` and the line about the GPU; a text as a result says why there are no figures."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 import torch
 
-from benchmarks.support.conditions import conditions, in_words
-from benchmarks.support.interleaved import markdown_table
+from benchmarks.support.command import markdown_table
+from benchmarks.support.environment import describe_environment, environment_line
 
 Results = Mapping[str, dict[str, Any] | str]
-_SHOWN = (1, 10, 50, 100, 200)  # steps whose difference is printed; the JSON has all
+_PRINTED_STEPS = (1, 10, 50, 100, 200)  # the JSON has all steps
 
 
-def card(device: str) -> dict[str, Any]:
-    """Return what there is to know about a device, as plain values; what cannot be asked is left out."""
-    known: dict[str, Any] = {**conditions(), "device": device, "torch": torch.__version__}
+def describe_device(device: str) -> dict[str, Any]:
+    """Return the environment and the properties of a device as plain values, as far as they are known."""
+    known: dict[str, Any] = {**describe_environment(), "device": device, "torch": torch.__version__}
     if torch.device(device).type == "cuda" and torch.cuda.is_available():
         properties = torch.cuda.get_device_properties(torch.device(device))
-        known |= {"card": properties.name, "card_memory": properties.total_memory, "cuda": torch.version.cuda}
+        known |= {"gpu": properties.name, "gpu_memory": properties.total_memory, "cuda": torch.version.cuda}
         known |= {
             "capability": f"{properties.major}.{properties.minor}",
             "multiprocessors": properties.multi_processor_count,
@@ -33,19 +33,19 @@ def card(device: str) -> dict[str, Any]:
     return known | {"triton": triton.__version__}
 
 
-def card_in_words(known: dict[str, Any]) -> str:
-    """Return the same as one line."""
-    if "card" not in known:
-        return f"device {known['device']}; {in_words(known)}"
+def device_line(known: dict[str, Any]) -> str:
+    """Return the description of a device as one line."""
+    if "gpu" not in known:
+        return f"device {known['device']}; {environment_line(known)}"
     return (
-        f"{known['card']} ({known['card_memory'] / 2**30:.0f} GiB), torch {known['torch']}, CUDA {known['cuda']}, "
+        f"{known['gpu']} ({known['gpu_memory'] / 2**30:.0f} GiB), torch {known['torch']}, CUDA {known['cuda']}, "
         f"Python {platform.python_version()}, {known['date']}"
     )
 
 
 def speed_table(results: Results) -> str:
-    """Return ms a step, tokens a second, MFU and memory of each way."""
-    header = ("training", "ms a step", "tokens a second", "MFU", "peak memory, MiB", "first step, s", "notes")
+    """Return the table of ms per step, tokens per second, MFU and memory of each mode."""
+    header = ("training", "ms per step", "tokens per second", "MFU", "peak memory, MiB", "first step, s", "notes")
     rows = []
     for name, result in results.items():
         if isinstance(result, str):
@@ -63,14 +63,14 @@ def speed_table(results: Results) -> str:
 
 
 def divergence_table(results: Results) -> str:
-    """Return how far each way's losses are from the explicit float32 path's, beside what is allowed."""
-    last = max((len(result["apart"]) for result in results.values() if not isinstance(result, str)), default=0)
-    steps = sorted({step for step in (*_SHOWN, last) if 0 < step <= last})
+    """Return the table of the differences of each mode's losses from the explicit float32 path's, and their bounds."""
+    last = max((len(result["differences"]) for result in results.values() if not isinstance(result, str)), default=0)
+    steps = sorted({step for step in (*_PRINTED_STEPS, last) if 0 < step <= last})
     header = (
         "training",
         "holds",
-        "worst part of the allowed",
-        *(f"apart (allowed) at step {s}" for s in steps),
+        "largest part of the bound",
+        *(f"difference (bound) at step {s}" for s in steps),
         "notes",
     )
     rows = []
@@ -78,16 +78,16 @@ def divergence_table(results: Results) -> str:
         if isinstance(result, str):
             rows.append([name, result, *[""] * (len(header) - 2)])
             continue
-        apart = [f"{result['apart'][s - 1]:.1e} ({result['allowed'][s - 1]:.1e})" for s in steps]
+        differences = [f"{result['differences'][s - 1]:.1e} ({result['bounds'][s - 1]:.1e})" for s in steps]
         worst = f"{result['worst_part']:.2f}, at step {result['worst_step']}"
-        rows.append([name, "yes" if result["holds"] else "NO", worst, *apart, "; ".join(result["notes"])])
+        rows.append([name, "yes" if result["holds"] else "NO", worst, *differences, "; ".join(result["notes"])])
     return markdown_table(header, rows)
 
 
 def loss_table(results: Results, target: float) -> str:
-    """Return how long training took to the target, and how far it came, by each measure of the validation loss."""
+    """Return the table of the time to the target and of the best loss, by each measure of the validation loss."""
     header = (
-        "training", "validation loss", f"seconds to {target}", "steps to it", "first step's part, s", "best loss",
+        "training", "validation loss", f"seconds to {target}", "steps to it", "in the first step, s", "best loss",
         "at step", "steps in all", "seconds in all", "notes",
     )  # fmt: skip
     rows = []
@@ -105,8 +105,8 @@ def loss_table(results: Results, target: float) -> str:
 
 
 def peer_table(result: dict[str, Any] | str) -> str:
-    """Return ms a step of ours and of the peer's, in turn, and the ratios."""
-    header = ("training", "ms a step", "peer's time over ours, medians", "median of the rounds' ratios", "parameters")
+    """Return the table of ms per step of ours and of nanoGPT's, and their ratios."""
+    header = ("training", "ms per step", "time, ours = 1, of the medians", "median of the rounds' ratios", "parameters")
     if isinstance(result, str):
         return markdown_table(header, [["peer", result, "", "", ""]])
     rows = []
@@ -118,5 +118,5 @@ def peer_table(result: dict[str, Any] | str) -> str:
 
 def _share(mfu: float | None) -> str:
     if mfu is None:
-        return "no card"
+        return "no GPU"
     return "peak unknown" if math.isnan(mfu) else f"{mfu:.1%}"

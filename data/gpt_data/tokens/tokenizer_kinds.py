@@ -1,0 +1,41 @@
+"""The kinds of tokenizer by name, for meta.json, checkpoints and ``prepare text``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from gpt_data.errors import UserError
+from gpt_data.tokens.character_tokenizer import CharacterTokenizer, survey_characters
+from gpt_data.tokens.tokenizer import Tokenizer
+from gpt_data.tokens.word_tokenizer import WordTokenizer, survey_words, whole_words
+
+
+class TokenizerKind(NamedTuple):
+    """A tokenizer's constructor, and how to read a text in pieces: its vocabulary and length, and pieces to encode."""
+
+    tokenizer: Callable[[tuple[str, ...]], Tokenizer]
+    survey: Callable[[Iterable[str]], tuple[tuple[str, ...], int]]
+    whole_tokens: Callable[[Iterable[str]], Iterable[str]]
+
+
+KINDS: dict[str, TokenizerKind] = {
+    "characters": TokenizerKind(CharacterTokenizer, survey_characters, iter),
+    "words": TokenizerKind(WordTokenizer, survey_words, whole_words),
+}
+
+
+def tokenizer_from_dict(values: object) -> Tokenizer:
+    """Return the tokenizer whose ``to_dict`` returned these values.
+
+    Raises
+    ------
+    UserError
+        If its kind is unknown or its vocabulary is invalid.
+    """
+    if isinstance(values, Mapping) and set(values) == {"kind", "vocabulary"}:
+        kind = values["kind"]
+        if isinstance(kind, str) and kind in KINDS:  # an unhashable value must not raise TypeError here
+            return KINDS[kind].tokenizer(values["vocabulary"])
+    kinds = " or ".join(map(repr, KINDS))
+    raise UserError(f'a tokenizer must be {{"kind": {kinds}, "vocabulary": […]}}, not {values!r:.60}')
