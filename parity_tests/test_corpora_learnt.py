@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from gpt_data.floors.bigram_optimum import bigram_optimum
 from gpt_data.texts.corpora import load_corpus
 from gpt_data.texts.words import complete_words, share_in_list
@@ -16,6 +18,8 @@ from parity_tests.support.lockstep import allowed_by, controls, field_of, fresh,
 from parity_tests.support.shakespeare_text import shakespeare_text
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine
+
+pytestmark = pytest.mark.prove
 
 
 def _record(capsys, *words):

@@ -148,7 +148,9 @@ def test_a_run_directory_holds_both_and_a_resumed_run_ends_with_the_same_bytes(p
     more = [] if program is numpy_gpt else ["--device", "cpu"]
     assert program(["train", "tiny", "--max_iters", "40", *flags, "--out_dir", "whole", *more]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(SingleProcess, "agree_on_signal", lambda team, received, step: signal.SIGINT if step == 24 else received)
+        patch.setattr(
+            SingleProcess, "agree_on_signal", lambda team, received, step: signal.SIGINT if step == 24 else received
+        )
         assert program(["train", "tiny", "--max_iters", "40", *flags, "--out_dir", "halves", *more]) == 130
     stopped = load_checkpoint(Path("halves"))
     assert stopped.step == 25

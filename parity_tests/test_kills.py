@@ -1,18 +1,21 @@
-"""Training that is killed at random moments loses nothing: 20 times here, 200 and more by ``parity_tests.kills``."""
+"""A run that is killed at random moments loses nothing; ``python -m parity_tests.kills`` kills it more often."""
 
 from __future__ import annotations
 
 import random
 
+import pytest
+
 from parity_tests.kills import contents, disturbed, undisturbed
 
 
-def test_twenty_kills_at_random_moments_change_no_byte_of_the_result(tmp_path):
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.prove)])
+def test_kills_change_no_byte_of_the_result(kills, tmp_path):
     seconds = undisturbed(tmp_path / "whole")
     expected = contents(tmp_path / "whole")
     rng, struck, number = random.Random(5), 0, 0
-    while struck < 20:
+    while struck < kills:
         number += 1
         run = tmp_path / str(number)
-        struck += disturbed(run, min(7, 20 - struck), seconds / 2, rng)
+        struck += disturbed(run, min(7, kills - struck), seconds / 2, rng)
         assert contents(run) == expected

@@ -65,7 +65,8 @@ def test_it_is_not_made_again_where_something_else_would_be_lost(capsys):
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.txt"]
 
 
-def test_the_shipped_model_is_made_again_as_good_by_one_command(capsys):
+@pytest.mark.prove
+def test_one_command_rebuilds_the_shipped_model(capsys):
     status, out, err = _run(capsys, "rebuild", "--out_dir", "again")
     assert status == 0, err
     again, shipped = load_checkpoint(Path("again")), load_checkpoint(SHIPPED_MODEL)

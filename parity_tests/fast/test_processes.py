@@ -78,7 +78,7 @@ class _Member:
         self.rank, self.size = rank, size
 
 
-def test_the_processes_batches_are_disjoint_and_together_those_of_one_alone():
+def test_processes_share_out_the_batch():
     import torch
 
     tokens, device = load_corpus("tiny").train, torch.device("cpu")
@@ -93,7 +93,7 @@ def test_the_processes_batches_are_disjoint_and_together_those_of_one_alone():
             assert np.array_equal(windows[:, 1:], targets[rank::3])
 
 
-def test_a_batch_that_cannot_be_dealt_out_is_refused():
+def test_an_indivisible_batch_is_refused():
     with pytest.raises(UserError, match="batch_size=16 is not divisible by the 3 processes; try 15 or 18"):
         check_divisible(preset("tiny").training, 3)
 
@@ -101,14 +101,13 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused():
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--peak_tflops", "0.001", "--log_interval", "5"],
-        ["--gradient_accumulation_steps", "2", *AVERAGED],
-        ["--fsdp"],
-        ["--fsdp", *AVERAGED],
+        pytest.param(["--gradient_accumulation_steps", "2", *AVERAGED], id="DDP, parts, averaged"),
+        pytest.param(["--peak_tflops", "0.001", "--log_interval", "5"], id="DDP", marks=pytest.mark.prove),
+        pytest.param(["--fsdp"], id="FSDP", marks=pytest.mark.prove),
+        pytest.param(["--fsdp", *AVERAGED], id="FSDP, averaged", marks=pytest.mark.prove),
     ],
-    ids=["DDP", "DDP, parts, averaged", "FSDP", "FSDP, averaged"],
 )
-def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
+def test_two_processes_end_where_one_ends(tmp_path, flags, capsys):
     assert main([*TRAIN, *SHORT, *flags, "--out_dir", str(tmp_path / "one")]) == 0
     job = _torchrun(2, *TRAIN, *SHORT, *flags, "--out_dir", tmp_path / "two", "--json")
     out, errors = job.communicate(timeout=120)
@@ -131,7 +130,8 @@ def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
         assert_close(f"{name} as trained by two", two.trained[name], value, _AMPLIFIED * UNIT["float64"])
 
 
-def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone_ends(tmp_path):
+@pytest.mark.prove
+def test_a_run_continues_with_fewer_processes(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main([*TRAIN, *SHORT, *AVERAGED, "--out_dir", str(whole)]) == 0
     job = _torchrun(2, *TRAIN, *SHORT, *AVERAGED, "--out_dir", parts)
@@ -145,7 +145,8 @@ def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone
         assert_close(f"{name} of two processes, then one", two.values[name], value, _AMPLIFIED * UNIT["float64"])
 
 
-def test_where_the_memory_of_one_process_does_not_suffice_the_job_hears_which_batch_would_do(tmp_path):
+@pytest.mark.prove
+def test_out_of_memory_names_a_batch_that_fits(tmp_path):
     (tmp_path / "small.py").write_text(SMALL, encoding="utf-8")
     job = _torchrun(2, *TRAIN, *SHORT, "--out_dir", tmp_path / "run", program=[tmp_path / "small.py"])
     errors = [line for line in job.communicate(timeout=120)[1].splitlines() if line.startswith("error: ")]
@@ -155,7 +156,8 @@ def test_where_the_memory_of_one_process_does_not_suffice_the_job_hears_which_ba
     assert load_newest(tmp_path / "run")[0].step == 0
 
 
-def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_goes_on(tmp_path):
+@pytest.mark.prove
+def test_a_killed_process_ends_the_job(tmp_path):
     run = tmp_path / "run"
     job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "20", "--out_dir", run)
     victim = _one_worker(job, run)
@@ -176,7 +178,8 @@ def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_g
     assert resumed.returncode == 143
 
 
-def test_a_scheduler_that_terminates_the_job_leaves_a_checkpoint_of_the_step_under_way(tmp_path):
+@pytest.mark.prove
+def test_a_terminated_job_leaves_a_checkpoint(tmp_path):
     run = tmp_path / "run"
     job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "1000", "--out_dir", run)
     _one_worker(job, run)

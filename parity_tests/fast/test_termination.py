@@ -50,7 +50,8 @@ def _start(script, **environment):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=whole)
 
 
-def test_a_process_that_hangs_in_a_collective_operation_says_so_and_ends():
+@pytest.mark.prove
+def test_a_hanging_process_says_so_and_ends():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -73,7 +74,7 @@ def test_a_process_that_hangs_in_a_collective_operation_says_so_and_ends():
     assert waiting.returncode == 128 + signal.SIGTERM
 
 
-def test_a_process_that_answers_in_time_hears_nothing_of_it():
+def test_a_process_that_answers_is_left_alone():
     process = _start(ANSWERING)
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from parity_tests.support import comparator
-from parity_tests.support.comparator import assert_close, assert_identical, summary
+from parity_tests.support.comparator import assert_close, assert_identical, summary, verdict
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,17 @@ def test_the_ledger_keeps_the_largest_ratio_of_each_kind():
     for layer, difference in ((0, 0.125), (1, 0.5), (2, 0.25)):
         assert_close(f"h.{layer}.attn.weights", np.array([difference]), np.array([0.0]), 1.0)
     assert_close("loss", np.array(0.25), np.array(0.0), 1.0)
-    first, second = summary(comparator.ledger)
-    assert first == "largest ratio of difference to tolerance: 0.5 (h.1.attn.weights, float64)"
-    assert "0.25 (loss, float64); 2 kinds" in second
-    assert summary({}) == []
+    counts = {"passed": 1234, "failed": 0, "error": 0}
+    assert verdict(comparator.ledger, counts) == (
+        "proven: 1,234 tests; 2 kinds of arrays compared, "
+        "the largest difference 0.5 of its tolerance (h.1.attn.weights, float64)"
+    )
+    assert verdict(comparator.ledger, counts | {"failed": 2, "error": 1}).startswith(
+        "NOT proven: 3 of 1,237 tests failed; 2 kinds"
+    )
+    assert verdict({}, counts) == "proven: 1,234 tests"
+    assert summary(comparator.ledger, []) == ["the next largest: 0.25 (loss, float64)"]
+
+
+def test_reports_share_a_line_by_heading():
+    assert summary({}, [("speed", "b"), ("size", "c"), ("speed", "a")]) == ["size: c", "speed: a; b"]

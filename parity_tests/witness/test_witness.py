@@ -78,8 +78,10 @@ def test_every_number_is_within_the_bound_of_the_truth(twin, dtype):
         comparator.assert_close(f"{name}: {twin} from the truth ({dtype})", off, 0 * off, tolerance)
     worst = max(distances, key=lambda name: distances[name].max())
     comparator.reports.append(
-        f"from the 50-digit truth, {twin} in {dtype}: loss off by {float(distances['loss']):.1e} of "
-        f"{float(witnessed(dtype)['loss']):.6f}; gradients by at most {distances[worst].max():.1e} ({worst})"
+        (
+            f"errors against 50 digits, {dtype} (loss {float(witnessed(dtype)['loss']):.6f})",
+            f"{twin} {float(distances['loss']):.1e} in the loss, {distances[worst].max():.1e} in {worst}",
+        )
     )
 
 

@@ -69,6 +69,7 @@ def test_caches_hold_as_many_numbers_as_the_formula_says(changes, dtype):
 def test_the_peak_of_a_step_is_within_a_twentieth_of_the_formula(changes, one_thread):
     recipe = recipe_of(changes)
     memory = step_memory(recipe.model, recipe.training.batch_size, recipe.model.block_size, recipe.training.dtype)
+    traced_peak(recipe)  # the first step also builds tables that later ones share, such as erf's
     assert traced_peak(recipe) == pytest.approx(memory.peak, rel=0.05)
 
 
