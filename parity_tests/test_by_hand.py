@@ -24,7 +24,7 @@ def _run(capsys, *argv):
     return status, out, err
 
 
-def test_by_hand_shows_every_activation_gradient_and_change(capsys):
+def test_every_number_is_shown(capsys):
     status, out, _ = _run(capsys, *QUICK, "--by-hand", "2", "--batch_size", "2")
     assert status == 0
     assert "=== step 1:" in out
@@ -46,14 +46,14 @@ def test_by_hand_shows_every_activation_gradient_and_change(capsys):
         assert before + change == pytest.approx(after, abs=2e-6)
 
 
-def test_by_hand_trains_as_if_it_were_not_there(capsys):
+def test_by_hand_does_not_change_training(capsys):
     _run(capsys, *QUICK, "--by_hand", "--out_dir", "a")
     _run(capsys, *QUICK, "--out_dir", "b")
     one, other = (load_checkpoint(Path(name)).values for name in "ab")
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_a_wider_vocabulary_than_the_corpus_is_shown_too(capsys):
+def test_a_wider_vocabulary_is_shown(capsys):
     status, out, _ = _run(capsys, *QUICK, "--vocab_size", "40", "--by_hand")
     assert status == 0
     assert "logits (8, 40)" in out
@@ -67,14 +67,14 @@ def test_a_wider_vocabulary_than_the_corpus_is_shown_too(capsys):
         (["--by_hand", "x"], "a whole number is needed, not 'x'"),
     ],
 )
-def test_what_cannot_be_shown_is_refused(capsys, flags, message):
+def test_bad_flags_are_refused(capsys, flags, message):
     status, _, err = _run(capsys, *QUICK, *flags)
     assert (status, err.count("\n")) == (2, 1)
     assert message in err
     assert not Path("runs").exists()
 
 
-def test_words_that_cannot_be_printed_are_shown_by_their_names(capsys):
+def test_unprintable_words_are_named(capsys):
     Path("odd.txt").write_text("a\n\tb\x1b[2J" * 60)
     _run(capsys, "prepare", "text", "odd.txt", "--out_dir", "odd")
     status, out, _ = _run(capsys, "train", "tiny", "--dataset", "odd", "--by_hand", "--max_iters", "1")

@@ -37,7 +37,7 @@ def test_training_reaches_the_promised_loss(capsys, preset, limit, count, seed):
     assert record["loss_floor"] < record["val_loss"]
 
 
-def test_the_parameter_table_adds_up_and_comes_before_training(capsys):
+def test_the_parameter_table_adds_up(capsys):
     _, out, _ = _run(capsys, *QUICK)
     lines = out.splitlines()
     counts = [int(line.split()[-1].replace(",", "")) for line in lines[1:17]]
@@ -46,7 +46,7 @@ def test_the_parameter_table_adds_up_and_comes_before_training(capsys):
     assert [line.split()[1] for line in lines[18:21]] == ["0", "10", "20"]
 
 
-def test_the_record_is_the_last_line_and_the_run_directory_opens(capsys):
+def test_the_record_is_the_last_line(capsys):
     status, out, _ = _run(capsys, *QUICK, "--json", "--out_dir", "here")
     record = json.loads(out.splitlines()[-1])
     assert status == 0
@@ -69,18 +69,18 @@ def test_stdout_is_the_same_every_time(capsys):
 
 
 @pytest.mark.parametrize("flags", [["--n_embd", "16"], ["--n-embd=16"], ["--n_embd=16"]])
-def test_any_field_is_overridden_by_its_name(capsys, flags):
+def test_any_field_can_be_overridden(capsys, flags):
     _, out, _ = _run(capsys, *QUICK, *flags, "--json", "--bias=True", "--tie-weights", "false", "--seed", "3")
     assert json.loads(out.splitlines()[-1])["parameters"] == 7_232 + 512
 
 
-def test_the_dtype_is_that_of_the_saved_weights(capsys):
+def test_weights_are_saved_in_the_dtype(capsys):
     for dtype in ("float32", "float64"):
         _run(capsys, *QUICK, "--dtype", dtype, "--out_dir", dtype)
         assert {value.dtype.name for value in load_checkpoint(Path(dtype)).values.values()} == {dtype}
 
 
-def test_default_run_directories_never_collide_and_a_given_one_is_never_overwritten(capsys):
+def test_run_directories_never_collide(capsys):
     for _ in range(2):
         _run(capsys, *QUICK)
     assert load_checkpoint(Path("runs/tiny")).step == load_checkpoint(Path("runs/tiny-2")).step == 20
@@ -89,7 +89,7 @@ def test_default_run_directories_never_collide_and_a_given_one_is_never_overwrit
     assert "--resume runs/tiny" in err
 
 
-def test_a_finished_run_can_be_resumed_and_keeps_its_recipe(capsys):
+def test_a_finished_run_can_be_resumed(capsys):
     _run(capsys, *QUICK)
     status, out, _ = _run(capsys, "train", "--resume", "runs/tiny", "--json")
     assert status == 0
@@ -119,7 +119,7 @@ def test_a_finished_run_can_be_resumed_and_keeps_its_recipe(capsys):
         (["parameters", "--model", "nowhere"], "there is no such file"),
     ],
 )
-def test_what_is_wrong_is_one_line_on_stderr_and_exit_status_2(capsys, argv, message):
+def test_an_error_is_one_line(capsys, argv, message):
     status, _, err = _run(capsys, *argv)
     assert status == 2
     assert err.startswith("error: ")
@@ -128,7 +128,7 @@ def test_what_is_wrong_is_one_line_on_stderr_and_exit_status_2(capsys, argv, mes
     assert not Path("runs").exists() or not list(Path("runs").rglob("model.safetensors"))
 
 
-def test_a_wider_vocabulary_than_the_corpus_is_allowed(capsys):
+def test_a_wider_vocabulary_is_allowed(capsys):
     status, out, _ = _run(capsys, *QUICK, "--vocab_size", "40", "--json")
     assert status == 0
     assert json.loads(out.splitlines()[-1])["parameters"] == 1134 + 8 * 6

@@ -26,7 +26,7 @@ def _process(*argv, **options):
     )
 
 
-def test_ctrl_c_in_the_middle_of_training_is_one_line_and_status_130_and_loses_nothing():
+def test_ctrl_c_loses_nothing():
     process = _process("train", "tiny", "--max_iters", "1000000", "--out_dir", "run")
     assert process.stdout is not None
     while "step    500" not in process.stdout.readline():
@@ -53,7 +53,7 @@ def test_a_closed_pipe_ends_quietly():
 
 @pytest.mark.parametrize("status", [0, 2])
 @pytest.mark.parametrize("words", [["-m", "numpy_gpt", "train", "tiny", "--max_iters", "3"], ["-m", "handcalc.trace"]])
-def test_where_output_was_closed_from_the_start_nothing_fails_for_that(status, words):
+def test_closed_output_is_no_failure(status, words):
     redirected = ">&-" if status == 0 else ">&- 2>&-"
     words = [*words, "learning models"] if "handcalc.trace" in words else words
     wrong = [] if status == 0 else ["--nonsense"]
@@ -70,7 +70,7 @@ def test_help_shows_flags_and_exit_status():
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-def test_in_a_terminal_there_is_a_bar_on_stderr_and_only_data_on_stdout():
+def test_the_progress_bar_is_on_stderr():
     main_end, terminal = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "numpy_gpt", "train", "tiny", "--max_iters", "1500"],
@@ -119,7 +119,7 @@ def test_both_programs_refuse_the_same(capsys, program, argv, message):
     assert message in err
 
 
-def test_debug_shows_where_an_error_came_from():
+def test_debug_shows_a_traceback():
     process = _process("sample", "nowhere", "--debug")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -128,7 +128,7 @@ def test_debug_shows_where_an_error_came_from():
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta", ""])
-def test_a_device_that_is_not_there_is_refused_before_any_work(capsys, device):
+def test_a_missing_device_is_refused(capsys, device):
     assert torch_gpt(["train", "tiny", "--device", device]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -136,7 +136,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_work(capsys, device):
     assert not Path("runs").exists()
 
 
-def test_without_torch_the_twin_says_what_to_install_and_plots_all_the_same():
+def test_without_torch_a_remedy_is_named():
     program = "import sys; sys.modules['torch'] = None; from torch_gpt.cli import main; sys.exit(main(sys.argv[1:]))"
     for words, status, message in (
         (["sample"], 2, 'torch_gpt needs PyTorch, which is not installed: pip install "numpy-gpt[torch]"'),
@@ -149,7 +149,7 @@ def test_without_torch_the_twin_says_what_to_install_and_plots_all_the_same():
         assert result.stderr.count("\n") == (status == 2)
 
 
-def test_a_sample_starts_without_what_only_other_commands_need():
+def test_sampling_loads_only_what_it_needs():
     program = (
         "import sys; from numpy_gpt.cli import main; main(['sample', '--max_new_tokens', '1']); print(*sys.modules)"
     )

@@ -18,7 +18,7 @@ from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from parity_tests.support.comparator import assert_close
-from parity_tests.support.lockstep import UNIT, allowed_by, controls, fresh, lockstep
+from parity_tests.support.lockstep import UNIT, allowed_by, controls, lockstep, new_engine
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast import fallback
 from torch_gpt.fast.engine import FastEngine, FastOptions
@@ -60,11 +60,11 @@ def test_parameters_have_the_common_names_and_order():
 )
 def test_it_drifts_as_rounding_does(dtype, steps, parts):
     recipe = _recipe(dtype=dtype, gradient_accumulation_steps=parts)
-    explicit = fresh(TorchEngine, recipe, None, "cpu", False)
+    explicit = new_engine(TorchEngine, recipe, None, "cpu", False)
     explicit.begin(CORPUS.train)
     apart = np.abs(_losses(_fast(recipe), steps) - _losses(explicit, steps))
     control = recipe.override({"gradient_accumulation_steps": 1, "batch_size": 16 * parts})
-    runs = lockstep(control, fresh(NumpyEngine, control), controls(control), steps)
+    runs = lockstep(control, new_engine(NumpyEngine, control), controls(control), steps)
     allowed = allowed_by(runs, "loss", dtype)
     assert_close(f"loss after a step (fast, {parts} batches), {dtype}", apart, np.zeros(steps), allowed)
 
@@ -83,7 +83,7 @@ def test_half_precision_learns_as_well():
 
 def test_it_evaluates_as_the_explicit_path_does():
     recipe = _recipe(dtype="float64")
-    fast, explicit = _fast(recipe), fresh(TorchEngine, recipe, None, "cpu", False)
+    fast, explicit = _fast(recipe), new_engine(TorchEngine, recipe, None, "cpu", False)
     loss = evaluate(explicit, CORPUS.val, 8, 1)
     assert_close("loss of a split", evaluate(fast, CORPUS.val, 8, 1), loss, 64 * UNIT["float64"] * loss)
 
@@ -164,7 +164,7 @@ def test_compiled_it_takes_the_same_steps():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own
         compiled = _losses(_fast(recipe, FastOptions(compile=True)), steps)
-    allowed = allowed_by(lockstep(recipe, fresh(NumpyEngine, recipe), controls(recipe), steps), "loss", "float64")
+    allowed = allowed_by(lockstep(recipe, new_engine(NumpyEngine, recipe), controls(recipe), steps), "loss", "float64")
     assert_close("loss of a step (fast, compiled)", compiled, _losses(_fast(recipe), steps), allowed)
 
 

@@ -42,7 +42,7 @@ def _batches():
 
 
 @pytest.mark.usefixtures("recorded")
-def test_each_shape_is_captured_once_and_every_loss_is_its_own_batchs(recorded):
+def test_each_shape_is_captured_once(recorded):
     evaluate = Evaluator(_loss, CARD, True, lambda message: pytest.fail(message))
     losses = [(evaluate(x, y), 3 * x.mean() + y.mean()) for x, y in _batches()]
     for loss, expected in losses:  # a later replay has not changed an earlier loss
@@ -50,7 +50,7 @@ def test_each_shape_is_captured_once_and_every_loss_is_its_own_batchs(recorded):
     assert len(recorded) == 4
 
 
-def test_where_nothing_can_be_captured_that_is_said_once_and_the_losses_are_right(recorded, monkeypatch):
+def test_without_capture_the_losses_are_right(recorded, monkeypatch):
     def fails(work):
         raise RuntimeError("operation not permitted when stream is capturing")
 

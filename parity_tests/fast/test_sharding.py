@@ -47,7 +47,7 @@ dist.destroy_process_group()
 """
 
 
-def test_only_the_block_that_computes_is_gathered():
+def test_only_one_block_is_gathered():
     found = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines() == [

@@ -22,19 +22,19 @@ def _defined() -> list[str]:
     return re.findall(r"^\((\d+\.\d+)\)", text, re.MULTILINE)
 
 
-def test_equations_are_numbered_once_and_in_order():
+def test_equations_are_numbered_in_order():
     defined = _defined()
     assert len(defined) == len(set(defined)) > 80
     assert defined == sorted(defined, key=lambda number: tuple(map(int, number.split("."))))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_equation_that_the_code_cites_exists(path):
+def test_cited_equations_exist(path):
     cited = set(EQUATION.findall(path.read_text(encoding="utf-8")))
     assert cited <= set(_defined())
 
 
-def test_every_equation_is_cited_by_the_code():
+def test_every_equation_is_cited():
     cited = {number for path in SOURCES for number in EQUATION.findall(path.read_text(encoding="utf-8"))}
     assert set(_defined()) - cited == set()
 
@@ -50,7 +50,7 @@ def test_links_lead_somewhere(path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_small(path):
     source = path.read_text(encoding="utf-8")
-    assert source.count("\n") <= 250, "a file is one idea; this one has become two"
+    assert source.count("\n") <= 400, "a file holds one idea; this one seems to hold two"
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             assert _length_without_docstring(node) <= 40, f"{node.name} is too long"

@@ -38,7 +38,7 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
-def test_the_first_two_commands_are_make_trace_and_make_test():
+def test_the_first_commands_are_make_targets():
     first = [line.split("#")[0].strip() for line in _blocks("sh")[0].splitlines()]
     assert first == ["make trace", "make test"]
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -51,7 +51,7 @@ def test_the_mutants_are_counted():
 
 
 @pytest.mark.prove
-def test_every_command_runs_in_the_order_given(tmp_path, monkeypatch, capsys):
+def test_every_command_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     ran = 0
     for line in "\n".join(_blocks("sh")).splitlines():
@@ -76,7 +76,7 @@ def test_every_command_has_flags_that_exist():
     assert parsed >= 15
 
 
-def test_no_example_ends_while_it_still_warms_up():
+def test_no_example_ends_in_its_warmup():
     parser, commands = program_parser(TWIN, "")
     lines = [*_blocks("sh"), *_blocks("bash"), *(commands.choices[name].epilog for name in ("train", "compare"))]
     shorter = 0
@@ -97,20 +97,20 @@ def test_the_python_example_runs(capsys):
     assert "[" in capsys.readouterr().out
 
 
-def test_the_figures_of_the_shipped_model_are_its_own():
+def test_the_shipped_models_figures_are_right():
     facts = load_checkpoint(SHIPPED_MODEL).facts
     for name in ("val_loss", "val_loss_before_rounding", "loss_floor"):
         assert f"{facts[name]:.4f}" in TEXT, name
 
 
-def test_the_stated_requirements_are_those_of_the_package():
+def test_the_requirements_are_the_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"Python {project['requires-python'].removeprefix('>=')}" in TEXT
     for extra in re.findall(r'"\.\[([\w,]+)\]"', TEXT):
         assert set(extra.split(",")) <= set(project["optional-dependencies"])
 
 
-def test_the_worked_lines_are_those_of_the_trace(tmp_path, capsys):
+def test_the_worked_lines_are_the_traces(tmp_path, capsys):
     output = tmp_path / "trace.txt"
     assert trace(["hello world", "--update", "--full", "--output", str(output)]) == 0
     lines = set(output.read_text(encoding="utf-8").replace("\n        ", " ").splitlines())

@@ -70,7 +70,7 @@ def test_gradients_are_differences(kind, case):
 
 
 @given(cases(layers=(1, 1)))
-def test_with_both_projections_zero_only_the_streams_are_left(case):
+def test_without_projections_only_the_streams_remain(case):
     layer = layer_of(case)
     silent = {name: value * (0 if "c_proj" in name else 1) for name, value in layer.inputs.items()}
     arrays = our_arrays(replace(layer, inputs=silent), "float64")

@@ -60,7 +60,7 @@ def test_sums_of_whole_numbers_are_exact(width, count, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", (*WIDTHS, 6, 16, 17))
-def test_means_beside_their_rows_and_along_them(width, dtype):
+def test_row_means(width, dtype):
     x = _whole((6, width), dtype)
     means, spread = row_means(x), means_along_rows(x)
     assert means.dtype == spread.dtype == dtype
@@ -72,7 +72,7 @@ def test_means_beside_their_rows_and_along_them(width, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_maximum_is_found_wherever_it_stands(width, dtype):
+def test_the_maximum_is_found_anywhere(width, dtype):
     x = np.full((width, 2, width), -np.inf, dtype)
     x[np.arange(width), :, np.arange(width)] = np.arange(width)[:, None] - 5
     expected = np.repeat(np.arange(width) - 5, 2)
@@ -84,7 +84,7 @@ def test_the_maximum_is_found_wherever_it_stands(width, dtype):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_nan_is_the_maximum_of_its_row_and_of_no_other(width):
+def test_nan_is_its_rows_maximum(width):
     x = np.zeros((width, width))
     np.fill_diagonal(x[1:], np.nan)
     for laid, axis in ((x, 1), laid_out(x)):
@@ -92,7 +92,7 @@ def test_a_nan_is_the_maximum_of_its_row_and_of_no_other(width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_equal_rows_have_equal_sums_wherever_they_stand(width):
+def test_equal_rows_have_equal_sums(width):
     row = np.random.default_rng(width).normal(size=width).astype("float32")
     found = [sums(*laid_out(np.tile(row, (count, 1)))) for count in COUNTS]
     found += [sums(np.tile(row, (count, 1)), 1) for count in COUNTS]
@@ -101,7 +101,7 @@ def test_equal_rows_have_equal_sums_wherever_they_stand(width):
 
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_numbers_along_rows_broadcast_as_they_would_by_themselves(width, count):
+def test_numbers_along_rows_broadcast(width, count):
     numbers, rows = _whole((count,), "float32"), _whole((count, width), "float32", 1)
     expected = rows - numbers[:, None]
     assert along_rows(numbers, width).dtype == "float32"
@@ -111,7 +111,7 @@ def test_numbers_along_rows_broadcast_as_they_would_by_themselves(width, count):
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int32", "int64", "uint64"])
-def test_rows_of_repeated_places_add_up_and_no_small_integer_overflows(kind):
+def test_rows_of_repeated_places_add_up(kind):
     places = np.array([[250, 3, 250], [0, 250, 3]]).astype(kind)
     rows, table = _whole((2, 3, 5), "float32"), np.zeros((251, 5), "float32")
     expected = table.copy()

@@ -61,13 +61,13 @@ class JitteredEngine(NumpyEngine):
         return StepResult(float(loss), norm)
 
 
-def fresh(engine: Any, recipe: Recipe, *arguments: Any) -> Any:
+def new_engine(engine: Any, recipe: Recipe, *arguments: Any) -> Any:
     """Return a new engine at the recipe's initial values."""
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.dtype)
     return engine(recipe, values, *arguments)
 
 
-def trained(engine: Any) -> Any:
+def train_whole_recipe(engine: Any) -> Any:
     """Train an engine by its whole recipe, without evaluations, and return it."""
     recipe = engine.recipe
     engine.begin(load_corpus(recipe.dataset).train)
@@ -96,7 +96,7 @@ def lockstep(recipe: Recipe, one: Any, others: Sequence[Any], steps: int) -> lis
 
 def controls(recipe: Recipe, count: int = 3) -> list[JitteredEngine]:
     """Return engines that differ from NumpyEngine, and from each other, by noise alone."""
-    return [fresh(JitteredEngine, recipe, seed) for seed in range(count)]
+    return [new_engine(JitteredEngine, recipe, seed) for seed in range(count)]
 
 
 def field_of(runs: Sequence[Sequence[Divergence]], field: str) -> Steps:

@@ -19,7 +19,7 @@ needs_locks = pytest.mark.skipif(run_lock.fcntl is None, reason="no locks for di
 
 
 @needs_locks
-def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path):
+def test_a_second_process_is_refused(tmp_path):
     with only_process(tmp_path / "run"):
         with pytest.raises(UserError, match=r"another process trains in .*run; wait until it has ended, or choose"):
             with only_process(tmp_path / "run"):
@@ -42,13 +42,13 @@ def test_a_killed_process_holds_nothing(tmp_path):
         pass
 
 
-def test_without_locks_training_goes_on_without_one(tmp_path, monkeypatch):
+def test_without_locks_training_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(run_lock, "fcntl", None)
     with only_process(tmp_path / "run"), only_process(tmp_path / "run"):
         assert (tmp_path / "run").is_dir()
 
 
-def test_a_place_that_cannot_be_made_is_told_in_one_line(tmp_path):
+def test_an_impossible_place_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory; choose another place"):
         with only_process(tmp_path / "file" / "run"):

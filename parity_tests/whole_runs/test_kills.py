@@ -6,16 +6,16 @@ import random
 
 import pytest
 
-from parity_tests.kills import contents, disturbed, undisturbed
+from parity_tests.kills import contents, run_undisturbed, run_with_kills
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.prove)])
-def test_kills_change_no_byte_of_the_result(kills, tmp_path):
-    seconds = undisturbed(tmp_path / "whole")
+def test_kills_change_no_byte(kills, tmp_path):
+    seconds = run_undisturbed(tmp_path / "whole")
     expected = contents(tmp_path / "whole")
     rng, struck, number = random.Random(5), 0, 0
     while struck < kills:
         number += 1
         run = tmp_path / str(number)
-        struck += disturbed(run, min(7, kills - struck), seconds / 2, rng)
+        struck += run_with_kills(run, min(7, kills - struck), seconds / 2, rng)
         assert contents(run) == expected

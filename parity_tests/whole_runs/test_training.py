@@ -21,7 +21,7 @@ from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from parity_tests.shared.training.training_runs import metrics_of, train_in
 from parity_tests.support.comparator import assert_close
-from parity_tests.support.lockstep import UNIT, allowed_by, controls, field_of, fresh, lockstep
+from parity_tests.support.lockstep import UNIT, allowed_by, controls, field_of, lockstep, new_engine
 from torch_gpt import adamw as twins
 from torch_gpt import clipping as twin_clipping
 from torch_gpt.cli import main as torch_gpt
@@ -93,8 +93,8 @@ def test_both_programs_train_alike(changes, capsys, tmp_path):
 )
 def test_the_twin_drifts_as_rounding_does(dtype, dropout, steps):
     recipe = preset("tiny").override({"dtype": dtype, "dropout": dropout})
-    twins = {path: fresh(TorchEngine, recipe, None, "cpu", path == "fused") for path in ("explicit", "fused")}
-    runs = lockstep(recipe, fresh(NumpyEngine, recipe), [*twins.values(), *controls(recipe)], steps)
+    twins = {path: new_engine(TorchEngine, recipe, None, "cpu", path == "fused") for path in ("explicit", "fused")}
+    runs = lockstep(recipe, new_engine(NumpyEngine, recipe), [*twins.values(), *controls(recipe)], steps)
     for field in ("weight", "loss"):
         allowed = allowed_by(runs[len(twins) :], field, dtype)
         for path, values in zip(twins, field_of(runs, field), strict=False):
