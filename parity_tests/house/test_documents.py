@@ -56,6 +56,16 @@ def test_files_and_functions_stay_small(path):
             assert _length_without_docstring(node) <= 40, f"{node.name} is too long"
 
 
+def test_long_tests_are_described():
+    room = ROOT / "parity_tests"
+    readme = (room / "README.md").read_text(encoding="utf-8")
+    long = [path for path in room.rglob("test_*.py") if "pytest.mark.prove" in path.read_text(encoding="utf-8")]
+    assert len(long) >= 10
+    for path in long:
+        name = str(path.relative_to(room))
+        assert f"`{name}`" in readme, f"{name} has long tests; say in parity_tests/README.md what they prove"
+
+
 def _length_without_docstring(node: ast.FunctionDef) -> int:
     length = (node.end_lineno or 0) - node.lineno + 1
     first = node.body[0]
