@@ -59,7 +59,8 @@ def test_files_and_functions_stay_small(path):
 def test_long_tests_are_described():
     room = ROOT / "parity_tests"
     readme = (room / "README.md").read_text(encoding="utf-8")
-    long = [path for path in room.rglob("test_*.py") if "pytest.mark.prove" in path.read_text(encoding="utf-8")]
+    others = sorted(set(room.rglob("test_*.py")) - {Path(__file__)})
+    long = [path for path in others if "pytest.mark.prove" in path.read_text(encoding="utf-8")]
     assert len(long) >= 10
     for path in long:
         name = str(path.relative_to(room))
