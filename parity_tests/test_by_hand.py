@@ -1,4 +1,4 @@
-"""``train --by_hand``: the first steps with every number, in a training that goes on as if nothing had been shown."""
+"""``train --by_hand`` prints every number of the first steps and does not change the run."""
 
 from __future__ import annotations
 

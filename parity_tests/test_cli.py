@@ -1,4 +1,4 @@
-"""The command ``numpy_gpt`` as its users meet it: what it prints, where, and with which exit status."""
+"""The command ``numpy_gpt`` as users meet it: what it prints, where, and its exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Averaged weights: the same in all engines, evaluated, sampled, kept and gone on from; training never sees them."""
+"""Averaged weights: the same in all engines, evaluated, sampled, saved and resumed; training never uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both twins generate the same tokens from the same uniform numbers, with a cache of keys and values and without."""
+"""Both twins generate the same tokens from the same uniform numbers, with and without a cache of keys and values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_equal_uniforms_give_equal_tokens(case, choice):
             for fused in (True, False)
         ),
     ]
-    # Two tokens that are equally likely to the last bit may change places by rounding; random weights have none.
+    # Only tokens within rounding of a boundary could change places: with random weights, one chance in about 10¹².
     assert all(tokens == generated[0] for tokens in generated)
 
 
@@ -83,7 +83,7 @@ def test_pieces_give_the_whole_texts_logits(case, data):
         for pieces, decoder in zip(read, decoders, strict=True):
             pieces.append(np.asarray(decoder.read(tokens[:, first:last])))
     expected, _ = gpt_forward(parameters, tokens)
-    # Fewer rows at once is another order of the same sums: nothing but rounding.
+    # Fewer rows at once means another order of the same sums: only rounding differs.
     tolerance = between_two_statistical(deviations(statement_of(case))["logits"], "float64")
     for name, pieces in zip(("logits (cached)", "logits (twin, cached)", "logits (fused, cached)"), read, strict=True):
         assert_close(name, np.concatenate(pieces, axis=1), expected, tolerance)

@@ -1,4 +1,4 @@
-"""The whole GPT: every gradient of every variant against central differences, and what its inputs may be."""
+"""The whole GPT: every gradient of every variant against central differences, and which inputs are accepted."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_gradient_agrees_with_central_differences(bias, tie_weights, activ
     def logits(inputs):
         return gpt_forward(parameters_from(config, inputs), tokens, masks)[0]
 
-    # The key bias has no gradient at all (8.18); what rounding leaves of it is checked below.
+    # The key bias has no gradient (8.18); what rounding leaves of it is checked below.
     checked = {name: gradient.copy() for name, gradient in gradients.items()}
     for name in [name for name in checked if name.endswith("c_attn.bias")]:
         key = slice(config.n_embd, 2 * config.n_embd)

@@ -1,4 +1,4 @@
-"""The gradient checker itself: it must pass what is right and refuse what is slightly wrong."""
+"""The gradient checker itself passes right gradients and refuses slightly wrong ones."""
 
 from __future__ import annotations
 

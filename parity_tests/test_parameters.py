@@ -1,4 +1,4 @@
-"""One flat array and its views: what one changes, the other sees."""
+"""One flat array and its views: a change of one is a change of the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampling: which token a uniform number picks, and what temperature, top-k and top-p leave to pick from."""
+"""Sampling: which token a uniform number picks, and which tokens temperature, top-k and top-p leave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch.compile on the CPU: the compiled twin is still the same function, on both paths and of either kind."""
+"""torch.compile on the CPU: the compiled twin is the same function, on both paths and for both kinds of model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fast engine is the same function: step by step, on one process, in every precision, compiled, and resumed."""
+"""The fast engine is the same function: step by step, in one process, in every precision, compiled, and resumed."""
 
 from __future__ import annotations
 

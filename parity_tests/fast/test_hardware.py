@@ -1,4 +1,4 @@
-"""Cards by their names, precisions by device, and what is said where something cannot be had."""
+"""GPUs by their names, precisions by device, and the messages where something is unavailable."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Several processes train one model: together they take the steps that one alone would take (gloo, on the CPU)."""
+"""Several processes train one model and take the same steps as one process (gloo, on the CPU)."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,14 +29,15 @@ from torch_gpt.fast.processes import check_divisible
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRAIN = ["train", "tiny", "--device", "cpu", "--dtype", "float64", "--path", "fast"]
-# Two sums of half the terms each are rounded differently, and Adam amplifies what is small: by rate / epsilon, 3e5,
-# where a gradient is nothing but rounding, in some thirty steps. A mistake, such as a sum for a mean, is off by 1e-3.
+# Two sums of half the terms each are rounded differently, and in thirty steps Adam amplifies that: by rate / epsilon,
+# 3e5, where a gradient is nothing but rounding. A mistake, such as a sum instead of a mean, is off by 1e-3.
 _AMPLIFIED = 1e8
 AVERAGED = ["--ema_decay", "0.9"]
+NUMBER = re.compile(r"\d+\.\d+")
 SHORT = ["--max_iters", "30", "--eval_interval", "10", "--warmup_iters", "5"]
 
 
-# The memory of process 1 does not suffice for the gradient of more than three sequences.
+# Process 1 has too little memory for the gradient of more than three sequences.
 SMALL = """
 import os, sys
 import torch
@@ -114,7 +116,11 @@ def test_two_processes_end_where_one_ends(tmp_path, flags, capsys):
     assert job.returncode == 0, errors
     alone = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     lines = out.splitlines()
-    assert [line for line in lines if line.startswith("step ")] == alone  # the main process prints, and prints once
+    # The main process prints, and prints once. A loss may be at the edge between two roundings: one unit is allowed.
+    printed = [line for line in lines if line.startswith("step ")]
+    assert [NUMBER.sub("#", line) for line in printed] == [NUMBER.sub("#", line) for line in alone]
+    ours, theirs = (np.array(NUMBER.findall("".join(part)), float) for part in (alone, printed))
+    assert np.abs(ours - theirs).max() < 1.5e-6
     assert json.loads(lines[-1])["steps"] == 30
     one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
     for name, value in one.values.items():
@@ -137,7 +143,7 @@ def test_a_run_continues_with_fewer_processes(tmp_path):
     job = _torchrun(2, *TRAIN, *SHORT, *AVERAGED, "--out_dir", parts)
     _, errors = job.communicate(timeout=120)
     assert job.returncode == 0, errors
-    shutil.rmtree(parts / "checkpoints" / "step-000000030")  # as if both had been lost on their way there
+    shutil.rmtree(parts / "checkpoints" / "step-000000030")  # as if both processes had been lost on their way there
     assert main(["train", "--resume", str(parts), "--device", "cpu", "--path", "fast"]) == 0
     one, two = load_checkpoint(whole), load_checkpoint(parts)
     assert (one.step, two.step) == (30, 30)

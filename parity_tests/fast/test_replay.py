@@ -1,4 +1,4 @@
-"""Recording work as a CUDA graph: with stand-ins for the card, which fail as torch does."""
+"""Recording work as a CUDA graph, with stand-ins for the GPU that fail as torch does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch_gpt.fast.replay import captured
 
 @pytest.fixture
 def stream(monkeypatch):
-    """Return the stand-in's current stream; a capture in which something failed fails at its end, on its own stream."""
+    """Return the stand-in's current stream; a failed capture raises at its end, on its own stream."""
     current = SimpleNamespace(name="default")
 
     def new(name):

@@ -1,4 +1,4 @@
-"""A process that waits in C++ for one that does not answer: SIGTERM ends it all the same, and it says why."""
+"""A process that waits in C++ for one that does not answer: SIGTERM ends it nevertheless, with a reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 GRACE = 0.5
-# Process 1 joins the team and then never comes to the collective operation that process 0 waits in.
+# Process 1 joins the group and never reaches the collective operation in which process 0 waits.
 TEAM = f"""
 import time
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_hanging_process_says_so_and_ends():
     try:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "waiting\n", waiting.communicate()[1]
-        time.sleep(0.5)  # by now it is inside
+        time.sleep(0.5)  # by then it is inside all_reduce
         waiting.send_signal(signal.SIGTERM)
         errors = waiting.communicate(timeout=30)[1]
     finally:

@@ -1,4 +1,4 @@
-"""Documents and code agree: equations that are cited exist, links lead somewhere, files stay small."""
+"""Documents and code agree: cited equations exist, links lead somewhere, files stay small."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_every_command_has_flags_that_exist():
     parser, commands = program_parser(TWIN, "")
     parsed = 0
     for line in "\n".join([*_blocks("sh"), *_blocks("bash")]).splitlines():
-        words = [word for word in shlex.split(line, comments=True) if word != "--by_hand"]  # numpy_gpt alone has it
+        words = [word for word in shlex.split(line, comments=True) if word != "--by_hand"]  # only numpy_gpt has it
         for program in {"numpy_gpt", "torch_gpt"} & {*words}:
             arguments = words[words.index(program) + 1 :]
             if arguments[0] in commands.choices:
@@ -82,7 +82,7 @@ def test_no_example_ends_in_its_warmup():
     shorter = 0
     for example in re.findall(r"^ *(?:numpy|torch)_gpt ((?:train|compare)\b.*)", "\n".join(lines), re.MULTILINE):
         words = shlex.split(example, comments=True)
-        if not {"--by_hand", "--resume", "--config"} & {*words}:  # one step shown; and recipes that stand elsewhere
+        if not {"--by_hand", "--resume", "--config"} & {*words}:  # a single step, and recipes that are given elsewhere
             arguments = vars(parser.parse_args(words))
             training = preset(arguments["preset"] or TWIN.default_preset).training
             steps = arguments.get("max_iters", training.max_iters)

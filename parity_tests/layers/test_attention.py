@@ -1,4 +1,4 @@
-"""Attention: all of it within the bound, its linear pieces bit for bit, the future without influence."""
+"""Attention: every array within the bound, linear pieces bit for bit, and the future without influence."""
 
 from dataclasses import replace
 
@@ -133,7 +133,7 @@ def test_the_future_does_not_change_the_past(case):
 def test_the_key_bias_has_no_gradient(case):
     layer = layer_of(replace(case, config=replace(case.config, bias=True)))
     keys, tolerances_in, name = slice(case.config.n_embd, 2 * case.config.n_embd), tolerances_of(layer), "c_attn.bias"
-    for dtype in DTYPES:  # softmax ignores what all keys of a query share: nothing but rounding is left
+    for dtype in DTYPES:  # softmax ignores what all keys of a query share, so only rounding is left
         tolerance = tolerances_in(dtype)[f"gradient of {name}"][keys]
         for source in (our_arrays(layer, dtype), *(their_arrays(layer, way, dtype) for way in layer.theirs)):
             dbias = source[f"gradient of {name}"][keys]

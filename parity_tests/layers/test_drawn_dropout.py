@@ -1,4 +1,4 @@
-"""Dropout that torch draws itself on the processor: how often, which, and that it is the layers' equations."""
+"""Dropout that torch draws itself on the CPU: its rate, its seed, and that it follows the layers' equations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding: sums over repeated tokens, exactly zero for tokens and positions that did not occur."""
+"""Embedding: sums over repeated tokens, and exactly zero for unused tokens and positions."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The error function against 50 digits: everywhere within the bound that it states, and right at the extremes."""
+"""The error function against 50 digits: within its stated bound everywhere, and right at the extremes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _true = np.frompyfunc(lambda x: mpmath.erf(mpmath.mpf(float(x))), 1, 1)
 def _assert_within_the_bound(name: str, x) -> None:
     with mpmath.workdps(50):
         truth = _true(x)
-        # Compared here, as the truth has more digits than a comparator of arrays can hold.
+        # Compared here because the truth has more digits than an array can hold.
         error = np.abs(np.frompyfunc(lambda value: mpmath.mpf(float(value)), 1, 1)(erf(x)) - truth).astype(np.float64)
     info = np.finfo(x.dtype)
     allowed = UNITS * rounding(x.dtype).unit * np.abs(truth.astype(np.float64)) + info.smallest_subnormal

@@ -1,4 +1,4 @@
-"""Sums and maxima of rows and columns: the numbers of NumPy's own reductions, whichever way is taken to them."""
+"""Sums and maxima of rows and columns equal NumPy's own reductions, by every path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention with all heads in one product is the same function as one small attention for each head, written apart."""
+"""Attention with all heads in one product is the same function as one small attention per head."""
 
 from __future__ import annotations
 

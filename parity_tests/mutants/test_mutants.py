@@ -1,4 +1,4 @@
-"""The suite has teeth: the three real bugs of public projects die here, in every run; all mutants by one command."""
+"""The tests themselves are tested: real bugs of public projects must make them fail; one command tries all mutants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparator has teeth: what must not pass does not, and the message says what is wrong."""
+"""The comparator refuses everything that must not pass, and its messages are complete."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""docs/verdicts.md is true: up to date, complete, stable, and without a difference that has no reason."""
+"""docs/verdicts.md is up to date, complete and stable, and gives a reason for every difference."""
 
 from __future__ import annotations
 

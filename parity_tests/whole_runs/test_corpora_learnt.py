@@ -1,4 +1,4 @@
-"""What the recipes of the corpora learn: words that are words, and both twins the same verse."""
+"""What the recipes of the corpora learn: real words, and the same verse in both twins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model that ships: printed on a page, made again by one command, and as good as it says."""
+"""The model that ships: printed on a page, rebuilt by one command, and as good as it says."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_one_command_rebuilds_the_shipped_model(capsys):
     status, out, err = _run(capsys, "rebuild", "--out_dir", "again")
     assert status == 0, err
     again, shipped = load_checkpoint(Path("again")), load_checkpoint(SHIPPED_MODEL)
-    # Another BLAS rounds otherwise and training spreads that, so the weights differ, but not what they are worth.
+    # Another BLAS rounds differently and training amplifies that: the weights differ, but the loss hardly.
     assert abs(again.facts["val_loss"] - shipped.facts["val_loss"]) < 0.01
     for model in (again, shipped):
         assert model.facts["val_loss"] <= 0.47

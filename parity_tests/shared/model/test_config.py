@@ -1,4 +1,4 @@
-"""Configs and recipes: every field is checked, and an error says what would do."""
+"""Configs and recipes: every field is checked, and an error names a value that would be accepted."""
 
 from __future__ import annotations
 

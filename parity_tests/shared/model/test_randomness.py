@@ -1,4 +1,4 @@
-"""Random numbers: a stream for every seed, purpose, step and part, and the first ones as they always were."""
+"""Random numbers: a stream for every seed, purpose, step and part, and the same numbers in every release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch in slices: the same loss and gradient, to the last bit on any number of threads; a record sees no slices."""
+"""A batch in slices: the same loss and gradient, to the last bit on any number of threads, and one record."""
 
 from __future__ import annotations
 

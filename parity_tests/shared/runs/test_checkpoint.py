@@ -1,4 +1,4 @@
-"""Checkpoints: what was written comes back bit for bit, and whatever is damaged is refused."""
+"""Checkpoints: what was written comes back bit for bit, and damaged files are refused."""
 
 from __future__ import annotations
 

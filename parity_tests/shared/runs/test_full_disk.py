@@ -1,4 +1,4 @@
-"""A disk that is full at any moment of a training: one line, and whatever was written before is there and good."""
+"""A disk that is full at any moment of a run: one line, and everything written before is intact."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def test_a_full_disk_loses_nothing(tmp_path, limit, named, step):
     checkpoint, damage = load_newest(tmp_path / "run")
     assert not damage
     assert checkpoint.step == step
-    assert _run(1 << 30, tmp_path, "train", "--resume", "run").returncode == 0  # and with room it goes on
+    assert _run(1 << 30, tmp_path, "train", "--resume", "run").returncode == 0  # with space again it continues
     assert load_newest(tmp_path / "run")[0].step == 60

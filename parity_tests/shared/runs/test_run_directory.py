@@ -1,4 +1,4 @@
-"""Run directories: what stays, what is loaded, and that no moment of replacing leaves nothing."""
+"""Run directories: what is kept, what is loaded, and that a complete checkpoint exists at every moment."""
 
 from __future__ import annotations
 

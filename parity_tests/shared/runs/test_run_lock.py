@@ -1,4 +1,4 @@
-"""One process at a time trains in a run directory, and a killed one leaves no lock behind."""
+"""Only one process trains in a run directory, and a killed one leaves no lock behind."""
 
 from __future__ import annotations
 

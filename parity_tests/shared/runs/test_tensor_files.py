@@ -1,4 +1,4 @@
-"""Files of tensors whose checksum is right and whose content is not: made by another hand, or by a hostile one."""
+"""Tensor files with a right checksum and wrong content, written by another program or a hostile one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes in TOML: what a file may say, and what is said of a file that says something else."""
+"""Recipes in TOML: what a file may contain, and the messages for everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals while training: what is saved, and that going on is as if nothing had come between."""
+"""Signals during training: what is saved, and that a resumed run equals one without interruptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log for TensorBoard: every number of the metrics, readable, and continued where a run goes on."""
+"""The TensorBoard log: every number of the metrics, readable, and continued by a resumed run."""
 
 from __future__ import annotations
 

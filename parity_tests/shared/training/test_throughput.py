@@ -1,4 +1,4 @@
-"""Speed as it is shown and logged: tokens, milliseconds, and a share of the peak that is never a wrong number."""
+"""Throughput as displayed and logged: tokens, milliseconds, and a share of the peak that is never wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trainer: what it writes, and that nothing that is not finite gets by; signals are in test_stopping.py."""
+"""The trainer: what it writes, and that it stops at anything that is not finite; signals are in test_stopping.py."""
 
 from __future__ import annotations
 
