@@ -77,7 +77,7 @@ def train_whole_recipe(engine: Any) -> Any:
 
 
 def lockstep(recipe: Recipe, one: Any, others: Sequence[Any], steps: int) -> list[list[Divergence]]:
-    """Train all engines on the recipe's batches; return the distance of each of the others from ``one`` by steps."""
+    """Train all engines on the recipe's batches; return how far each of the others is from ``one``."""
     training = recipe.training
     sampler = BatchSampler(
         load_corpus(recipe.dataset).train, recipe.model.block_size, training.batch_size, training.seed

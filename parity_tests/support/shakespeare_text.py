@@ -11,7 +11,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def shakespeare_text() -> Path:
-    """Return the file, from the directory GPT_DATA_DIR or shared/data next to the project; without it, skip the test."""
+    """Return the file from the directory GPT_DATA_DIR or shared/data next to the project; without it, skip the test."""
     given = os.environ.get("GPT_DATA_DIR")
     places = [Path(given) / name for name in ("tinyshakespeare.txt", "input.txt")] if given else []
     places.append(_ROOT.parent / "shared" / "data" / "tinyshakespeare.txt")
