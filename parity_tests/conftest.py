@@ -93,7 +93,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
         terminalreporter.write_line(line)
     if long := config.stash[_LONG]:
         terminalreporter.write_line(f"not run: {long} long tests; `make prove` runs them")
-    terminalreporter.write_line(comparator.verdict(comparator.ledger, counts))
+    if any(counts.values()):
+        terminalreporter.write_line(comparator.verdict(comparator.ledger, counts))
 
 
 def _is_worker(config: Any) -> bool:
