@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: trace test check model clean
+.PHONY: trace test prove check model clean
 
 trace: $(VENV)/core  ## follow a trained GPT's arithmetic for "hello world"
 	$(BIN)/python -m handcalc.trace "hello world"
 
 test: $(VENV)/test  ## prove that the implementations are the same
 	$(BIN)/python -m pytest parity_tests
+
+prove: $(VENV)/test  ## the long tests that `make test` leaves out: whole runs, kills, jobs of several processes
+	$(BIN)/python -m pytest parity_tests -m prove
 
 check: $(VENV)/dev  ## lint, types, import contracts
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.support.command import command_parser
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.training.presets import preset
-from parity_tests.support.lockstep import Divergence, JitteredEngine, fresh, lockstep
+from parity_tests.support.lockstep import Divergence, JitteredEngine, lockstep, new_engine
 from torch_gpt.engine import TorchEngine
 
 RUNS = [(dtype, dropout) for dtype in ("float32", "float64") for dropout in (0.0, 0.2)]
@@ -23,8 +23,9 @@ RUNS = [(dtype, dropout) for dtype in ("float32", "float64") for dropout in (0.0
 def measure(dtype: str, dropout: float, steps: int) -> dict[str, list[Divergence]]:
     """Return the divergence after each step, for the twin and for the control."""
     recipe = preset("tiny").override({"dtype": dtype, "dropout": dropout})
-    others = {"torch_gpt": fresh(TorchEngine, recipe), "numpy_gpt with noise": fresh(JitteredEngine, recipe, 0)}
-    runs = lockstep(recipe, fresh(NumpyEngine, recipe), list(others.values()), steps)
+    twin, control = new_engine(TorchEngine, recipe), new_engine(JitteredEngine, recipe, 0)
+    others = {"torch_gpt": twin, "numpy_gpt with noise": control}
+    runs = lockstep(recipe, new_engine(NumpyEngine, recipe), list(others.values()), steps)
     return dict(zip(others, runs, strict=True))
 
 

@@ -1,9 +1,11 @@
-"""Hypothesis's profiles, one thread for torch, and the largest ratio of difference to tolerance after every run."""
+"""Hypothesis profiles, the choice of the long tests, a compile cache for each run, and the report at its end."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from typing import Any
 
 import pytest
@@ -23,16 +25,46 @@ settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], re
 settings.register_profile("thorough", max_examples=5000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+_CACHE = pytest.StashKey[str]()
+_LONG = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: Any) -> None:
+    """Add ``--long``: the long tests run too."""
+    parser.addoption("--long", action="store_true", help="run the long tests (marked prove) as well as the others")
+
 
 def pytest_configure(config: Any) -> None:
-    """Hear Ctrl-C, and give torch one thread: at these sizes a second one only waits."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a script's shell starts what it ends with &, and we
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # would hand it on to every program that is tested
+    """Restore Ctrl-C, give torch one thread, and give the run a compile cache of its own."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for background jobs, and every
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # program under test would inherit that
+    config.stash[_LONG] = 0
+    if not _is_worker(config):
+        # torch reuses compiled code by its source alone. Code that another kind of CPU compiled may crash or round
+        # differently here. Workers inherit the variable, so they share one cache.
+        config.stash[_CACHE] = os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp(prefix="parity-tests-")
     try:
         import torch
     except ImportError:
         return
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # arrays are so small here that a second thread would only wait
+
+
+def pytest_unconfigure(config: Any) -> None:
+    """Remove the compile cache."""
+    if _CACHE in config.stash:
+        shutil.rmtree(config.stash[_CACHE], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    """Leave out the long tests, unless ``-m``, ``--long`` or a test's own name on the command line asks for them."""
+    if config.option.markexpr or config.getoption("long"):
+        return
+    long = [item for item in items if item.get_closest_marker("prove") and not _is_named(item, config)]
+    config.stash[_LONG] = len(long)
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
 
 
 def pytest_sessionfinish(session: Any) -> None:
@@ -40,18 +72,40 @@ def pytest_sessionfinish(session: Any) -> None:
     if hasattr(session.config, "workeroutput"):
         ledger = {kind: tuple(ratio) for kind, ratio in comparator.ledger.items()}
         session.config.workeroutput["comparator"] = {"ledger": ledger, "reports": comparator.reports}
+        session.config.workeroutput["long"] = session.config.stash[_LONG]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: Any) -> None:
-    """Take in a worker's ledger; without pytest-xdist there are no workers and no such hook."""
-    sent = getattr(node, "workeroutput", {}).get("comparator", {"ledger": {}, "reports": []})
+    """Merge a worker's ledger; without pytest-xdist there are no workers and no such hook."""
+    output = getattr(node, "workeroutput", {})
+    sent = output.get("comparator", {"ledger": {}, "reports": []})
     for value, name, dtype in sent["ledger"].values():
         comparator.note(name, value, dtype)
-    comparator.reports.extend(sent["reports"])
+    comparator.reports.extend(map(tuple, sent["reports"]))
+    node.config.stash[_LONG] = max(node.config.stash[_LONG], output.get("long", 0))
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the largest ratio and the reports, of this process and of all workers."""
-    for line in [*comparator.summary(comparator.ledger), *comparator.reports]:
+def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
+    """Print what was proven, by this process and by all workers."""
+    counts = {outcome: len(terminalreporter.getreports(outcome)) for outcome in ("passed", "failed", "error")}
+    for line in comparator.summary(comparator.ledger, comparator.reports):
         terminalreporter.write_line(line)
+    if long := config.stash[_LONG]:
+        terminalreporter.write_line(f"not run: {long} long tests; `make prove` runs them")
+    if any(counts.values()):
+        terminalreporter.write_line(comparator.verdict(comparator.ledger, counts))
+
+
+def _is_worker(config: Any) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _is_named(item: Any, config: Any) -> bool:
+    own = item.nodeid.partition("::")[2]
+    for argument in config.args:
+        path, _, name = argument.partition("::")
+        if name and own.startswith(name) and own[len(name) : len(name) + 1] in ("", "[", ":"):
+            if (config.invocation_params.dir / path).resolve() == item.path:
+                return True
+    return False

@@ -45,7 +45,7 @@ def _clipped(engine, inputs, targets):
 
 @pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
 @pytest.mark.parametrize("parts", [2, 3, 5])
-def test_small_batches_give_the_loss_and_gradient_of_the_large_one(kind, parts):
+def test_small_batches_add_up(kind, parts):
     small, large = _recipe(gradient_accumulation_steps=parts), _recipe(batch_size=4 * parts)
     batch = BatchSampler(CORPUS.train, 8, 4 * parts, 1).batch(0)
     accumulated, ours = _clipped(_engine(kind, small), *batch)
@@ -58,7 +58,7 @@ def test_small_batches_give_the_loss_and_gradient_of_the_large_one(kind, parts):
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
-def test_each_batch_drops_other_values_and_both_twins_the_same(kind):
+def test_each_batch_has_its_own_masks(kind):
     recipe = _recipe(gradient_accumulation_steps=2, dropout=0.3)
     batch = BatchSampler(CORPUS.train, 8, 8, 1).batch(0)
     seed = recipe.training.seed

@@ -29,7 +29,7 @@ from parity_tests.layers.harness import (
     our_arrays,
 )
 from parity_tests.support.comparator import assert_close, assert_identical
-from parity_tests.support.lockstep import allowed_by, controls, field_of, fresh, lockstep
+from parity_tests.support.lockstep import allowed_by, controls, field_of, lockstep, new_engine
 from parity_tests.support.strategies import Case, bigram_cases
 from parity_tests.tolerances import rounding
 from parity_tests.tolerances.model import bigram
@@ -79,7 +79,7 @@ def lookup_of(case: Case) -> Layer:
 
 
 @given(bigram_cases())
-def test_both_twins_agree_within_the_bound_in_every_array(case):
+def test_twins_agree_within_the_bound(case):
     assert_twins_agree(model_of(case))
 
 
@@ -89,12 +89,12 @@ def test_gradients_are_differences(case):
 
 
 @given(bigram_cases())
-def test_logits_and_gradients_of_whole_numbers_are_identical(case):
+def test_whole_numbers_are_identical(case):
     assert_twins_are_identical(lookup_of(case))
 
 
 @given(bigram_cases())
-def test_the_gradient_is_a_sum_over_places_and_exactly_zero_for_absent_tokens(case):
+def test_the_gradient_sums_over_places(case):
     layer, tokens = lookup_of(case), case.tokens()
     expected = np.zeros_like(layer.inputs[TABLE])
     for place, token in np.ndenumerate(tokens):
@@ -103,7 +103,7 @@ def test_the_gradient_is_a_sum_over_places_and_exactly_zero_for_absent_tokens(ca
 
 
 @given(bigram_cases())
-def test_the_recorded_activations_are_the_one_list_in_its_order(case):
+def test_activations_are_recorded_in_order(case):
     kept: dict = {}
     parameters = parameters_from(case.config, case.parameters())
     loss_and_gradients(parameters, case.tokens(), case.targets(), None, keep_in(kept))
@@ -115,7 +115,7 @@ def test_the_recorded_activations_are_the_one_list_in_its_order(case):
 
 
 @given(bigram_cases())
-def test_predictions_are_probabilities_and_depend_on_the_last_token_alone(case):
+def test_predictions_depend_on_the_last_token(case):
     values, tokens = case.parameters("float32"), case.tokens()
     parameters, tensors = parameters_from(case.config, values), twin_parameters_from(case.config, values)
     predicted = predict(parameters, tokens)
@@ -139,7 +139,7 @@ def _counted(text: list[int], size: int) -> tuple[np.ndarray, float]:
     return table, entropy
 
 
-def test_the_logarithms_of_the_counts_are_the_best_table_and_its_loss_is_the_conditional_entropy():
+def test_the_counted_table_is_the_optimum():
     text = np.random.default_rng(0).choice(4, 300, p=[0.5, 0.3, 0.15, 0.05]).tolist()
     counts, entropy = _counted(text, 4)
     assert counts.all()  # every pair occurs, so that every logarithm is finite
@@ -155,10 +155,10 @@ def test_the_logarithms_of_the_counts_are_the_best_table_and_its_loss_is_the_con
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("fused", [False, True])
-def test_two_hundred_steps_of_training_drift_no_further_than_rounding_does_by_itself(dtype, fused):
+def test_the_twin_drifts_as_rounding_does(dtype, fused):
     tiny = preset("tiny").override({"dtype": dtype})
     recipe = replace(tiny, model=BigramConfig(vocab_size=32, block_size=8))
-    ours, theirs = fresh(NumpyEngine, recipe), fresh(TorchEngine, recipe, None, "cpu", fused)
+    ours, theirs = new_engine(NumpyEngine, recipe), new_engine(TorchEngine, recipe, None, "cpu", fused)
     start = ours.values()[TABLE].copy()
     run, control = lockstep(recipe, ours, [theirs, *controls(recipe, 1)], 200)
     for field in ("weight", "loss"):
@@ -176,7 +176,7 @@ def _both():
     return parameters_from(CONFIG, values), twin_parameters_from(CONFIG, values)
 
 
-def test_what_only_a_gpt_has_is_refused_in_one_line():
+def test_a_bigram_model_has_no_layers():
     ours, theirs = _both()
     for ask in (
         lambda: gpt_forward(ours, [[1]]),
@@ -201,7 +201,7 @@ def test_what_only_a_gpt_has_is_refused_in_one_line():
         ([[1]], {"embedding.dropout": np.ones((1, 1, 5), np.float32)}, "unknown dropout mask 'embedding.dropout'"),
     ],
 )
-def test_tokens_and_masks_that_do_not_fit_are_refused_by_both_twins(tokens, masks, message):
+def test_bad_tokens_and_masks_are_refused(tokens, masks, message):
     ours, theirs = _both()
     with pytest.raises(UserError, match=message):
         loss_and_gradients(ours, tokens, tokens, masks)
@@ -209,7 +209,7 @@ def test_tokens_and_masks_that_do_not_fit_are_refused_by_both_twins(tokens, mask
         twin_model.loss_and_gradients(theirs, CONFIG, tokens, tokens, masks)
 
 
-def test_the_one_tensor_is_a_matrix_that_decays_and_starts_near_zero():
+def test_the_table_is_one_decayed_matrix():
     ours, _ = _both()
     assert parameter_shapes(CONFIG) == {TABLE: (5, 5)}
     assert ours.decayed.size == ours.flat.size == 25

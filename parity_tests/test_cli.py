@@ -24,6 +24,7 @@ def _run(capsys, *argv):
     return status, out, err
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("preset", "limit", "count"), [("tiny", 0.47, 1134), ("tiny16", 0.445, 6864)])
 @pytest.mark.parametrize("seed", [1337, 1, 2])
 def test_presets_reach_their_loss(capsys, preset, limit, count, seed):

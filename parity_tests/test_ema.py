@@ -1,4 +1,4 @@
-"""Averaged weights: the same in all engines, evaluated, sampled, kept and gone on from; training never sees them."""
+"""Averaged weights: the same in all engines, evaluated, sampled, saved and resumed; training never uses them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _steps(engine, first, last):
         engine.take_step(step, learning_rate_at(step, **engine.recipe.training.schedule()))
 
 
-def test_the_share_of_the_newest_weights_is_that_of_the_derivation():
+def test_the_weight_is_the_derivations():
     assert ema_weight(1, 0.999) == pytest.approx(9 / 11)
     assert ema_weight(100_000, 0.999) == pytest.approx(0.001)
     assert ema_weight(5, 0.0) == 1
@@ -67,7 +67,7 @@ def test_the_share_of_the_newest_weights_is_that_of_the_derivation():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_both_twins_average_to_the_last_bit_alike(dtype):
+def test_both_twins_average_identically(dtype):
     config = preset("tiny").model
     averages, weights = (parameters_from(config, initial_values(config, seed, dtype)) for seed in (1, 2))
     theirs, tensors = ({name: torch.tensor(value) for name, value in part.items()} for part in (averages, weights))
@@ -81,7 +81,7 @@ def test_both_twins_average_to_the_last_bit_alike(dtype):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_average_is_that_of_a_training_which_does_not_know_of_it(kind):
+def test_averaging_does_not_change_training(kind):
     plain, engine = _engine(kind, _recipe(0.0)), _engine(kind, _recipe())
     expected = _copied(plain.values())
     for step in range(30):
@@ -99,7 +99,7 @@ def test_the_average_is_that_of_a_training_which_does_not_know_of_it(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_average_is_what_is_evaluated_predicted_and_sampled(kind):
+def test_the_average_is_evaluated_and_sampled(kind):
     engine = _engine(kind, _recipe())
     _steps(engine, 0, 40)
     averages, trained = _copied(engine.values()), _copied(engine.trained_values())
@@ -116,7 +116,7 @@ def test_the_average_is_what_is_evaluated_predicted_and_sampled(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_going_on_is_as_if_it_had_never_stopped(kind):
+def test_a_resumed_engine_ends_at_equal_bits(kind):
     whole, first = _engine(kind, _recipe(dropout=0.1)), _engine(kind, _recipe(dropout=0.1))
     _steps(whole, 0, 30)
     _steps(first, 0, 11)
@@ -128,7 +128,7 @@ def test_going_on_is_as_if_it_had_never_stopped(kind):
         assert np.array_equal(second.trained_values()[name], whole.trained_values()[name])
 
 
-def test_a_step_that_is_not_finite_leaves_the_average_alone(monkeypatch):
+def test_a_bad_step_leaves_the_average(monkeypatch):
     engine = _engine("torch fast", _recipe())
     _steps(engine, 0, 5)
     forward = engine.module.forward
@@ -141,7 +141,7 @@ def test_a_step_that_is_not_finite_leaves_the_average_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("program", [numpy_gpt, torch_gpt])
-def test_a_run_directory_holds_both_and_a_resumed_run_ends_with_the_same_bytes(program, tmp_path, monkeypatch, capsys):
+def test_a_resumed_run_ends_with_equal_bytes(program, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--ema_decay", "0.95", "--eval_interval", "20", "--warmup_iters", "5"]
     more = [] if program is numpy_gpt else ["--device", "cpu"]
@@ -164,6 +164,6 @@ def test_a_run_directory_holds_both_and_a_resumed_run_ends_with_the_same_bytes(p
     assert f"{model.facts['val_loss']:.6f}" in capsys.readouterr().out
 
 
-def test_a_decay_out_of_range_is_one_clear_line():
+def test_a_bad_decay_is_one_line():
     with pytest.raises(UserError, match=r"ema_decay must be in \[0, 1\), not 1"):
         _recipe(1.0)

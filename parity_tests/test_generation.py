@@ -1,4 +1,4 @@
-"""Both twins generate the same tokens from the same uniform numbers, with a cache of keys and values and without."""
+"""Both twins generate the same tokens from the same uniform numbers, with and without a cache of keys and values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _both(case: Case):
 
 
 @given(st.one_of(cases(dropout=False), bigram_cases()), choices)
-def test_the_same_uniform_numbers_give_the_same_tokens_with_and_without_cache(case, choice):
+def test_equal_uniforms_give_equal_tokens(case, choice):
     parameters, twin = _both(case)
     prompt = case.tokens()[0].tolist()
     uniforms = sampling_uniforms(case.seed, 2 * case.config.block_size)
@@ -48,12 +48,12 @@ def test_the_same_uniform_numbers_give_the_same_tokens_with_and_without_cache(ca
             for fused in (True, False)
         ),
     ]
-    # Two tokens that are equally likely to the last bit may change places by rounding; random weights have none.
+    # Only tokens within rounding of a boundary could change places: with random weights, one chance in about 10¹².
     assert all(tokens == generated[0] for tokens in generated)
 
 
 @given(st.one_of(cases(dropout=False), bigram_cases()), choices, st.booleans())
-def test_what_a_token_was_drawn_from_is_handed_out_with_it_and_is_the_same_in_both_twins(case, choice, cache):
+def test_draws_carry_their_probabilities(case, choice, cache):
     parameters, twin = _both(case)
     prompt, uniforms = case.tokens()[0].tolist(), sampling_uniforms(case.seed, case.config.block_size + 1)
     ours = list(our_sampling.draws(parameters, prompt, uniforms, **choice, cache=cache))
@@ -71,7 +71,7 @@ def test_what_a_token_was_drawn_from_is_handed_out_with_it_and_is_the_same_in_bo
 
 
 @given(cases(dropout=False), st.data())
-def test_reading_a_text_in_pieces_gives_the_logits_of_reading_it_at_once(case, data):
+def test_pieces_give_the_whole_texts_logits(case, data):
     assume(case.config.n_embd != 2)  # see test_whole_model
     parameters, twin = _both(case)
     tokens = case.tokens()
@@ -83,7 +83,7 @@ def test_reading_a_text_in_pieces_gives_the_logits_of_reading_it_at_once(case, d
         for pieces, decoder in zip(read, decoders, strict=True):
             pieces.append(np.asarray(decoder.read(tokens[:, first:last])))
     expected, _ = gpt_forward(parameters, tokens)
-    # Fewer rows at once is another order of the same sums: nothing but rounding.
+    # Fewer rows at once means another order of the same sums: only rounding differs.
     tolerance = between_two_statistical(deviations(statement_of(case))["logits"], "float64")
     for name, pieces in zip(("logits (cached)", "logits (twin, cached)", "logits (fused, cached)"), read, strict=True):
         assert_close(name, np.concatenate(pieces, axis=1), expected, tolerance)

@@ -1,4 +1,4 @@
-"""The whole GPT: every gradient of every variant against central differences, and what its inputs may be."""
+"""The whole GPT: every gradient of every variant against central differences, and which inputs are accepted."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_gradient_agrees_with_central_differences(bias, tie_weights, activ
     def logits(inputs):
         return gpt_forward(parameters_from(config, inputs), tokens, masks)[0]
 
-    # The key bias has no gradient at all (8.18); what rounding leaves of it is checked below.
+    # The key bias has no gradient (8.18); what rounding leaves of it is checked below.
     checked = {name: gradient.copy() for name, gradient in gradients.items()}
     for name in [name for name in checked if name.endswith("c_attn.bias")]:
         key = slice(config.n_embd, 2 * config.n_embd)
@@ -62,7 +62,7 @@ def test_every_gradient_agrees_with_central_differences(bias, tie_weights, activ
     check_gradients(logits, dict(parameters), checked, cotangent, tolerance=1e-7, step=step)
 
 
-def test_the_gradient_of_the_loss_agrees_with_central_differences():
+def test_gradients_are_differences():
     config = GPTConfig(**SMALL)
     parameters = _random_parameters(config, 5)
     tokens, targets = _batch(config, 3, 4, 6)
@@ -88,7 +88,7 @@ def test_unusual_shapes_have_right_gradients_too(changes):
 
 @pytest.mark.parametrize("dropout", [False, True])
 @pytest.mark.parametrize("activation", ["gelu_tanh", "gelu_erf", "relu"])
-def test_the_recorded_activations_are_the_one_list_in_its_order(activation, dropout):
+def test_activations_are_recorded_in_order(activation, dropout):
     config = GPTConfig(**SMALL, activation=activation)
     tokens, targets = _batch(config, 2, 3, 9)
     kept: dict = {}
@@ -104,7 +104,7 @@ def test_the_recorded_activations_are_the_one_list_in_its_order(activation, drop
     assert {"embedding.dsum", "h.0.attn.dq", "h.1.attn.dweights", "h.1.mlp.dhidden", "dlogits"} <= set(backward)
 
 
-def test_the_record_sees_everything_and_changes_nothing():
+def test_recording_changes_nothing():
     config = GPTConfig(**SMALL)
     parameters = _random_parameters(config, 12)
     tokens, targets = _batch(config, 2, 5, 13)
@@ -115,7 +115,7 @@ def test_the_record_sees_everything_and_changes_nothing():
     assert np.array_equal(silent[1].flat, heard[1].flat)
 
 
-def test_probabilities_sum_to_one_and_predict_the_loss():
+def test_probabilities_predict_the_loss():
     config = GPTConfig(**SMALL)
     parameters = _random_parameters(config, 14)
     tokens, targets = _batch(config, 2, 5, 15)
@@ -125,7 +125,7 @@ def test_probabilities_sum_to_one_and_predict_the_loss():
     assert np.isclose(loss_of(parameters, tokens, targets), -np.log(at_target).mean(), rtol=1e-14)
 
 
-def test_the_past_does_not_change_by_one_bit_when_the_future_does():
+def test_the_future_does_not_change_the_past():
     config = GPTConfig(**SMALL)
     parameters = _random_parameters(config, 16, dtype=np.float32)
     tokens, other = _batch(config, 3, 5, 17)
@@ -135,7 +135,7 @@ def test_the_past_does_not_change_by_one_bit_when_the_future_does():
         assert np.array_equal(before, after)
 
 
-def test_rows_of_unused_tokens_and_positions_get_exactly_zero_gradient():
+def test_unused_rows_have_zero_gradient():
     config = GPTConfig(**SMALL, tie_weights=False)
     _, gradients = loss_and_gradients(_random_parameters(config, 18), [[1, 3, 1]], [[3, 1, 1]])
     used = [1, 3]
@@ -146,7 +146,7 @@ def test_rows_of_unused_tokens_and_positions_get_exactly_zero_gradient():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_dtype_of_the_parameters_is_kept_everywhere(dtype):
+def test_the_dtype_is_kept_everywhere(dtype):
     config = GPTConfig(**SMALL)
     tokens, targets = _batch(config, 2, 5, 19)
     kept: dict = {}
@@ -162,7 +162,7 @@ def _masks_of(config, dtype):
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int16", ">i8", "uint64"])
-def test_token_ids_of_every_integer_type_give_the_same_loss_and_gradient(kind):
+def test_every_integer_type_is_accepted(kind):
     config = GPTConfig(**SMALL)
     parameters, (tokens, targets) = _random_parameters(config, 27), _batch(config, 2, 5, 28)
     loss, gradients = loss_and_gradients(parameters, tokens.astype(kind), targets.astype(kind))
@@ -216,7 +216,7 @@ def test_targets_that_are_none_are_refused(targets, message):
         (lambda masks: masks.update({"h.0.mlp.out_dropout": np.ones((2, 5, 6), np.float32)}), "not float32"),
     ],
 )
-def test_dropout_masks_that_do_not_fit_are_refused(change, message):
+def test_bad_dropout_masks_are_refused(change, message):
     config = GPTConfig(**SMALL)
     tokens, _ = _batch(config, 2, 5, 24)
     masks = _masks(config, 2, 5, 25)

@@ -1,4 +1,4 @@
-"""The gradient checker itself: it must pass what is right and refuse what is slightly wrong."""
+"""The gradient checker itself passes right gradients and refuses slightly wrong ones."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _softmax_case(seed: int = 0):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_right_gradient_passes_far_below_the_tolerance(seed):
+def test_a_right_gradient_passes(seed):
     function, inputs, gradient, cotangent = _softmax_case(seed)
     assert check_gradients(function, inputs, {"x": gradient}, cotangent, seed=seed) < 1e-9
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_gradient_that_is_wrong_by_a_tenth_of_a_percent_is_refused(seed):
+def test_a_gradient_off_by_a_thousandth_fails(seed):
     function, inputs, gradient, cotangent = _softmax_case(seed)
     with pytest.raises(GradientError, match=r"gradient of x is off by 1\.0"):
         check_gradients(function, inputs, {"x": gradient * 1.001}, cotangent, seed=seed)
@@ -37,7 +37,7 @@ def test_one_wrong_entry_is_refused():
         check_gradients(function, inputs, {"x": gradient}, cotangent)
 
 
-def test_all_ones_as_cotangent_would_let_a_softmax_backward_of_zeros_pass_and_a_random_one_does_not():
+def test_a_cotangent_of_ones_would_miss_zeros():
     function, inputs, _, cotangent = _softmax_case()
     zeros = np.zeros_like(inputs["x"])
     derivative_vanishes = gradient_errors(function, inputs, {"x": zeros + 1e-12}, np.ones_like(cotangent))
@@ -47,14 +47,14 @@ def test_all_ones_as_cotangent_would_let_a_softmax_backward_of_zeros_pass_and_a_
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_a_gradient_that_is_no_number_is_refused(wrong):
+def test_a_gradient_of_nan_is_refused(wrong):
     function, inputs, gradient, cotangent = _softmax_case()
     gradient[0, 0, 0] = wrong
     with pytest.raises(GradientError):
         check_gradients(function, inputs, {"x": gradient}, cotangent)
 
 
-def test_a_function_without_any_slope_needs_a_gradient_of_exactly_zero():
+def test_a_flat_function_needs_zero_gradient():
     inputs = {"x": np.ones(3)}
     assert gradient_errors(lambda _: np.float64(1), inputs, {"x": np.zeros(3)}) == {"x": 0.0}
     assert gradient_errors(lambda _: np.float64(1), inputs, {"x": np.full(3, 1e-30)}) == {"x": np.inf}
@@ -90,7 +90,7 @@ def test_a_check_of_nothing_is_refused(options, message):
             check(function, inputs, cotangent=cotangent, **arguments)
 
 
-def test_an_array_without_numbers_has_a_right_gradient_only_beside_one_that_has_some():
+def test_an_empty_array_proves_nothing_alone():
     inputs, gradients = {"x": np.ones(0), "y": np.ones(2)}, {"x": np.ones(0), "y": np.full(2, 2.0)}
 
     def squares(given):

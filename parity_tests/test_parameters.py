@@ -1,4 +1,4 @@
-"""One flat array and its views: what one changes, the other sees."""
+"""One flat array and its views: a change of one is a change of the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _parameters(config=CONFIG, dtype="float64"):
     return parameters_from(config, initial_values(config, 0, dtype))
 
 
-def test_views_and_flat_array_are_the_same_memory():
+def test_views_share_the_flat_array():
     parameters = _parameters()
     assert parameters.flat.size == parameter_count(CONFIG)
     parameters.flat[:] = np.arange(parameters.flat.size)
@@ -40,7 +40,7 @@ def test_every_number_is_in_one_part(size):
     assert all(np.shares_memory(part, numbers) for part, _ in parts)
 
 
-def test_tensors_are_copied_to_where_their_views_are():
+def test_tensors_are_copied_into_their_views():
     parameters = _parameters()
     tensors = {name: np.random.default_rng(1).normal(size=view.shape) for name, view in parameters.items()}
     copies = parameters.empty_like()
@@ -52,7 +52,7 @@ def test_names_come_in_order_of_computation():
     assert list(_parameters()) == list(parameter_shapes(CONFIG))
 
 
-def test_decay_reaches_every_matrix_and_nothing_else():
+def test_decay_reaches_matrices_only():
     parameters = _parameters()
     parameters.flat[:] = 1
     parameters.decayed[...] = 0
@@ -62,7 +62,7 @@ def test_decay_reaches_every_matrix_and_nothing_else():
 
 
 @pytest.mark.parametrize(("tie", "name"), [(True, "wte.weight"), (False, "lm_head.weight")])
-def test_the_head_is_the_token_embedding_exactly_when_tied(tie, name):
+def test_a_tied_head_is_the_embedding(tie, name):
     config = GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=2, n_embd=4, tie_weights=tie)
     parameters = _parameters(config)
     assert np.shares_memory(parameters.head, parameters[name])
@@ -86,7 +86,7 @@ def test_the_values_are_copied():
         (lambda values: values.update({"ln_f.bias": np.ones(4, int)}), "all parameters must be float32, or all"),
     ],
 )
-def test_values_that_do_not_fit_are_refused(change, message):
+def test_bad_values_are_refused(change, message):
     values = initial_values(CONFIG, 0, "float64")
     change(values)
     with pytest.raises(UserError, match=message):
@@ -94,7 +94,7 @@ def test_values_that_do_not_fit_are_refused(change, message):
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_a_copy_has_numbers_of_its_own_and_trains(copied):
+def test_a_deep_copy_is_independent(copied):
     original = _parameters(CONFIG)
     tokens, targets = [[1, 2, 3]], [[2, 3, 4]]
     before, start = original.flat.copy(), loss_of(original, tokens, targets)  # the views are there now
@@ -111,7 +111,7 @@ def test_a_copy_has_numbers_of_its_own_and_trains(copied):
         assert np.shares_memory(other[name], other.flat)
 
 
-def test_a_shallow_copy_shares_its_numbers_and_two_are_equal_only_as_one_object():
+def test_a_shallow_copy_shares_its_numbers():
     original = _parameters(CONFIG)
     shallow = copy.copy(original)
     assert shallow.flat is original.flat

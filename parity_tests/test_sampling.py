@@ -1,4 +1,4 @@
-"""Sampling: which token a uniform number picks, and what temperature, top-k and top-p leave to pick from."""
+"""Sampling: which token a uniform number picks, and which tokens temperature, top-k and top-p leave."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from torch_gpt.sampling import token_probabilities as twin_token_probabilities
 LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
 
 
-def test_without_choices_the_probabilities_are_the_softmax():
+def test_probabilities_are_the_softmax():
     assert np.allclose(token_probabilities(LOGITS), [0.1, 0.4, 0.2, 0.3], rtol=1e-15)
 
 
@@ -35,12 +35,12 @@ def test_temperature_sharpens_and_flattens():
 
 
 @pytest.mark.parametrize("temperature", [0, 1e-9, 1e-300])
-def test_no_temperature_is_the_argmax_and_the_first_of_equals_at_zero(temperature):
+def test_temperature_zero_is_the_argmax(temperature):
     assert token_probabilities(LOGITS, temperature=temperature).tolist() == [0, 1, 0, 0]
     assert token_probabilities(np.array([1.0, 2.0, 2.0]), temperature=0).tolist() == [0, 1, 0]
 
 
-def test_top_k_keeps_the_likeliest_and_of_equals_the_first():
+def test_top_k_keeps_the_likeliest():
     assert np.allclose(token_probabilities(LOGITS, top_k=2), [0, 4 / 7, 0, 3 / 7])
     assert token_probabilities(np.zeros(4), top_k=2).tolist() == [0.5, 0.5, 0, 0]
     assert np.allclose(token_probabilities(LOGITS, top_k=99), [0.1, 0.4, 0.2, 0.3])
@@ -50,12 +50,12 @@ def test_top_k_keeps_the_likeliest_and_of_equals_the_first():
     ("top_p", "expected"),
     [(0.39, [0, 1, 0, 0]), (0.41, [0, 4 / 7, 0, 3 / 7]), (0.71, [0, 4 / 9, 2 / 9, 3 / 9]), (1.0, [0.1, 0.4, 0.2, 0.3])],
 )
-def test_top_p_keeps_the_fewest_that_reach_p(top_p, expected):
+def test_top_p_keeps_the_fewest(top_p, expected):
     assert np.allclose(token_probabilities(LOGITS, top_p=top_p), expected)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1, exclude_max=True))
-def test_a_uniform_number_picks_the_token_whose_share_it_falls_into(seed, uniform):
+def test_a_uniform_number_picks_a_token(seed, uniform):
     probabilities = np.random.default_rng(seed).dirichlet(np.full(6, 0.3))
     probabilities[2] = 0
     token = sample_token(probabilities, uniform)
@@ -66,13 +66,13 @@ def test_a_uniform_number_picks_the_token_whose_share_it_falls_into(seed, unifor
     assert uniform <= cumulated[token] * (1 + 1e-12)
 
 
-def test_the_ends_of_the_unit_interval_pick_tokens_of_positive_probability():
+def test_ends_of_the_unit_interval():
     assert sample_token(np.array([0, 0.5, 0.5, 0]), 0.0) == 1
     assert sample_token(np.array([0, 0.5, 0.5, 0]), math.nextafter(1, 0)) == 2
 
 
 @pytest.mark.parametrize("uniform", [1.0, -0.5, math.nan])
-def test_a_uniform_number_outside_the_unit_interval_is_refused(uniform):
+def test_a_bad_uniform_number_is_refused(uniform):
     with pytest.raises(UserError, match=r"must lie in \[0, 1\)"):
         sample_token(np.array([0.5, 0.5]), uniform)
 
@@ -88,7 +88,7 @@ def test_a_uniform_number_outside_the_unit_interval_is_refused(uniform):
         ([[1, 2]], "one row"),
     ],
 )
-def test_a_prompt_that_is_none_is_refused_wherever_the_wrong_id_stands(prompt, message):
+def test_a_bad_prompt_is_refused(prompt, message):
     config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
     with pytest.raises(UserError, match=message):
         list(generate(parameters_from(config, initial_values(config, 0)), prompt, [0.5]))
@@ -101,7 +101,7 @@ def test_frequencies_follow_the_probabilities():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.booleans())
-def test_the_cache_changes_no_token_and_no_logit(seed, split, bias):
+def test_the_cache_changes_nothing(seed, split, bias):
     config = GPTConfig(vocab_size=5, block_size=7, n_layer=2, n_head=2, n_embd=4, bias=bias)
     parameters = parameters_from(config, initial_values(config, seed, "float64"))
     parameters.flat *= 20
@@ -139,7 +139,7 @@ def test_the_window_slides_past_the_context():
         assert again == tokens[end]
 
 
-def test_a_bigram_model_draws_from_the_row_of_the_last_token_alone():
+def test_a_bigram_draws_by_the_last_token():
     table = np.log(np.array([[0.1, 0.2, 0.7], [1e-9, 1e-9, 1.0], [0.5, 0.4, 0.1]]))
     parameters = parameters_from(BigramConfig(vocab_size=3, block_size=2), {"wte.weight": table})
     last, drawn = 0, list(draws(parameters, [1, 2, 0], sampling_uniforms(2, 20)))
@@ -169,12 +169,12 @@ def test_choices_out_of_range_are_refused(choice, message):
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_a_logit_that_is_no_number_is_named_and_never_drawn(wrong):
+def test_a_bad_logit_is_named(wrong):
     with pytest.raises(UserError, match=f"the one of token 2 is {wrong}"):
         token_probabilities(np.array([0, 1, wrong]))
 
 
-def test_impossible_tokens_are_never_drawn_and_not_all_may_be_impossible():
+def test_impossible_tokens_are_never_drawn():
     assert token_probabilities(np.array([-math.inf, 0, 0])).tolist() == [0, 0.5, 0.5]
     with pytest.raises(UserError, match="all are -inf"):
         token_probabilities(np.full(3, -math.inf))
@@ -185,13 +185,13 @@ def test_impossible_tokens_are_never_drawn_and_not_all_may_be_impossible():
     [[0.0, 0.0, 0.0], [math.nan, 1.0], [1.0, math.nan], [math.inf, 1.0], [1.0, math.inf], [-1.0, 5.0, -10.0]],
 )
 @pytest.mark.parametrize("uniform", [0.0, 0.5])
-def test_probabilities_that_are_none_give_no_token(wrong, uniform):
+def test_bad_probabilities_give_no_token(wrong, uniform):
     for draw, probabilities in ((sample_token, np.array(wrong)), (twin_sample_token, torch.tensor(wrong))):
         with pytest.raises(UserError, match=r"sum to a finite number above 0, not (0\.0|nan|inf|-6\.0); make them by"):
             draw(probabilities, uniform)
 
 
-def test_a_top_k_of_numpys_is_one():
+def test_numpys_integers_are_accepted():
     logits = np.array([1.0, 3.0, 2.0])
     assert np.array_equal(token_probabilities(logits, top_k=np.int64(2)), token_probabilities(logits, top_k=2))
     assert torch.equal(
@@ -201,7 +201,7 @@ def test_a_top_k_of_numpys_is_one():
 
 
 @pytest.mark.parametrize("wrong", [True, np.True_, np.int64(0), np.float64(2), "2" * 1000])
-def test_a_top_k_that_is_none_is_refused_in_one_line_that_says_what_to_do(wrong):
+def test_a_bad_top_k_is_refused(wrong):
     for probabilities, logits in ((token_probabilities, LOGITS), (twin_token_probabilities, torch.from_numpy(LOGITS))):
         with pytest.raises(UserError, match=r"^top_k must be .* 1, not .{1,60}; leave it out to keep every token$"):
             probabilities(logits, top_k=wrong)

@@ -83,7 +83,7 @@ def _near_ties(arrays: dict) -> set[str]:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @given(cases())
-def test_every_activation_and_every_gradient_of_both_twins_agree(dtype, case):
+def test_every_activation_and_gradient_agrees(dtype, case):
     assume(case.config.n_embd != 2)  # layer norm makes ±1 of two channels: gradients vanish to first order, bounds too
     computed = {"numpy_gpt": arrays_of_numpy_gpt(case, dtype)}
     _assume_no_kink(case, computed["numpy_gpt"])
@@ -103,7 +103,7 @@ def test_every_activation_and_every_gradient_of_both_twins_agree(dtype, case):
 
 
 @given(cases(layers=(1, 2), dropout=False))
-def test_gradients_of_slices_add_up_to_those_of_the_whole_batch(case):
+def test_gradients_of_slices_add_up(case):
     parameters = parameters_from(case.config, case.parameters())
     tokens, targets = case.tokens(), case.targets()
     _, whole = ours.loss_and_gradients(parameters, tokens, targets)
@@ -120,7 +120,7 @@ def test_gradients_of_slices_add_up_to_those_of_the_whole_batch(case):
 
 
 @given(cases(layers=(1, 2)))
-def test_the_key_biass_gradient_is_zero_within_the_bound(case):
+def test_the_key_bias_has_no_gradient(case):
     assume(case.config.bias)
     width, allowed = case.config.n_embd, deviations(statement_of(case))
     for dtype in ("float64", "float32"):
@@ -136,7 +136,7 @@ def test_the_key_biass_gradient_is_zero_within_the_bound(case):
 
 
 @given(cases(layers=(1, 2)))
-def test_what_was_not_used_has_a_gradient_of_exactly_zero_in_both_twins(case):
+def test_unused_rows_have_zero_gradient(case):
     config = case.config
     assume(not config.tie_weights)  # the tied head uses every row
     unused = [token for token in range(config.vocab_size) if token not in case.tokens()]
@@ -151,7 +151,7 @@ def test_what_was_not_used_has_a_gradient_of_exactly_zero_in_both_twins(case):
 
 
 @given(cases(dropout=False))
-def test_past_logits_do_not_change_by_one_bit_when_the_future_does_in_either_twin(case):
+def test_the_future_does_not_change_the_past(case):
     assume(case.time > 1)
     cut = case.time // 2 + (case.time == 1)
     tokens, changed = case.tokens(), case.tokens("other tokens")

@@ -68,14 +68,25 @@ def test_a_diverging_run_reports_its_step():
         train(Setting(recipe, text_for(recipe, None), "cpu", 60), EAGER, (0.9,))
 
 
-def test_the_training_loss_is_that_of_the_best_average():
-    # Rates so high that an average is better than the weights.
-    recipe = preset("tiny").override({"max_iters": 60, "warmup_iters": 5, "learning_rate": 0.1, "min_lr": 0.1})
+@pytest.mark.parametrize("best", [0.0, 0.2, 0.4])
+def test_the_training_loss_is_that_of_the_best_average(best, monkeypatch):
+    decays = (0.2, 0.4)
+    recipe = preset("tiny").override({"max_iters": 6, "warmup_iters": 0, "learning_rate": 0.1, "min_lr": 0.1})
     text = text_for(recipe, None)
-    setting = Setting(recipe, text._replace(val=text.train), "cpu", 60)  # the two losses are then of the same text
-    result = train(setting, EAGER, (0.5,))
-    assert result["best_decay"] == 0.5
-    assert result["train_loss"] == min(result["val_losses"].values())
+    evaluated = []  # which weights, and on which text
+
+    def scripted(engine, tokens, block_size, stride):  # no run decides which average is the best
+        evaluated.append((engine.values()["wte.weight"].copy(), len(tokens)))
+        return 1.0 if len(evaluated) == 1 + [0.0, *decays].index(best) else 2.0
+
+    monkeypatch.setattr(recipe_search, "evaluate", scripted)
+    setting = Setting(recipe, text._replace(val=text.val[:50]), "cpu", 6)
+    result = train(setting, EAGER, decays)
+    assert result["best_decay"] == best
+    *validation, (weights, count) = evaluated
+    assert (len(validation), count) == (3, 50)
+    same = [bool((weights == other).all()) for other, _ in validation]
+    assert same == [decay == best for decay in (0.0, *decays)]
 
 
 def _small(monkeypatch, real=True):

@@ -1,4 +1,4 @@
-"""torch.compile on the CPU: the compiled twin is still the same function, on both paths and of either kind."""
+"""torch.compile on the CPU: the compiled twin is the same function, on both paths and for both kinds of model."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ CASE = Case(GPTConfig(vocab_size=11, block_size=8, n_layer=1, n_head=2, n_embd=8
 
 
 pytestmark = [
+    pytest.mark.prove,  # half a minute of compiling: nothing that was compiled before may be used
     pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on the CPU"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -31,7 +32,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(("dtype", "fused"), [("float64", False), ("float32", True)])
-def test_compiled_logits_and_gradients_agree_with_numpy_gpt(dtype, fused):
+def test_a_compiled_gpt_agrees_with_numpy_gpt(dtype, fused):
     parameters = parameters_from(CASE.config, CASE.parameters(dtype))
     tokens, targets = (torch.from_numpy(ids) for ids in (CASE.tokens(), CASE.targets()))
 
@@ -51,7 +52,7 @@ def test_compiled_logits_and_gradients_agree_with_numpy_gpt(dtype, fused):
         assert_close(f"{name} (compiled{', fused' if fused else ''})", value, expected[name], bound)
 
 
-def test_a_compiled_bigram_model_looks_up_and_adds_up_the_same():
+def test_a_compiled_bigram_model_is_identical():
     layer = lookup_of(Case(BigramConfig(vocab_size=5, block_size=8), batch=2, time=8, seed=0, scale=1.0))
     table = torch.from_numpy(layer.inputs[TABLE]).requires_grad_()
 

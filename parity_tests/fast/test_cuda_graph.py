@@ -1,4 +1,4 @@
-"""Recording work as a CUDA graph: with stand-ins for the card, which fail as torch does."""
+"""Recording work as a CUDA graph, with stand-ins for the GPU that fail as torch does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch_gpt.fast.cuda_graph import capture_graph
 
 @pytest.fixture
 def stream(monkeypatch):
-    """Return the stand-in's current stream; a capture in which something failed fails at its end, on its own stream."""
+    """Return the stand-in's current stream; a failed capture raises at its end, on its own stream."""
     current = SimpleNamespace(name="default")
 
     def new(name):
@@ -48,7 +48,7 @@ def stream(monkeypatch):
     return current
 
 
-def test_work_is_done_three_times_aside_and_then_recorded(stream):
+def test_work_is_warmed_up_and_then_recorded(stream):
     places = []
     replay, result = capture_graph(lambda: places.append(stream.stream.name) or len(places))
     assert (replay, result) == ("replay", 4)
@@ -57,7 +57,7 @@ def test_work_is_done_three_times_aside_and_then_recorded(stream):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no such operation here"), KeyboardInterrupt()])
-def test_what_failed_while_it_was_recorded_is_told_and_the_old_stream_is_back(stream, error):
+def test_a_failed_capture_restores_the_stream(stream, error):
     def work():
         if stream.stream.name == "capture":
             raise error

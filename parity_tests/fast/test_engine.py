@@ -1,4 +1,4 @@
-"""The fast engine is the same function: step by step, on one process, in every precision, compiled, and resumed."""
+"""The fast engine is the same function: step by step, in one process, in every precision, compiled, and resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.schedule import learning_rate_at
 from parity_tests.support.comparator import assert_close
-from parity_tests.support.lockstep import UNIT, allowed_by, controls, fresh, lockstep
+from parity_tests.support.lockstep import UNIT, allowed_by, controls, lockstep, new_engine
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast import fallback
 from torch_gpt.fast.engine import FastEngine, FastOptions
@@ -46,7 +46,7 @@ def _losses(engine, steps, first=0):
     return np.array(found)
 
 
-def test_its_parameters_have_the_names_and_order_that_everything_else_has():
+def test_parameters_have_the_common_names_and_order():
     engine = _fast(_recipe(bias=True, tie_weights=False))
     assert {name: tuple(value.shape) for name, value in engine.values().items()} == parameter_shapes(
         engine.recipe.model
@@ -55,38 +55,40 @@ def test_its_parameters_have_the_names_and_order_that_everything_else_has():
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("parts", [1, 2])
-def test_two_hundred_steps_drift_no_further_from_the_explicit_path_than_rounding_does(dtype, parts):
-    steps = 200
+@pytest.mark.parametrize(
+    ("steps", "parts"), [(40, 2), *(pytest.param(200, parts, marks=pytest.mark.prove) for parts in (1, 2))]
+)
+def test_it_drifts_as_rounding_does(dtype, steps, parts):
     recipe = _recipe(dtype=dtype, gradient_accumulation_steps=parts)
-    explicit = fresh(TorchEngine, recipe, None, "cpu", False)
+    explicit = new_engine(TorchEngine, recipe, None, "cpu", False)
     explicit.begin(CORPUS.train)
     apart = np.abs(_losses(_fast(recipe), steps) - _losses(explicit, steps))
     control = recipe.override({"gradient_accumulation_steps": 1, "batch_size": 16 * parts})
-    runs = lockstep(control, fresh(NumpyEngine, control), controls(control), steps)
+    runs = lockstep(control, new_engine(NumpyEngine, control), controls(control), steps)
     allowed = allowed_by(runs, "loss", dtype)
     assert_close(f"loss after a step (fast, {parts} batches), {dtype}", apart, np.zeros(steps), allowed)
 
 
-def test_in_half_precision_the_losses_stay_close():
-    steps = 200
+def test_half_precision_learns_as_well():
+    steps = 80
     exact = _losses(_fast(_recipe(batch_size=64)), steps)
+    assert exact[-1] < exact[0] - 0.05
     for dtype, unit in (("bfloat16", 2.0**-9), ("float16", 2.0**-12)):
         halved = _losses(_fast(_recipe(batch_size=64, dtype=dtype)), steps)
-        # The first loss is that of the same weights: off by a few roundings of logits of about 0.1. Then the runs part
-        # as two with other rounding do; what remains is that one learns as well as the other.
+        # The first loss is that of the same weights: off by a few roundings of logits of about 0.1. Afterwards the runs
+        # diverge: over five seeds by at most 2e-4 in these 80 steps, in which the loss falls by 0.1.
         assert abs(halved[0] - exact[0]) < 4 * unit * 0.5
-        assert abs(halved[-20:].mean() - exact[-20:].mean()) < 0.05
+        assert np.abs(halved - exact).max() < 5e-3
 
 
 def test_it_evaluates_as_the_explicit_path_does():
     recipe = _recipe(dtype="float64")
-    fast, explicit = _fast(recipe), fresh(TorchEngine, recipe, None, "cpu", False)
+    fast, explicit = _fast(recipe), new_engine(TorchEngine, recipe, None, "cpu", False)
     loss = evaluate(explicit, CORPUS.val, 8, 1)
     assert_close("loss of a split", evaluate(fast, CORPUS.val, 8, 1), loss, 64 * UNIT["float64"] * loss)
 
 
-def test_with_dropout_it_drops_in_training_and_not_in_evaluation():
+def test_it_drops_in_training_only():
     recipe = _recipe(dropout=0.5, dtype="float64")
     engine, plain = _fast(recipe), _fast(_recipe(dtype="float64"))
     assert evaluate(engine, CORPUS.val, 8, 8) == evaluate(plain, CORPUS.val, 8, 8)
@@ -94,7 +96,7 @@ def test_with_dropout_it_drops_in_training_and_not_in_evaluation():
     assert _losses(_fast(recipe), 3).tolist() == _losses(_fast(recipe), 3).tolist()  # and always drops the same
 
 
-def test_seeding_the_devices_own_generator_draws_what_torchs_seed_draws():
+def test_seeding_the_device_is_torchs_seeding():
     engine = _fast(_recipe(dropout=0.5))
     engine._manual_seed(77)
     drawn = torch.rand(8)
@@ -103,7 +105,7 @@ def test_seeding_the_devices_own_generator_draws_what_torchs_seed_draws():
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
-def test_going_on_from_any_step_is_as_if_it_had_never_stopped(dtype):
+def test_a_resumed_engine_ends_at_the_same_bits(dtype):
     recipe = _recipe(dropout=0.1, dtype=dtype)
     whole = _fast(recipe)
     _losses(whole, 30)
@@ -119,7 +121,7 @@ def test_going_on_from_any_step_is_as_if_it_had_never_stopped(dtype):
 
 
 @pytest.mark.parametrize("spoilt", ["wte.weight", "h.0.mlp.c_fc.weight"])
-def test_from_a_step_that_is_not_finite_on_nothing_changes_and_that_step_is_reported(spoilt):
+def test_after_a_bad_step_nothing_changes(spoilt):
     engine = _fast(_recipe())
     for step in range(12):
         if step == 7:
@@ -138,7 +140,7 @@ def test_from_a_step_that_is_not_finite_on_nothing_changes_and_that_step_is_repo
         assert all(np.array_equal(part[name], old[name]) for name in old)
 
 
-def test_a_batch_too_large_for_the_memory_is_answered_by_one_that_fits(monkeypatch):
+def test_out_of_memory_names_a_batch_that_fits(monkeypatch):
     engine = _fast(_recipe(batch_size=24))
     forward = engine.module.forward
 
@@ -155,16 +157,18 @@ def test_a_batch_too_large_for_the_memory_is_answered_by_one_that_fits(monkeypat
         engine.take_step(0, 1e-3)
 
 
+@pytest.mark.prove
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on the CPU")
 def test_compiled_it_takes_the_same_steps():
+    steps, recipe = 20, _recipe(dtype="float64")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own
-        compiled = _losses(_fast(_recipe(dtype="float64"), FastOptions(compile=True)), 20)
-    plain = _losses(_fast(_recipe(dtype="float64")), 20)
-    assert_close("loss of a step (fast, compiled)", compiled, plain, 1e3 * UNIT["float64"] * plain)
+        compiled = _losses(_fast(recipe, FastOptions(compile=True)), steps)
+    allowed = allowed_by(lockstep(recipe, new_engine(NumpyEngine, recipe), controls(recipe), steps), "loss", "float64")
+    assert_close("loss of a step (fast, compiled)", compiled, _losses(_fast(recipe), steps), allowed)
 
 
-def test_where_the_compiler_fails_training_goes_on_without_it(monkeypatch):
+def test_without_a_compiler_training_continues(monkeypatch):
     def broken(function):
         def call(*arguments):
             raise RuntimeError("no compiler\nfor this machine")

@@ -1,4 +1,4 @@
-"""Evaluation by graphs, one for each shape of batch: with a stand-in for the card, which records what is captured."""
+"""Evaluation by CUDA graphs, one for each shape of batch, with a stand-in for the GPU that records what is captured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _loss(x, y):
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """Return the shapes that were captured; a replay computes into the tensor that the capture returned."""
+    """Return the list of captures; a replay computes into the tensor that the capture returned."""
     shapes = []
 
     def captured(work):
@@ -42,15 +42,15 @@ def _batches():
 
 
 @pytest.mark.usefixtures("recorded")
-def test_each_shape_is_captured_once_and_every_loss_is_its_own_batchs(recorded):
+def test_each_shape_is_captured_once(recorded):
     evaluate = Evaluator(_loss, CARD, True, lambda message: pytest.fail(message))
     losses = [(evaluate(x, y), 3 * x.mean() + y.mean()) for x, y in _batches()]
-    for loss, expected in losses:  # a later replay has not changed an earlier loss
+    for loss, expected in losses:  # a later replay does not change an earlier loss
         assert loss.item() == pytest.approx(expected)
     assert len(recorded) == 4
 
 
-def test_where_nothing_can_be_captured_that_is_said_once_and_the_losses_are_right(recorded, monkeypatch):
+def test_without_capture_the_losses_are_right(recorded, monkeypatch):
     def fails(work):
         raise RuntimeError("operation not permitted when stream is capturing")
 

@@ -1,4 +1,4 @@
-"""Cards by their names, precisions by device, and what is said where something cannot be had."""
+"""GPUs by their names, precisions by device, and the messages where something is unavailable."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from torch_gpt.fast.process_group import is_lost_connection, local_device, lost_
         ("NVIDIA L40S", "bfloat16", False, 362),
     ],
 )
-def test_a_cards_peak_is_its_own(name, dtype, tf32, tera):
+def test_peak_of_each_gpu(name, dtype, tf32, tera):
     assert peak_flops(name, dtype, tf32) == tera * 1e12
 
 
@@ -50,28 +50,28 @@ def test_a_cards_peak_is_its_own(name, dtype, tf32, tera):
         "NVIDIA A100-SXM4-40GB MIG 1g.5gb",
     ],
 )
-def test_a_name_that_only_resembles_one_in_the_table_is_unknown(name):
+def test_a_similar_name_is_unknown(name):
     assert peak_flops(name, "bfloat16", False) is None
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("AMD Instinct MI300X", "bfloat16"), ("NVIDIA H200", "float64")])
-def test_what_is_not_in_the_table_is_unknown(name, dtype):
+def test_an_unlisted_dtype_is_unknown(name, dtype):
     assert peak_flops(name, dtype, False) is None
 
 
-def test_every_peak_has_a_source_and_half_precision_is_the_quickest():
+def test_every_peak_has_a_source():
     for name, peak in PEAKS.items():
         assert len(peak.source) > 10, name
         assert peak.half >= max(peak.tf32 or 0, peak.float32), name
 
 
-def test_an_unknown_card_has_a_peak_that_is_no_number_and_a_processor_none(monkeypatch):
+def test_unknown_gpus_have_no_peak(monkeypatch):
     monkeypatch.setattr(hardware.torch.cuda, "get_device_name", lambda device: "Some Card 1")
     assert math.isnan(peak_of(torch.device("cuda"), "bfloat16", False))
     assert peak_of(torch.device("cpu"), "float32", False) is None
 
 
-def test_a_card_without_bfloat16_is_told_what_else_to_try(monkeypatch):
+def test_without_bfloat16_an_alternative_is_named(monkeypatch):
     monkeypatch.setattr(precision.torch.cuda, "get_device_capability", lambda device: (7, 5))
     monkeypatch.setattr(precision.torch.cuda, "get_device_name", lambda device: "Tesla T4")
     with pytest.raises(UserError, match="Tesla T4 has no bfloat16; try --dtype float16, or float32"):
@@ -81,7 +81,7 @@ def test_a_card_without_bfloat16_is_told_what_else_to_try(monkeypatch):
         precision_of("float64", torch.device("mps"))
 
 
-def test_each_process_has_a_card_of_its_own_or_is_told_how_many_there_are(monkeypatch):
+def test_each_process_has_its_own_gpu(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UserError, match="there are 2 for process 3; try --nproc-per-node 2"):
@@ -91,7 +91,7 @@ def test_each_process_has_a_card_of_its_own_or_is_told_how_many_there_are(monkey
         local_device(torch.device("cuda", 1))
 
 
-def test_a_lost_partner_is_told_from_a_mistake_of_ones_own():
+def test_a_lost_partner_is_recognized():
     lost = RuntimeError("[/a/b/gloo/pair.cc:53] Read error [127.0.0.1]: Connection reset by peer. And so on.")
     assert is_lost_connection(lost)
     assert not is_lost_connection(RuntimeError("shape mismatch"))
@@ -113,7 +113,7 @@ def _train(capsys, *flags):
         (["--fsdp"], "--fsdp has no effect: it shards weights among the processes of torchrun"),
     ],
 )
-def test_a_flag_that_is_not_used_is_said(flags, note, capsys, tmp_path, monkeypatch):
+def test_an_unused_flag_is_reported(flags, note, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, errors = _train(capsys, *flags)
     assert status == 0
@@ -122,7 +122,7 @@ def test_a_flag_that_is_not_used_is_said(flags, note, capsys, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
-def test_a_processor_that_imitates_half_precision_says_so(capability, capsys, tmp_path, monkeypatch):
+def test_emulated_half_precision_is_reported(capability, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     for dtype, imitated in (("bfloat16", capability == "AVX2"), ("float32", False)):
@@ -133,7 +133,7 @@ def test_a_processor_that_imitates_half_precision_says_so(capability, capsys, tm
 
 
 @pytest.mark.parametrize("peak", ["0", "-3", "inf"])
-def test_a_peak_must_be_a_positive_number(peak, capsys, tmp_path, monkeypatch):
+def test_a_peak_must_be_positive(peak, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, errors = _train(capsys, "--peak_tflops", peak)
     assert status == 2
@@ -150,7 +150,7 @@ def test_a_peak_must_be_a_positive_number(peak, capsys, tmp_path, monkeypatch):
     ],
     ids=["processor", "driver", "cuBLAS", "allocator"],
 )
-def test_memory_that_does_not_suffice_is_one_line_wherever_it_ends(error, capsys, tmp_path, monkeypatch):
+def test_out_of_memory_is_one_line(error, capsys, tmp_path, monkeypatch):
     def fails(*_):
         raise error
 
@@ -162,7 +162,7 @@ def test_memory_that_does_not_suffice_is_one_line_wherever_it_ends(error, capsys
     assert errors.rstrip().endswith("try a smaller --batch_size or model")
 
 
-def test_on_a_card_a_rate_that_is_no_sixteenth_is_not_left_to_cudnn(monkeypatch):
+def test_cudnn_drops_only_sixteenths(monkeypatch):
     asked = []
     monkeypatch.setattr(torch.backends.cuda, "enable_cudnn_sdp", asked.append)
     for rate, device in ((0.2, "cpu"), (0.0, "cuda"), (0.125, "cuda"), (0.1875, "cuda")):

@@ -1,9 +1,10 @@
-"""Several processes train one model: together they take the steps that one alone would take (gloo, on the CPU)."""
+"""Several processes train one model and take the same steps as one process (gloo, on the CPU)."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,14 +29,15 @@ from torch_gpt.fast.process_group import check_divisible
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRAIN = ["train", "tiny", "--device", "cpu", "--dtype", "float64", "--path", "fast"]
-# Two sums of half the terms each are rounded differently, and Adam amplifies what is small: by rate / epsilon, 3e5,
-# where a gradient is nothing but rounding, in some thirty steps. A mistake, such as a sum for a mean, is off by 1e-3.
+# Two sums of half the terms each are rounded differently, and in thirty steps Adam amplifies that: by rate / epsilon,
+# 3e5, where a gradient is nothing but rounding. A mistake, such as a sum instead of a mean, is off by 1e-3.
 _AMPLIFIED = 1e8
 AVERAGED = ["--ema_decay", "0.9"]
+NUMBER = re.compile(r"\d+\.\d+")
 SHORT = ["--max_iters", "30", "--eval_interval", "10", "--warmup_iters", "5"]
 
 
-# The memory of process 1 does not suffice for the gradient of more than three sequences.
+# Process 1 has too little memory for the gradient of more than three sequences.
 SMALL = """
 import os, sys
 import torch
@@ -78,7 +80,7 @@ class _Member:
         self.rank, self.size = rank, size
 
 
-def test_the_processes_batches_are_disjoint_and_together_those_of_one_alone():
+def test_processes_share_out_the_batch():
     import torch
 
     tokens, device = load_corpus("tiny").train, torch.device("cpu")
@@ -93,7 +95,7 @@ def test_the_processes_batches_are_disjoint_and_together_those_of_one_alone():
             assert np.array_equal(windows[:, 1:], targets[rank::3])
 
 
-def test_a_batch_that_cannot_be_dealt_out_is_refused():
+def test_an_indivisible_batch_is_refused():
     with pytest.raises(UserError, match="batch_size=16 is not divisible by the 3 processes; try 15 or 18"):
         check_divisible(preset("tiny").training, 3)
 
@@ -101,21 +103,24 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused():
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--peak_tflops", "0.001", "--log_interval", "5"],
-        ["--gradient_accumulation_steps", "2", *AVERAGED],
-        ["--fsdp"],
-        ["--fsdp", *AVERAGED],
+        pytest.param(["--gradient_accumulation_steps", "2", *AVERAGED], id="DDP, parts, averaged"),
+        pytest.param(["--peak_tflops", "0.001", "--log_interval", "5"], id="DDP", marks=pytest.mark.prove),
+        pytest.param(["--fsdp"], id="FSDP", marks=pytest.mark.prove),
+        pytest.param(["--fsdp", *AVERAGED], id="FSDP, averaged", marks=pytest.mark.prove),
     ],
-    ids=["DDP", "DDP, parts, averaged", "FSDP", "FSDP, averaged"],
 )
-def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
+def test_two_processes_end_where_one_ends(tmp_path, flags, capsys):
     assert main([*TRAIN, *SHORT, *flags, "--out_dir", str(tmp_path / "one")]) == 0
     job = _torchrun(2, *TRAIN, *SHORT, *flags, "--out_dir", tmp_path / "two", "--json")
     out, errors = job.communicate(timeout=120)
     assert job.returncode == 0, errors
     alone = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
     lines = out.splitlines()
-    assert [line for line in lines if line.startswith("step ")] == alone  # the main process prints, and prints once
+    # The main process prints, and prints once. A loss may be at the edge between two roundings: one unit is allowed.
+    printed = [line for line in lines if line.startswith("step ")]
+    assert [NUMBER.sub("#", line) for line in printed] == [NUMBER.sub("#", line) for line in alone]
+    ours, theirs = (np.array(NUMBER.findall("".join(part)), float) for part in (alone, printed))
+    assert np.abs(ours - theirs).max() < 1.5e-6
     assert json.loads(lines[-1])["steps"] == 30
     one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
     for name, value in one.values.items():
@@ -131,13 +136,14 @@ def test_two_processes_end_where_one_alone_ends(tmp_path, flags, capsys):
         assert_close(f"{name} as trained by two", two.trained[name], value, _AMPLIFIED * UNIT["float64"])
 
 
-def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone_ends(tmp_path):
+@pytest.mark.prove
+def test_a_run_continues_with_fewer_processes(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main([*TRAIN, *SHORT, *AVERAGED, "--out_dir", str(whole)]) == 0
     job = _torchrun(2, *TRAIN, *SHORT, *AVERAGED, "--out_dir", parts)
     _, errors = job.communicate(timeout=120)
     assert job.returncode == 0, errors
-    shutil.rmtree(parts / "checkpoints" / "step-000000030")  # as if both had been lost on their way there
+    shutil.rmtree(parts / "checkpoints" / "step-000000030")  # as if both processes had been lost on their way there
     assert main(["train", "--resume", str(parts), "--device", "cpu", "--path", "fast"]) == 0
     one, two = load_checkpoint(whole), load_checkpoint(parts)
     assert (one.step, two.step) == (30, 30)
@@ -145,7 +151,8 @@ def test_a_run_goes_on_with_another_number_of_processes_and_ends_where_one_alone
         assert_close(f"{name} of two processes, then one", two.values[name], value, _AMPLIFIED * UNIT["float64"])
 
 
-def test_where_the_memory_of_one_process_does_not_suffice_the_job_hears_which_batch_would_do(tmp_path):
+@pytest.mark.prove
+def test_out_of_memory_names_a_batch_that_fits(tmp_path):
     (tmp_path / "small.py").write_text(SMALL, encoding="utf-8")
     job = _torchrun(2, *TRAIN, *SHORT, "--out_dir", tmp_path / "run", program=[tmp_path / "small.py"])
     errors = [line for line in job.communicate(timeout=120)[1].splitlines() if line.startswith("error: ")]
@@ -155,7 +162,8 @@ def test_where_the_memory_of_one_process_does_not_suffice_the_job_hears_which_ba
     assert load_newest(tmp_path / "run")[0].step == 0
 
 
-def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_goes_on(tmp_path):
+@pytest.mark.prove
+def test_a_killed_process_ends_the_job(tmp_path):
     run = tmp_path / "run"
     job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "20", "--out_dir", run)
     victim = _one_worker(job, run)
@@ -176,7 +184,8 @@ def test_a_killed_process_ends_the_job_with_a_clear_line_and_a_checkpoint_that_g
     assert resumed.returncode == 143
 
 
-def test_a_scheduler_that_terminates_the_job_leaves_a_checkpoint_of_the_step_under_way(tmp_path):
+@pytest.mark.prove
+def test_a_terminated_job_leaves_a_checkpoint(tmp_path):
     run = tmp_path / "run"
     job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "1000", "--out_dir", run)
     _one_worker(job, run)

@@ -1,4 +1,4 @@
-"""FSDP2 by blocks: while one computes, the weights of the others are dealt out, forward and backward."""
+"""FSDP2 by blocks: while one block computes, the weights of the others are sharded, forward and backward."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-# A team of one is enough to see what is whole at which moment. In a process of its own, which has the team to itself.
+# A group of one process is enough to see which weights are whole at which moment. It runs in its own process.
 LOOK = """
 import tempfile
 import torch, torch.distributed as dist
@@ -30,7 +30,7 @@ def whole(part):
     return [int(not any(isinstance(weight, DTensor) for weight in block.parameters())) for block in part.h]
 
 def look(layer, out):
-    if out.requires_grad:  # heard of when backward comes to the block
+    if out.requires_grad:  # called when backward reaches the block
         out.register_hook(lambda _: print("backward", layer, whole(module)))
 
 for layer, block in enumerate(module.h):
@@ -47,7 +47,7 @@ dist.destroy_process_group()
 """
 
 
-def test_only_the_block_that_computes_is_gathered():
+def test_only_one_block_is_gathered():
     found = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, timeout=120)
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines() == [

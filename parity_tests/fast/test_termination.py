@@ -1,4 +1,4 @@
-"""A process that waits in C++ for one that does not answer: SIGTERM ends it all the same, and it says why."""
+"""A process that waits in C++ for one that does not answer: SIGTERM ends it nevertheless, with a reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 GRACE = 0.5
-# Process 1 joins the team and then never comes to the collective operation that process 0 waits in.
+# Process 1 joins the group and never reaches the collective operation in which process 0 waits.
 TEAM = f"""
 import time
 from pathlib import Path
@@ -50,7 +50,8 @@ def _start(script, **environment):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=whole)
 
 
-def test_a_process_that_hangs_in_a_collective_operation_says_so_and_ends():
+@pytest.mark.prove
+def test_a_hanging_process_says_so_and_ends():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -59,7 +60,7 @@ def test_a_process_that_hangs_in_a_collective_operation_says_so_and_ends():
     try:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "waiting\n", waiting.communicate()[1]
-        time.sleep(0.5)  # by now it is inside
+        time.sleep(0.5)  # by then it is inside all_reduce
         waiting.send_signal(signal.SIGTERM)
         errors = waiting.communicate(timeout=30)[1]
     finally:
@@ -73,7 +74,7 @@ def test_a_process_that_hangs_in_a_collective_operation_says_so_and_ends():
     assert waiting.returncode == 128 + signal.SIGTERM
 
 
-def test_a_process_that_answers_in_time_hears_nothing_of_it():
+def test_a_process_that_answers_is_left_alone():
     process = _start(ANSWERING)
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"

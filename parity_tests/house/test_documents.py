@@ -1,4 +1,4 @@
-"""Documents and code agree: equations that are cited exist, links lead somewhere, files stay small."""
+"""Documents and code agree: cited equations exist, links lead somewhere, files stay small."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def _defined() -> list[str]:
     return re.findall(r"^\((\d+\.\d+)\)", text, re.MULTILINE)
 
 
-def test_equations_are_numbered_once_and_in_order():
+def test_equations_are_numbered_in_order():
     defined = _defined()
     assert len(defined) == len(set(defined)) > 80
     assert defined == sorted(defined, key=lambda number: tuple(map(int, number.split("."))))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_equation_that_the_code_cites_exists(path):
+def test_cited_equations_exist(path):
     cited = set(EQUATION.findall(path.read_text(encoding="utf-8")))
     assert cited <= set(_defined())
 
 
-def test_every_equation_is_cited_by_the_code():
+def test_every_equation_is_cited():
     cited = {number for path in SOURCES for number in EQUATION.findall(path.read_text(encoding="utf-8"))}
     assert set(_defined()) - cited == set()
 
@@ -69,6 +69,17 @@ def test_files_and_functions_stay_small(path):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
             assert _length_without_docstring(node) <= 40, f"{node.name} is too long"
+
+
+def test_long_tests_are_described():
+    room = ROOT / "parity_tests"
+    readme = (room / "README.md").read_text(encoding="utf-8")
+    others = sorted(set(room.rglob("test_*.py")) - {Path(__file__)})
+    long = [path for path in others if "pytest.mark.prove" in path.read_text(encoding="utf-8")]
+    assert len(long) >= 10
+    for path in long:
+        name = str(path.relative_to(room))
+        assert f"`{name}`" in readme, f"{name} has long tests; say in parity_tests/README.md what they prove"
 
 
 def _length_without_docstring(node: ast.FunctionDef) -> int:

@@ -26,12 +26,12 @@ OURS = {"numpy_gpt", "gpt_data", "handcalc"}
     "statement",
     ["import numpy_gpt", "from numpy_gpt import *", "import numpy_gpt.engine, numpy_gpt.shared.training.trainer"],
 )
-def test_importing_numpy_gpt_loads_no_third_party_module_but_numpy(statement):
+def test_numpy_gpt_loads_only_numpy(statement):
     bare = _loaded_by("pass")  # what an environment loads by itself, such as editable installs
     assert _loaded_by(statement) - bare - OURS - set(sys.stdlib_module_names) <= {"numpy"}
 
 
-def test_the_trace_loads_neither_torch_nor_rich():
+def test_the_trace_loads_no_torch():
     loaded = _loaded_by("from handcalc.trace import main; main(['hello world'])")
     assert not loaded & {"torch", "rich", "threadpoolctl", "matplotlib", "pytest"}
     assert "numpy" in loaded

@@ -56,7 +56,7 @@ def test_twins_agree_within_the_bound(kind, case, magnitude):
 
 
 @given(cases())
-def test_relu_is_identical_also_at_exactly_zero(case):
+def test_relu_is_identical_at_zero_too(case):
     assert_twins_are_identical(layer_of(case, "relu", whole=True))
 
 

@@ -1,4 +1,4 @@
-"""Attention: all of it within the bound, its linear pieces bit for bit, the future without influence."""
+"""Attention: every array within the bound, linear pieces bit for bit, and the future without influence."""
 
 from dataclasses import replace
 
@@ -85,12 +85,12 @@ def test_gradients_are_differences(case):
 
 
 @given(cases(layers=(1, 1)))
-def test_q_k_v_and_scores_are_identical_for_whole_numbers(case):
+def test_whole_numbers_are_identical(case):
     assert_twins_are_identical(layer_of(case, whole=True), {"q", "k", "v", "scores", "dmerged", "dheads", "dweights"})
 
 
 @given(seeds, st.sampled_from((1, 2, 3)), st.sampled_from((1, 2, 3, 4)), st.sampled_from((2, 3, 4)))
-def test_everything_is_identical_where_the_weights_are_halves(seed, batch, n_head, time):
+def test_weights_of_one_half_are_identical(seed, batch, n_head, time):
     """Compare all arrays and gradients bit for bit.
 
     Position t has a one-hot x, so that row t of c_attn *is* its q, k and v. The keys of positions 0 and 1 differ only
@@ -117,7 +117,7 @@ def test_everything_is_identical_where_the_weights_are_halves(seed, batch, n_hea
 
 
 @given(cases(layers=(1, 1)))
-def test_the_past_does_not_change_by_one_bit_when_the_future_does(case):
+def test_the_future_does_not_change_the_past(case):
     layer = layer_of(case)
     changed = layer.inputs["x"].copy()
     changed[:, -1] += 1
@@ -133,7 +133,7 @@ def test_the_past_does_not_change_by_one_bit_when_the_future_does(case):
 def test_the_key_bias_has_no_gradient(case):
     layer = layer_of(replace(case, config=replace(case.config, bias=True)))
     keys, tolerances_in, name = slice(case.config.n_embd, 2 * case.config.n_embd), tolerances_of(layer), "c_attn.bias"
-    for dtype in DTYPES:  # softmax ignores what all keys of a query share: nothing but rounding is left
+    for dtype in DTYPES:  # softmax ignores what all keys of a query share, so only rounding is left
         tolerance = tolerances_in(dtype)[f"gradient of {name}"][keys]
         for source in (our_arrays(layer, dtype), *(their_arrays(layer, way, dtype) for way in layer.theirs)):
             dbias = source[f"gradient of {name}"][keys]

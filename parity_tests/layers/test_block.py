@@ -61,8 +61,8 @@ def test_twins_agree_within_the_bound(kind, case):
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 @given(case=cases(layers=(1, 1)))
 def test_gradients_are_differences(kind, case):
-    # One channel is normalized to 0, two to ±1, and at a small scale the sublayers add little: there gradients are next
-    # to nothing beside the output, and difference quotients all rounding.
+    # One channel is normalized to 0, two to ±1, and at a small scale the sublayers add little: there gradients are tiny
+    # compared with the output, and difference quotients are only rounding.
     assume(case.config.n_embd >= 3)
     case = replace(case, config=replace(case.config, activation=kind), scale=min(max(case.scale, 0.1), 0.3))
     layer = layer_of(case)
@@ -72,7 +72,7 @@ def test_gradients_are_differences(kind, case):
 
 
 @given(cases(layers=(1, 1)))
-def test_with_both_projections_zero_only_the_streams_are_left(case):
+def test_without_projections_only_the_streams_remain(case):
     layer = layer_of(case)
     silent = {name: value * (0 if "c_proj" in name else 1) for name, value in layer.inputs.items()}
     arrays = our_arrays(replace(layer, inputs=silent), "float64")

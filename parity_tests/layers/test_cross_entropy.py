@@ -55,7 +55,7 @@ def test_gradients_are_differences(case):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_slices_that_know_the_batchs_count_add_up_to_the_batch(dtype):
+def test_slices_add_up_to_the_batch(dtype):
     rng = np.random.default_rng(0)
     logits, targets = rng.normal(size=(4, 3, 5)).astype(dtype), rng.integers(0, 5, (4, 3))
     loss, cache = cross_entropy_forward(logits, targets)

@@ -1,4 +1,4 @@
-"""Dropout that torch draws itself on the processor: how often, which, and that it is the layers' equations."""
+"""Dropout that torch draws itself on the CPU: its rate, its seed, and that it follows the layers' equations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENTRIES = 1 << 20
 
 @pytest.mark.parametrize("rate", [0.0, 1e-3, 0.1, 0.2, 0.5, 0.9])
 @pytest.mark.parametrize("place", range(4))
-def test_each_of_the_four_numbers_of_a_word_is_dropped_at_the_rate(rate, place):
+def test_each_number_is_dropped_at_the_rate(rate, place):
     torch.manual_seed(1)
     dropped = (~draw_kept(torch.empty(4 * _ENTRIES), rate))[place::4].sum().item()
     deviation = np.sqrt(_ENTRIES * rate * (1 - rate))
@@ -30,7 +30,7 @@ def test_neighbours_are_dropped_independently():
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 4, 7), (300, 401)])
-def test_what_is_kept_is_scaled_up_and_the_seed_alone_decides(shape):
+def test_kept_numbers_are_scaled_by_the_rate(shape):
     x = torch.full(shape, 3.0, requires_grad=True)
     torch.manual_seed(3)
     first = dropout_forward(x, 0.25)
@@ -43,14 +43,14 @@ def test_what_is_kept_is_scaled_up_and_the_seed_alone_decides(shape):
 
 
 @pytest.mark.parametrize("rate", [1e-6, 0.1, 0.99, 0.9999, 0.9999999])
-def test_the_mean_stays_whatever_the_rate_is_rounded_to(rate):
+def test_the_mean_stays_at_any_rate(rate):
     torch.manual_seed(4)
     dropped = min(round(rate * 65536), 65535) / 65536
     mean = dropout_forward(torch.ones(16 * _ENTRIES, dtype=torch.float64), rate).mean().item()
     assert abs(mean - 1) <= 5 * np.sqrt(dropped / (1 - dropped) / (16 * _ENTRIES))
 
 
-def test_fused_attention_with_a_rate_is_attention_with_the_mask_that_it_drew():
+def test_fused_attention_uses_the_drawn_mask():
     generator = np.random.default_rng(5)
     x, c_attn, c_proj = (torch.tensor(generator.normal(size=shape)) for shape in ((4, 80, 12), (12, 36), (12, 12)))
     torch.manual_seed(6)
@@ -64,7 +64,7 @@ def test_fused_attention_with_a_rate_is_attention_with_the_mask_that_it_drew():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("scale", [1, 4, 60])
-def test_scores_in_half_precision_are_not_rounded_to_it(dtype, scale):
+def test_scores_are_not_rounded_to_half(dtype, scale):
     generator = np.random.default_rng(7)
     shapes = ((4, 128, 16), (16, 48), (16, 16))
     x, c_attn, c_proj = (torch.tensor(generator.normal(size=shape)).float() for shape in shapes)

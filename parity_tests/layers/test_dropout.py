@@ -1,4 +1,4 @@
-"""Dropout by a given mask is one product for each entry: bit for bit, for any numbers."""
+"""Dropout by a given mask is one product per entry: bit for bit, for any numbers."""
 
 from dataclasses import replace
 

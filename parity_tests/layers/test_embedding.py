@@ -1,4 +1,4 @@
-"""Embedding: sums over repeated tokens, exactly zero for tokens and positions that did not occur."""
+"""Embedding: sums over repeated tokens, and exactly zero for unused tokens and positions."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_gradients_are_differences(case):
 
 
 @given(cases())
-def test_what_did_not_occur_has_a_gradient_of_exactly_zero(case):
+def test_unused_rows_have_zero_gradient(case):
     case = replace(case, config=replace(case.config, vocab_size=case.config.vocab_size + 1))
     arrays, tokens = our_arrays(layer_of(case), "float64"), case.tokens()
     unused = np.setdiff1d(np.arange(case.config.vocab_size), tokens)

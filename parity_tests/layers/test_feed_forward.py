@@ -1,4 +1,4 @@
-"""The feed-forward network; with ReLU and whole numbers all of it is exact, gradients included."""
+"""The feed-forward network; with ReLU and whole numbers it is exact, gradients included."""
 
 from dataclasses import replace
 
@@ -78,7 +78,7 @@ def test_twins_are_identical_for_whole_numbers(case):
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 @given(case=cases(layers=(1, 1)))
 def test_gradients_are_differences(kind, case):
-    # Small weights make gradients of weights that are next to nothing beside the output: quotients all rounding.
+    # Small weights make gradients that are tiny compared with the output: quotients would be only rounding.
     layer = layer_of(replace(case, scale=min(max(case.scale, 0.2), 0.5)), kind)
     assume(kind != "relu" or nearest_to_kink(layer) > 1e-4)
     assert_gradients_are_differences(layer, step=1e-5 if kind == "relu" else 1e-4)

@@ -1,4 +1,4 @@
-"""Attention with all heads in one product is the same function as one small attention for each head, written apart."""
+"""Attention with all heads in one product is the same function as one small attention per head."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def separate_heads(inputs, masks, n_head):
 
 
 @given(cases(layers=(1, 1)))
-def test_heads_apart_and_heads_together_are_the_same_function(case):
+def test_separate_heads_are_the_same_function(case):
     layer = layer_of(case)
     apart = {"separate heads": lambda i, fixed, record: separate_heads(i, fixed.get("mask"), case.config.n_head)}
     assert_twins_agree(replace(layer, theirs={**layer.theirs, **apart}))

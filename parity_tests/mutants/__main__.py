@@ -1,7 +1,7 @@
-"""Tests with teeth: ``python -m parity_tests.mutants`` breaks copies of numpy_gpt and shows that the suite notices.
+"""``python -m parity_tests.mutants`` breaks copies of numpy_gpt in many ways and shows that the suite fails each time.
 
-Each mutant is applied to a copy of the repository, in which the tests of the file that it changes run first and, if
-they notice nothing, all the others. A mutant that no test notices has survived: then a test is missing.
+Each mutant is applied to a copy of the repository. The tests of the file that it changes run first and, if they pass,
+all the others. A mutant for which every test passes has survived: a test is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from typing import NamedTuple
 from parity_tests.mutants.mutant_list import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-_COPIED = ("numpy_gpt", "torch_gpt", "handcalc", "data", "docs", "parity_tests", "pyproject.toml", "README.md")
+_COPIED = (
+    *("numpy_gpt", "torch_gpt", "handcalc", "data", "docs", "parity_tests", "benchmarks"),
+    *("pyproject.toml", "README.md"),
+)
 _REST = ("parity_tests/shared/model/test_parallel.py", "parity_tests/layers", "parity_tests")  # the quick ones first
 _NOT_RUN = ("house", "gpt_data", "test_mutants.py", "test_verdicts.py", "test_cli.py", "test_training.py")
 
@@ -39,7 +42,7 @@ def try_mutant(mutant: Mutant, everything: bool = True) -> Verdict:
     Raises
     ------
     ValueError
-        If the text to be changed does not stand in its file exactly once, or a test run ends in some other way.
+        If the text to be changed does not occur in its file exactly once, or a test run ends in some other way.
     """
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory)
@@ -59,7 +62,7 @@ def _apply(mutant: Mutant, path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.before) != 1:
         raise ValueError(
-            f"{mutant.name}: the text to change must stand once in {mutant.path}, not {text.count(mutant.before)} times"
+            f"{mutant.name}: the text to change must occur once in {mutant.path}, not {text.count(mutant.before)} times"
         )
     path.write_text(text.replace(mutant.before, mutant.after), encoding="utf-8")
 
@@ -83,6 +86,7 @@ def _first_failure(copy: Path, tests: str) -> str:
         "pytest",
         "-x",
         "-q",
+        "--long",
         "--no-header",
         "--tb=no",
         "-n0",
@@ -93,7 +97,7 @@ def _first_failure(copy: Path, tests: str) -> str:
     command += [f"--ignore-glob=*/{name}" for name in _NOT_RUN if name.endswith(".py")]
     command += [f"--ignore=parity_tests/{name}" for name in _NOT_RUN if not name.endswith(".py")]
     environment = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'data'}", "OMP_NUM_THREADS": "1"}
-    environment["HYPOTHESIS_PROFILE"] = "mutants"  # the same examples; a failure need not become a small one
+    environment["HYPOTHESIS_PROFILE"] = "mutants"  # the same examples; failures are not made smaller
     result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     if result.returncode == 0:
         return ""
@@ -104,9 +108,9 @@ def _first_failure(copy: Path, tests: str) -> str:
 
 
 def main() -> int:
-    """Try all mutants, or those whose name holds a given text, and print the table; 1 if one survives unexplained."""
+    """Try the mutants, print a table of them, and return 1 if one survives unexplained."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="mutants whose name or file holds this text")
+    parser.add_argument("--only", default="", help="mutants whose name or file contains this text")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if arguments.only in mutant.name or arguments.only in mutant.path]

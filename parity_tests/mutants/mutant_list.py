@@ -1,4 +1,4 @@
-"""The mutants: one wrong thing each, as real projects shipped it or as a tired person might write it.
+"""The mutants: one error each, as real projects shipped it or as a tired person might write it.
 
 ``REAL`` are three bugs of public projects that passed their own tests. An ``explained`` mutant changes nothing that a
 test could see, and says why.
@@ -6,9 +6,23 @@ test could see, and says why.
 
 from __future__ import annotations
 
-from parity_tests.mutants.mutant import Mutant
-from parity_tests.mutants.mutant import in_file as _in
-from parity_tests.mutants.mutant_list_bigram_and_erf import BIGRAM_AND_ERF
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A change in one place of numpy_gpt: ``before``, which occurs in the file exactly once, becomes ``after``."""
+
+    name: str
+    path: str
+    before: str
+    after: str
+    explained: str = ""
+
+
+def _in(path: str, *changes: tuple[str, str, str] | tuple[str, str, str, str]) -> list[Mutant]:
+    """Return the mutants of one file: each change is a name, before, after, and why it is ``explained`` if it is."""
+    return [Mutant(change[0], path, *change[1:]) for change in changes]
+
 
 REAL = [
     Mutant(
@@ -20,7 +34,7 @@ REAL = [
     Mutant(
         "residual gradient added before the norm's backward",
         "layers/block.py",
-        'layer_norm_backward(mlp.x, cache.ln_2, within(record_rows, "ln_2"))\n'
+        'layer_norm_backward(mlp.x, cache.ln_2, scoped(record_rows, "ln_2"))\n'
         "    da = da.reshape(dout.shape)\n    da += dout",
         "layer_norm_backward(mlp.x + as_rows(dout), cache.ln_2)\n    da = da.reshape(dout.shape)",
     ),
@@ -177,7 +191,94 @@ MUTANTS = [
             "for layer in range(len(cache.blocks))",
         ),
     ),
-    *BIGRAM_AND_ERF,
+    *_in(
+        "bigram.py",
+        (
+            "repeated tokens overwritten",
+            "add_rows(dtable, cache.tokens, dlogits)",
+            "dtable[cache.tokens] = dlogits",
+        ),
+        (
+            "repeated tokens counted once",
+            "add_rows(dtable, cache.tokens, dlogits)",
+            "dtable[cache.tokens] += dlogits",
+        ),
+        (
+            "table of what came before",
+            'parameters["wte.weight"].take(',
+            'parameters["wte.weight"].T.take(',
+        ),
+        (
+            "gradient of the transposed table",
+            "add_rows(dtable, cache.tokens, dlogits)",
+            "np.add.at(dtable.T, cache.tokens, dlogits)",
+        ),
+        (
+            "gradient added to the table itself",
+            'dtable = np.zeros_like(cache.parameters["wte.weight"])',
+            'dtable = cache.parameters["wte.weight"]',
+        ),
+    ),
+    *_in(
+        "model.py",
+        (
+            "a bigram's masks not looked at",
+            "    check_masks(masks or {}, parameters.config,",
+            "    check_masks({}, parameters.config,",
+        ),
+        (
+            "loss of the inputs",
+            "    loss, loss_cache = cross_entropy_forward(logits, targets, record, count)",
+            "    loss, loss_cache = cross_entropy_forward(logits, cache.tokens, record, count)",
+        ),
+    ),
+    *_in(
+        "model.py",
+        ("a slice's own mean for its share in the batch's", "part, ignore, tokens.size)", "part, ignore, None)"),
+        ("only the last slice's gradient", "out[name][...] += gradient", "out[name][...] = gradient"),
+    ),
+    *_in(
+        "parameters.py",
+        ("parts with gaps", "range(0, size, part)", "range(0, size, part + 1)"),
+    ),
+    *_in(
+        "shared/model/slices.py",
+        ("neighbouring slices share a sequence", "batch * (part + 1) // count)", "batch * (part + 1) // count + 1)"),
+        (
+            "slices of what fits, not of the model's weight",
+            "(config.n_layer * layer)), 1)",
+            "(config.n_layer**9 * layer)), 1)",
+        ),
+    ),
+    *_in(
+        "shared/model/randomness.py",
+        ("masks of another part of the stream", "advance(start // 2)", "advance(start)"),
+    ),
+    *_in(
+        "shared/model/threads.py",
+        (
+            "shares in the order in which they are done",
+            "yield from pool.map(function, items)",
+            "yield from pool.map(function, items[::-1])",
+        ),
+    ),
+    *_in(
+        "layers/erf.py",
+        ("slope taken as constant", "    step *= _bending(a, h)\n", "    step *= 1\n"),
+        ("a term of float64's series wrong by a twentieth", "s += 2 / 3", "s += 0.7"),
+        ("the last term of float64's series dropped", "q *= 1 / 3 - 0.1 * q", "q *= 1 / 3"),
+        ("a third for a half", "s += 0.5 * q", "s += q / 3"),
+        ("a float32 series of one term", "s = h * (-1 / 3)", "s = h * 0"),
+        ("sign lost", "    h = np.clip(x, -grid.limit,", "    h = np.clip(np.abs(x), -grid.limit,"),
+        ("the grid point below, on both sides", "np.trunc(a, out=a)", "np.floor(a, out=a)"),
+        ("limit too low", "(512.0, 4.0)", "(512.0, 3.75)"),
+        (
+            "NaN taken for the limit",
+            "h = np.clip(x, -grid.limit, grid.limit)",
+            "h = np.fmin(np.fmax(x, -grid.limit), grid.limit)",
+        ),
+        ("parts of the array overlap", "first + CHUNK)", "first + CHUNK - 1)"),
+    ),
     *_in(
         "adamw.py",
         ("the average follows half as fast", "change *= weight", "change *= 0.5 * weight"),

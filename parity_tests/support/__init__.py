@@ -1,1 +1,1 @@
-"""What the tests share: the comparator, strategies, trainings in lockstep. No test of a package."""
+"""What the tests share: the comparator, strategies, training runs in lockstep."""

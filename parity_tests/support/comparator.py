@@ -1,8 +1,8 @@
 """The one comparator: no NaN passes, no wrong shape or dtype, and a failure names the worst entry.
 
-Every comparison leaves its largest ratio of difference to tolerance in a ledger that the test run prints at its end;
-under pytest-xdist each worker sends its ledger to the controller (see conftest.py). A ratio near 1 says that the
-bound is sharp, one near 0 that it could hide something, and one above 1 is a failure.
+Every comparison enters its largest ratio of difference to tolerance in a ledger, which the test run prints at its end;
+under pytest-xdist each worker sends its ledger to the controller (see conftest.py). A ratio near 1 means that the
+bound is sharp, one near 0 that it could hide an error, and one above 1 is a failure.
 """
 
 from __future__ import annotations
@@ -74,18 +74,37 @@ def note(name: str, ratio: float, dtype: str) -> None:
         ledger[kind] = Ratio(ratio, name, dtype)
 
 
-reports: list[str] = []
-"""Lines that a test run prints after the ratios: measurements that have no verdict of their own."""
+reports: list[tuple[str, str]] = []
+"""Measurements without a verdict of their own, which a test run prints at its end: a heading and a text each."""
 
 
-def summary(ratios: dict[str, Ratio], count: int = 5) -> list[str]:
-    """Return the lines that a test run prints at its end: the largest ratio of all, then the next few kinds."""
-    ordered = sorted(ratios.values(), reverse=True)
-    if not ordered:
-        return []
-    first, *others = (f"{item.value:.2g} ({item.name}, {item.dtype})" for item in ordered[: count + 1])
-    lines = [f"largest ratio of difference to tolerance: {first}"]
-    return lines + ([f"then {'; '.join(others)}; {len(ordered)} kinds of arrays compared"] if others else [])
+def summary(ratios: dict[str, Ratio], measured: list[tuple[str, str]], count: int = 5) -> list[str]:
+    """Return the details that a test run prints at its end: the largest ratios, and one line for each heading."""
+    largest = sorted(ratios.values(), reverse=True)[1 : count + 1]
+    lines = [f"the next largest: {'; '.join(map(_in_words, largest))}"] if largest else []
+    texts: dict[str, list[str]] = {}
+    for heading, text in sorted(measured):
+        texts.setdefault(heading, []).append(text)
+    return lines + [f"{heading}: {'; '.join(parts)}" for heading, parts in texts.items()]
+
+
+def verdict(ratios: dict[str, Ratio], counts: dict[str, int]) -> str:
+    """Return the one line that says what a test run has proven; ``counts`` has the tests by their outcome."""
+    failed = counts["failed"] + counts["error"]
+    opening = (
+        f"NOT proven: {failed:,} of {failed + counts['passed']:,} tests failed"
+        if failed
+        else f"proven: {counts['passed']:,} tests"
+    )
+    if not ratios:
+        return opening
+    value, name, dtype = max(ratios.values())
+    compared = f"{len(ratios):,} kinds of arrays compared"
+    return f"{opening}; {compared}, the largest difference {value:.2g} of its tolerance ({name}, {dtype})"
+
+
+def _in_words(ratio: Ratio) -> str:
+    return f"{ratio.value:.2g} ({ratio.name}, {ratio.dtype})"
 
 
 def _comparable(name: str, actual: Any, expected: Any) -> tuple[NDArray[Any], NDArray[Any]]:

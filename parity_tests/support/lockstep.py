@@ -1,4 +1,4 @@
-"""Two trainings side by side on the same batches: how far apart they are after every step."""
+"""Training runs side by side on the same batches: how far apart they are after every step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOISE = 8
 """How many units in the last place, of a tensor's largest gradient, a jittered gradient is off by (one deviation).
 
 It is c of the tolerances: what elementary functions good to 4 ulp may add to a result. Sums of a few hundred terms in
-another order add as much again; both twins together stay below it in every single step (test_training checks that).
+another order add as much again; both twins together stay below it in every step (whole_runs/test_training.py).
 """
 
 
@@ -38,10 +38,10 @@ class Divergence(NamedTuple):
 
 
 class JitteredEngine(NumpyEngine):
-    """A NumpyEngine whose gradients carry rounding errors that it would not make: a control for the twin.
+    """A NumpyEngine with additional rounding errors in its gradients: a control for the twin.
 
     How far two correct implementations drift apart depends on how training amplifies rounding, not on the
-    implementations. This engine measures it: its only difference from NumpyEngine is noise of NOISE units.
+    implementations. This engine measures it: it differs from NumpyEngine only by noise of NOISE units.
     """
 
     def __init__(self, recipe: Recipe, values: Any, seed: int) -> None:
@@ -49,7 +49,7 @@ class JitteredEngine(NumpyEngine):
         self._noise = np.random.default_rng(seed)
 
     def training_step(self, inputs: Any, targets: Any, step: int, learning_rate: float, **options: Any) -> StepResult:
-        """Take one step as NumpyEngine does, but for the noise."""
+        """Take one step as NumpyEngine does, with the noise added."""
         training = self.recipe.training
         masks = dropout_masks(self.recipe.model, *inputs.shape, training.seed, step, training.dtype)
         loss, gradients = loss_and_gradients(self.parameters, inputs, targets, masks)
@@ -61,14 +61,14 @@ class JitteredEngine(NumpyEngine):
         return StepResult(float(loss), norm)
 
 
-def fresh(engine: Any, recipe: Recipe, *arguments: Any) -> Any:
+def new_engine(engine: Any, recipe: Recipe, *arguments: Any) -> Any:
     """Return a new engine at the recipe's initial values."""
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.dtype)
     return engine(recipe, values, *arguments)
 
 
-def trained(engine: Any) -> Any:
-    """Train an engine by its whole recipe, without evaluations, and return it."""
+def train_whole_recipe(engine: Any) -> Any:
+    """Train an engine by its whole recipe, without evaluations; return the engine."""
     recipe = engine.recipe
     engine.begin(load_corpus(recipe.dataset).train)
     for step in range(recipe.training.max_iters):
@@ -77,7 +77,7 @@ def trained(engine: Any) -> Any:
 
 
 def lockstep(recipe: Recipe, one: Any, others: Sequence[Any], steps: int) -> list[list[Divergence]]:
-    """Train all engines on the recipe's batches, and return for each of the others how far it is from the one."""
+    """Train all engines on the recipe's batches; return how far each of the others is from ``one``."""
     training = recipe.training
     sampler = BatchSampler(
         load_corpus(recipe.dataset).train, recipe.model.block_size, training.batch_size, training.seed
@@ -96,7 +96,7 @@ def lockstep(recipe: Recipe, one: Any, others: Sequence[Any], steps: int) -> lis
 
 def controls(recipe: Recipe, count: int = 3) -> list[JitteredEngine]:
     """Return engines that differ from NumpyEngine, and from each other, by noise alone."""
-    return [fresh(JitteredEngine, recipe, seed) for seed in range(count)]
+    return [new_engine(JitteredEngine, recipe, seed) for seed in range(count)]
 
 
 def field_of(runs: Sequence[Sequence[Divergence]], field: str) -> Steps:
@@ -105,11 +105,10 @@ def field_of(runs: Sequence[Sequence[Divergence]], field: str) -> Steps:
 
 
 def allowed_by(runs: Sequence[Sequence[Divergence]], field: str, dtype: str) -> Steps:
-    """Return how far a twin may be from the one after each step, when the controls were so far from it.
+    """Return how far a twin may be from ``one`` after each step, given the distances of the controls.
 
-    4·max over s ≤ t and all runs + 16u. The bound is measured, not derived from formulas: it is what rounding of the
-    size of NOISE does to the same training, four times that for the spread from run to run; 16u, since both losses are
-    up to 4 nats and rounded.
+    4·max over s ≤ t and all runs + 16u. The bound is measured, not derived: it is what rounding of the size of NOISE
+    does to the same run, times four for the spread between runs; 16u, since both losses are up to 4 nats and rounded.
     """
     bound: Steps = 4 * np.maximum.accumulate(field_of(runs, field).max(axis=0)) + 16 * UNIT[dtype]
     return bound

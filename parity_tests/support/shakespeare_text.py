@@ -1,4 +1,4 @@
-"""Where tests find Tiny Shakespeare, which the project does not hold and tests do not download."""
+"""Where tests find Tiny Shakespeare, which the project does not contain and the tests do not download."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def shakespeare_text() -> Path:
-    """Return the file: from the directory GPT_DATA_DIR, or from shared/data beside the project; else skip the test."""
+    """Return the file from the directory GPT_DATA_DIR or shared/data next to the project; without it, skip the test."""
     given = os.environ.get("GPT_DATA_DIR")
     places = [Path(given) / name for name in ("tinyshakespeare.txt", "input.txt")] if given else []
     places.append(_ROOT.parent / "shared" / "data" / "tinyshakespeare.txt")

@@ -1,4 +1,4 @@
-"""Computing on a given number of threads, whatever the machine has, or as where threadpoolctl is not installed."""
+"""Computing on a given number of threads, whatever the machine has, or without threadpoolctl."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The comparator has teeth: what must not pass does not, and the message says what is wrong."""
+"""The comparator refuses everything that must not pass, and its messages are complete."""
 
 import numpy as np
 import pytest
 
 from parity_tests.support import comparator
-from parity_tests.support.comparator import assert_close, assert_identical, summary
+from parity_tests.support.comparator import assert_close, assert_identical, summary, verdict
 
 
 @pytest.fixture(autouse=True)
@@ -16,12 +16,12 @@ def matrix(dtype=np.float64):
     return np.random.default_rng(0).standard_normal((3, 3)).astype(dtype)
 
 
-def test_equal_arrays_pass_with_no_tolerance_at_all():
+def test_equal_arrays_pass_without_tolerance():
     assert assert_close("x", matrix(), matrix(), 0) == 0
     assert_identical("x", np.array([0.0, np.inf, -np.inf]), np.array([-0.0, np.inf, -np.inf]))
 
 
-def test_the_message_names_array_index_values_difference_and_tolerance():
+def test_the_message_names_everything():
     wrong = matrix()
     wrong[1, 2] += 0.5
     with pytest.raises(AssertionError) as failure:
@@ -48,7 +48,7 @@ def test_infinity_passes_only_for_itself(other, tolerance):
 
 
 @pytest.mark.parametrize("shape", [(9,), (3, 3, 1), (1, 3, 3), (3, 1), ()])
-def test_a_shape_that_would_broadcast_does_not_pass(shape):
+def test_broadcastable_shapes_do_not_pass(shape):
     with pytest.raises(AssertionError, match="shape"):
         assert_close("x", np.zeros(shape), np.zeros((3, 3)), 1.0)
 
@@ -65,7 +65,7 @@ def test_plausible_mistakes_do_not_pass(wrong):
 
 
 @pytest.mark.parametrize("tolerance", [-1.0, np.nan])
-def test_a_bad_tolerance_is_an_error_of_the_test(tolerance):
+def test_a_bad_tolerance_is_an_error(tolerance):
     with pytest.raises(ValueError, match="tolerance"):
         assert_close("x", matrix(), matrix(), tolerance)
 
@@ -76,11 +76,21 @@ def test_torch_tensors_are_compared_too():
     assert assert_close("x", tensor, matrix(), 0) == 0
 
 
-def test_the_ledger_keeps_the_largest_ratio_of_each_kind():
+def test_the_report_has_the_largest_ratios():
     for layer, difference in ((0, 0.125), (1, 0.5), (2, 0.25)):
         assert_close(f"h.{layer}.attn.weights", np.array([difference]), np.array([0.0]), 1.0)
     assert_close("loss", np.array(0.25), np.array(0.0), 1.0)
-    first, second = summary(comparator.ledger)
-    assert first == "largest ratio of difference to tolerance: 0.5 (h.1.attn.weights, float64)"
-    assert "0.25 (loss, float64); 2 kinds" in second
-    assert summary({}) == []
+    counts = {"passed": 1234, "failed": 0, "error": 0}
+    assert verdict(comparator.ledger, counts) == (
+        "proven: 1,234 tests; 2 kinds of arrays compared, "
+        "the largest difference 0.5 of its tolerance (h.1.attn.weights, float64)"
+    )
+    assert verdict(comparator.ledger, counts | {"failed": 2, "error": 1}).startswith(
+        "NOT proven: 3 of 1,237 tests failed; 2 kinds"
+    )
+    assert verdict({}, counts) == "proven: 1,234 tests"
+    assert summary(comparator.ledger, []) == ["the next largest: 0.25 (loss, float64)"]
+
+
+def test_reports_share_a_line_by_heading():
+    assert summary({}, [("speed", "b"), ("size", "c"), ("speed", "a")]) == ["size: c", "speed: a; b"]

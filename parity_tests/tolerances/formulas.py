@@ -1,4 +1,4 @@
-"""The formulas' own test bench: for each, inputs to draw, what numpy_gpt computes, the bound, the 60-digit truth."""
+"""A test bench for the formulas: for each, inputs to draw, what numpy_gpt computes, the bound, the 60-digit truth."""
 
 from __future__ import annotations
 

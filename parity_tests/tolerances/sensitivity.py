@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
 
 from parity_tests.tolerances.rounding import Float64, rounding
 from parity_tests.tolerances.tape import Tape
@@ -65,17 +65,27 @@ class Scalars:
 
 
 def deviations(computation: Computation, seed: int = 0, samples: int = SAMPLES) -> dict[str, Float64]:
-    """Return the statistical form for every entry of every array, in units of u, estimated from ``samples`` runs."""
-    with torch.no_grad():
-        truth = {name: value.numpy() for name, value in computation(Tape(np.random.default_rng(0))).items()}
-        norms = {name: np.zeros_like(value) for name, value in truth.items()}
-        for sample in range(samples):
-            moved = computation(Tape(np.random.default_rng([seed, sample]), _NOISE_UNIT))
-            for name, value in moved.items():
-                finite = np.isfinite(truth[name])
-                difference = np.subtract(value.numpy(), truth[name], out=np.zeros_like(truth[name]), where=finite)
-                norms[name] = np.hypot(norms[name], difference)  # squares of tiny numbers would underflow to 0
-    return {name: norm / samples**0.5 / _NOISE_UNIT for name, norm in norms.items()}
+    """Return the statistical form for every entry of every array, in units of u, estimated from ``samples`` runs.
+
+    All runs are computed at once, by torch's vmap: the arrays are small, and each operation costs a call.
+    """
+
+    def moved(_: Tensor) -> dict[str, Tensor]:
+        return dict(computation(Tape(_NOISE_UNIT)))
+
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        truth = computation(Tape(0.0))
+        torch.manual_seed(seed)
+        runs = torch.func.vmap(moved, randomness="different")(torch.empty(samples))
+        return {name: _root_mean_square(runs[name] - value, value) / _NOISE_UNIT for name, value in truth.items()}
+
+
+def _root_mean_square(differences: Tensor, truth: Tensor) -> Float64:
+    differences = torch.where(torch.isfinite(truth), differences, 0.0).abs()
+    largest = differences.amax(0)  # taken out first: squares of tiny numbers would underflow to 0
+    scale = torch.where(largest > 0, largest, 1.0)
+    found: Float64 = (scale * (differences / scale).square().mean(0).sqrt()).numpy()
+    return found
 
 
 def between_two_statistical(deviation: Float64, dtype: DTypeLike) -> Float64:

@@ -2,7 +2,7 @@
 
 A tape runs in one of two ways. With derivatives, torch's autograd goes through forward *and* explicit backward, and
 ``sensitivity`` weighs every node's error with ∂s/∂node. With noise, every node is moved at random by its own error, and
-what comes out at the end shows how far all of them together move every entry of every array.
+the results show how far all of them together move every entry of every array.
 
 Each operation is cut into primitives, so that a local error is that of one operation: k roundings of some magnitude,
 k·u in the worst case and √k·u in the statistical form (Higham & Mary 2019), where roundings are independent.
@@ -35,16 +35,19 @@ class Node(NamedTuple):
 
 
 class Tape:
-    """The operations; ``nodes`` collects the results where derivatives are wanted."""
+    """The operations; ``nodes`` collects the results where derivatives are wanted.
 
-    def __init__(self, noise: np.random.Generator | None = None, unit: float = 0.0) -> None:
+    ``noise`` is the unit in which every node is moved, by torch's global generator; None asks for derivatives instead.
+    """
+
+    def __init__(self, noise: float | None = None) -> None:
         self.nodes: list[Node] = []
-        self._noise, self._unit = noise, unit
+        self._noise = noise
 
     def exact(self, array: Any) -> Tensor:
         """Return an input that has no error."""
         tensor = torch.from_numpy(np.asarray(array, np.float64).copy())
-        return tensor if self._noise else tensor.requires_grad_()
+        return tensor.requires_grad_() if self._noise is None else tensor
 
     def shaped(self, x: Tensor, rearrange: Any) -> Tensor:
         """Move entries: exact."""
@@ -210,8 +213,7 @@ class Tape:
     def _rounded(self, value: Tensor, *terms: Term) -> Tensor:
         statistical = sum(count**0.5 * magnitude for count, magnitude in terms)
         if self._noise is not None:
-            draw = torch.from_numpy(np.asarray(self._noise.standard_normal(tuple(value.shape))))
-            return value + draw * statistical * self._unit
+            return value + torch.randn(value.shape, dtype=torch.float64) * statistical * self._noise
         if value.requires_grad:
             worst = sum(count * magnitude for count, magnitude in terms)
             self.nodes.append(Node(value, torch.as_tensor(worst), torch.as_tensor(statistical)))

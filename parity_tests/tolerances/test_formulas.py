@@ -41,7 +41,7 @@ def test_bounds_are_not_vacuous(name, dtype):
 
 @pytest.mark.parametrize("name", [name for name in FORMULAS if name != "relu"])
 @given(seed=seeds)
-def test_an_error_of_one_percent_exceeds_the_bound(name, seed):
+def test_one_percent_exceeds_the_bound(name, seed):
     _, computed, bounds, truth = ratios(FORMULAS[name], drawn(name, seed, 0), "float32")
     with mpmath.workdps(60):
         for part, value in computed.items():
@@ -49,7 +49,7 @@ def test_an_error_of_one_percent_exceeds_the_bound(name, seed):
                 assert largest_ratio(1.01 * value, truth[part], bounds[part].error) > 1, part
 
 
-def test_a_dropped_bias_and_a_transposed_weight_exceed_the_bound():
+def test_common_mistakes_exceed_the_bound():
     rng = np.random.default_rng(0)
     inputs = {
         "x": rng.standard_normal((3, 4)),
@@ -73,7 +73,7 @@ def test_the_one_pass_variance_exceeds_the_bound():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_elementary_functions_are_good_to_four_ulp(dtype):
+def test_elementary_functions_are_accurate(dtype):
     import torch
 
     rng, unit = np.random.default_rng(0), np.finfo(dtype).eps / 2
@@ -90,7 +90,7 @@ def test_elementary_functions_are_good_to_four_ulp(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_tanh_and_erf_saturate_where_the_bounds_say_so(dtype):
+def test_tanh_and_erf_saturate(dtype):
     import torch
 
     unit = np.finfo(dtype).eps / 2

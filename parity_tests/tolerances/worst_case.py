@@ -1,4 +1,4 @@
-"""The worst-case operations under one roof, for ``statement``: worst_case.linear, worst_case.softmax and so on."""
+"""The worst-case operations in one namespace, for ``statement``: worst_case.linear, worst_case.softmax and so on."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How most cases are made: a layer with given inputs, or the whole model with given tokens and targets."""
+"""Builders of most cases: a layer with given inputs, or the whole model with given tokens and targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A case, what each implementation makes of it, and that as text: the three texts are equal, or there is a reason."""
+"""A case, its result in each implementation, and that as text: the three texts are equal, or there is a reason."""
 
 from __future__ import annotations
 

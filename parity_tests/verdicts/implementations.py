@@ -1,4 +1,4 @@
-"""The thin adapter: numpy_gpt and the two paths of torch_gpt behind one set of methods, arrays in and arrays out."""
+"""A thin adapter: numpy_gpt and the two paths of torch_gpt behind one set of methods, arrays in and arrays out."""
 
 from __future__ import annotations
 

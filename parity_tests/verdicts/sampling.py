@@ -1,4 +1,4 @@
-"""What a next token may be drawn from."""
+"""Which tokens may be drawn next."""
 
 from __future__ import annotations
 

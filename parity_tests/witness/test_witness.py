@@ -71,20 +71,22 @@ def distance(twin, dtype):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("twin", ["numpy_gpt", "torch_gpt", "torch_gpt fused"])
-def test_every_number_is_within_the_bound_of_the_truth(twin, dtype):
+def test_every_number_is_within_the_bound(twin, dtype):
     distances = distance(twin, dtype)
     for name, off in distances.items():
         tolerance = STATISTICAL_FACTOR * deviation()[name] * rounding(dtype).unit
         comparator.assert_close(f"{name}: {twin} from the truth ({dtype})", off, 0 * off, tolerance)
     worst = max(distances, key=lambda name: distances[name].max())
     comparator.reports.append(
-        f"from the 50-digit truth, {twin} in {dtype}: loss off by {float(distances['loss']):.1e} of "
-        f"{float(witnessed(dtype)['loss']):.6f}; gradients by at most {distances[worst].max():.1e} ({worst})"
+        (
+            f"errors against 50 digits, {dtype} (loss {float(witnessed(dtype)['loss']):.6f})",
+            f"{twin} {float(distances['loss']):.1e} in the loss, {distances[worst].max():.1e} in {worst}",
+        )
     )
 
 
 @pytest.mark.parametrize("theirs", ["torch_gpt", "torch_gpt fused"])
-def test_our_float32_error_is_at_most_twice_torchs(theirs):
+def test_our_error_is_at_most_twice_torchs(theirs):
     ours, other = distance("numpy_gpt", "float32"), distance(theirs, "float32")
     for name in ours:
         # As norms: a single entry of torch's may be right by chance. Plus the bound (NUMERICS 9).
@@ -92,11 +94,11 @@ def test_our_float32_error_is_at_most_twice_torchs(theirs):
         assert np.linalg.norm(ours[name]) <= 2 * np.linalg.norm(other[name]) + bound, name
 
 
-def test_the_loss_is_the_truth_to_fifteen_digits():
+def test_the_loss_has_fifteen_digits():
     assert abs(float(computed("numpy_gpt", "float64")["loss"]) - float(witnessed("float64")["loss"])) < 1e-14
 
 
-def test_a_wrong_gradient_is_far_outside_the_bound():
+def test_a_wrong_gradient_exceeds_the_bound():
     name = "h.0.attn.c_attn.weight"
     wrong = 1.01 * computed("numpy_gpt", "float32")[name]
     off = np.abs(wrong - witnessed("float32")[name].astype(np.float64))
@@ -104,7 +106,7 @@ def test_a_wrong_gradient_is_far_outside_the_bound():
         comparator.assert_close(name, off, 0 * off, STATISTICAL_FACTOR * deviation()[name] * rounding("float32").unit)
 
 
-def test_the_witness_agrees_with_difference_quotients_in_fifty_digits():
+def test_the_witness_agrees_with_differences():
     values = {name: value.tolist() for name, value in SHIPPED.values.items()}
     tokens, targets = TOKENS[:1, :3].tolist(), TARGETS[:1, :3].tolist()
 

@@ -69,6 +69,7 @@ def test_caches_agree_with_the_formula(changes, dtype):
 def test_peak_memory_agrees_with_the_formula(changes, one_thread):
     recipe = recipe_of(changes)
     memory = step_memory(recipe.model, recipe.training.batch_size, recipe.model.block_size, recipe.training.dtype)
+    traced_peak(recipe)  # the first step also builds tables that later ones share, such as erf's
     assert traced_peak(recipe) == pytest.approx(memory.peak, rel=0.05)
 
 

@@ -88,6 +88,7 @@ def test_the_whole_trace_is_large_and_right() -> None:
     assert len(document.lines) > 15_000 and not check_document(document, None)
 
 
+@pytest.mark.prove
 @settings(max_examples=5, deadline=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_a_thousand_changed_digits_of_the_whole_trace_are_found(data: st.DataObject) -> None:

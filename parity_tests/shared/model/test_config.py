@@ -1,4 +1,4 @@
-"""Configs and recipes: every field is checked, and an error says what would do."""
+"""Configs and recipes: every field is checked, and an error names a value that would be accepted."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_config_out_of_range_is_refused(changes, message):
         (lambda values: values.update(n_heads=2), "unknown config field 'n_heads'"),
     ],
 )
-def test_a_stored_config_that_does_not_fit_is_refused(change, message):
+def test_a_bad_stored_config_is_refused(change, message):
     values = asdict(GPTConfig(**TINY))
     assert config_from_dict(values) == GPTConfig(**TINY)
     change(values)
@@ -107,7 +107,7 @@ def test_a_stored_config_that_does_not_fit_is_refused(change, message):
         ({"seed": -1}, "seed must be at least 0"),
     ],
 )
-def test_training_numbers_out_of_range_are_refused(changes, message):
+def test_bad_training_numbers_are_refused(changes, message):
     with pytest.raises(UserError, match=message):
         TrainingConfig(**changes)
 
@@ -131,7 +131,7 @@ def test_numbers_of_numpy_become_pythons_own():
         GPTConfig(vocab_size=32, block_size=8, n_layer=np.float64(1), n_head=2, n_embd=6)
 
 
-def test_the_smallest_numbers_of_a_type_may_be_epsilon_and_a_seed_may_be_large():
+def test_extreme_epsilons_and_seeds_are_accepted():
     assert np.float32(TrainingConfig(adam_epsilon=1e-45, seed=10**30).adam_epsilon) > 0
     assert TrainingConfig(adam_epsilon=1e-300, dtype="float64").adam_epsilon > 0
 
@@ -154,7 +154,7 @@ def test_fields_are_overridden_where_they_belong():
         Recipe.from_dict({"name": "x"})
 
 
-def test_every_name_of_a_gradient_is_unique_and_starts_its_last_part_with_d():
+def test_names_of_gradients_are_unique():
     names = activation_shapes(GPTConfig(**TINY), 2, 3, dropout=True)
     gradients = [gradient_name(name) for name in names]
     assert len(set(gradients)) == len(names)
@@ -162,7 +162,7 @@ def test_every_name_of_a_gradient_is_unique_and_starts_its_last_part_with_d():
     assert (gradient_name("h.0.attn.q"), gradient_name("logits")) == ("h.0.attn.dq", "dlogits")
 
 
-def test_dropout_has_one_mask_after_the_embedding_and_three_a_block():
+def test_dropout_has_three_masks_per_block():
     shapes = dropout_shapes(GPTConfig(**TINY), 4, 5)
     assert list(shapes) == [
         "embedding.dropout",
@@ -171,7 +171,7 @@ def test_dropout_has_one_mask_after_the_embedding_and_three_a_block():
     assert shapes["h.1.attn.weights_dropout"] == (4, 2, 5, 5)
 
 
-def test_the_schedule_warms_up_and_falls_by_half_a_cosine():
+def test_the_schedule_is_a_warmup_and_cosine():
     numbers = {"learning_rate": 1.0, "min_lr": 0.1, "warmup_iters": 9, "lr_decay_iters": 109}
     rates = [learning_rate_at(step, **numbers) for step in range(150)]
     assert rates[:9] == pytest.approx([(step + 1) / 10 for step in range(9)])

@@ -1,4 +1,4 @@
-"""One process at a time trains in a run directory, and a killed one leaves no lock behind."""
+"""Only one process trains in a run directory, and a killed one leaves no lock behind."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ needs_locks = pytest.mark.skipif(run_directory.fcntl is None, reason="no locks f
 
 
 @needs_locks
-def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path):
+def test_a_second_process_is_refused(tmp_path):
     with lock_run(tmp_path / "run"):
-        with pytest.raises(UserError, match=r"another process is training in .*run; wait until it has ended, or"):
+        with pytest.raises(UserError, match=r"another process is training in .*run; wait until it has ended"):
             with lock_run(tmp_path / "run"):
                 pass
         with lock_run(tmp_path / "other"):
@@ -42,13 +42,13 @@ def test_a_killed_process_holds_nothing(tmp_path):
         pass
 
 
-def test_without_locks_training_goes_on_without_one(tmp_path, monkeypatch):
+def test_without_locks_training_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(run_directory, "fcntl", None)
     with lock_run(tmp_path / "run"), lock_run(tmp_path / "run"):
         assert (tmp_path / "run").is_dir()
 
 
-def test_a_place_that_cannot_be_made_is_told_in_one_line(tmp_path):
+def test_an_impossible_place_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory; choose another place"):
         with lock_run(tmp_path / "file" / "run"):

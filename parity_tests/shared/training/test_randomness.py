@@ -1,4 +1,4 @@
-"""Random numbers: a stream for every seed, purpose, step and part, and the first ones as they always were."""
+"""Random numbers: a stream for every seed, purpose, step and part, and the same numbers in every release."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _dropped(seed: int, step: int, part: int = 0) -> bytes:
     return b"".join(np.packbits(mask == 0).tobytes() for mask in masks.values())
 
 
-def test_part_and_sample_zero_are_the_numbers_of_no_part_and_no_sample():
+def test_part_zero_is_the_default():
     # What a generator is seeded with is filled up with zeros: [1337, 1, 7] and [1337, 1, 7, 0] are one stream.
     expected = np.random.default_rng([1337, 1, 7]).random((2, 4, 4), np.float32) < 0.5
     mask = dropout_masks(CONFIG, 2, 4, 1337, 7, "float32", part=0)["embedding.dropout"]
@@ -34,26 +34,26 @@ def test_part_and_sample_zero_are_the_numbers_of_no_part_and_no_sample():
     assert np.array_equal(sampling_uniforms(1337, 5), sampling_uniforms(1337, 5, sample=0))
 
 
-def test_the_numbers_stay_the_same_from_release_to_release():
+def test_the_numbers_stay_between_releases():
     assert sampling_uniforms(1337, 2).tolist() == [0.5875911489950983, 0.5714180650241778]
     assert sampling_uniforms(1337, 1, sample=1).tolist() == [0.7143696637521875]
 
 
-def test_no_two_seeds_steps_and_parts_have_the_same_masks_not_even_where_a_seed_has_two_words():
+def test_no_two_keys_share_masks():
     # 1 is dropout's own number: in second place the upper word of a large seed would be taken for it.
     seeds = (0, 1, 2, WORD - 1, WORD, WORD + 1, 2 * WORD + 1, WORD**2, WORD**2 + 1)
     drawn = {_dropped(*which) for which in product(seeds, (0, 1, 2), (0, 1, 2))}
     assert len(drawn) == len(seeds) * 9
 
 
-def test_no_two_seeds_and_samples_have_the_same_numbers():
+def test_no_two_samples_share_numbers():
     seeds = (0, 1, 2, WORD - 1, WORD, WORD + 1, 2 * WORD + 1, WORD**2 + 1)
     drawn = {sampling_uniforms(seed, 1, sample).item() for seed, sample in product(seeds, range(5))}
     assert len(drawn) == len(seeds) * 5
 
 
 @given(st.integers(0, 2**70), st.integers(0, 10**6))
-def test_masks_and_samples_of_the_same_seed_and_number_are_not_the_same_stream(seed, number):
+def test_masks_and_samples_use_different_streams(seed, number):
     masks = dropout_masks(CONFIG, 2, 4, seed, number, "float32")
     # The generator makes words of 64 bits: one for each number of a sample, and one for every two entries of a mask, of
     # which the second is its upper half. Of one stream both would be below one half in the same places.
@@ -62,7 +62,7 @@ def test_masks_and_samples_of_the_same_seed_and_number_are_not_the_same_stream(s
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_masks_drawn_in_parts_on_any_number_of_threads_are_those_drawn_at_once(threads, monkeypatch):
+def test_threads_do_not_change_masks(threads, monkeypatch):
     on_threads(monkeypatch, threads)
     monkeypatch.setattr(randomness, "_RUN", 20_000)
     monkeypatch.setattr(randomness, "_AT_ONCE", 8_001)

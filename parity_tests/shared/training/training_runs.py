@@ -1,4 +1,4 @@
-"""Short trainings of either twin by the one trainer, for its tests."""
+"""Short training runs of either twin, for the trainer's tests."""
 
 from __future__ import annotations
 

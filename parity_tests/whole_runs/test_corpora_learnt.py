@@ -1,8 +1,10 @@
-"""What the recipes of the corpora learn: words that are words, and both twins the same verse."""
+"""What the recipes of the corpora learn: real words, and the same verse in both twins."""
 
 from __future__ import annotations
 
 import json
+
+import pytest
 
 from gpt_data.floors.bigram_optimum import bigram_optimum
 from gpt_data.texts.corpora import load_corpus
@@ -12,10 +14,12 @@ from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
 from parity_tests.support.comparator import assert_close
-from parity_tests.support.lockstep import allowed_by, controls, field_of, fresh, lockstep, trained
+from parity_tests.support.lockstep import allowed_by, controls, field_of, lockstep, new_engine, train_whole_recipe
 from parity_tests.support.shakespeare_text import shakespeare_text
 from torch_gpt.engine import TorchEngine
 from torch_gpt.fast.engine import FastEngine
+
+pytestmark = pytest.mark.prove
 
 
 def _record(capsys, *words):
@@ -23,7 +27,7 @@ def _record(capsys, *words):
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_nine_words_in_ten_that_the_trained_model_writes_are_on_the_list(capsys, tmp_path, monkeypatch):
+def test_the_model_writes_real_words(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     record = _record(capsys, "train", "words", "--json")
     assert record["loss_floor"] < record["val_loss"] < record["loss_floor"] + 0.05
@@ -35,21 +39,22 @@ def test_nine_words_in_ten_that_the_trained_model_writes_are_on_the_list(capsys,
         assert share_in_list(sample["text"]) >= 0.9
 
 
-def test_three_hundred_steps_of_both_twins_on_shakespeare_agree(monkeypatch):
+def test_twins_agree_on_shakespeare(monkeypatch):
     monkeypatch.setenv("GPT_DATA_DIR", str(shakespeare_text().parent))
     recipe = preset("shakespeare-cpu").override({"batch_size": 4})  # a third of its own: the same model sooner
-    others = [fresh(TorchEngine, recipe, None, "cpu", True), *controls(recipe, 1)]
-    twin, control = lockstep(recipe, fresh(NumpyEngine, recipe), others, 300)
+    others = [new_engine(TorchEngine, recipe, None, "cpu", True), *controls(recipe, 1)]
+    twin, control = lockstep(recipe, new_engine(NumpyEngine, recipe), others, 300)
     for field in ("loss", "weight"):
         (values,), allowed = field_of([twin], field), allowed_by([control], field, "float32")
         assert_close(f"{field} after a step (shakespeare-cpu, fused), float32", values, 0 * values, allowed)
 
 
-def test_a_trained_bigram_table_comes_to_the_optimum_of_counting(monkeypatch):
+def test_a_trained_bigram_reaches_the_optimum(monkeypatch):
     monkeypatch.setenv("GPT_DATA_DIR", str(shakespeare_text().parent))
     recipe = preset("bigram")
     corpus = load_corpus(recipe.dataset)
     optimum = bigram_optimum(corpus.train, 65)
     for engine in (NumpyEngine, FastEngine):
-        loss = evaluate(trained(fresh(engine, recipe)), corpus.train, recipe.model.block_size, recipe.eval_stride)
+        trained = train_whole_recipe(new_engine(engine, recipe))
+        loss = evaluate(trained, corpus.train, recipe.model.block_size, recipe.eval_stride)
         assert optimum < loss < optimum + 1e-3
