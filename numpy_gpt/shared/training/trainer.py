@@ -225,18 +225,11 @@ class _InterruptibleEngine:
 
 
 def _step_metrics(step: int, result: StepResult, rate: float, throughput: Throughput) -> dict[str, Any]:
+    losses = {"step": step, "train_loss": result.loss, "val_loss": None}
     known = {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in throughput._asdict().items()
+        name: None if value is None or math.isnan(value) else value for name, value in throughput._asdict().items()
     }
-    return {
-        "step": step,
-        "train_loss": result.loss,
-        "val_loss": None,
-        "learning_rate": rate,
-        "gradient_norm": result.gradient_norm,
-        **known,
-    }
+    return {**losses, "learning_rate": rate, "gradient_norm": result.gradient_norm, **known}
 
 
 def _divergence_message(engine: Engine, result: StepResult, step: int, out_dir: Path) -> str:

@@ -1,4 +1,4 @@
-"""Short trainings of either twin by the one trainer, for its tests."""
+"""Short training runs of either twin with the one trainer, for its tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log for TensorBoard: every number of the metrics, readable, and continued where a run goes on."""
+"""The TensorBoard log contains every number of the metrics, and a resumed run continues it."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def _tensorboardx():
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_every_number_is_there_under_its_name_and_step(tmp_path):
+def test_scalars_by_name_and_step(tmp_path):
     _write(tmp_path, RunState(), LINES)
     assert _scalars(tmp_path) == SCALARS
     assert all(event.session_log.status == 0 for event in _events(tmp_path))
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_a_run_that_goes_on_hides_what_it_writes_again_and_nothing_else(tmp_path):
+def test_resumed_run_purges_later_steps(tmp_path):
     _write(tmp_path, RunState(), [*LINES, ("step", {"step": 9, "train_loss": 1.0})])
     _write(tmp_path, RunState(step=5), [("step", {"step": 9, "train_loss": 1.5})])
     starts = [event.step for event in _events(tmp_path) if event.session_log.status == 1]
@@ -73,19 +73,19 @@ def test_a_run_that_goes_on_hides_what_it_writes_again_and_nothing_else(tmp_path
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_a_run_that_never_begins_leaves_nothing_behind(tmp_path):
+def test_no_lines_no_files(tmp_path):
     _write(tmp_path / "run", RunState(), [])
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_a_place_that_cannot_be_written_is_a_users_error(tmp_path):
+def test_unwritable_directory(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/tensorboard"):
         _write(tmp_path / "file", RunState(), LINES)
 
 
-def test_without_tensorboardx_it_says_what_to_install(tmp_path, monkeypatch):
+def test_missing_tensorboardx(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(UserError, match=r'pip install "numpy-gpt\[tensorboard\]"'):
         TensorBoardLog(tmp_path, RunState())
