@@ -43,7 +43,7 @@ class PlainDisplay:
         """Print a line to stderr, unless the last one is younger than a second."""
         self._say(progress.step, lambda: _described(progress))
 
-    def evaluating(self, step: int, tokens: int) -> None:
+    def evaluation_progress(self, step: int, tokens: int) -> None:
         """Print a line to stderr, unless the last one is younger than a second."""
         self._say(step, lambda: _evaluating(tokens))
 
@@ -89,7 +89,7 @@ class BarDisplay:
         """Move the bar."""
         self._bar.update(self._task, completed=progress.step, description=_described(progress))
 
-    def evaluating(self, step: int, tokens: int) -> None:
+    def evaluation_progress(self, step: int, tokens: int) -> None:
         """Say so beside the bar."""
         self._bar.update(self._task, completed=step, description=_evaluating(tokens))
 

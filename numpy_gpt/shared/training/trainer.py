@@ -46,7 +46,7 @@ class Display(Protocol):
     def progress(self, progress: Progress) -> None:
         """Show the progress; called at most about ten times per second."""
 
-    def evaluating(self, step: int, tokens: int) -> None:
+    def evaluation_progress(self, step: int, tokens: int) -> None:
         """Show that the evaluation after ``step`` steps has read so many tokens; called after each batch.
 
         It is not called if several processes train.
@@ -221,7 +221,7 @@ class _InterruptibleEngine:
         for inputs, targets in batches:
             yield inputs, targets
             self._tokens += targets.size
-            self._display.evaluating(self._step, self._tokens)
+            self._display.evaluation_progress(self._step, self._tokens)
 
 
 def _step_metrics(step: int, result: StepResult, rate: float, throughput: Throughput) -> dict[str, Any]:

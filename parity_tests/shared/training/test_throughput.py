@@ -78,10 +78,10 @@ def test_mfu_in_the_progress_line(mfu, shown, capsys, monkeypatch):
 
 def test_long_evaluation_shows_progress(capsys, monkeypatch):
     display = PlainDisplay(100)
-    display.evaluating(20, 1000)
+    display.evaluation_progress(20, 1000)
     assert capsys.readouterr().err == ""  # within the first second
     monkeypatch.setattr("numpy_gpt.shared.cli.progress._LINE_SECONDS", 0.0)
-    display.evaluating(20, 12345)
+    display.evaluation_progress(20, 12345)
     assert capsys.readouterr() == ("", "20/100  evaluating: 12,345 tokens so far\n")
 
 

@@ -75,7 +75,7 @@ def test_progress_shows_the_last_validation_loss(tmp_path, monkeypatch):
 def test_evaluation_progress_counts_all_tokens(tmp_path):
     shown = []
     display = Silent()
-    display.evaluating = lambda step, tokens: shown.append((step, tokens))
+    display.evaluation_progress = lambda step, tokens: shown.append((step, tokens))
     recipe, corpus = quick_recipe(max_iters=10, eval_iters=2, batch_size=4), load_corpus("tiny")
     train(recipe, engine_for(recipe), corpus, tmp_path, display)
     windows = 2 * (len(corpus.val) - 8)  # of the validation split and an equally long training excerpt

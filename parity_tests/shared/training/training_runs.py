@@ -20,7 +20,7 @@ class Silent:
     def progress(self, progress):
         pass
 
-    def evaluating(self, step, tokens):
+    def evaluation_progress(self, step, tokens):
         pass
 
     def evaluation(self, evaluation):
