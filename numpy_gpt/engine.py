@@ -58,18 +58,6 @@ class NumpyEngine(Engine):
         """Return the probability of every next token (B, T, V) for tokens (B, T)."""
         return predict(self._inference_parameters, tokens)
 
-    def draws(
-        self,
-        prompt: Sequence[int],
-        uniforms: Iterable[float],
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        cache: bool = True,
-    ) -> Iterator[Draw]:
-        """Yield a token, and the probabilities it was drawn from, for each of the uniform numbers."""
-        return draws(self._inference_parameters, prompt, uniforms, temperature, top_k, top_p, cache)
-
     def values(self) -> Mapping[str, Array]:
         """Return the parameters by name that the model is used with; not a copy."""
         return self._inference_parameters
@@ -81,6 +69,9 @@ class NumpyEngine(Engine):
     def moments(self) -> Moments:
         """Return AdamW's m and v by parameter name; not a copy."""
         return self._state
+
+    def _draws(self, prompt: Sequence[int], uniforms: Iterable[float], **choices: Any) -> Iterator[Draw]:
+        return draws(self._inference_parameters, prompt, uniforms, **choices)
 
     def _mean_loss_and_gradients(self, batches: Iterable[Batch], record: Record) -> tuple[float, Parameters]:
         losses: list[float] = []

@@ -71,19 +71,6 @@ class TorchEngine(Engine):
         array: Array = probabilities.cpu().numpy()
         return array
 
-    def draws(
-        self,
-        prompt: Sequence[int],
-        uniforms: Iterable[float],
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        cache: bool = True,
-    ) -> Iterator[Draw]:
-        """Yield a token, and the probabilities it was drawn from, for each of the uniform numbers."""
-        parameters, model, fused = self.full_parameters(), self.recipe.model, self.fused
-        return draws(parameters, model, prompt, uniforms, temperature, top_k, top_p, cache=cache, fused=fused)
-
     def values(self) -> Mapping[str, Array]:
         """Return a copy of the parameters by name that the model is used with."""
         return self._arrays(self._inference_parameters)
@@ -111,6 +98,9 @@ class TorchEngine(Engine):
 
     def _arrays(self, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+
+    def _draws(self, prompt: Sequence[int], uniforms: Iterable[float], **choices: Any) -> Iterator[Draw]:
+        return draws(self.full_parameters(), self.recipe.model, prompt, uniforms, fused=self.fused, **choices)
 
     def _mean_loss_and_gradients(
         self, batches: Iterable[Batch], record: Record, fused: bool | None = None

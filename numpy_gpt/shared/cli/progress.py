@@ -43,7 +43,7 @@ class PlainDisplay:
         """Print a line to stderr, unless the last one is less than a second old."""
         self._print_line(progress.step, lambda: _progress_text(progress))
 
-    def evaluating(self, step: int, tokens: int) -> None:
+    def evaluation_progress(self, step: int, tokens: int) -> None:
         """Print a line to stderr, unless the last one is less than a second old."""
         self._print_line(step, lambda: _evaluation_text(tokens))
 
@@ -89,7 +89,7 @@ class BarDisplay:
         """Move the bar."""
         self._bar.update(self._task, completed=progress.step, description=_progress_text(progress))
 
-    def evaluating(self, step: int, tokens: int) -> None:
+    def evaluation_progress(self, step: int, tokens: int) -> None:
         """Say so next to the bar."""
         self._bar.update(self._task, completed=step, description=_evaluation_text(tokens))
 

@@ -38,7 +38,7 @@ class MetricsFile:
             atomic_write(self._path, "".join(self._lines_to_keep()).encode())
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
-            raise self._write_error(error) from error
+            raise _write_error(self._path, error) from error
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -58,7 +58,7 @@ class MetricsFile:
         except OSError as error:
             with suppress(OSError):  # closing tries to write the rest again
                 self._file.close()
-            raise self._write_error(error) from error
+            raise _write_error(self._path, error) from error
 
     def _lines_to_keep(self) -> list[str]:
         if self._state == RunState() or not self._path.is_file():
@@ -75,11 +75,6 @@ class MetricsFile:
                 break
             lines.append(line)
         return lines
-
-    def _write_error(self, error: OSError) -> UserError:
-        return UserError(
-            f"cannot write {show_path(self._path)}: {error.strerror or error}; is the place writable and not full?"
-        )
 
 
 class TensorBoardLog:
@@ -123,6 +118,8 @@ class TensorBoardLog:
                 if name != "step" and value is not None:
                     self._writer.add_scalar(f"{kind}/{name}", value, values["step"])
         except OSError as error:
-            raise UserError(
-                f"cannot write {show_path(self._directory)}: {error.strerror or error}; is the place writable?"
-            ) from error
+            raise _write_error(self._directory, error) from error
+
+
+def _write_error(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write {show_path(path)}: {error.strerror or error}; is the place writable and not full?")

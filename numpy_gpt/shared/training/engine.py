@@ -119,7 +119,6 @@ class Engine(ABC):
     def predict(self, tokens: Any) -> Array:
         """Return the probability of every next token (B, T, V) for tokens (B, T)."""
 
-    @abstractmethod
     def draws(
         self,
         prompt: Sequence[int],
@@ -130,6 +129,7 @@ class Engine(ABC):
         cache: bool = True,
     ) -> Iterator[Draw]:
         """Yield a token, and the probabilities it was drawn from, for each of the uniform numbers."""
+        return self._draws(prompt, uniforms, temperature=temperature, top_k=top_k, top_p=top_p, cache=cache)
 
     @abstractmethod
     def values(self) -> Mapping[str, Array]:
@@ -142,6 +142,10 @@ class Engine(ABC):
     @abstractmethod
     def moments(self) -> Moments:
         """Return AdamW's m and v."""
+
+    @abstractmethod
+    def _draws(self, prompt: Sequence[int], uniforms: Iterable[float], **choices: Any) -> Iterator[Draw]:
+        """Yield the draws of ``draws``, whose arguments these are."""
 
     @abstractmethod
     def _mean_loss_and_gradients(self, batches: Iterable[Batch], record: Record) -> tuple[Any, Any]:

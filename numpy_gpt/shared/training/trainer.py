@@ -45,7 +45,7 @@ class Display(Protocol):
     def progress(self, progress: Progress) -> None:
         """Show the progress; called at most about ten times per second."""
 
-    def evaluating(self, step: int, tokens: int) -> None:
+    def evaluation_progress(self, step: int, tokens: int) -> None:
         """Show that the evaluation after ``step`` steps has read so many tokens; called after each batch.
 
         It is not called if several processes train.
@@ -220,22 +220,15 @@ class _InterruptibleEngine:
         for inputs, targets in batches:
             yield inputs, targets
             self._tokens += targets.size
-            self._display.evaluating(self._step, self._tokens)
+            self._display.evaluation_progress(self._step, self._tokens)
 
 
 def _step_metrics(step: int, result: StepResult, rate: float, throughput: Throughput) -> dict[str, Any]:
+    losses = {"step": step, "train_loss": result.loss, "val_loss": None}
     known = {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in throughput._asdict().items()
+        name: None if value is None or math.isnan(value) else value for name, value in throughput._asdict().items()
     }
-    return {
-        "step": step,
-        "train_loss": result.loss,
-        "val_loss": None,
-        "learning_rate": rate,
-        "gradient_norm": result.gradient_norm,
-        **known,
-    }
+    return {**losses, "learning_rate": rate, "gradient_norm": result.gradient_norm, **known}
 
 
 def _divergence_message(engine: Engine, result: StepResult, step: int, out_dir: Path) -> str:

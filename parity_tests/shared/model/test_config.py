@@ -1,10 +1,9 @@
-"""Configs and recipes: every field is checked, and an error names a value that would be accepted."""
+"""Configs and the list of names: every field is checked, and errors suggest a remedy."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,9 +17,7 @@ from numpy_gpt.shared.model.names import (
     parameter_count,
     parameter_shapes,
 )
-from numpy_gpt.shared.training.presets import PRESETS, preset
-from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
-from numpy_gpt.shared.training.schedule import learning_rate_at
+from numpy_gpt.shared.training.recipe import TrainingConfig
 
 TINY = {"vocab_size": 32, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 6}
 
@@ -34,11 +31,11 @@ TINY = {"vocab_size": 32, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 
         ({"bias": False, "n_embd": 16, "tie_weights": False}, 7_376),
     ],
 )
-def test_parameter_counts_are_the_known_ones(changes, count):
+def test_known_parameter_counts(changes, count):
     assert parameter_count(GPTConfig(**{**TINY, **changes})) == count
 
 
-def test_the_gpt2_names_and_shapes():
+def test_gpt2_names_and_shapes():
     shapes = parameter_shapes(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768))
     assert len(shapes) == 148
     assert shapes["h.11.attn.c_attn.weight"] == (768, 2304)
@@ -68,7 +65,7 @@ def test_the_gpt2_names_and_shapes():
         ({"layer_norm_epsilon": 0.0}, "layer_norm_epsilon must be positive"),
     ],
 )
-def test_a_config_out_of_range_is_refused(changes, message):
+def test_bad_config_is_refused(changes, message):
     with pytest.raises(UserError, match=message):
         GPTConfig(**{**TINY, **changes})
 
@@ -80,7 +77,7 @@ def test_a_config_out_of_range_is_refused(changes, message):
         (lambda values: values.update(n_heads=2), "unknown config field 'n_heads'"),
     ],
 )
-def test_a_bad_stored_config_is_refused(change, message):
+def test_bad_stored_config_is_refused(change, message):
     values = asdict(GPTConfig(**TINY))
     assert config_from_dict(values) == GPTConfig(**TINY)
     change(values)
@@ -88,31 +85,7 @@ def test_a_bad_stored_config_is_refused(change, message):
         config_from_dict(values)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"batch_size": 0}, "batch_size must be at least 1"),
-        ({"max_iters": -1}, "max_iters must be at least 0"),
-        ({"learning_rate": float("inf")}, "learning_rate must be at least 0 and finite"),
-        ({"beta1": 1.0}, r"beta1 must be in \[0, 1\)"),
-        ({"dtype": "int8"}, "dtype must be float32 or float64 or bfloat16 or float16"),
-        ({"eval_interval": 0}, "eval_interval must be at least 1"),
-        ({"adam_epsilon": 0.0}, "adam_epsilon must be positive"),
-        ({"adam_epsilon": 1e-46}, "adam_epsilon=1e-46 must not be 0 in float32; try 1e-8"),
-        ({"learning_rate": 10**400}, r"learning_rate must be a number of at most 1\.8e\+308, the largest float"),
-        ({"grad_clip": 10**5000}, "grad_clip must be a number of at most"),
-        ({"warmup_iters": 10**400}, "warmup_iters must be below 2,147,483,648"),
-        ({"max_iters": 10**400}, "max_iters must be below 2,147,483,648"),
-        ({"eval_iters": 1 << 31}, "eval_iters must be below 2,147,483,648"),
-        ({"seed": -1}, "seed must be at least 0"),
-    ],
-)
-def test_bad_training_numbers_are_refused(changes, message):
-    with pytest.raises(UserError, match=message):
-        TrainingConfig(**changes)
-
-
-def test_numbers_of_numpy_become_pythons_own():
+def test_numpy_numbers_become_builtin():
     tokens = np.array([3, 31])
     config = GPTConfig(
         vocab_size=tokens.max() + 1,
@@ -131,30 +104,7 @@ def test_numbers_of_numpy_become_pythons_own():
         GPTConfig(vocab_size=32, block_size=8, n_layer=np.float64(1), n_head=2, n_embd=6)
 
 
-def test_extreme_epsilons_and_seeds_are_accepted():
-    assert np.float32(TrainingConfig(adam_epsilon=1e-45, seed=10**30).adam_epsilon) > 0
-    assert TrainingConfig(adam_epsilon=1e-300, dtype="float64").adam_epsilon > 0
-
-
-@pytest.mark.parametrize("name", sorted(PRESETS))
-def test_a_recipe_survives_being_stored(name):
-    recipe = preset(name)
-    assert Recipe.from_dict(recipe.to_dict()) == recipe
-    assert recipe.name == name
-
-
-def test_fields_are_overridden_where_they_belong():
-    recipe = preset("tiny").override({"n_embd": 8, "max_iters": 5})
-    assert (recipe.model.n_embd, recipe.training.max_iters) == (8, 5)
-    with pytest.raises(UserError, match="unknown field 'n_emb'; did you mean 'n_embd'"):
-        preset("tiny").override({"n_emb": 8})
-    with pytest.raises(UserError, match="unknown preset 'tinny'; did you mean 'tiny'"):
-        preset("tinny")
-    with pytest.raises(UserError, match="incomplete"):
-        Recipe.from_dict({"name": "x"})
-
-
-def test_names_of_gradients_are_unique():
+def test_gradient_names():
     names = activation_shapes(GPTConfig(**TINY), 2, 3, dropout=True)
     gradients = [gradient_name(name) for name in names]
     assert len(set(gradients)) == len(names)
@@ -162,21 +112,10 @@ def test_names_of_gradients_are_unique():
     assert (gradient_name("h.0.attn.q"), gradient_name("logits")) == ("h.0.attn.dq", "dlogits")
 
 
-def test_dropout_has_three_masks_per_block():
+def test_dropout_shapes():
     shapes = dropout_shapes(GPTConfig(**TINY), 4, 5)
     assert list(shapes) == [
         "embedding.dropout",
         *(f"h.{i}.{name}_dropout" for i in (0, 1) for name in ("attn.weights", "attn.out", "mlp.out")),
     ]
     assert shapes["h.1.attn.weights_dropout"] == (4, 2, 5, 5)
-
-
-def test_the_schedule_is_a_warmup_and_cosine():
-    numbers = {"learning_rate": 1.0, "min_lr": 0.1, "warmup_iters": 9, "lr_decay_iters": 109}
-    rates = [learning_rate_at(step, **numbers) for step in range(150)]
-    assert rates[:9] == pytest.approx([(step + 1) / 10 for step in range(9)])
-    assert rates[9] == 1.0
-    assert rates[59] == pytest.approx(0.55)
-    assert rates[109:] == [0.1] * 41
-    assert all(later < earlier for earlier, later in pairwise(rates[9:110]))
-    assert learning_rate_at(0, learning_rate=1.0, min_lr=0.1, warmup_iters=0, lr_decay_iters=0) == 0.1

@@ -1,4 +1,4 @@
-"""A batch in slices: the same loss and gradient, to the last bit on any number of threads, and one record."""
+"""A batch in slices: the batch's loss and gradient, identical on any number of threads; recorders see no slices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT
 from parity_tests.support.some_threads import on_threads, without_threadpoolctl
 
-# So many tokens against so few weights that slices are worth while; of seven sequences some have more than others.
+# Many tokens and few weights, so that slices pay; seven sequences give slices of different sizes.
 CONFIG = GPTConfig(vocab_size=7, block_size=32, n_layer=2, n_head=2, n_embd=4, dropout=0.2)
 BATCH = 7
 
@@ -44,7 +44,7 @@ def _sliced(step, **options):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_sliced_evaluation_has_the_batchs_loss(dtype, monkeypatch):
+def test_sliced_loss_equals_batch_loss(dtype, monkeypatch):
     parameters, tokens, targets, _ = _step(dtype)
     whole = loss_of(parameters, tokens, targets)
     losses = []
@@ -60,7 +60,7 @@ def test_sliced_evaluation_has_the_batchs_loss(dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_slices_add_up_to_the_batch(dtype):
+def test_sliced_gradient_equals_batch_gradient(dtype):
     step = _step(dtype)
     assert len({rows.stop - rows.start for rows in parallel.slices_of(CONFIG, BATCH, 32, 8)}) == 2
     loss, gradients = _sliced(step)
@@ -68,14 +68,14 @@ def test_slices_add_up_to_the_batch(dtype):
     assert loss.dtype == gradients.flat.dtype == dtype
     assert_close("loss", loss, whole_loss, 64 * UNIT[dtype] * whole_loss)
     for name, value in whole.items():
-        # Sums of the same terms in another order: off by rounding of the largest of them, over a few hundred terms.
+        # Sums of a few hundred equal terms in another order differ by rounding errors of the largest.
         assert_close(name, gradients[name], value, 1000 * UNIT[dtype] * np.abs(value).max())
 
 
 @pytest.mark.parametrize("threads", [2, 3, 16])
-def test_threads_do_not_change_one_bit(monkeypatch, threads):
+def test_thread_count_changes_no_bit(monkeypatch, threads):
     step = _step()
-    assert len(parallel.slices_of(CONFIG, BATCH, 32, 8)) > 2  # the sum of two is the same in either order
+    assert len(parallel.slices_of(CONFIG, BATCH, 32, 8)) > 2  # a sum of two would be the same in either order
     on_threads(monkeypatch, 1)
     loss, gradients = _sliced(step)
     on_threads(monkeypatch, threads)
@@ -85,14 +85,14 @@ def test_threads_do_not_change_one_bit(monkeypatch, threads):
         assert np.array_equal(others.flat, gradients.flat)
 
 
-def test_threadpoolctl_does_not_change_the_numbers(monkeypatch):
+def test_same_numbers_without_threadpoolctl(monkeypatch):
     step = _step("float32")
     expected = _sliced(step)[1].flat
     without_threadpoolctl(monkeypatch)
     assert np.array_equal(_sliced(step)[1].flat, expected)
 
 
-def test_a_record_sees_the_batch_as_a_whole():
+def test_recorder_sees_the_whole_batch():
     step, kept = _step(), {}
     loss, gradients = _sliced(step, record=keep_in(kept))
     assert kept["losses"].shape == (BATCH, 32)
@@ -102,7 +102,7 @@ def test_a_record_sees_the_batch_as_a_whole():
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_overflow_gives_no_warning(monkeypatch, threads):
+def test_overflow_raises_no_warning(monkeypatch, threads):
     on_threads(monkeypatch, threads)
     step = _step("float32")
     step[0].flat[:] = 3e38
@@ -110,7 +110,7 @@ def test_overflow_gives_no_warning(monkeypatch, threads):
     assert not np.isfinite(loss)
 
 
-def test_bad_inputs_are_refused_as_unsliced():
+def test_bad_inputs_are_refused():
     parameters, tokens, targets, masks = _step()
     wrong = tokens.copy()
     wrong[-1, -1] = 7
@@ -138,7 +138,7 @@ def test_slices_partition_the_batch_evenly(monkeypatch, recipe, budget):
         assert len(parts) == 1
 
 
-def test_slices_outweigh_their_gradients():
+def test_no_slices_smaller_than_their_gradient():
     large = replace(preset("shakespeare").model, n_embd=768, n_head=12, n_layer=12)
     assert parameter_count(large) > 85e6
     assert len(parallel.slices_of(large, 2, 64, 4)) == 1

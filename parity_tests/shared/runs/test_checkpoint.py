@@ -1,4 +1,4 @@
-"""Checkpoints: what was written comes back bit for bit, and damaged files are refused."""
+"""Checkpoints are read back bit for bit, and damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def saved(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_everything_comes_back(tmp_path, dtype):
+def test_round_trip(tmp_path, dtype):
     original = _checkpoint(dtype=dtype)
     save_checkpoint(tmp_path / "c", original)
     loaded = load_checkpoint(tmp_path / "c")
@@ -49,18 +49,18 @@ def test_everything_comes_back(tmp_path, dtype):
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == sorted(FILES)
 
 
-def test_a_foreign_directory_is_left_alone(tmp_path):
+def test_other_contents_are_never_replaced(tmp_path):
     place = tmp_path / "mine"
     place.mkdir()
     (place / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match=r"or a checkpoint's, and contains 'thesis\.txt'; choose another"):
+    with pytest.raises(UserError, match=r"or a checkpoint's, and holds 'thesis\.txt'; choose another"):
         save_checkpoint(place, _checkpoint())
     with pytest.raises(UserError, match=r"cannot make the directory .*thesis\.txt: Not a directory; choose another"):
         save_checkpoint(place / "thesis.txt", _checkpoint())
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
 
 
-def test_the_empty_current_directory_is_accepted(tmp_path, monkeypatch):
+def test_saving_to_the_current_directory(tmp_path, monkeypatch):
     place = tmp_path / "new"
     place.mkdir()
     (place / ".DS_Store").write_bytes(b"what macOS leaves wherever somebody looked")
@@ -69,14 +69,14 @@ def test_the_empty_current_directory_is_accepted(tmp_path, monkeypatch):
     assert load_checkpoint(place).step == 5
 
 
-def test_a_damaged_checkpoint_is_stepped_over(tmp_path):
+def test_damaged_newest_falls_back(tmp_path):
     for step in (9, 10):
         directory = save_in_run(tmp_path, _checkpoint(step))
     (directory / "model.safetensors").write_bytes(b"")
     assert load_checkpoint(tmp_path).step == 9
 
 
-def test_leftovers_of_a_kill_are_removed(tmp_path):
+def test_temporary_directories_are_removed(tmp_path):
     left_over = tmp_path / "checkpoints" / ".step-000000011.77.tmp"
     left_over.mkdir(parents=True)
     save_in_run(tmp_path, _checkpoint(10))
@@ -85,7 +85,7 @@ def test_leftovers_of_a_kill_are_removed(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_flipped_bit_is_refused(tmp_path, name):
+def test_flipped_bits_and_truncations_fall_back(tmp_path, name):
     good, bad = (save_in_run(tmp_path, _smallest(step)) for step in (9, 10))
     path = bad / name
     content = path.read_bytes()
@@ -112,7 +112,7 @@ def _smallest(step: int) -> Checkpoint:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_file_is_refused(tmp_path, name):
+def test_missing_file_directory_or_pipe(tmp_path, name):
     save_checkpoint(tmp_path / "c", _checkpoint())
     path = tmp_path / "c" / name
     path.unlink()
@@ -135,7 +135,7 @@ def test_a_missing_file_is_refused(tmp_path, name):
         ({"files": {}}, "is not listed"),
     ],
 )
-def test_a_bad_manifest_is_refused(tmp_path, change, message):
+def test_bad_manifest_with_good_checksum(tmp_path, change, message):
     save_checkpoint(tmp_path / "c", _checkpoint())
     path = tmp_path / "c" / "checkpoint.json"
     manifest = json.loads(path.read_text()) | change
@@ -145,7 +145,7 @@ def test_a_bad_manifest_is_refused(tmp_path, change, message):
         load_checkpoint(tmp_path / "c")
 
 
-def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+def test_failed_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     directory = tmp_path / "c"
     save_checkpoint(directory, _checkpoint(1))
     real, calls = os.fsync, 0
@@ -160,7 +160,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
 
         return fsync
 
-    for limit in range(4):  # three files and their directory; the rename comes after
+    for limit in range(4):  # three files and their directory; the rename follows
         calls = 0
         monkeypatch.setattr(os, "fsync", failing(limit))
         with pytest.raises(UserError, match="No space left on device"):
@@ -169,11 +169,11 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
-def test_an_unwritable_place_is_reported(tmp_path, monkeypatch):
+def test_unwritable_place(tmp_path, monkeypatch):
     save_checkpoint(tmp_path / "c", _checkpoint(1))
     real = Path.mkdir
 
-    def mkdir(path, *arguments, **options):  # a directory's mode does not stop root
+    def mkdir(path, *arguments, **options):  # root ignores a directory's mode
         if path.name.endswith(".tmp"):
             raise OSError(30, "Read-only file system")
         real(path, *arguments, **options)
@@ -193,7 +193,7 @@ def test_an_unwritable_place_is_reported(tmp_path, monkeypatch):
         (lambda path: path.write_bytes(b"x"), "give a run directory"),
     ],
 )
-def test_what_is_no_checkpoint_is_said(tmp_path, make, message):
+def test_not_a_checkpoint(tmp_path, make, message):
     make(tmp_path / "x")
     with pytest.raises(UserError, match=message):
         load_checkpoint(tmp_path / "x")

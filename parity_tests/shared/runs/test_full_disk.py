@@ -1,4 +1,4 @@
-"""A disk that is full at any moment of a run: one line, and everything written before is intact."""
+"""A disk that fills up at any moment of training: one error line, and everything written before is intact."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def _run(limit, directory, *words):
 @pytest.mark.parametrize(
     ("limit", "named", "step"),
     [
-        (0, "metrics.jsonl", None),  # not a byte can be written
-        (4000, "step-000000000", None),  # the metrics begin, the first checkpoint does not fit
-        (12500, "metrics.jsonl", 40),  # checkpoints fit, until the metrics have outgrown the disk
+        (0, "metrics.jsonl", None),  # no byte fits
+        (4000, "step-000000000", None),  # the first metrics fit, the first checkpoint does not
+        (12500, "metrics.jsonl", 40),  # checkpoints fit, until the metrics grow too large
     ],
 )
-def test_a_full_disk_loses_nothing(tmp_path, limit, named, step):
+def test_full_disk_loses_nothing(tmp_path, limit, named, step):
     result = _run(limit, tmp_path, *TRAIN)
     lines = result.stderr.splitlines()
     assert result.returncode == 2, result
@@ -48,5 +48,5 @@ def test_a_full_disk_loses_nothing(tmp_path, limit, named, step):
     checkpoint, damage = load_newest(tmp_path / "run")
     assert not damage
     assert checkpoint.step == step
-    assert _run(1 << 30, tmp_path, "train", "--resume", "run").returncode == 0  # with space again it continues
+    assert _run(1 << 30, tmp_path, "train", "--resume", "run").returncode == 0  # with free space it resumes
     assert load_newest(tmp_path / "run")[0].step == 60

@@ -1,4 +1,4 @@
-"""Run directories: what is kept, what is loaded, and that a complete checkpoint exists at every moment."""
+"""Run directories: which checkpoints are kept and loaded, and that replacing one never leaves none."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _name(step: int) -> str:
     return f"step-{step:09d}"
 
 
-def test_the_newest_two_and_the_best_stay(tmp_path):
+def test_newest_two_and_best_are_kept(tmp_path):
     for step in (0, 10, 20, 30, 40, 45):
         save_in_run(tmp_path, _checkpoint(step, best=10 if step >= 10 else 0))
     assert _steps(tmp_path) == [_name(10), _name(40), _name(45)]
 
 
-def test_interruption_checkpoints_are_replaced(tmp_path):
+def test_interruption_checkpoint_is_removed_later(tmp_path):
     for step in (10, 20, 25):
         save_in_run(tmp_path, _checkpoint(step))
     assert _steps(tmp_path) == [_name(10), _name(20), _name(25)]
@@ -51,7 +51,7 @@ def test_interruption_checkpoints_are_replaced(tmp_path):
     assert _steps(tmp_path) == [_name(20), _name(30)]
 
 
-def test_the_users_copies_are_left_alone(tmp_path):
+def test_user_copies_are_ignored(tmp_path):
     for name in ("step-backup", f"{_name(10)}-good", "step-1", "step-000000010.old"):
         checkpoints.save_checkpoint(tmp_path / "checkpoints" / name, _checkpoint(50))
     for step in (10, 20, 30, 40):
@@ -62,14 +62,14 @@ def test_the_users_copies_are_left_alone(tmp_path):
     assert load_checkpoint(tmp_path).step == 40
 
 
-def test_the_resumed_run_tidies_up(tmp_path):
+def test_resumed_run_removes_outdated_checkpoints(tmp_path):
     for step in (20, 30):
         save_in_run(tmp_path, _checkpoint(step))
     last = _checkpoint(40, best=40)
     checkpoints.save_checkpoint(tmp_path / "checkpoints" / _name(40), last)
     (tmp_path / "checkpoints" / f".{_name(40)}.77-0.tmp").mkdir()
     newer = tmp_path / "checkpoints" / _name(45)
-    newer.mkdir()  # damaged, or it would have been gone on from: it is replaced when its step comes again
+    newer.mkdir()  # damaged, or the run would have resumed from it: replaced at its step
     remove_outdated(tmp_path, 40, last.recipe, last.state)
     assert _steps(tmp_path) == [_name(30), _name(40), _name(45)]
 
@@ -85,7 +85,7 @@ def test_damage_is_reported_in_one_line(tmp_path):
     assert damage.endswith(f"took {tmp_path}/checkpoints/{_name(10)} instead")
 
 
-def test_a_damaged_best_checkpoint_is_an_error(tmp_path):
+def test_damaged_best_checkpoint_is_an_error(tmp_path):
     for step in (10, 20):
         save_in_run(tmp_path, _checkpoint(step, best=10))
     assert load_checkpoint(tmp_path, "best").step == 10
@@ -94,10 +94,10 @@ def test_a_damaged_best_checkpoint_is_an_error(tmp_path):
         load_checkpoint(tmp_path, "best")
 
 
-def test_there_is_always_a_complete_checkpoint(tmp_path, monkeypatch):
+def test_replacing_always_leaves_a_complete_one(tmp_path, monkeypatch):
     old, new = _checkpoint(10, seed=1), _checkpoint(10, seed=9)
     real = Path.rename
-    for survived in range(4):  # old aside; new in place; old renamed away: and then it is done
+    for survived in range(4):  # the old one renamed; the new one in place; the old one hidden; done
         run = tmp_path / str(survived)
         save_in_run(run, old)
         done = 0
@@ -120,15 +120,15 @@ def test_there_is_always_a_complete_checkpoint(tmp_path, monkeypatch):
         assert not damage
         wte = loaded.values["wte.weight"].tolist()
         assert wte == (old if survived < 2 else new).values["wte.weight"].tolist()
-        save_in_run(run, _checkpoint(20))  # the next one sweeps up
+        save_in_run(run, _checkpoint(20))  # the next save removes the rest
         assert _steps(run) == [_name(10), _name(20)]
 
 
 class _Killed(BaseException):
-    """What SIGKILL is to a process: nothing catches it."""
+    """An exception that nothing catches, like SIGKILL for a process."""
 
 
-def test_only_finite_weights_are_written(tmp_path):
+def test_nonfinite_weights_are_never_written(tmp_path):
     good = _checkpoint(10)
     save_in_run(tmp_path, good)
     bad = {name: array * float("nan") for name, array in good.values.items()}
@@ -139,7 +139,7 @@ def test_only_finite_weights_are_written(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="resource limits are for POSIX")
 @pytest.mark.parametrize("limit", [0, 100, 400, 900, 1500, 2000])
-def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, limit):
+def test_full_disk_keeps_the_previous_checkpoint(tmp_path, limit):
     save_in_run(tmp_path, _checkpoint(10))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert max(map(len, before.values())) > 2000  # so that every limit above is too small for one of the files
@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, limit):
     assert load_checkpoint(tmp_path).step == 10
 
 
-def test_a_leftover_temporary_directory_is_ignored(tmp_path):
+def test_temporary_directory_of_the_same_pid(tmp_path):
     left_over = tmp_path / "checkpoints" / f".{_name(10)}.{os.getpid()}.tmp"
     left_over.mkdir(parents=True)
     save_in_run(tmp_path, _checkpoint(10))

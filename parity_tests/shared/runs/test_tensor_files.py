@@ -1,4 +1,4 @@
-"""Tensor files with a right checksum and wrong content, written by another program or a hostile one."""
+"""Tensor files with a correct checksum but bad contents, made by other programs or by an attacker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.record import FirstNotFinite
 from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
 
 SHAPES = {"a": (2, 2), "b": (3,)}
@@ -31,7 +30,7 @@ def _entry(begin: int, end: int, shape: list[int], dtype: str = "F32") -> dict[s
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
-def test_tensors_come_back_in_order(tmp_path):
+def test_tensors_in_the_order_of_shapes(tmp_path):
     back = _read(tmp_path / "t", tensor_bytes({"b": GOOD["b"], "a": GOOD["a"].T.copy().T}))
     assert list(back) == ["a", "b"]
     assert all(np.array_equal(back[name], GOOD[name]) for name in GOOD)
@@ -55,18 +54,18 @@ def test_tensors_come_back_in_order(tmp_path):
     ],
     ids=lambda content: f"{len(content)} bytes" if isinstance(content, bytes) else content,
 )
-def test_a_file_without_tensors_is_refused(tmp_path, content):
+def test_malformed_files_are_refused(tmp_path, content):
     with pytest.raises(UserError, match="is not a safetensors file") as caught:
         _read(tmp_path / "t", content)
     assert "\n" not in str(caught.value)
 
 
-def test_a_repeated_name_is_refused(tmp_path):
+def test_duplicate_names_are_harmless(tmp_path):
     a, b = json.dumps(_entry(0, 16, [2, 2])), json.dumps(_entry(16, 28, [3]))
     try:
         back = _read(tmp_path / "t", _with_header(f'{{"a": {a}, "b": {b}, "a": {a}}}'))
     except UserError:
-        return  # refused: as good
+        return  # refusing it is just as good
     assert {name: array.shape for name, array in back.items()} == SHAPES
 
 
@@ -82,23 +81,12 @@ def test_a_repeated_name_is_refused(tmp_path):
         ({**GOOD, "a": np.full((2, 2), -np.inf, np.float32)}, "a contains numbers that are not finite"),
     ],
 )
-def test_misshapen_tensors_are_refused(tmp_path, arrays, message):
+def test_wrong_tensors_are_refused(tmp_path, arrays, message):
     with pytest.raises(UserError, match=message):
         _read(tmp_path / "t", tensor_bytes(arrays))
 
 
-def test_an_unlisted_file_is_refused(tmp_path):
+def test_unlisted_file_is_refused(tmp_path):
     (tmp_path / "t").write_bytes(tensor_bytes(GOOD))
     with pytest.raises(UserError, match="is not listed in its manifest"):
         read_tensors(tmp_path / "t", None, SHAPES)
-
-
-def test_the_first_bad_array_is_remembered():
-    watch = FirstNotFinite({"w": np.ones(2)})
-    watch.record("h.0.attn.masked", np.array([0.0, -np.inf]))
-    assert watch.name_among({"w": np.ones(2)}) is None
-    assert watch.name_among({"w": np.array([np.nan])}) == "the gradient of w"
-    watch.record("h.0.attn.masked", np.array([np.inf]))
-    watch.record("logits", np.array([np.nan]))
-    assert watch.name_among({"w": np.array([np.nan])}) == "h.0.attn.masked"
-    assert FirstNotFinite({"w": np.array([np.inf])}).name_among({}) == "the parameter w"

@@ -1,4 +1,4 @@
-"""Losses over a whole split, nanoGPT's estimate, early stop and the best checkpoint."""
+"""Losses over a whole split, nanoGPT's estimate, early stopping and the best checkpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _engine(**changes):
     return NumpyEngine(recipe, initial_values(recipe.model, 1, "float64"))
 
 
-def test_the_estimate_is_a_mean_over_batches():
+def test_estimate_is_a_mean_of_batches():
     engine = _engine(eval_iters=3, batch_size=4)
     train_estimate, val_estimate = loss_estimates(engine, engine.recipe, CORPUS, step=50)
     for tokens, stream, value in ((CORPUS.train, 3, train_estimate), (CORPUS.val, 4, val_estimate)):
@@ -35,26 +35,26 @@ def test_the_estimate_is_a_mean_over_batches():
         assert value == pytest.approx(np.mean(losses), rel=1e-12)
 
 
-def test_each_step_draws_its_own_batches():
+def test_estimate_depends_on_the_step():
     engine = _engine(eval_iters=3)
     one, again, other = (loss_estimates(engine, engine.recipe, CORPUS, step) for step in (50, 50, 51))
     assert one == again
     assert one != other
 
 
-def test_many_batches_approach_the_whole_split():
+def test_estimate_approaches_the_whole_split():
     engine = _engine(eval_iters=400)
     _, val_estimate = loss_estimates(engine, engine.recipe, CORPUS, 0)
     assert val_estimate == pytest.approx(evaluate(engine, CORPUS.val, 8, 1), abs=2e-3)
 
 
-def test_without_eval_iters_there_is_no_estimate():
+def test_no_estimate_without_eval_iters():
     engine = _engine()
     evaluation = evaluate_run(engine, engine.recipe, CORPUS, 0, 1e-3)
     assert (evaluation.train_estimate, evaluation.val_estimate) == (None, None)
 
 
-def test_a_bad_loss_names_a_remedy():
+def test_nonfinite_loss_suggests_a_remedy():
     engine = _engine()
     engine.parameters["ln_f.weight"][:] = np.nan
     with pytest.raises(Diverged, match=r"after step 7; .*; train again with .*--warmup_iters$"):
@@ -62,7 +62,7 @@ def test_a_bad_loss_names_a_remedy():
 
 
 @pytest.mark.parametrize("block_size", [8, 100, 339])
-def test_long_contexts_are_evaluated_in_few_rows(block_size):
+def test_long_context_uses_few_rows(block_size):
     rows = []
 
     class Constant:
@@ -75,12 +75,12 @@ def test_long_contexts_are_evaluated_in_few_rows(block_size):
         mean_loss = Engine.mean_loss
 
     loss = evaluate(Constant(), CORPUS.val, block_size, block_size)
-    assert loss == pytest.approx(CORPUS.val[1:].mean(), rel=1e-12)  # every token but the first, once
+    assert loss == pytest.approx(CORPUS.val[1:].mean(), rel=1e-12)  # every token except the first, once
     assert max(batch * time for batch, time in rows) <= 2048
 
 
-def _scripted(losses, monkeypatch):
-    """Replace evaluation by a script of validation losses, one after another."""
+def _script_losses(losses, monkeypatch):
+    """Replace evaluation by a sequence of validation losses."""
     script = iter(losses)
 
     def scripted(engine, recipe, corpus, step, rate):
@@ -94,7 +94,7 @@ def _scripted(losses, monkeypatch):
 
 def test_patience_stops_and_keeps_the_best(tmp_path, monkeypatch):
     engine = _engine(max_iters=100, eval_interval=10, patience=3)
-    _scripted([5.0, 4.0, 3.0, 3.5, 3.0, 3.1], monkeypatch)  # an equal one is not better
+    _script_losses([5.0, 4.0, 3.0, 3.5, 3.0, 3.1], monkeypatch)  # an equal loss is no improvement
     state = train(engine.recipe, engine, CORPUS, tmp_path, Silent())
     assert (state.step, state.best_step, state.best_val_loss, state.evaluations_since_best) == (50, 20, 3.0, 3)
     steps = sorted(int(path.name.removeprefix("step-")) for path in (tmp_path / "checkpoints").iterdir())
@@ -103,21 +103,21 @@ def test_patience_stops_and_keeps_the_best(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path, "best").step == 20
 
 
-def test_a_resumed_run_remembers_patience(tmp_path, monkeypatch):
+def test_resumed_run_keeps_its_patience(tmp_path, monkeypatch):
     engine = _engine(max_iters=40, eval_interval=10, patience=3)
-    _scripted([5.0, 4.0, 4.5], monkeypatch)
-    with pytest.raises(RuntimeError, match="the script ends"):  # the script ends: as if the process had died there
+    _script_losses([5.0, 4.0, 4.5], monkeypatch)
+    with pytest.raises(RuntimeError, match="the script ends"):  # as if the process had died there
         train(engine.recipe, engine, CORPUS, tmp_path, Silent())
     state = RunState.from_dict(load_checkpoint(tmp_path).state)
     assert (state.step, state.evaluations_since_best) == (20, 1)
-    _scripted([4.4, 4.3], monkeypatch)
+    _script_losses([4.4, 4.3], monkeypatch)
     state = train(engine.recipe, engine, CORPUS, tmp_path, Silent(), state)
     assert (state.step, state.best_step, state.evaluations_since_best) == (40, 10, 3)
 
 
-def test_without_patience_training_ends_normally(tmp_path, monkeypatch):
+def test_without_patience_no_early_stop(tmp_path, monkeypatch):
     engine = _engine(max_iters=60, eval_interval=10)
-    _scripted([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], monkeypatch)
+    _script_losses([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], monkeypatch)
     state = train(engine.recipe, engine, CORPUS, tmp_path, Silent())
     assert (state.step, state.best_step) == (60, 0)
     assert load_checkpoint(tmp_path, "best").step == 0

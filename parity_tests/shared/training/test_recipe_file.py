@@ -1,4 +1,4 @@
-"""Recipes in TOML: what a file may contain, and the messages for everything else."""
+"""Recipes in TOML: what a file may contain, and the errors for anything else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _read(tmp_path, content):
     return read_recipe_file(path)
 
 
-def test_names_may_omit_their_table(tmp_path):
+def test_names_with_and_without_tables(tmp_path):
     expected = {"preset": "tiny16", "dataset": "words", "n_embd": 8, "max_iters": 5, "bias": True}
     assert _read(tmp_path, 'preset = "tiny16"\ndataset = "words"\nn_embd = 8\nmax_iters = 5\nbias = true') == expected
     tables = 'preset = "tiny16"\ndataset = "words"\n[model]\nn_embd = 8\nbias = true\n[training]\nmax_iters = 5'
@@ -28,7 +28,7 @@ def test_names_may_omit_their_table(tmp_path):
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
-def test_every_preset_can_be_written(tmp_path, name):
+def test_every_preset_fits_into_a_file(tmp_path, name):
     def written(value):
         return (
             {True: "true", False: "false", None: '"none"'}.get(value, f'"{value}"')
@@ -43,14 +43,14 @@ def test_every_preset_can_be_written(tmp_path, name):
     assert {name: type(value) for name, value in found.items()} == {n: type(value) for n, value in values.items()}
 
 
-def test_numbers_have_several_spellings(tmp_path):
+def test_number_formats(tmp_path):
     content = 'max_iters = 1e3\nbatch_size = 1_6\nlearning_rate = 1\nmin_lr = "NONE"\neval_stride = "none"'
     found = _read(tmp_path, content)
     assert found == {"max_iters": 1000, "batch_size": 16, "learning_rate": 1.0, "min_lr": None, "eval_stride": None}
     assert (type(found["max_iters"]), type(found["learning_rate"])) == (int, float)
 
 
-def test_byte_order_mark_and_dos_lines(tmp_path):
+def test_byte_order_mark_and_crlf(tmp_path):
     assert _read(tmp_path, "\ufeffn_embd = 8\r\nmax_iters = 3\r\n") == {"n_embd": 8, "max_iters": 3}
 
 
@@ -93,7 +93,7 @@ def test_byte_order_mark_and_dos_lines(tmp_path):
         (f"a = {'[' * 20_000}", "must be a TOML file in UTF-8: "),
     ],
 )
-def test_an_error_names_the_file(tmp_path, content, message):
+def test_errors_name_the_file(tmp_path, content, message):
     with pytest.raises(UserError) as error:
         _read(tmp_path, content)
     assert message in str(error.value)
@@ -102,11 +102,11 @@ def test_an_error_names_the_file(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("path", ["missing.toml", "."])
-def test_an_unreadable_file_is_an_error(tmp_path, path):
+def test_unreadable_file(tmp_path, path):
     with pytest.raises(UserError, match=r"^cannot read"):
         read_recipe_file(tmp_path / path)
 
 
-def test_no_two_tables_share_a_name():
+def test_tables_share_no_name():
     model, training = ({item.name for item in fields(config)} for config in (GPTConfig, TrainingConfig))
     assert not model & training

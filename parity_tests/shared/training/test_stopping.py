@@ -1,4 +1,4 @@
-"""Signals during training: what is saved, and that a resumed run equals one without interruptions."""
+"""Signals during training: what is saved, and that a resumed run ends as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from parity_tests.shared.training.training_runs import engine_for, metrics_of, q
 
 @pytest.mark.parametrize("stop_at", [3, 10, 25])
 @pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
-def test_a_resumed_run_ends_with_equal_bytes(tmp_path, stop_at, kind):
+def test_resumed_run_is_byte_identical(tmp_path, stop_at, kind):
     recipe = quick_recipe(gradient_accumulation_steps=2, eval_iters=2)
     train_in(recipe, tmp_path / "whole", engine_for(recipe, kind=kind))
     engine = _interrupted(engine_for(recipe, kind=kind), stop_at, signal.SIGINT)
@@ -28,7 +28,7 @@ def test_a_resumed_run_ends_with_equal_bytes(tmp_path, stop_at, kind):
     assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
 
 
-def test_termination_saves_and_restores_handlers(tmp_path):
+def test_sigterm_saves_and_restores_handlers(tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     recipe = quick_recipe()
     with pytest.raises(Interrupted) as stopped:
@@ -38,18 +38,18 @@ def test_termination_saves_and_restores_handlers(tmp_path):
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_an_early_signal_is_not_forgotten(tmp_path):
+def test_signal_before_training(tmp_path):
     recipe = quick_recipe()
     with StopSignals(), pytest.raises(Interrupted) as stopped:
         os.kill(os.getpid(), signal.SIGTERM)
         train_in(recipe, tmp_path)
     assert stopped.value.exit_status == 143
-    assert load_checkpoint(tmp_path).step == 0  # not even the first evaluation is waited for
+    assert load_checkpoint(tmp_path).step == 0  # not even the first evaluation is finished
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch", "fast"])
 @pytest.mark.parametrize("stop_at", [0, 20, 30])
-def test_an_interrupted_evaluation_is_made_again(tmp_path, stop_at, kind):
+def test_interrupted_evaluation_is_repeated(tmp_path, stop_at, kind):
     recipe = quick_recipe(eval_iters=2)
     train_in(recipe, tmp_path / "whole", engine_for(recipe, kind=kind))
     engine = engine_for(recipe, kind=kind)
@@ -58,7 +58,7 @@ def test_an_interrupted_evaluation_is_made_again(tmp_path, stop_at, kind):
     def interrupted(batches):
         for place, batch in enumerate(batches):
             evaluations[0] += place == 0
-            if place == 1 and evaluations[0] == 4 * (stop_at // 10) + 3:  # of four losses the third, after one batch
+            if place == 1 and evaluations[0] == 4 * (stop_at // 10) + 3:  # in the third of four losses, after one batch
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
 
@@ -72,15 +72,15 @@ def test_an_interrupted_evaluation_is_made_again(tmp_path, stop_at, kind):
     assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
 
 
-def test_a_second_interrupt_does_not_wait(tmp_path):
+def test_second_sigint_ends_immediately(tmp_path):
     recipe = quick_recipe()
     engine = _interrupted(engine_for(recipe), 7, signal.SIGINT, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train_in(recipe, tmp_path, engine)
-    assert load_checkpoint(tmp_path).step == 0  # the evaluation at the start saved one, and it is whole
+    assert load_checkpoint(tmp_path).step == 0  # the evaluation at the start saved a complete one
 
 
-def test_two_terminations_still_save(tmp_path):
+def test_two_sigterms_still_save(tmp_path):
     recipe = quick_recipe()
     with pytest.raises(Interrupted):
         train_in(recipe, tmp_path, _interrupted(engine_for(recipe), 7, signal.SIGTERM, signal.SIGTERM))

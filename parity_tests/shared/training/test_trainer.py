@@ -1,4 +1,4 @@
-"""The trainer: what it writes, and that it stops at anything that is not finite; signals are in test_stopping.py."""
+"""The trainer: what it writes, and that it stops at any number that is not finite; signals are in test_stopping.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from numpy_gpt.shared.training.trainer import train
 from parity_tests.shared.training.training_runs import Silent, engine_for, metrics_of, quick_recipe, train_in
 
 
-def test_metrics_contain_every_evaluation_and_step(tmp_path):
+def test_metrics_lines(tmp_path):
     last = train_in(quick_recipe(), tmp_path).current_evaluation
     lines = metrics_of(tmp_path)
     assert [(line["kind"], line["step"]) for line in lines] == [
@@ -35,7 +35,7 @@ def test_metrics_contain_every_evaluation_and_step(tmp_path):
     assert all(line["val_loss"] is None for line in lines if line["kind"] == "step")
 
 
-def test_the_last_evaluation_is_the_saved_weights(tmp_path):
+def test_last_evaluation_covers_all_windows(tmp_path):
     recipe = quick_recipe()
     last = train_in(recipe, tmp_path).current_evaluation
     engine = NumpyEngine(recipe, load_checkpoint(tmp_path).values)
@@ -46,7 +46,7 @@ def test_the_last_evaluation_is_the_saved_weights(tmp_path):
     assert evaluate(engine, tokens, 8, stride=8) != last.val_loss
 
 
-def test_leftovers_of_a_kill_are_removed(tmp_path):
+def test_temporary_metrics_are_removed(tmp_path):
     (tmp_path / ".metrics.jsonl.77-0.tmp").write_text("{")
     train_in(quick_recipe(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "metrics.jsonl"]
@@ -54,29 +54,31 @@ def test_leftovers_of_a_kill_are_removed(tmp_path):
 
 def test_progress_shows_the_last_validation_loss(tmp_path, monkeypatch):
     monkeypatch.setattr(ThroughputMeter, "is_display_due", lambda self: True)
-    known = {0: 3.0, 10: 1.0, 20: 2.0, 30: 2.5, 40: 2.0}  # no run decides whether the best is the last
-
-    def scripted(engine, recipe, corpus, step, rate, *_):
-        return Evaluation(step, known[step], known[step], rate)
-
-    monkeypatch.setattr("numpy_gpt.shared.training.trainer.evaluate_run", scripted)
-    shown = []
+    shown, evaluations = [], []
     display = Silent()
-    display.progress = shown.append
-    recipe = quick_recipe(max_iters=40, dropout=0.0)
+    display.progress, display.evaluation = shown.append, evaluations.append
+    losses = iter([4.0, 2.0, 3.0, 2.5, 2.0])  # the last one is not the best
+
+    def evaluate_run(engine, recipe, corpus, step, rate):
+        return Evaluation(step, 1.0, next(losses), rate)
+
+    monkeypatch.setattr("numpy_gpt.shared.training.trainer.evaluate_run", evaluate_run)
+    recipe = quick_recipe(max_iters=40)
     train(recipe, engine_for(recipe), load_corpus("tiny"), tmp_path, display)
+    known = {evaluation.step: evaluation.val_loss for evaluation in evaluations}
+    assert min(known.values()) < known[30]
     assert len(shown) == 40
     for progress in shown:
         assert progress.val_loss == known[(progress.step - 1) // 10 * 10]
 
 
-def test_an_evaluation_reports_its_progress(tmp_path):
+def test_evaluation_progress_counts_all_tokens(tmp_path):
     shown = []
     display = Silent()
-    display.evaluating = lambda step, tokens: shown.append((step, tokens))
+    display.evaluation_progress = lambda step, tokens: shown.append((step, tokens))
     recipe, corpus = quick_recipe(max_iters=10, eval_iters=2, batch_size=4), load_corpus("tiny")
     train(recipe, engine_for(recipe), corpus, tmp_path, display)
-    windows = 2 * (len(corpus.val) - 8)  # of both splits, as many of the training text
+    windows = 2 * (len(corpus.val) - 8)  # of the validation split and an equally long training excerpt
     for step in (0, 10):
         tokens = [tokens for at, tokens in shown if at == step]
         assert tokens == sorted(tokens)
@@ -84,7 +86,7 @@ def test_an_evaluation_reports_its_progress(tmp_path):
         assert tokens[-1] == 8 * (windows + 2 * 2 * 4)
 
 
-def test_a_bad_last_step_is_found(tmp_path):
+def test_bad_step_before_the_end(tmp_path):
     recipe = quick_recipe(max_iters=28, eval_interval=20, log_interval=100, dropout=0.0)
     engine = engine_for(recipe, kind="fast")
     step_of_engine = engine.take_step
@@ -104,7 +106,7 @@ def test_a_bad_last_step_is_found(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["numpy", "fast"])
-def test_an_overflowing_update_is_reported(tmp_path, kind):
+def test_overflowing_update_names_the_parameter(tmp_path, kind):
     recipe = quick_recipe(learning_rate=1e38, min_lr=1e38, warmup_iters=0, log_interval=1)
     with pytest.raises(UserError, match=r"at step 1, where the parameter \S+ was the first to go bad; \S+ keeps its"):
         train_in(recipe, tmp_path, engine_for(recipe, kind=kind))
@@ -114,13 +116,13 @@ def test_an_overflowing_update_is_reported(tmp_path, kind):
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        # what comes out of this norm is finite still, but not its cube
+        # this norm's output is still finite, but its cube is not
         (lambda values: values["h.1.ln_2.weight"].fill(1e38), "h.1.mlp.gelu.argument"),
         (lambda values: values["h.0.attn.c_attn.weight"].fill(np.float32(1e25)), "h.0.attn.scores"),
         (lambda values: values["ln_f.weight"].fill(np.inf), "the parameter ln_f.weight"),
     ],
 )
-def test_the_first_bad_array_is_named(tmp_path, spoil, named, kind):
+def test_divergence_names_the_first_array(tmp_path, spoil, named, kind):
     recipe = quick_recipe(dropout=0.0)
     engine = engine_for(recipe, kind=kind)
     step_of_engine = engine.training_step
@@ -146,7 +148,7 @@ def _assign(parameter, array):
         parameter.data.copy_(torch.from_numpy(array))
 
 
-def test_a_bad_gradient_is_named(tmp_path):
+def test_divergence_names_a_gradient(tmp_path):
     recipe = quick_recipe()
     engine = engine_for(recipe)
     engine.first_not_finite = lambda step: "h.0.attn.dq"
@@ -155,7 +157,7 @@ def test_a_bad_gradient_is_named(tmp_path):
         train_in(recipe, tmp_path, engine)
 
 
-def test_bad_weights_never_replace_a_checkpoint(tmp_path):
+def test_infinite_weights_replace_no_checkpoint(tmp_path):
     recipe = quick_recipe(eval_interval=5)
     engine = engine_for(recipe)
     step_of_engine = engine.training_step
@@ -172,7 +174,7 @@ def test_bad_weights_never_replace_a_checkpoint(tmp_path):
     assert load_checkpoint(tmp_path).step == 5
 
 
-def test_a_bad_loss_changes_no_parameter():
+def test_nonfinite_loss_changes_no_parameter():
     recipe = quick_recipe()
     engine = engine_for(recipe)
     engine.parameters["wte.weight"][:] = np.inf
@@ -183,14 +185,14 @@ def test_a_bad_loss_changes_no_parameter():
     assert np.array_equal(engine.parameters.flat, before)
 
 
-def test_zero_steps_are_an_evaluation(tmp_path):
+def test_zero_steps(tmp_path):
     last = train_in(quick_recipe(max_iters=0), tmp_path).current_evaluation
     assert last.step == 0
     assert last.val_loss == pytest.approx(math.log(32), abs=0.05)  # an untrained model knows nothing
     assert load_checkpoint(tmp_path).step == 0
 
 
-def test_a_short_text_is_refused(tmp_path):
+def test_too_short_text_is_refused(tmp_path):
     corpus = replace(load_corpus("tiny"), val=load_corpus("tiny").val[:5])
     with pytest.raises(UserError, match="needs 9 tokens and the text has 5"):
         train(quick_recipe(), engine_for(quick_recipe()), corpus, tmp_path / "run", Silent())

@@ -1,4 +1,4 @@
-"""Short training runs of either twin, for the trainer's tests."""
+"""Short training runs of either twin with the one trainer, for its tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Silent:
     def progress(self, progress):
         pass
 
-    def evaluating(self, step, tokens):
+    def evaluation_progress(self, step, tokens):
         pass
 
     def evaluation(self, evaluation):

@@ -1,4 +1,4 @@
-"""The TensorBoard log: every number of the metrics, readable, and continued by a resumed run."""
+"""The TensorBoard log contains every number of the metrics, and a resumed run continues it."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def _tensorboardx():
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_every_number_is_written(tmp_path):
+def test_scalars_by_name_and_step(tmp_path):
     _write(tmp_path, RunState(), LINES)
     assert _scalars(tmp_path) == SCALARS
     assert all(event.session_log.status == 0 for event in _events(tmp_path))
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_a_resumed_run_overwrites_its_steps(tmp_path):
+def test_resumed_run_purges_later_steps(tmp_path):
     _write(tmp_path, RunState(), [*LINES, ("step", {"step": 9, "train_loss": 1.0})])
     _write(tmp_path, RunState(step=5), [("step", {"step": 9, "train_loss": 1.5})])
     starts = [event.step for event in _events(tmp_path) if event.session_log.status == 1]
@@ -73,19 +73,19 @@ def test_a_resumed_run_overwrites_its_steps(tmp_path):
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_a_refused_run_leaves_nothing(tmp_path):
+def test_no_lines_no_files(tmp_path):
     _write(tmp_path / "run", RunState(), [])
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.usefixtures("_tensorboardx")
-def test_an_unwritable_place_is_an_error(tmp_path):
+def test_unwritable_directory(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/tensorboard"):
         _write(tmp_path / "file", RunState(), LINES)
 
 
-def test_without_tensorboardx_a_remedy_is_named(tmp_path, monkeypatch):
+def test_missing_tensorboardx(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(UserError, match=r'pip install "numpy-gpt\[tensorboard\]"'):
         TensorBoardLog(tmp_path, RunState())
