@@ -42,3 +42,8 @@ def list_names(names: Iterable[str], limit: int = 50) -> str:
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(quote(name) for name in names[:limit]) + more
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return the number with its noun in the right form: ``1 layer``, ``2 layers``, ``50,257 words``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -15,8 +15,7 @@ from gpt_data.errors import UserError
 from handcalc.arithmetic.bounds import bounds, log_bounds, tanh_bounds
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, log, sqrt, tanh, total
-from handcalc.arithmetic.number_format import format_number
-from handcalc.arithmetic.writing import arithmetic
+from handcalc.arithmetic.writing import arithmetic, format_number
 
 FUNCTIONS = {
     "exp": (exp, mpmath.exp),

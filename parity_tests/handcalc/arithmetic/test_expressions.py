@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from handcalc.page.json_format import json_lines
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
 Number = Any  # a Fraction, or an mpmath number where exp, log, sqrt or tanh has been
 

@@ -47,14 +47,14 @@ def test_a_right_answer_a_mistake_and_no_answer(topic: str, run: Run) -> None:
         question = read_question(shown.partition("Your answer")[0])
         right = f"{SOLUTIONS[topic, level](question):.6g}"
         status, out = run(f"{right}\n", *arguments)
-        assert status == 0 and "\nRight.\n" in out and "The working" in out and "Where typical" not in out
+        assert status == 0 and "\nRight.\n" in out and "The working" in out and "Results of typical" not in out
         for name, mistake in MISTAKES[topic, level].items():
             if f"  {name}\n" in shown:
                 status, out = run(f"{mistake(question):.6g}\n", *arguments)
-                told = " ".join(out.split())
-                assert status == 1 and name in told.partition("with this mistake: ")[2].partition(" The answer:")[0]
+                named = " ".join(out.split()).partition("This mistake gives that result: ")[2]
+                assert status == 1 and name in named.partition(" The answer:")[0]
         status, out = run("12345678\n", *arguments)
-        assert status == 1 and "Not right, and none of the typical mistakes leads there." in out
+        assert status == 1 and "Not right, and none of the typical mistakes gives that result." in out
 
 
 def test_what_is_not_a_number_is_asked_again(run: Run) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from handcalc.exercises.answer import is_right, matching_mistakes, read_answer, verdict
 from handcalc.exercises.exercise import Answers, Exercise, solve
-from handcalc.exercises.page import as_markdown, as_text, question, solution
+from handcalc.exercises.exercise_page import as_markdown, as_text, question, solution
 from handcalc.exercises.source import Source, random_text
 from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.page.layout import WIDTH
@@ -148,14 +148,14 @@ def test_answers_are_read_as_people_type_them(text: str, number: str | None) -> 
     [
         ("0.148", "Right."),
         ("0.1475", "Right."),
-        ("0.149", "Right but for the last digit: it is 0.148."),
-        ("0.147", "Right but for the last digit: it is 0.148."),
-        ("0.256", "Not right. This is what comes out with this mistake: forgot the scale."),
-        ("0.255", "Not right. This is what comes out with this mistake: forgot the scale."),
+        ("0.149", "Right except for the last digit: it is 0.148."),
+        ("0.147", "Right except for the last digit: it is 0.148."),
+        ("0.256", "Not right. This mistake gives that result: forgot the scale."),
+        ("0.255", "Not right. This mistake gives that result: forgot the scale."),
         ("-0.148", "Not right: the sign is wrong."),
-        ("1.48", "Not right: the digits are, but the decimal point is in the wrong place."),
-        ("0.9", "Not right, and none of the typical mistakes leads there."),
-        ("0", "Not right, and none of the typical mistakes leads there."),
+        ("1.48", "Not right: the digits are right, but the decimal point is in the wrong place."),
+        ("0.9", "Not right, and none of the typical mistakes gives that result."),
+        ("0", "Not right, and none of the typical mistakes gives that result."),
     ],
 )
 def test_what_is_said_to_an_answer(answer: str, said: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from handcalc.trace import main
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
 RENEW = 'python -m handcalc.trace "hello world" --output docs/hello-world.txt'
 HELLO_WORLD = Path(__file__).parents[3] / "docs" / "hello-world.txt"
@@ -28,11 +28,11 @@ def test_output_is_the_file_in_the_repository(capsys: pytest.CaptureFixture[str]
 def test_probability_of_world_is_right_to_three_decimals(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     world = trace.vocabulary.index("world")
-    assert abs(float(trace.page["probabilities"][1, world]) - trace.float64[1][world]) < 0.0005
+    assert abs(float(trace.numbers["probabilities"][1, world]) - trace.float64[1][world]) < 0.0005
 
 
 def test_probability_of_world_is_shown(capsys: pytest.CaptureFixture[str], trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     assert main(["hello world"]) == 0
-    probability = trace.page["probabilities"][1, trace.vocabulary.index("world")]
+    probability = trace.numbers["probabilities"][1, trace.vocabulary.index("world")]
     assert f"P(world | hello ␠)  = {probability}" in capsys.readouterr().out

@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 
 from handcalc.page.blocks import Paragraph
-from handcalc.page.markdown import block_lines, escaped, markdown_lines
+from handcalc.page.markdown import block_lines, escape, markdown_lines
 from handcalc.page.text import text_lines
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
 ROW = re.compile(r"(?<!\\)\|")
 
@@ -32,12 +32,12 @@ def fenced(lines: list[str]) -> list[str]:
 @pytest.mark.parametrize("full", [False, True])
 def test_worked_lines_are_those_of_the_text(full: bool, train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
-    text = list(text_lines(trace, Selection(), full=full, style=str))
+    text = list(text_lines(trace, Selection(), full=full))
     lines = list(markdown_lines(trace, Selection(), full=full))
     code = fenced(lines)
     worked = set(code)
     assert code == [line for line in text if line in worked]
-    assert sum(bool(re.match(r"    \S+ = ", line)) for line in code) > len(trace.steps) - 100
+    assert sum(bool(re.match(r"    \S+ = ", line)) for line in code) > len(trace.plan.steps) - 100
 
 
 def test_tables_are_tables_and_hold_every_number(train_shipped: Callable[..., Trace]) -> None:
@@ -72,5 +72,5 @@ def test_blocks_are_separated_by_one_blank_line(train_shipped: Callable[..., Tra
     ],
 )
 def test_nothing_is_taken_for_markdown(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+    assert escape(text) == shown
     assert list(block_lines([Paragraph(text)])) == [shown]

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from handcalc.arithmetic.number_format import format_number
-from handcalc.page.layout import CONTINUED, WIDTH, Table, aligned, table_lines, worked_lines
+from handcalc.arithmetic.writing import format_number
+from handcalc.page.layout import CONTINUED, WIDTH, Table, align_points, table_lines, wrap_worked_line
 from handcalc.page.text import text_lines
 from handcalc.tracing.selection import Selection, select_steps
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
 WORKED = re.compile(r"    ([\w.]+)\[(\d+(?:,\d+)*)\] = (\S.*) = (-?[\d.e+-]+)")
 ARITHMETIC = re.compile(r"(?:-?\d+(?:\.\d+)?(?:e[+-]\d\d+)?|exp|log|sqrt|tanh|max|[-+*/(), ])+")
 
 
 def page(trace: Trace, full: bool = False, **selection: Any) -> list[str]:
-    return list(text_lines(trace, Selection(**selection), full=full, style=lambda heading: heading))
+    return list(text_lines(trace, Selection(**selection), full=full))
 
 
 def worked(lines: list[str]) -> list[tuple[str, str, str, str]]:
@@ -48,8 +48,12 @@ def test_page_fits_and_every_worked_line_has_the_grammar(
     cells = worked(lines)
     for name, index, arithmetic, value in cells[1:]:  # the first is the example on how to read
         assert ARITHMETIC.fullmatch(arithmetic)
-        assert value == format_number(trace.page[name][tuple(map(int, index.split(",")))])
-    expected = sum(len(trace.page[step.name]) for step in trace.steps) - len(trace.masked) if full else len(trace.steps)
+        assert value == format_number(trace.numbers[name][tuple(map(int, index.split(",")))])
+    expected = (
+        sum(len(trace.numbers[step.name]) for step in trace.plan.steps) - len(trace.masked)
+        if full
+        else len(trace.plan.steps)
+    )
     assert len(cells) == expected + 1
 
 
@@ -67,9 +71,9 @@ def test_every_kind_of_model_has_a_page(changes: dict[str, Any], trace_random: C
     lines = page(trace)
     assert max(map(len, lines)) <= WIDTH
     text = "\n".join(lines)
-    for name in trace.weight_shapes:
+    for name in trace.plan.weight_shapes:
         assert f"uses {name} (" in text
-    for step in trace.steps:
+    for step in trace.plan.steps:
         assert f". {step.name}\n" in text
 
 
@@ -80,7 +84,7 @@ def numbers_in(lines: list[str]) -> set[str]:
 def test_every_number_is_on_the_page(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     printed = numbers_in(page(trace))
-    for name, cells in trace.page.items():
+    for name, cells in trace.numbers.items():
         expected = {format_number(value) for index, value in cells.items() if (name, index) not in trace.masked}
         assert expected <= printed, name
     assert "masked" in printed
@@ -106,7 +110,7 @@ def test_weights_stand_before_the_step_that_uses_them_and_only_once(trace_shippe
     ],
 )  # fmt: skip
 def test_only(only: tuple[str, ...], names: list[str], trace_shipped: Callable[..., Trace]) -> None:
-    assert [step.name for step in select_steps(trace_shipped("gpt").steps, Selection(only))] == names
+    assert [step.name for step in select_steps(trace_shipped("gpt").plan.steps, Selection(only))] == names
 
 
 def test_layer_head_and_position_narrow_what_is_shown(trace_shipped: Callable[..., Trace]) -> None:
@@ -121,13 +125,23 @@ def test_layer_head_and_position_narrow_what_is_shown(trace_shipped: Callable[..
 
 def test_headings_are_styled_and_nothing_else(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("gpt")
-    styled = list(text_lines(trace, Selection(), full=False, style=lambda heading: f"<b>{heading}</b>"))
+    styled = list(
+        text_lines(
+            trace, Selection(), full=False, style=lambda role, text: f"<b>{text}</b>" if role == "heading" else text
+        )
+    )
     assert [line.removeprefix("<b>").removesuffix("</b>") for line in styled] == page(trace)
-    assert sum(line.startswith("<b>") for line in styled) > len(trace.steps)
+    assert sum(line.startswith("<b>") for line in styled) > len(trace.plan.steps)
 
 
 def test_numbers_stand_with_their_points_below_one_another() -> None:
-    assert aligned(["1.5", "-12", "0.25", "1e-05", "masked"]) == ["  1.5  ", "-12    ", "  0.25 ", "  1e-05", " masked"]
+    assert align_points(["1.5", "-12", "0.25", "1e-05", "masked"]) == [
+        "  1.5  ",
+        "-12    ",
+        "  0.25 ",
+        "  1e-05",
+        " masked",
+    ]
 
 
 def test_wide_tables_are_turned_then_cut() -> None:
@@ -140,7 +154,7 @@ def test_wide_tables_are_turned_then_cut() -> None:
 
 def test_long_worked_lines_break_between_terms_and_inside_long_products() -> None:
     arithmetic = " + ".join(["0.12345*-0.6789"] * 20) + " + " + "*".join(["0.123456789012345678901234567890"] * 6)
-    lines = worked_lines("h.0.mlp.out", (0, 1), arithmetic, "1")
+    lines = wrap_worked_line("h.0.mlp.out", (0, 1), arithmetic, "1")
     assert max(map(len, lines)) <= WIDTH
     ((_, index, joined, value),) = worked(lines)
     assert (index, value) == ("0,1", "1") and joined.replace(" ", "") == arithmetic.replace(" ", "")

@@ -13,7 +13,7 @@ import pytest
 from handcalc.page.json_format import json_lines
 from handcalc.page.text import text_lines
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 from parity_tests.handcalc.arithmetic.test_expressions import evaluated, rounded
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "trace-format.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ EXAMPLES = [block.rstrip("\n").split("\n") for block in re.findall(r"```trace\n(
 
 @pytest.fixture(scope="module")
 def page(train_shipped: Callable[..., Trace]) -> list[str]:
-    return list(text_lines(train_shipped("hello world"), Selection(), full=True, style=str))
+    return list(text_lines(train_shipped("hello world"), Selection(), full=True))
 
 
 def joined(lines: list[str]) -> list[str]:
@@ -51,14 +51,16 @@ def test_the_examples_are_lines_of_a_real_trace(page: list[str]) -> None:
 def test_the_rules_read_every_line_and_every_line_is_true(page: list[str], train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
     lines = joined(page)
-    assert len(lines) == sum(len(trace.page[step.name]) for step in trace.steps) - len(trace.masked) + 2
-    steps = {step.name for step in trace.steps}
+    assert len(lines) == sum(len(trace.numbers[step.name]) for step in trace.plan.steps) - len(trace.masked) + 2
+    steps = {step.name for step in trace.plan.steps}
     for line in [*joined([line for example in EXAMPLES for line in example]), *lines[::7]]:
         match = LINE.fullmatch(line)
         assert match is not None
         name, index, arithmetic, value = match.groups()
         assert name in steps
-        assert trace.page[name][tuple(map(int, index.split(","))) if index else ()] == rounded(evaluated(arithmetic), 4)
+        assert trace.numbers[name][tuple(map(int, index.split(","))) if index else ()] == rounded(
+            evaluated(arithmetic), 4
+        )
         assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d{2,})?", value)
 
 
@@ -103,7 +105,7 @@ def test_every_field_of_the_json_is_documented_and_no_other(train_shipped: Calla
 
 def test_every_kind_of_name_is_documented(train_shipped: Callable[..., Trace]) -> None:
     table = DOCUMENT[DOCUMENT.index("## Names") : DOCUMENT.index("## Markdown")]
-    for step in train_shipped("hello world").steps:
+    for step in train_shipped("hello world").plan.steps:
         first = step.name.split(".")[0]
         if step.phase == "update" and first != "clipping":
             assert f"`{first}.`" in table

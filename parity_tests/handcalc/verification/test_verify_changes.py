@@ -16,10 +16,9 @@ from handcalc import trace as trace_command
 from handcalc.page.json_format import json_lines
 from handcalc.page.markdown import markdown_lines
 from handcalc.page.text import text_lines
-from handcalc.tracing.optimizer import optimizer_of
-from handcalc.tracing.plan import training_plan
+from handcalc.tracing.plan import make_training_plan, optimizer_of
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace, work_out
+from handcalc.tracing.trace import Trace, work_out
 from handcalc.verification.document import Document, read_document
 from handcalc.verification.page_check import check_document
 
@@ -56,12 +55,10 @@ def text_page(lines: list[str], *, everything: bool) -> Page:
     """Return the digits of worked lines and of tables; ``everything`` has weights and the tables' labels, too."""
     document = read_document("\n".join(lines))
     worked = {place for line in document.lines for place in extent(lines, line.place - 1)}
-    tables = {shown.place - 1 for section in document.sections for shown in section.shown}
+    tables = {cell.place - 1 for section in document.sections for cell in section.cells}
     if everything:
         return Page(lines, digits_of(lines, worked | tables))
-    of_steps = {
-        shown.place - 1 for section in document.sections for shown in section.shown if shown.name == section.name
-    }
+    of_steps = {cell.place - 1 for section in document.sections for cell in section.cells if cell.name == section.name}
     cells = [place for place in digits_of(lines, of_steps) if place[1] > label_end(lines[place[0]])]
     return Page(lines, [*digits_of(lines, worked), *cells])
 
@@ -134,25 +131,15 @@ def small_trace() -> Trace:
     config = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2, bias=False)
     rng = np.random.default_rng(3)
     arrays = {name: np.round(rng.normal(0.5, 0.5, shape), 2) for name, shape in parameter_shapes(config).items()}
-    plan = training_plan((2, 0, 1), optimizer_of(None))
+    plan = make_training_plan(config, (2, 0, 1), optimizer_of(None), digits=4)
     words = (" ", "cat", "sees")
-    return work_out(
-        config,
-        arrays,
-        words,
-        "sees cat",
-        plan.tokens,
-        digits=4,
-        model="small",
-        targets=plan.targets,
-        optimizer=plan.optimizer,
-    )
+    return work_out(plan, arrays, words, "sees cat", model="small")
 
 
 @cache
 def small_page(form: str) -> Page:
     writer: dict[str, Callable[[], Iterator[str]]] = {
-        "text": lambda: text_lines(small_trace(), Selection(), full=True, style=str),
+        "text": lambda: text_lines(small_trace(), Selection(), full=True),
         "markdown": lambda: markdown_lines(small_trace(), Selection(), full=True),
         "json": lambda: json_lines(small_trace(), Selection(), full=True),
     }
@@ -214,7 +201,7 @@ def found_in(text: str) -> bool:
 def test_the_check_itself_would_miss_what_it_does_not_look_for(form: str, monkeypatch: Any) -> None:
     """With the lines only worked out again, some changed operand goes unnoticed: rounding hides it."""
     page = small_page(form)
-    monkeypatch.setattr("handcalc.verification.document.facts_of_text", lambda lines: None)
-    monkeypatch.setattr("handcalc.verification.document.facts_of_json", lambda record: None)
+    monkeypatch.setattr("handcalc.verification.document.plan_of_text", lambda lines: None)
+    monkeypatch.setattr("handcalc.verification.document.plan_of_json", lambda record: None)
     step = max(1, len(page.places) // 60)
     assert not all(found_in("\n".join(page.changed(place, 1))) for place in page.places[::step])
