@@ -69,7 +69,7 @@ def triangle_steps(x: str, sizes: Sizes) -> Iterator[Step]:
         meaning="Each row divided by its sum, so that its weights add up to 1.",
         cell=lambda t, s: ones[t, s] / sums[t],
     )
-    yield _weighted(
+    yield _average_step(
         TRIANGLE,
         x,
         sizes,
@@ -81,7 +81,7 @@ def triangle_steps(x: str, sizes: Sizes) -> Iterator[Step]:
 
 def fractions_step(x: str, sizes: Sizes) -> Step:
     """Return version 2 with its weights left as fractions: nothing is rounded before the end."""
-    return _weighted(
+    return _average_step(
         FRACTIONS,
         x,
         sizes,
@@ -104,10 +104,10 @@ def softmax_average_steps(x: str, sizes: Sizes) -> Iterator[Step]:
     yield from softmax_steps(
         SOFTMAX, masked.name, weights.name, "ts", lambda row: range(row[-1] + 1), _SOFTMAX_MEANINGS, section="6.4"
     )
-    yield _weighted(SOFTMAX, x, sizes, "Again the product of weights and x.", lambda t, s: weights[t, s])
+    yield _average_step(SOFTMAX, x, sizes, "Again the product of weights and x.", lambda t, s: weights[t, s])
 
 
-def _weighted(version: str, x: str, sizes: Sizes, meaning: str, weight: Weight) -> Step:
+def _average_step(version: str, x: str, sizes: Sizes, meaning: str, weight: Weight) -> Step:
     source, seen = Cells(x), range(sizes.t)
     return Step(
         name=f"{version}.out",

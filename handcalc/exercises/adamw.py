@@ -84,7 +84,7 @@ def length_of_step(source: Source, rng: Random) -> Exercise:
             Mistake("counted the steps from 0", _step(m, v, rates, step=STEP_NUMBER - 1)),
             Mistake("forgot the power: 1 - beta in every step", _step(m, v, rates, step=1)),
             Mistake(
-                "forgot the root", rates.eta * _corrected(m, rates.beta1) / (_corrected(v, rates.beta2) + rates.epsilon)
+                "forgot the root", rates.eta * _correct(m, rates.beta1) / (_correct(v, rates.beta2) + rates.epsilon)
             ),
             Mistake("forgot the learning rate", _step(m, v, rates) / rates.eta),
         ],
@@ -151,7 +151,7 @@ def _moment(before: Expression, new: Expression, beta: Expression) -> Expression
     return beta * before + (ONE - beta) * new
 
 
-def _corrected(moment: Expression, beta: Expression, step: int = STEP_NUMBER) -> Expression:
+def _correct(moment: Expression, beta: Expression, step: int = STEP_NUMBER) -> Expression:
     return moment / (ONE - (beta if step == 1 else Product((beta,) * step)))
 
 
@@ -164,16 +164,16 @@ def _step(
     correct_m: bool = True,
     correct_v: bool = True,
 ) -> Expression:
-    average = _corrected(m, rates.beta1, step) if correct_m else m
-    square = _corrected(v, rates.beta2, step) if correct_v else v
+    average = _correct(m, rates.beta1, step) if correct_m else m
+    square = _correct(v, rates.beta2, step) if correct_v else v
     return rates.eta * average / (sqrt(square) + rates.epsilon)
 
 
 def _correction_lines(m: Expression, v: Expression, rates: Rates) -> list[Line]:
     average, square = Cells("corrected_m")[()], Cells("corrected_v")[()]
     return [
-        Line("corrected_m", (), _corrected(m, rates.beta1)),
-        Line("corrected_v", (), _corrected(v, rates.beta2)),
+        Line("corrected_m", (), _correct(m, rates.beta1)),
+        Line("corrected_v", (), _correct(v, rates.beta2)),
         Line("step", (), rates.eta * average / (sqrt(square) + rates.epsilon)),
     ]
 

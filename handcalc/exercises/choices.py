@@ -44,7 +44,7 @@ class Head(NamedTuple):
         chosen = range(self.time) if rows is None else set(rows)
         return {index[1:]: value for index, value in tensor.items() if index[0] == self.head and index[1] in chosen}
 
-    def seen(self, name: str) -> dict[Index, Decimal]:
+    def visible(self, name: str) -> dict[Index, Decimal]:
         """Return row t of ``attn.name``, the positions that are not masked."""
         return {index: value for index, value in self.cells(name, [self.t]).items() if index[1] <= self.t}
 
@@ -71,7 +71,7 @@ def dot(a: Cells, i: int, b: Cells, j: int, size: int) -> Expression:
     return total(a[i, d] * b[j, d] for d in range(size))
 
 
-def down(a: Cells, i: int, b: Cells, j: int, size: int) -> Expression:
+def dot_column(a: Cells, i: int, b: Cells, j: int, size: int) -> Expression:
     """Return row i of a times *column* j of b."""
     return total(a[i, d] * b[d, j] for d in range(size))
 

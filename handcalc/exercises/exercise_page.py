@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
@@ -136,27 +136,30 @@ def working_parts(exercise: Exercise, digits: int) -> Iterator[Part]:
 
 def as_text(parts: Iterable[Part]) -> Iterator[str]:
     """Yield the lines of a page of text."""
-    first = True
-    for kind, lines in parts:
-        if not first:
-            yield ""
-        first = False
-        if kind is Kind.PROSE:
-            yield from prose(lines[0])
-        else:
-            yield from lines
-        if kind in (Kind.TITLE, Kind.HEADING):
-            yield ("=" if kind is Kind.TITLE else "-") * len(lines[0])
+    return _join_parts(parts, _text_lines)
 
 
 def as_markdown(parts: Iterable[Part]) -> Iterator[str]:
     """Yield the lines of a Markdown page; numbers and worked lines are in blocks of code, as in the text."""
-    first = True
-    for kind, lines in parts:
-        if not first:
-            yield ""
-        first = False
-        if kind is Kind.LINES:
-            yield from ("```", *lines, "```")
-        else:
-            yield {Kind.TITLE: "# ", Kind.HEADING: "## ", Kind.PROSE: ""}[kind] + escape(lines[0])
+    return _join_parts(parts, _markdown_lines)
+
+
+def _join_parts(parts: Iterable[Part], lines_of_part: Callable[[Part], Iterable[str]]) -> Iterator[str]:
+    for number, part in enumerate(parts):
+        yield from [""] * bool(number)
+        yield from lines_of_part(part)
+
+
+def _text_lines(part: Part) -> Iterable[str]:
+    first = part.lines[0] if part.lines else ""
+    if part.kind is Kind.PROSE:
+        return prose(first)
+    if part.kind is Kind.LINES:
+        return part.lines
+    return first, ("=" if part.kind is Kind.TITLE else "-") * len(first)
+
+
+def _markdown_lines(part: Part) -> Iterable[str]:
+    if part.kind is Kind.LINES:
+        return "```", *part.lines, "```"
+    return ({Kind.TITLE: "# ", Kind.HEADING: "## ", Kind.PROSE: ""}[part.kind] + escape(part.lines[0]),)

@@ -86,8 +86,8 @@ def of_a_query(source: Source, rng: Random) -> Exercise:
     """Level 3: through softmax and scale back to one number of a query."""
     head, givens = random_head(source, rng, source.training), Givens()
     t, d, seen = head.t, rng.randrange(head.size), range(head.t + 1)
-    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.seen("weights"))
-    dweights = givens.add("dweights", "the gradient of the loss for each of them", head.seen("dweights"))
+    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.visible("weights"))
+    dweights = givens.add("dweights", "the gradient of the loss for each of them", head.visible("dweights"))
     k = givens.add("k", "the keys, a row for each position", head.cells("k"))
     size, width = give_sizes(givens, head)
     dscaled, dscores = Cells("dscaled"), Cells("dscores")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from handcalc.arithmetic.expression import ONE, Cells, Constant, Expression, exp, largest, sqrt
-from handcalc.exercises.choices import Head, dot, down, give_sizes, random_head
+from handcalc.exercises.choices import Head, dot, dot_column, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 
@@ -49,7 +49,7 @@ def score(source: Source, rng: Random) -> Exercise:
         f"scores[{t},{s}] = Σ_d q[{t},d]·k[{s},d]",
         (Line("scores", (t, s), right),),
         (
-            *_transposed(head, q, k, ONE),
+            *_transposed_mistake(head, q, k, ONE),
             Mistake("swapped the two positions", dot(q, s, k, t, head.size)),
             Mistake("took the key of the position that attends", dot(q, t, k, t, head.size)),
             Mistake("forgot to add up: only the first product", q[t, 0] * k[s, 0]),
@@ -83,7 +83,7 @@ def best_score(source: Source, rng: Random) -> Exercise:
             Mistake("divided by head_size, not by its root", largest(all_scores[: t + 1]) / size),
             Mistake("masked the wrong side", largest(all_scores[t:]) / root),
             Mistake("forgot the mask", largest(all_scores) / root),
-            *_transposed(head, q, k, root, largest_of=len(seen)),
+            *_transposed_mistake(head, q, k, root, largest_of=len(seen)),
         ),
     )
 
@@ -120,7 +120,7 @@ def score_and_scale(source: Source, rng: Random) -> Exercise:
         f"Work out the scaled score of {source.word(s)} as seen from {source.word(t)}.",
         f"scaled[{t},{s}] = Σ_d q[{t},d]·k[{s},d] / √head_size",
         (Line("scores", (t, s), raw), Line("scaled", (t, s), Cells("scores")[t, s] / sqrt(size))),
-        (*_scale_mistakes(raw, size, width), *_transposed(head, q, k, sqrt(size))),
+        (*_scale_mistakes(raw, size, width), *_transposed_mistake(head, q, k, sqrt(size))),
     )
 
 
@@ -133,7 +133,7 @@ def scaled_exponential(source: Source, rng: Random) -> Exercise:
     size, width = give_sizes(givens, head)
     s = min(seen, key=lambda place: (head.cells("scores", [t])[t, place], place))  # the largest one's is always 1
 
-    def shifted(divisor: Expression, places: range) -> Expression:
+    def exponential(divisor: Expression, places: range) -> Expression:
         return exp(raw[t, s] / divisor - largest(raw[t, place] / divisor for place in places))
 
     return givens.exercise(
@@ -150,11 +150,11 @@ def scaled_exponential(source: Source, rng: Random) -> Exercise:
             Line("exponentials", (t, s), exp(scaled[t, s] - Cells("max")[t])),
         ),
         (
-            Mistake("forgot the scale", shifted(ONE, seen)),
-            Mistake("√width instead of √head_size", shifted(sqrt(width), seen)),
-            Mistake("divided by head_size, not by its root", shifted(size, seen)),
-            Mistake("masked the wrong side", shifted(sqrt(size), range(t, head.time))),
-            Mistake("forgot the mask", shifted(sqrt(size), range(head.time))),
+            Mistake("forgot the scale", exponential(ONE, seen)),
+            Mistake("√width instead of √head_size", exponential(sqrt(width), seen)),
+            Mistake("divided by head_size, not by its root", exponential(size, seen)),
+            Mistake("masked the wrong side", exponential(sqrt(size), range(t, head.time))),
+            Mistake("forgot the mask", exponential(sqrt(size), range(head.time))),
             Mistake("forgot to subtract the largest", exp(raw[t, s] / sqrt(size))),
         ),
     )
@@ -175,12 +175,12 @@ def _scale_mistakes(raw: Expression, size: Expression, width: Expression) -> tup
     )
 
 
-def _transposed(
+def _transposed_mistake(
     head: Head, q: Cells, k: Cells, divisor: Expression, largest_of: int | None = None
 ) -> tuple[Mistake, ...]:
     """Return the mistake of reading the keys down their columns, if there are enough rows and columns for it."""
     columns = [head.s] if largest_of is None else list(range(largest_of))
     if head.time < head.size or max(columns) >= head.size:
         return ()
-    read = largest(down(q, head.t, k, column, head.size) for column in columns)
+    read = largest(dot_column(q, head.t, k, column, head.size) for column in columns)
     return (Mistake("K transposed: read down a column", read / divisor),)

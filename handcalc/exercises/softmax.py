@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, Expression, exp, largest, log, sqrt, total
-from handcalc.exercises.choices import Head, dot, down, give_sizes, random_head, share
+from handcalc.exercises.choices import Head, dot, dot_column, give_sizes, random_head, share
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 
@@ -69,11 +69,11 @@ def weight_from_queries(source: Source, rng: Random) -> Exercise:
     working = [Line("scores", (t, place), dot(q, t, k, place, head.size)) for place in seen]
     working += [Line("scaled", (t, place), scores[t, place] / sqrt(size)) for place in seen]
 
-    def scaled_by(divisor: Expression) -> Score:
+    def scale_by(divisor: Expression) -> Score:
         return lambda row, column: dot(q, row, k, column, head.size) / divisor
 
     mistakes = [
-        Mistake(name, share((scaled_by(divisor)(t, place) for place in seen), scaled_by(divisor)(t, s)))
+        Mistake(name, share((scale_by(divisor)(t, place) for place in seen), scale_by(divisor)(t, s)))
         for name, divisor in (
             ("forgot the scale", ONE),
             ("√width instead of √head_size", sqrt(width)),
@@ -81,7 +81,7 @@ def weight_from_queries(source: Source, rng: Random) -> Exercise:
         )
     ]
     if head.time >= head.size > t:
-        columns = [down(q, t, k, place, head.size) / sqrt(size) for place in seen]
+        columns = [dot_column(q, t, k, place, head.size) / sqrt(size) for place in seen]
         mistakes.append(Mistake("K transposed: read down a column", share(columns, columns[s])))
     return givens.exercise(
         SOFTMAX,
@@ -91,7 +91,7 @@ def weight_from_queries(source: Source, rng: Random) -> Exercise:
         "the whole way.",
         f"{_formula(head)}\nscaled[{t},s] = Σ_d q[{t},d]·k[s,d] / √head_size",
         [*working, *_working(head)],
-        [*mistakes, *_softmax_mistakes(head, scaled_by(sqrt(size)))],
+        [*mistakes, *_softmax_mistakes(head, scale_by(sqrt(size)))],
     )
 
 

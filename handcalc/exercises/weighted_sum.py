@@ -17,7 +17,7 @@ def one_term(source: Source, rng: Random) -> Exercise:
     """Level 1: what one position contributes."""
     head, givens = random_head(source, rng), Givens()
     t, s, d = head.t, head.s, rng.randrange(head.size)
-    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.seen("weights"))
+    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.visible("weights"))
     v = givens.add("v", f"the value of {source.word(s)}", head.cells("v", [s]))
     return givens.exercise(
         WEIGHTED_SUM,

@@ -12,6 +12,7 @@ from handcalc.formulas.linear import (
     affine_weights,
     linear_input_gradient_step,
     linear_parameter_gradient_steps,
+    linear_step,
 )
 from handcalc.formulas.softmax import attention_softmax_gradient_steps, mask_future, softmax_steps
 from handcalc.formulas.step import Sizes, Step, Weights, gradient, gradient_step
@@ -98,7 +99,7 @@ def _score_steps(attn: str, sizes: Sizes) -> Iterator[Step]:
 
 
 def _mixing_steps(attn: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
-    weights, v, heads, merged = (Cells(f"{attn}.{name}") for name in ("weights", "v", "heads", "merged"))
+    weights, v, heads = (Cells(f"{attn}.{name}") for name in ("weights", "v", "heads"))
     yield Step(
         name=f"{attn}.heads",
         axes="htd",
@@ -116,15 +117,17 @@ def _mixing_steps(attn: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
         meaning="The heads' results concatenated, head 0 first, into one vector for each position.",
         cell=lambda t, c: heads[c // sizes.d, t, c % sizes.d],
     )
-    yield Step(
-        name=f"{attn}.out",
-        axes="tc",
-        equation=affine_equation("out[t,c]", "merged[t,j]", "c_proj", "c", sum_over="j", bias=config.bias),
+    yield linear_step(
+        _output_projection(attn),
+        sizes,
+        bias=config.bias,
         section="8.8",
         meaning="The heads' results mixed with one another: each channel is a learned weighted sum of them.",
-        cell=lambda t, c: affine(merged, t, f"{attn}.c_proj", c, width=sizes.c, bias=config.bias),
-        weights=affine_weights(f"{attn}.c_proj", "jc", bias=config.bias),
     )
+
+
+def _output_projection(attn: str) -> Linear:
+    return Linear(f"{attn}.c_proj", f"{attn}.merged", f"{attn}.out", "j", "c")
 
 
 # Backward
@@ -133,7 +136,7 @@ def _mixing_steps(attn: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
 def attention_gradient_steps(block: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
     """Yield the gradients from ``attn.c_proj`` back through weights, mask and scores to ``ln_1.out`` (T, C)."""
     attn = f"{block}.attn"
-    linear = Linear(f"{attn}.c_proj", f"{attn}.merged", f"{attn}.out", "j", "c")
+    linear = _output_projection(attn)
     yield from linear_parameter_gradient_steps(linear, sizes, bias=config.bias)
     yield linear_input_gradient_step(
         linear,

@@ -23,11 +23,9 @@ from handcalc.arithmetic.expression import (
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.linear import (
     Linear,
-    affine,
-    affine_equation,
-    affine_weights,
     linear_input_gradient_step,
     linear_parameter_gradient_steps,
+    linear_step,
 )
 from handcalc.formulas.step import Sizes, Step, gradient, gradient_step
 from numpy_gpt.shared.model.config import GPTConfig
@@ -52,26 +50,29 @@ def feed_forward_steps(block: str, config: GPTConfig, sizes: Sizes, digits: int)
     UserError
         If the activation is erf GELU: no pocket calculator has erf.
     """
-    mlp, normed = f"{block}.mlp", Cells(f"{block}.ln_2.out")
-    yield Step(
-        name=f"{mlp}.hidden",
-        axes="tf",
-        equation=affine_equation("hidden[t,f]", "ln_2.out[t,c]", "c_fc", "f", sum_over="c", bias=config.bias),
+    first, second = _linears(block)
+    yield linear_step(
+        first,
+        sizes,
+        bias=config.bias,
         section="9.1",
         meaning=f"Each of the {sizes.f} hidden units looks for a pattern: a weighted sum of the position's vector.",
-        cell=lambda t, f: affine(normed, t, f"{mlp}.c_fc", f, width=sizes.c, bias=config.bias),
-        weights=affine_weights(f"{mlp}.c_fc", "cf", bias=config.bias),
     )
-    yield from _activation(config.activation)(mlp, digits)
-    activated = Cells(f"{mlp}.activated")
-    yield Step(
-        name=f"{mlp}.out",
-        axes="tc",
-        equation=affine_equation("out[t,c]", "activated[t,f]", "c_proj", "c", sum_over="f", bias=config.bias),
+    yield from _activation(config.activation)(f"{block}.mlp", digits)
+    yield linear_step(
+        second,
+        sizes,
+        bias=config.bias,
         section="9.3",
         meaning="What the patterns contribute to each channel: a weighted sum over all hidden units.",
-        cell=lambda t, c: affine(activated, t, f"{mlp}.c_proj", c, width=sizes.f, bias=config.bias),
-        weights=affine_weights(f"{mlp}.c_proj", "fc", bias=config.bias),
+    )
+
+
+def _linears(block: str) -> tuple[Linear, Linear]:
+    mlp = f"{block}.mlp"
+    return (
+        Linear(f"{mlp}.c_fc", f"{block}.ln_2.out", f"{mlp}.hidden", "c", "f"),
+        Linear(f"{mlp}.c_proj", f"{mlp}.activated", f"{mlp}.out", "f", "c"),
     )
 
 
@@ -141,7 +142,7 @@ def _relu_steps(mlp: str, digits: int) -> Iterator[Step]:
 def feed_forward_gradient_steps(block: str, config: GPTConfig, sizes: Sizes, digits: int) -> Iterator[Step]:
     """Yield the gradients from the network's last weights back to ``ln_2.out`` (T, C)."""
     mlp = f"{block}.mlp"
-    second = Linear(f"{mlp}.c_proj", f"{mlp}.activated", f"{mlp}.out", "f", "c")
+    first, second = _linears(block)
     yield from linear_parameter_gradient_steps(second, sizes, bias=config.bias)
     yield linear_input_gradient_step(
         second,
@@ -151,7 +152,6 @@ def feed_forward_gradient_steps(block: str, config: GPTConfig, sizes: Sizes, dig
         "over all of them, with the same weights.",
     )
     yield from _relu_gradient_steps(mlp) if config.activation == "relu" else _gelu_gradient_steps(mlp, digits)
-    first = Linear(f"{mlp}.c_fc", f"{block}.ln_2.out", f"{mlp}.hidden", "c", "f")
     yield from linear_parameter_gradient_steps(first, sizes, bias=config.bias)
     yield linear_input_gradient_step(
         first,

@@ -31,9 +31,6 @@ def affine_weights(
     return (weight, Weights(f"{owner}.bias", axes[-1], start, stop)) if bias else (weight,)
 
 
-# Backward
-
-
 class Linear(NamedTuple):
     """A forward step out[t,o] = Σ_i x[t,i]·weight[i,o] + bias[o]; ``inner`` and ``outer`` are its index letters.
 
@@ -45,6 +42,25 @@ class Linear(NamedTuple):
     out: str
     inner: str
     outer: str
+
+
+def linear_step(linear: Linear, sizes: Sizes, *, bias: bool, section: str, meaning: str) -> Step:
+    """Return the forward step (2.1)."""
+    owner, x, out, i, o = linear
+    values, width = Cells(x), getattr(sizes, i)
+    left, given = f"{last_part(out)}[t,{o}]", f"{_short_name(x)}[t,{i}]"
+    return Step(
+        name=out,
+        axes=f"t{o}",
+        equation=affine_equation(left, given, last_part(owner), o, sum_over=i, bias=bias),
+        section=section,
+        meaning=meaning,
+        cell=lambda t, column: affine(values, t, owner, column, width=width, bias=bias),
+        weights=affine_weights(owner, i + o, bias=bias),
+    )
+
+
+# Backward
 
 
 def linear_parameter_gradient_steps(linear: Linear, sizes: Sizes, *, bias: bool) -> Iterator[Step]:

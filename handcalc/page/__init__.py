@@ -1,1 +1,1 @@
-"""The page of a trace: what it says, and the formats in which it is written."""
+"""The page of a trace: its content, and the formats in which it is written."""

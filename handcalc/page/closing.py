@@ -31,7 +31,7 @@ _PLACES = ("1st", "2nd", "3rd", "4th", "5th")
 
 
 def closing_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
-    """Yield what stands after the last step."""
+    """Yield the blocks after the last step."""
     if not trace.plan.targets:
         yield from next_word_blocks(trace, positions)
     if trace.plan.optimizer is not None:

@@ -22,7 +22,7 @@ class Table(NamedTuple):
     columns: Sequence[str]
     cells: Sequence[Sequence[str]]
 
-    def transposed(self) -> Table:
+    def transpose(self) -> Table:
         """Return the table with rows and columns exchanged; row labels lose their padding when they become headers."""
         above = [" ".join(label.split()) for label in self.rows]
         return Table(self.corner[::-1], self.columns, above, list(zip(*self.cells, strict=True)))
@@ -46,7 +46,7 @@ def table_lines(table: Table) -> list[str]:
 
 def fit_width(table: Table) -> Table:
     """Return the table, transposed if it fits the page only then."""
-    across = table.transposed()
+    across = table.transpose()
     return table if _fits(table) or not _fits(across) else across
 
 

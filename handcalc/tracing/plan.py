@@ -19,8 +19,8 @@ from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 class Plan(NamedTuple):
     """A calculation before any number is known.
 
-    ``targets`` are the tokens that came next, one for each of ``tokens``: with them the steps go on to the loss and all
-    gradients. With ``optimizer`` as well, they go on to the new weights and the forward pass with these.
+    ``targets`` are the tokens that came next, one for each of ``tokens``: with them the steps continue to the loss and
+    all gradients. With ``optimizer`` as well, they continue to the new weights and the forward pass with these.
     """
 
     config: GPTConfig

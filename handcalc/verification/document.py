@@ -17,7 +17,9 @@ from handcalc.verification.plan_reader import join_words, plan_of_json, plan_of_
 from handcalc.verification.table_reader import DisorderlyTable, TableCell, cells_of, read_tables
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_AS_IT_IS = re.compile(r"^\||(?<!\\)`")  # a table's line, whose bars separate its columns, and one that contains code
+_NEVER_ESCAPED = re.compile(
+    r"^\||(?<!\\)`"
+)  # a table's line, whose bars separate columns, and one with code
 
 
 class Section(NamedTuple):
@@ -62,7 +64,7 @@ def read_document(text: str) -> Document:
 def _text_document(text: str) -> Document:
     lines = _ANSI.sub("", text).splitlines()
     if any(line.startswith("#") for line in lines):
-        lines = [line if _AS_IT_IS.search(line) else unescape(line) for line in lines]
+        lines = [line if _NEVER_ESCAPED.search(line) else unescape(line) for line in lines]
     worked = list(worked_lines_of(lines))
     plan = plan_of_text(lines)
     if plan is None:

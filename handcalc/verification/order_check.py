@@ -38,7 +38,7 @@ def check_line_order(section: Section, known: Mapping[str, Step]) -> Iterator[Fi
     if step is None or not section.lines:
         return
     cells = [cell.index for cell in section.cells if cell.name == section.name and cell.text != MASKED]
-    expected = list(_unmasked(step, cells)) if step.axes else [()]
+    expected = list(_drop_masked(step, cells)) if step.axes else [()]
     found = [line.index or () for line in section.lines]
     if len(found) == 1:
         if found[0] not in expected:
@@ -48,7 +48,7 @@ def check_line_order(section: Section, known: Mapping[str, Step]) -> Iterator[Fi
         yield from _out_of_order(section, found, sorted(expected))
 
 
-def _unmasked(step: Step, cells: Iterable[Index]) -> Iterator[Index]:
+def _drop_masked(step: Step, cells: Iterable[Index]) -> Iterator[Index]:
     for index in cells:
         try:
             masked = isinstance(step.cell(*index), Masked)

@@ -101,37 +101,35 @@ def saved(directory: Path, **changes: Any) -> str:
         ({"activation": "gelu_erf"}, "activation is gelu_erf, which is not among the calculator's functions"),
     ],
 )
-def test_models_that_cannot_be_traced_are_refused(
-    changes: dict[str, Any], message: str, tmp_path: Path, capsys: Capture
-) -> None:
+def test_untraceable_models_are_refused(changes: dict[str, Any], message: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["hello", "--model", saved(tmp_path / "model", **changes)]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("fill", [0.0, 1.0, 1e300])
-def test_constant_weights_of_any_size_can_be_traced(fill: float, tmp_path: Path, capsys: Capture) -> None:
+def test_constant_weights(fill: float, tmp_path: Path, capsys: Capture) -> None:
     # All vectors are constant: variance 0, equal scores, equal logits; 1e300 cubed is far beyond float64.
     with np.errstate(over="ignore", invalid="ignore"):
         assert main(["hello world", "--model", saved(tmp_path / "model", fill=fill), "--only", "probabilities"]) == 0
     assert " = 0.03125" in capsys.readouterr().out
 
 
-def test_debug_shows_where_an_error_came_from() -> None:
+def test_debug_shows_traceback() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "handcalc.trace", "", "--debug"], capture_output=True, text=True, check=False
     )
     assert result.returncode != 0 and "Traceback" in result.stderr and "UserError" in result.stderr
 
 
-def test_an_error_leaves_the_old_output_as_it_was(tmp_path: Path, capsys: Capture) -> None:
+def test_error_keeps_old_output(tmp_path: Path, capsys: Capture) -> None:
     output = tmp_path / "trace.txt"
     output.write_text("old")
     assert main(["unknown", "--output", str(output)]) == 2
     assert output.read_text() == "old" and list(tmp_path.iterdir()) == [output]
 
 
-def test_output_holds_what_the_screen_would_show(tmp_path: Path, capsys: Capture) -> None:
+def test_output_equals_screen(tmp_path: Path, capsys: Capture) -> None:
     for options in ([], ["--format", "json", "--full"]):
         assert main(["gpt", *options, "--output", str(tmp_path / "trace")]) == 0
         assert capsys.readouterr().out == ""
@@ -139,7 +137,7 @@ def test_output_holds_what_the_screen_would_show(tmp_path: Path, capsys: Capture
         assert (tmp_path / "trace").read_bytes() == capsys.readouterr().out.encode()
 
 
-def test_list_names_every_step_and_needs_no_text(capsys: Capture) -> None:
+def test_list(capsys: Capture) -> None:
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     names = [line.split()[0] for line in lines if not line.startswith(" ")]
@@ -171,7 +169,7 @@ def test_json(capsys: Capture) -> None:
     assert [cell["index"] for cell in record["steps"][0]["cells"]] == [[1, 1, 0], [1, 1, 1], [1, 1, 2]]
 
 
-def test_json_of_a_training_step(capsys: Capture) -> None:
+def test_json_of_training_step(capsys: Capture) -> None:
     assert main(["hello world", "--backward", "--format", "json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert [one["word"] for one in record["tokens"]] == ["hello", " "]
@@ -190,7 +188,7 @@ def test_json_of_a_training_step(capsys: Capture) -> None:
     assert [step["name"] for step in record["steps"]] == ["h.1.attn.dq", "h.0.attn.dq", "updated.loss"]
 
 
-def test_the_numbers_of_the_update_are_those_of_the_recipe(tmp_path: Path, capsys: Capture) -> None:
+def test_update_uses_recipe(tmp_path: Path, capsys: Capture) -> None:
     shipped = load_checkpoint(SHIPPED_MODEL)
     assert shipped.recipe is not None
     training = {**shipped.recipe["training"], "learning_rate": 0.02, "beta1": 0.8, "grad_clip": 0.0}
@@ -205,13 +203,13 @@ def test_the_numbers_of_the_update_are_those_of_the_recipe(tmp_path: Path, capsy
         assert expected.items() <= optimizer.items()
 
 
-def test_a_padded_vocabulary_has_names_for_ids_without_a_word(tmp_path: Path, capsys: Capture) -> None:
+def test_padded_vocabulary(tmp_path: Path, capsys: Capture) -> None:
     model = saved(tmp_path / "model", vocab_size=34)
     assert main(["hello world", "--model", model, "--only", "logits"]) == 0
     assert "id 33" in capsys.readouterr().out
 
 
-def test_ctrl_c_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def interrupted(*arguments: object, **options: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
@@ -221,7 +219,7 @@ def test_ctrl_c_ends_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Captur
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes that close early, no /dev/full")
-def test_a_closed_pipe_ends_quietly_and_a_full_disk_does_not(tmp_path: Path) -> None:
+def test_closed_pipe_and_full_disk(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "handcalc.trace", "hello world", "--full"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
@@ -235,7 +233,7 @@ def test_a_closed_pipe_ends_quietly_and_a_full_disk_does_not(tmp_path: Path) -> 
         assert result.returncode == 2 and result.stderr.count(b"\n") == 1
 
 
-def test_output_is_utf_8_whatever_the_terminal_says() -> None:
+def test_output_is_utf_8() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "handcalc.trace", "hello world", "--only", "scores"],
         capture_output=True,

@@ -37,7 +37,7 @@ def cells(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("digits", ["1", "4", "9", "34"])
 @pytest.mark.parametrize("words", ["hello", "hello world", "to be or not"])
-def test_every_line_verifies_and_the_page_fits(digits: str, words: str, capsys: Capture) -> None:
+def test_page_fits_and_verifies(digits: str, words: str, capsys: Capture) -> None:
     for layer in "01":
         text = page(capsys, "--text", words, "--digits", digits, "--layer", layer, "--head", "1", "--full")
         document = read_document(text)
@@ -46,7 +46,7 @@ def test_every_line_verifies_and_the_page_fits(digits: str, words: str, capsys: 
         assert max(map(len, text.splitlines())) <= WIDTH
 
 
-def test_the_first_three_versions_are_the_average(capsys: Capture, trace_shipped: Callable[..., Trace]) -> None:
+def test_three_versions_are_the_average(capsys: Capture, trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     shown = cells(page(capsys, "--full"))
     x = trace.numbers["h.0.ln_1.out"]
@@ -59,7 +59,7 @@ def test_the_first_three_versions_are_the_average(capsys: Capture, trace_shipped
             assert shown[f"averaging.triangle.out[{t},{c}]"] == shown[f"averaging.softmax.out[{t},{c}]"]
 
 
-def test_where_they_differ_is_said_and_is_true(capsys: Capture) -> None:
+def test_differences_are_reported(capsys: Capture) -> None:
     text = page(capsys, "--full")
     shown = cells(text)
     differing = [
@@ -77,12 +77,12 @@ def test_where_they_differ_is_said_and_is_true(capsys: Capture) -> None:
     assert text.count("equal in all 18 cells") == 2 and "equal in all 9 cells" in text
 
 
-def test_nothing_differs_where_no_weight_is_rounded(capsys: Capture) -> None:
+def test_no_rounding_no_difference(capsys: Capture) -> None:
     text = page(capsys, "--text", "hello")
     assert "different in these" not in text and "No weight had to be rounded here" in text
 
 
-def test_version_4_is_the_models_own_attention(capsys: Capture) -> None:
+def test_version_4_is_attention(capsys: Capture) -> None:
     shown = cells(page(capsys, "--layer", "1", "--head", "1", "--digits", "12", "--full"))
     model, arrays = load_checkpoint(SHIPPED_MODEL), {}
     values = {name: np.asarray(array, dtype=np.float64) for name, array in model.values.items()}
@@ -118,13 +118,13 @@ def test_errors_are_one_line(arguments: list[str], message: str, capsys: Capture
     assert out == "" and err.count("\n") == 1 and message in err
 
 
-def test_output_holds_what_the_screen_would_show(tmp_path: Path, capsys: Capture) -> None:
+def test_output_equals_screen(tmp_path: Path, capsys: Capture) -> None:
     assert main(["--output", str(tmp_path / "page.txt")]) == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "page.txt").read_text() == page(capsys)
 
 
-def test_a_closed_pipe_ends_quietly() -> None:
+def test_closed_pipe() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "handcalc.averaging", "--full"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

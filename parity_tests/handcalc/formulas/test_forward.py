@@ -20,7 +20,7 @@ from numpy_gpt.shared.model.names import activation_shapes
 from parity_tests.handcalc.formulas.rounding_bounds import Bounds, outside
 
 
-def test_steps_are_the_one_list_of_names(trace_random: Callable[..., Trace]) -> None:
+def test_step_names(trace_random: Callable[..., Trace]) -> None:
     for changes in ({}, {"activation": "relu", "n_layer": 2}, {"n_layer": 0, "tie_weights": False}):
         trace = trace_random((1, 0, 2), 4, **changes)
         shapes = activation_shapes(trace.plan.config, 1, 3)
@@ -30,11 +30,11 @@ def test_steps_are_the_one_list_of_names(trace_random: Callable[..., Trace]) -> 
 
 @pytest.mark.parametrize("digits", [4, 8, 16])
 @pytest.mark.parametrize("text", ["hello world", "gpt", "be or"])
-def test_shipped_model_is_within_bounds(text: str, digits: int, trace_shipped: Callable[..., Trace]) -> None:
+def test_shipped_model(text: str, digits: int, trace_shipped: Callable[..., Trace]) -> None:
     assert outside(trace_shipped(text, digits)) == []
 
 
-def test_bounds_are_tight_enough_to_mean_something(trace_shipped: Callable[..., Trace]) -> None:
+def test_bounds_are_tight(trace_shipped: Callable[..., Trace]) -> None:
     for digits, largest in ((4, 0.1), (16, 1e-11)):
         bounded = Bounds(trace_shipped("hello world", digits)).bounded
         assert max(bound for _, bound in bounded["probabilities"].values()) < largest
@@ -56,7 +56,7 @@ def test_bounds_are_tight_enough_to_mean_something(trace_shipped: Callable[..., 
         }
     ),
 )
-def test_random_models_are_within_bounds(
+def test_random_models(
     tokens: tuple[int, ...],
     digits: int,
     seed: int,

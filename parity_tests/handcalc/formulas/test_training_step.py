@@ -71,7 +71,7 @@ def unlike(trace: Trace, exact: Arrays) -> list[str]:
 # it is float64 that has no 12 digits.
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(tokens=TOKENS, seed=st.integers(0, 10_000), scale=st.sampled_from([0.1, 0.4, 0.6]), changes=VARIANTS)
-def test_a_training_step_is_that_of_numpy_and_of_torch(
+def test_equals_numpy_and_torch(
     tokens: tuple[int, ...], seed: int, scale: float, changes: dict[str, Any], train_random: Train
 ) -> None:
     trace, arrays = train_random(tokens, 34, seed, scale, **changes)
@@ -84,14 +84,14 @@ def test_a_training_step_is_that_of_numpy_and_of_torch(
         assert np.max(np.abs(of(trace, f"h.{layer}.attn.c_attn.dbias", (3 * c,))[c : 2 * c])) < 1e-30  # (8.18)
 
 
-def test_a_text_of_one_prediction(train_random: Train) -> None:
+def test_one_prediction(train_random: Train) -> None:
     trace, arrays = train_random((4, 1), 34)
     assert unlike(trace, numpy_step(trace, arrays)) == []
     assert unlike(trace, torch_step(trace, arrays)) == []
     assert not any(trace.numbers["h.0.attn.dq"].values())  # there is nothing else to look at
 
 
-def test_every_number_of_a_training_step_has_been_compared(train_random: Train) -> None:
+def test_every_number_is_compared(train_random: Train) -> None:
     for changes in ({"bias": True, "n_layer": 2}, {"tie_weights": False, "activation": "relu"}):
         trace, arrays = train_random((1, 0, 2, 0, 2), 34, **changes)
         compared = set(numpy_step(trace, arrays)) | set(torch_step(trace, arrays)) | set(again(trace))
@@ -104,7 +104,7 @@ def test_every_number_of_a_training_step_has_been_compared(train_random: Train) 
         assert rest - zeros == {f"{norm}.dx" for norm in norms} | {"clipping.scale"}
 
 
-def test_steps_are_the_one_list_of_names(train_random: Train) -> None:
+def test_step_names(train_random: Train) -> None:
     for changes in ({"bias": True}, {"n_layer": 2, "activation": "relu", "tie_weights": False}, {"n_layer": 0}):
         trace, _ = train_random((1, 0, 2), 4, **changes)
         shapes = activation_shapes(trace.plan.config, 1, 2)
@@ -125,7 +125,7 @@ def test_steps_are_the_one_list_of_names(train_random: Train) -> None:
             assert (f"decayed.{name}" in of_phase[UPDATE]) == (len(shape) == 2)
 
 
-def test_backward_goes_the_forward_way_back(train_random: Train) -> None:
+def test_backward_order(train_random: Train) -> None:
     trace, _ = train_random((1, 0, 2), 4, bias=True, n_layer=2)
     forward = [step.name for step in trace.plan.steps if step.phase == FORWARD]
     backward_steps = [step for step in trace.plan.steps if step.phase == BACKWARD]
@@ -139,7 +139,7 @@ def test_backward_goes_the_forward_way_back(train_random: Train) -> None:
     assert blocks == sorted(blocks, reverse=True)
 
 
-def test_a_repeated_word_gets_the_sum_and_unused_rows_get_nothing(train_random: Train) -> None:
+def test_repeated_words_and_unused_rows(train_random: Train) -> None:
     trace, _ = train_random((3, 1, 3, 2), 12, tie_weights=False)
     page = trace.numbers
     for c in range(4):
@@ -150,20 +150,20 @@ def test_a_repeated_word_gets_the_sum_and_unused_rows_get_nothing(train_random: 
 
 
 @pytest.mark.parametrize("text", ["hello world", "learn patterns", "to be or not"])
-def test_the_update_lowers_the_loss(text: str, train_shipped: Callable[..., Trace]) -> None:
+def test_update_lowers_loss(text: str, train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped(text)
     assert trace.numbers["updated.loss"][()] < trace.numbers["loss"][()]
     assert trace.training is not None and trace.training.updated_loss is not None
     assert trace.training.updated_loss < trace.training.loss
 
 
-def test_without_clipping_the_gradient_is_used_as_it_is(train_random: Train) -> None:
+def test_without_clipping(train_random: Train) -> None:
     trace, arrays = train_random((1, 0, 2), 34, grad_clip="0")
     assert not any(step.name.startswith(("clipped.", "clipping.scale")) for step in trace.plan.steps)
     assert unlike(trace, numpy_step(trace, arrays)) == []
 
 
-def test_a_short_gradient_is_not_clipped(train_random: Train) -> None:
+def test_short_gradient_is_not_clipped(train_random: Train) -> None:
     trace, arrays = train_random((1, 0, 2), 34, grad_clip="1000")
     assert trace.numbers["clipping.scale"][()] == 1
     assert unlike(trace, numpy_step(trace, arrays)) == []
@@ -196,7 +196,7 @@ MUTANTS: dict[str, Callable[[Step], Callable[..., Expression]]] = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_the_comparison_notices_mistakes(mutant: str, train_random: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_are_noticed(mutant: str, train_random: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     original = plan.backward_steps
 
     def mutated(*arguments: Any, **options: Any) -> list[Step]:
@@ -209,6 +209,6 @@ def test_the_comparison_notices_mistakes(mutant: str, train_random: Train, monke
     assert wrong and set(wrong) <= {step.name for step in trace.plan.steps if step.phase in (BACKWARD, UPDATE)}
 
 
-def test_nothing_to_predict_is_refused() -> None:
+def test_nothing_to_predict() -> None:
     with pytest.raises(Exception, match="nothing to predict: give a text of at least two tokens"):
         plan.make_training_plan(GPTConfig(vocab_size=6, block_size=6, n_layer=1, n_head=2, n_embd=4), (3,), digits=4)

@@ -19,19 +19,19 @@ RENEW = 'python -m handcalc.trace "hello world" --output docs/hello-world.txt'
 HELLO_WORLD = Path(__file__).parents[3] / "docs" / "hello-world.txt"
 
 
-def test_output_is_the_file_in_the_repository(capsys: pytest.CaptureFixture[str]) -> None:
+def test_matches_committed_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["hello world"]) == 0
     same = capsys.readouterr().out.encode() == HELLO_WORLD.read_bytes()
     assert same, f"the output differs from {HELLO_WORLD.name}; if that is meant: {RENEW}"
 
 
-def test_probability_of_world_is_right_to_three_decimals(trace_shipped: Callable[..., Trace]) -> None:
+def test_world_probability_is_right(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     world = trace.vocabulary.index("world")
     assert abs(float(trace.numbers["probabilities"][1, world]) - trace.float64[1][world]) < 0.0005
 
 
-def test_probability_of_world_is_shown(capsys: pytest.CaptureFixture[str], trace_shipped: Callable[..., Trace]) -> None:
+def test_world_probability_is_shown(capsys: pytest.CaptureFixture[str], trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     assert main(["hello world"]) == 0
     probability = trace.numbers["probabilities"][1, trace.vocabulary.index("world")]

@@ -30,7 +30,7 @@ def fenced(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_worked_lines_are_those_of_the_text(full: bool, train_shipped: Callable[..., Trace]) -> None:
+def test_worked_lines_match_text(full: bool, train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
     text = list(text_lines(trace, Selection(), full=full))
     lines = list(markdown_lines(trace, Selection(), full=full))
@@ -40,7 +40,7 @@ def test_worked_lines_are_those_of_the_text(full: bool, train_shipped: Callable[
     assert sum(bool(re.match(r"    \S+ = ", line)) for line in code) > len(trace.plan.steps) - 100
 
 
-def test_tables_are_tables_and_hold_every_number(train_shipped: Callable[..., Trace]) -> None:
+def test_tables(train_shipped: Callable[..., Trace]) -> None:
     lines = list(markdown_lines(train_shipped("hello world"), Selection(), full=False))
     rows = [line for line in lines if line.startswith("|")]
     widths = {len(ROW.findall(line)) for line in rows}
@@ -52,7 +52,7 @@ def test_tables_are_tables_and_hold_every_number(train_shipped: Callable[..., Tr
     assert any("masked" in row for row in rows)
 
 
-def test_blocks_are_separated_by_one_blank_line(train_shipped: Callable[..., Trace]) -> None:
+def test_blank_lines(train_shipped: Callable[..., Trace]) -> None:
     lines = list(markdown_lines(train_shipped("hello world"), Selection(), full=False))
     assert lines[0] == "# The arithmetic of a GPT, by pocket calculator"
     assert all(line or following for line, following in pairwise(lines))
@@ -71,6 +71,6 @@ def test_blocks_are_separated_by_one_blank_line(train_shipped: Callable[..., Tra
         ("t \\ c", "t \\\\ c"),
     ],
 )
-def test_nothing_is_taken_for_markdown(text: str, shown: str) -> None:
+def test_escaping(text: str, shown: str) -> None:
     assert escape(text) == shown
     assert list(block_lines([Paragraph(text)])) == [shown]

@@ -38,9 +38,7 @@ def worked(lines: list[str]) -> list[tuple[str, str, str, str]]:
 
 @pytest.mark.parametrize("digits", [1, 4, 12, 34])
 @pytest.mark.parametrize("full", [False, True])
-def test_page_fits_and_every_worked_line_has_the_grammar(
-    digits: int, full: bool, trace_shipped: Callable[..., Trace]
-) -> None:
+def test_width_and_grammar(digits: int, full: bool, trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("learn patterns", digits)
     lines = page(trace, full)
     assert max(map(len, lines)) <= WIDTH
@@ -66,7 +64,7 @@ def test_page_fits_and_every_worked_line_has_the_grammar(
         {"n_head": 4},
     ],
 )
-def test_every_kind_of_model_has_a_page(changes: dict[str, Any], trace_random: Callable[..., Trace]) -> None:
+def test_every_kind_of_model(changes: dict[str, Any], trace_random: Callable[..., Trace]) -> None:
     trace = trace_random((5, 0, 2, 0), 4, **changes)
     lines = page(trace)
     assert max(map(len, lines)) <= WIDTH
@@ -81,7 +79,7 @@ def numbers_in(lines: list[str]) -> set[str]:
     return {word for line in lines for word in line.split()}
 
 
-def test_every_number_is_on_the_page(trace_shipped: Callable[..., Trace]) -> None:
+def test_every_number_is_printed(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     printed = numbers_in(page(trace))
     for name, cells in trace.numbers.items():
@@ -90,7 +88,7 @@ def test_every_number_is_on_the_page(trace_shipped: Callable[..., Trace]) -> Non
     assert "masked" in printed
 
 
-def test_weights_stand_before_the_step_that_uses_them_and_only_once(trace_shipped: Callable[..., Trace]) -> None:
+def test_weights_are_printed_once(trace_shipped: Callable[..., Trace]) -> None:
     lines = page(trace_shipped("hello"))
     assert sum("uses wte.weight (32 × 6)" in line for line in lines) == 1
     assert any("uses wte.weight: printed at embedding.token" in line for line in lines)
@@ -113,7 +111,7 @@ def test_only(only: tuple[str, ...], names: list[str], trace_shipped: Callable[.
     assert [step.name for step in select_steps(trace_shipped("gpt").plan.steps, Selection(only))] == names
 
 
-def test_layer_head_and_position_narrow_what_is_shown(trace_shipped: Callable[..., Trace]) -> None:
+def test_layer_head_and_position(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     names = {name for name, *_ in worked(page(trace, layer=1))[1:]}
     assert names and all(name.startswith("h.1.") for name in names)
@@ -123,7 +121,7 @@ def test_layer_head_and_position_narrow_what_is_shown(trace_shipped: Callable[..
     assert {index for name, index, *_ in cells if name == "h.0.attn.merged"} == {f"2,{c}" for c in range(6)}
 
 
-def test_headings_are_styled_and_nothing_else(trace_shipped: Callable[..., Trace]) -> None:
+def test_only_headings_are_styled(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("gpt")
     styled = list(
         text_lines(
@@ -134,7 +132,7 @@ def test_headings_are_styled_and_nothing_else(trace_shipped: Callable[..., Trace
     assert sum(line.startswith("<b>") for line in styled) > len(trace.plan.steps)
 
 
-def test_numbers_stand_with_their_points_below_one_another() -> None:
+def test_decimal_points_are_aligned() -> None:
     assert align_points(["1.5", "-12", "0.25", "1e-05", "masked"]) == [
         "  1.5  ",
         "-12    ",
@@ -144,7 +142,7 @@ def test_numbers_stand_with_their_points_below_one_another() -> None:
     ]
 
 
-def test_wide_tables_are_turned_then_cut() -> None:
+def test_wide_tables_are_transposed_then_cut() -> None:
     wide = Table(("t", "f"), ["0", "1"], [str(f) for f in range(30)], [["0.123"] * 30] * 2)
     assert len(table_lines(wide)) == 31
     both = Table(("c", "f"), [str(f) for f in range(40)], [str(f) for f in range(40)], [["0.123"] * 40] * 40)
@@ -152,7 +150,7 @@ def test_wide_tables_are_turned_then_cut() -> None:
     assert sum(line.startswith("    c") for line in table_lines(both)) > 1
 
 
-def test_long_worked_lines_break_between_terms_and_inside_long_products() -> None:
+def test_long_worked_lines_break() -> None:
     arithmetic = " + ".join(["0.12345*-0.6789"] * 20) + " + " + "*".join(["0.123456789012345678901234567890"] * 6)
     lines = wrap_worked_line("h.0.mlp.out", (0, 1), arithmetic, "1")
     assert max(map(len, lines)) <= WIDTH

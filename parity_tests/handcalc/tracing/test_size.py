@@ -23,7 +23,7 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("only", [(), ("dweight",), ("h.0.attn.scores",)])
-def test_the_size_is_known_beforehand(full: bool, only: tuple[str, ...], train_shipped: Callable[..., Trace]) -> None:
+def test_estimate(full: bool, only: tuple[str, ...], train_shipped: Callable[..., Trace]) -> None:
     worked, selection = train_shipped("hello world"), Selection(only)
     expected = size_of(worked.plan, selection, full=full)
     assert expected.numbers == sum(len(worked.numbers[step.name]) for step in worked.plan.steps)
@@ -31,7 +31,7 @@ def test_the_size_is_known_beforehand(full: bool, only: tuple[str, ...], train_s
     assert text / 3 < expected.characters < 4 * text + 20_000
 
 
-def test_the_size_grows_linearly_with_the_model() -> None:
+def test_linear_in_layers() -> None:
     sizes = []
     for layers in (1, 2, 3):
         config = GPTConfig(vocab_size=50, block_size=8, n_layer=layers, n_head=2, n_embd=8, bias=True)

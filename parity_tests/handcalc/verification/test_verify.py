@@ -40,22 +40,20 @@ def trace_of(capsys: Capture, *arguments: str) -> str:
 @pytest.mark.parametrize(
     "options", [[], ["--full"], ["--update"], ["--backward"], ["--only", "attn.scores,attn.v", "--head", "1"]]
 )
-def test_the_programs_own_traces_are_right(
-    form: str, options: list[str], verified: Callable[..., Any], capsys: Capture
-) -> None:
+def test_own_traces(form: str, options: list[str], verified: Callable[..., Any], capsys: Capture) -> None:
     status, out, err = verified(trace_of(capsys, "hello world", "--format", form, *options))
     assert (status, err) == (0, "") and "worked lines are right" in out
 
 
 @pytest.mark.parametrize("digits", ["1", "12", "34"])
-def test_traces_of_other_digits_and_texts(digits: str, verified: Callable[..., Any], capsys: Capture) -> None:
+def test_other_digits_and_texts(digits: str, verified: Callable[..., Any], capsys: Capture) -> None:
     content = trace_of(capsys, "to be or", "--digits", digits, "--backward", "--full")
     status, out, _ = verified(content)
     lines = out.split(" ")[0]
     assert status == 0 and out == f"{lines} of {lines} worked lines are right\n" and int(lines.replace(",", "")) > 5_000
 
 
-def test_random_models_of_every_kind(trace_random: Callable[..., Any]) -> None:
+def test_random_models(trace_random: Callable[..., Any]) -> None:
     from handcalc.page.json_format import json_lines
     from handcalc.page.text import text_lines
     from handcalc.tracing.selection import Selection
@@ -74,7 +72,7 @@ def test_random_models_of_every_kind(trace_random: Callable[..., Any]) -> None:
             assert document.plan is not None and not check_document(document, None)
 
 
-def test_all_digits_that_a_value_shows_are_checked(verified: Callable[..., Any]) -> None:
+def test_all_shown_digits_count(verified: Callable[..., Any]) -> None:
     for figures in (34, 35, 65, 900):
         assert verified(f"x = 1/3 = 0.{'3' * figures}\n")[0] == 0
         status, out, _ = verified(f"x = 1/3 = 0.{'3' * (figures - 1)}4\n")
@@ -85,7 +83,7 @@ def test_all_digits_that_a_value_shows_are_checked(verified: Callable[..., Any])
     assert [verified(f"x = {half}*1 = 0.{'1' * 39}{end}\n")[0] for end in (0, 1, 2, 3)] == [1, 0, 0, 1]  # a tie
 
 
-def test_a_wrong_line_is_reported_with_its_number_and_the_right_value(verified: Callable[..., Any]) -> None:
+def test_report_of_a_wrong_line(verified: Callable[..., Any]) -> None:
     page = "My homework\n\nscore[2,0] = 0.5*0.25 + 1.5 = 1.626\nscaled[2,0] = 1.625/sqrt(3) = 0.9382\n"
     status, out, err = verified(page)
     assert (status, err) == (1, "")
@@ -116,11 +114,11 @@ def test_a_wrong_line_is_reported_with_its_number_and_the_right_value(verified: 
         ("x = exp(-inf) = 0", True),
     ],
 )
-def test_a_value_is_right_to_the_digits_that_it_shows(line: str, right: bool, verified: Callable[..., Any]) -> None:
+def test_right_to_shown_digits(line: str, right: bool, verified: Callable[..., Any]) -> None:
     assert verified(line)[0] == (0 if right else 1)
 
 
-def test_digits_ask_for_the_exact_number(verified: Callable[..., Any]) -> None:
+def test_digits_option(verified: Callable[..., Any]) -> None:
     assert verified("x = 1/8 = 0.12", "--digits", "2")[0] == 0
     assert verified("x = 1/8 = 0.13", "--digits", "2")[0] == 1
     assert verified("x = 2/3 = 0.67", "--digits", "3")[0] == 1
@@ -129,7 +127,7 @@ def test_digits_ask_for_the_exact_number(verified: Callable[..., Any]) -> None:
     assert status == 1 and "to 3 significant digits it is 0.667" in out
 
 
-def test_lines_go_on_further_in_and_stand_in_markdown(verified: Callable[..., Any]) -> None:
+def test_long_lines_and_markdown(verified: Callable[..., Any]) -> None:
     page = """\
 # Homework
 
@@ -162,7 +160,7 @@ mean = (1 + 2 +
         "= 1 = 1",
     ],
 )
-def test_prose_is_no_worked_line(prose: str, verified: Callable[..., Any]) -> None:
+def test_prose_is_ignored(prose: str, verified: Callable[..., Any]) -> None:
     assert verified(f"{prose}\n\nx = 1 + 1 = 2\n")[:2] == (0, "1 of 1 worked lines is right\n")
 
 
@@ -177,12 +175,12 @@ def test_prose_is_no_worked_line(prose: str, verified: Callable[..., Any]) -> No
         ("x[0] = 9**9**9 = 1", "cannot be read"),
     ],
 )
-def test_lines_that_cannot_be_worked_out_count_as_wrong(line: str, problem: str, verified: Callable[..., Any]) -> None:
+def test_unreadable_lines_are_wrong(line: str, problem: str, verified: Callable[..., Any]) -> None:
     status, out, _ = verified(f"y = 1 + 1 = 2\n{line}\n")
     assert status == 1 and f"line 2: x[0] {problem}" in out and out.endswith("1 of 2 worked lines are right\n")
 
 
-def test_a_true_line_over_other_numbers_than_the_pages(verified: Callable[..., Any], capsys: Capture) -> None:
+def test_true_line_with_other_numbers(verified: Callable[..., Any], capsys: Capture) -> None:
     page = trace_of(capsys, "hello world")
     line = next(line for line in page.splitlines() if line.startswith("    h.0.attn.scaled[0,2,0]"))
     status, out, _ = verified(page.replace(line, "    h.0.attn.scaled[0,2,0] = 0.3/sqrt(3) = 0.1732"))
@@ -193,7 +191,7 @@ def test_a_true_line_over_other_numbers_than_the_pages(verified: Callable[..., A
     assert status == 1 and "h.0.ln_1.rstd[0] the table shows 3.46, but it is 3.45" in out
 
 
-def test_json_of_other_programs(verified: Callable[..., Any]) -> None:
+def test_foreign_json(verified: Callable[..., Any]) -> None:
     cells = [
         {"index": [0], "value": "3", "expression": "1 + 2"},
         {"index": [1], "value": "4", "expression": "1 + 2"},

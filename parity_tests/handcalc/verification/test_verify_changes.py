@@ -78,7 +78,7 @@ def whole_trace() -> Page:
     return text_page(out.getvalue().split("\n"), everything=False)
 
 
-def test_the_whole_trace_is_large_and_right() -> None:
+def test_whole_trace_is_right() -> None:
     page = whole_trace()
     assert len(page.places) > 200_000
     document = read_document("\n".join(page.lines))
@@ -87,7 +87,7 @@ def test_the_whole_trace_is_large_and_right() -> None:
 
 @settings(max_examples=5, deadline=None, phases=[Phase.generate])
 @given(data=st.data())
-def test_a_thousand_changed_digits_of_the_whole_trace_are_found(data: st.DataObject) -> None:
+def test_thousand_changes_are_found(data: st.DataObject) -> None:
     """200 at a time, each in another line: each of those lines must be reported, or the change when it is alone."""
     page = whole_trace()
     owner = owners(page)
@@ -151,7 +151,7 @@ def small_page(form: str) -> Page:
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
-def test_a_changed_digit_is_found_wherever_it_stands(form: str) -> None:
+def test_change_anywhere_is_found(form: str) -> None:
     """One at a time, in worked lines, tables of steps and of weights, and the tables' labels."""
     page = small_page(form)
     assert not check_document(read_document("\n".join(page.lines)), None)
@@ -180,7 +180,7 @@ def test_a_changed_digit_is_found_wherever_it_stands(form: str) -> None:
         (r"(    h\.)(0)", "{0}1"),
     ],
 )
-def test_changes_that_chance_would_seldom_make(old: str, new: str) -> None:
+def test_unlikely_changes_are_found(old: str, new: str) -> None:
     text = "\n".join(small_page("text").lines)
     match = re.search(old, text)
     assert match is not None
@@ -198,7 +198,7 @@ def found_in(text: str) -> bool:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_check_itself_would_miss_what_it_does_not_look_for(form: str, monkeypatch: Any) -> None:
+def test_line_check_alone_misses_changes(form: str, monkeypatch: Any) -> None:
     """With the lines only worked out again, some changed operand goes unnoticed: rounding hides it."""
     page = small_page(form)
     monkeypatch.setattr("handcalc.verification.document.plan_of_text", lambda lines: None)

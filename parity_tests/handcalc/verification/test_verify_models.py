@@ -81,7 +81,7 @@ _CODE = ("tanh", "[", "bias", ".", "lm_head", "weight", "before", "after")
 @example(_trace(_NARROW, ("|", "`", "a", " "), (0, 1, 2)))
 @example(_trace(_TRANSPOSED, ("a", "bcd"), (0, 1), UPDATE))
 @example(_trace(_PLAIN, _CODE, (0, 1, 3, 2, 4, 3, 5, 6, 7), UPDATE, model="run.bias"))
-def test_the_page_of_any_model_is_right(form: str, trace: Trace) -> None:
+def test_any_model(form: str, trace: Trace) -> None:
     pages = {
         "text": lambda: text_lines(trace, Selection(), full=True),
         "markdown": lambda: markdown_lines(trace, Selection(), full=True),
@@ -99,7 +99,7 @@ def test_the_page_of_any_model_is_right(form: str, trace: Trace) -> None:
     assert check_document(document, None) == []
 
 
-def test_every_step_alone_is_known_and_right() -> None:
+def test_every_step_alone() -> None:
     trace = _trace(replace(_NARROW, tie_weights=False), ("a", "b", "c", " "), (0, 1, 2), UPDATE)
     for step in trace.plan.steps:
         if step.phase == AGAIN:
