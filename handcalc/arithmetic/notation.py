@@ -9,6 +9,7 @@ from typing import NamedTuple
 LONGEST_NUMBER = 1000
 FARTHEST_EXPONENT = 20_000
 
+NAME = r"[^\W\d][\w.]*"
 NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 
 _SIGNS = str.maketrans(

@@ -24,9 +24,7 @@ def head_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
     """Yield the steps from ``ln_f.out`` (T, C) to ``probabilities`` (T, V); a tied head *is* the token embedding."""
     matrix = _matrix(config)
     x, words = Cells("ln_f.out"), Cells(matrix)
-    row = (
-        "the word's row of wte.weight, the one that is looked up" if config.tie_weights else "its row of lm_head.weight"
-    )
+    row = "the word's row of wte.weight, its embedding" if config.tie_weights else "its row of lm_head.weight"
     yield Step(
         name="logits",
         axes="tv",

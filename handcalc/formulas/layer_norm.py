@@ -6,9 +6,12 @@ Backward one activation at a time, where numpy_gpt uses the fused formula (4.10)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 
 from handcalc.arithmetic.expression import HALF, MINUS_ONE, ONE, TWO, Cells, Constant, sqrt, total
+from handcalc.arithmetic.notation import NUMBER
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.linear import affine_weights
 from handcalc.formulas.step import Sizes, Step, gradient, gradient_step
@@ -50,6 +53,17 @@ def _centering_steps(norm: str, x: str, sizes: Sizes) -> Iterator[Step]:
     )
 
 
+def write_epsilon(epsilon: Decimal) -> str:
+    """Return ε as the equation of ``rstd`` shows it."""
+    return f"ε = {format_number(epsilon)}"
+
+
+def read_epsilon(text: str) -> float | None:
+    """Return the ε of the first equation in a text that shows it, or None."""
+    match = re.search(f"ε = ({NUMBER})", text)
+    return float(match[1]) if match else None
+
+
 def _scaling_steps(norm: str, config: GPTConfig) -> Iterator[Step]:
     centered, variance, rstd = Cells(f"{norm}.centered"), Cells(f"{norm}.variance"), Cells(f"{norm}.rstd")
     normalized, weight, bias = Cells(f"{norm}.normalized"), Cells(f"{norm}.weight"), Cells(f"{norm}.bias")
@@ -57,7 +71,7 @@ def _scaling_steps(norm: str, config: GPTConfig) -> Iterator[Step]:
     yield Step(
         name=f"{norm}.rstd",
         axes="t",
-        equation=f"rstd[t] = 1 / √(variance[t] + ε),  ε = {format_number(epsilon.value)}",
+        equation=f"rstd[t] = 1 / √(variance[t] + ε),  {write_epsilon(epsilon.value)}",
         section="4.4",
         meaning="One over the standard deviation, the factor that makes the variance 1; ε prevents division by 0.",
         cell=lambda t: ONE / sqrt(variance[t] + epsilon),

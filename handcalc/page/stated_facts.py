@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from gpt_data.wording import count_of
-from handcalc.arithmetic.notation import NUMBER
+from handcalc.arithmetic.notation import NAME, NUMBER
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
 from numpy_gpt.shared.model.config import GPTConfig
@@ -111,6 +111,17 @@ def read_tokens(rows: Iterable[Sequence[str]]) -> tuple[list[int], list[int]]:
         elif tokens:
             break
     return tokens, targets
+
+
+def step_heading(number: int, name: str) -> str:
+    """Return the heading of a step's section."""
+    return f"{number}. {name}"
+
+
+def read_step_heading(line: str) -> str | None:
+    """Return the name of the step in a heading, of text or Markdown, or None if the line is something else."""
+    match = re.fullmatch(rf"(?:#+ )?[0-9]+\. ({NAME})", line)
+    return match and match[1]
 
 
 class TableTitle(NamedTuple):

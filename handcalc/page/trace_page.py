@@ -10,7 +10,7 @@ from handcalc.page.cells import calculation, example_index
 from handcalc.page.closing import closing_blocks, next_word_blocks
 from handcalc.page.opening import opening_blocks
 from handcalc.page.phases import part_title, phase_blocks
-from handcalc.page.stated_facts import RESULT, weights_title
+from handcalc.page.stated_facts import RESULT, step_heading, weights_title
 from handcalc.page.tables import step_tables, weight_table
 from handcalc.tracing.selection import Selection, indices_to_show, places_to_show, steps_to_show
 from handcalc.tracing.trace import Trace
@@ -38,7 +38,7 @@ def _steps_blocks(trace: Trace, chosen: list[Step], selection: Selection, *, ful
             yield from next_word_blocks(trace, places_to_show("t", sizes, selection))
         if part != (part := part_title(step)):
             yield Heading(part, PART)
-        yield Heading(f"{numbering[step.name]}. {step.name}", STEP)
+        yield Heading(step_heading(numbering[step.name], step.name), STEP)
         yield Paragraph(step.meaning)
         yield _formula(trace, step, numbering)
         yield from _table_blocks(trace, step, selection, printed)

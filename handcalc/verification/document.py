@@ -17,9 +17,7 @@ from handcalc.verification.plan_reader import join_words, plan_of_json, plan_of_
 from handcalc.verification.table_reader import DisorderlyTable, TableCell, cells_of, read_tables
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_NEVER_ESCAPED = re.compile(
-    r"^\||(?<!\\)`"
-)  # a table's line, whose bars separate columns, and one with code
+_NEVER_ESCAPED = re.compile(r"^\||(?<!\\)`")  # a table's line, whose bars separate columns, and one with code
 
 
 class Section(NamedTuple):

@@ -11,16 +11,15 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from handcalc.arithmetic.expression import Index
-from handcalc.arithmetic.notation import normalize_signs, read_number
+from handcalc.arithmetic.notation import NAME, normalize_signs, read_number
 from handcalc.arithmetic.writing import cell_label
+from handcalc.page.stated_facts import read_step_heading
 
 EXTRA_INDENT = 4
 
-_NAME = r"[^\W\d][\w.]*"
-_LABEL = re.compile(rf"({_NAME})\s*(?:\[\s*([0-9]{{1,9}}(?:\s*,\s*[0-9]{{1,9}})*)\s*\])?")
+_LABEL = re.compile(rf"({NAME})\s*(?:\[\s*([0-9]{{1,9}}(?:\s*,\s*[0-9]{{1,9}})*)\s*\])?")
 _LETTER_FREE = re.compile(r"(?:exp|log|ln|sqrt|tanh|max|inf|√|[eE](?=[-+0-9])|[-+*/^(),.\s0-9])*")
-_START = re.compile(rf"\s*{_NAME}\s*(?:\[[0-9\s,]+\]\s*(?:[=≈≃≅]|$)|[=≈≃≅])")
-_STEP_HEADING = re.compile(rf"(?:#+ )?[0-9]+\. ({_NAME})")
+_START = re.compile(rf"\s*{NAME}\s*(?:\[[0-9\s,]+\]\s*(?:[=≈≃≅]|$)|[=≈≃≅])")
 _OTHER_HEADING = re.compile(r"#+ .*|[-=]{3,}")
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
@@ -107,10 +106,11 @@ def step_ranges(lines: list[str], known: Container[str] | None = None) -> Iterat
     """
     name, start = "", 0
     for place, line in enumerate([*lines, "# end"], 1):
-        match = _STEP_HEADING.fullmatch(line)
-        heading = match is not None and (known is None or match[1] in known)
-        if not heading and not _OTHER_HEADING.fullmatch(line):
+        found = read_step_heading(line)
+        if found is not None and known is not None and found not in known:
+            found = None
+        if found is None and not _OTHER_HEADING.fullmatch(line):
             continue
         if name:
             yield name, start, place - 1
-        name, start = (match[1], place) if match is not None and heading else ("", 0)
+        name, start = ("", 0) if found is None else (found, place)

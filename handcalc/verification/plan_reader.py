@@ -8,15 +8,15 @@ from dataclasses import fields
 from typing import Any
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic.notation import NUMBER, read_literal
+from handcalc.arithmetic.notation import read_literal
 from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.layer_norm import read_epsilon
 from handcalc.page.stated_facts import is_tokens_title, read_digits, read_optimizer, read_shape, read_tokens
 from handcalc.tracing.plan import Plan, make_plan
 from handcalc.verification.line_reader import step_ranges
 from handcalc.verification.table_reader import split_row
 from numpy_gpt.shared.model.config import GPTConfig
 
-_EPSILON = re.compile(rf"ε = ({NUMBER})")
 _BIAS = re.compile(r"\.d?bias")
 _HEAD = re.compile(r"lm_head\.d?weight")
 _GELU = re.compile(r"\.gelu\.|tanh\[")
@@ -35,13 +35,13 @@ def plan_of_text(lines: list[str]) -> Plan | None:
         return None
     # Words of the text and the name of the model may be anything, but they do not occur in the steps' sections.
     steps = join_words([line for _, start, end in step_ranges(lines) for line in lines[start:end]])
-    epsilon = _EPSILON.search(steps)
+    epsilon = read_epsilon(steps)
     config = {
         **shape,
         "bias": _BIAS.search(steps) is not None,
         "tie_weights": _HEAD.search(steps) is None,
         "activation": "gelu_tanh" if _GELU.search(steps) else "relu",
-        "layer_norm_epsilon": float(epsilon[1]) if epsilon else 1e-5,
+        "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon,
     }
     tokens, targets = read_tokens(_token_rows(lines))
     return _plan(config, tokens, targets, read_optimizer(text), digits)

@@ -1,4 +1,4 @@
-"""The calculator's display is the correctly rounded value: ties, values a hair from a tie, tanh, how numbers look."""
+"""The calculator's display is correctly rounded: ties, values close to a tie, tanh, and the format of numbers."""
 
 from __future__ import annotations
 

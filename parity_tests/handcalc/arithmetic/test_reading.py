@@ -1,4 +1,4 @@
-"""Written arithmetic means what it means in Python, and nothing that somebody types hangs or fills the memory."""
+"""Written arithmetic means the same as in Python, and no input hangs or fills the memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Four versions of one average: every line true, equal where it is said, different where it is said."""
+"""Four versions of one average: every line is true, and they are equal and different where the page says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody who makes typical mistakes on purpose, from the printed page alone, in floating point."""
+"""A solver that makes typical mistakes on purpose, from the printed page alone, in floating point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""handcalc.exercise: a question, an answer, what is said to it; worksheets and their keys."""
+"""handcalc.exercise: a question, an answer, the verdict; worksheets and their answer keys."""
 
 from __future__ import annotations
 

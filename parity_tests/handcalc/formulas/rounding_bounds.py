@@ -1,12 +1,11 @@
-"""How far a trace and numpy_gpt's float64 may be apart, cell by cell, if nothing but rounding separates them.
+"""How far a trace may be from numpy_gpt's float64, cell by cell, if they differ only by rounding.
 
-Both compute the same formulas from the same printed weights; they differ by what each cell rounds. Cell j's own error
+Both compute the same formulas from the same printed weights; they differ by the rounding of each cell. Cell j's own error
 is at most e_j: half a unit of its last printed digit, plus what float64 may round in that one formula (2^-52 for each
 operation, 8 operations for a function, relative to the sum of the absolute values that are added). Cell i then differs
-by at most Σ_j |∂i/∂j|·e_j, to first order. The derivatives are taken exactly, through all steps, from handcalc's own
-trees: so errors that cancel are seen to cancel, which interval arithmetic would miss after a few steps. The bound is
-doubled for the terms of second order. Nothing in it is fitted: a violation is a mistake, in one of the two or in this
-reasoning.
+by at most Σ_j |∂i/∂j|·e_j, to first order. The derivatives are exact, through all steps, from handcalc's own trees: so
+errors that cancel do cancel, which interval arithmetic would miss after a few steps. The bound is doubled for the terms
+of second order. Nothing in it is fitted: a violation is a mistake, in one of the two or in this reasoning.
 
 With 16 digits and more the bound is a few units of float64's own last place, and a mistake of one part in 10^10 shows.
 With 4 digits it is what rounding can do at worst.

@@ -1,4 +1,4 @@
-"""The Markdown page: the same blocks as the text, tables that are tables, worked lines that read as in the text."""
+"""The Markdown page: the same blocks as the text, real tables, and worked lines as in the text."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.layer_norm import read_epsilon, write_epsilon
 from handcalc.page.stated_facts import (
     CHANGES,
     RESULT,
@@ -17,8 +18,10 @@ from handcalc.page.stated_facts import (
     read_digits,
     read_optimizer,
     read_shape,
+    read_step_heading,
     read_table_title,
     read_tokens,
+    step_heading,
     tokens_title,
     weights_title,
     write_digits,
@@ -58,7 +61,14 @@ def test_optimizer(numbers: tuple[Decimal, ...]) -> None:
     assert read_optimizer(AROUND.format(write_optimizer(optimizer))) == optimizer
 
 
-@pytest.mark.parametrize("read", [read_digits, read_shape, read_optimizer, read_table_title])
+@given(RATES)
+def test_epsilon(epsilon: Decimal) -> None:
+    assert read_epsilon(AROUND.format(write_epsilon(epsilon))) == float(epsilon)
+
+
+@pytest.mark.parametrize(
+    "read", [read_epsilon, read_step_heading, read_digits, read_shape, read_optimizer, read_table_title]
+)
 def test_absent_phrase(read) -> None:
     assert read(AROUND) is None
 
@@ -74,6 +84,12 @@ def test_tokens(tokens: list[int], trained: bool) -> None:
 @pytest.mark.parametrize("line", ["{}", "#### {}"])
 def test_tokens_title(line: str) -> None:
     assert is_tokens_title(line.format(tokens_title())) and not is_tokens_title(line.format("The index letters"))
+
+
+@pytest.mark.parametrize("line", ["{}", "### {}"])
+def test_step_heading(line: str) -> None:
+    assert read_step_heading(line.format(step_heading(12, "h.0.attn.q"))) == "h.0.attn.q"
+    assert read_step_heading(line.format("The index letters")) is None
 
 
 def test_table_titles() -> None:

@@ -1,4 +1,4 @@
-"""On a terminal: colour, and a pager for what is longer than the screen; elsewhere neither."""
+"""On a terminal: colour, and a pager for a page longer than the screen; elsewhere neither."""
 
 from __future__ import annotations
 

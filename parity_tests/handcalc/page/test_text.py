@@ -1,9 +1,15 @@
-"""The page: its width, its worked lines, its tables, and what the options leave out."""
+"""The page: its width, its worked lines, its tables, what the options leave out, and the committed example.
+
+If the default output is meant to change, renew the file and read what changed::
+
+    python -m handcalc.trace "hello world" --output docs/hello-world.txt
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +17,12 @@ import pytest
 from handcalc.arithmetic.writing import format_number
 from handcalc.page.layout import CONTINUED, WIDTH, Table, align_points, table_lines, wrap_worked_line
 from handcalc.page.text import text_lines
+from handcalc.trace import main
 from handcalc.tracing.selection import Selection, select_steps
 from handcalc.tracing.trace import Trace
 
+RENEW = 'python -m handcalc.trace "hello world" --output docs/hello-world.txt'
+HELLO_WORLD = Path(__file__).parents[3] / "docs" / "hello-world.txt"
 WORKED = re.compile(r"    ([\w.]+)\[(\d+(?:,\d+)*)\] = (\S.*) = (-?[\d.e+-]+)")
 ARITHMETIC = re.compile(r"(?:-?\d+(?:\.\d+)?(?:e[+-]\d\d+)?|exp|log|sqrt|tanh|max|[-+*/(), ])+")
 
@@ -156,3 +165,22 @@ def test_long_worked_lines_break() -> None:
     assert max(map(len, lines)) <= WIDTH
     ((_, index, joined, value),) = worked(lines)
     assert (index, value) == ("0,1", "1") and joined.replace(" ", "") == arithmetic.replace(" ", "")
+
+
+def test_matches_committed_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hello world"]) == 0
+    same = capsys.readouterr().out.encode() == HELLO_WORLD.read_bytes()
+    assert same, f"the output differs from {HELLO_WORLD.name}; if that is meant: {RENEW}"
+
+
+def test_world_probability_is_right(trace_shipped: Callable[..., Trace]) -> None:
+    trace = trace_shipped("hello world")
+    world = trace.vocabulary.index("world")
+    assert abs(float(trace.numbers["probabilities"][1, world]) - trace.float64[1][world]) < 0.0005
+
+
+def test_world_probability_is_shown(capsys: pytest.CaptureFixture[str], trace_shipped: Callable[..., Trace]) -> None:
+    trace = trace_shipped("hello world")
+    assert main(["hello world"]) == 0
+    probability = trace.numbers["probabilities"][1, trace.vocabulary.index("world")]
+    assert f"P(world | hello ␠)  = {probability}" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""docs/trace-format.md tells the truth: its examples are real, its rules read every line, no field is left out."""
+"""docs/trace-format.md is true: its examples are real, its rules read every line, and no field is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""handcalc.verify: what it finds right, what wrong and how it says so, in traces and in what people type."""
+"""handcalc.verify: what it accepts, what it rejects and how it says so, in traces and in typed pages."""
 
 from __future__ import annotations
 

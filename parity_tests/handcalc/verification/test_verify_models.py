@@ -1,4 +1,4 @@
-"""Trace, then verify: whatever model and vocabulary there are, handcalc.verify finds the program's own pages right."""
+"""Trace, then verify: handcalc.verify accepts the program's own pages for any model and vocabulary."""
 
 from __future__ import annotations
 
