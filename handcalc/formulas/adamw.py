@@ -149,7 +149,7 @@ def _change_steps(name: str) -> Iterator[Step]:
         name,
         f"change{i} = updated{i} - {short}{i}",
         "13.8",
-        "The total change of the weight. Where it is 0, the change is too small for the digits shown; a larger --digits shows "
-        "it.",
+        "The total change of the weight. Where it is 0, the change is too small for the digits shown; more --digits "
+        "show it.",
         lambda *index: after[index] - before[index],
     )

@@ -1,6 +1,6 @@
 """How far a trace may be from numpy_gpt's float64, cell by cell, if they differ only by rounding.
 
-Both compute the same formulas from the same printed weights; they differ by the rounding of each cell. Cell j's own error
+Both compute the same formulas from the same printed weights; they differ by the rounding of each cell. Cell j's error
 is at most e_j: half a unit of its last printed digit, plus what float64 may round in that one formula (2^-52 for each
 operation, 8 operations for a function, relative to the sum of the absolute values that are added). Cell i then differs
 by at most Σ_j |∂i/∂j|·e_j, to first order. The derivatives are exact, through all steps, from handcalc's own trees: so
