@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from handcalc.page.json_format import json_lines
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
+from parity_tests.handcalc.variants import VARIANTS
 
 Number = Any  # a Fraction, or an mpmath number where exp, log, sqrt or tanh has been
 
@@ -121,15 +122,7 @@ def test_other_texts_and_digits(data: st.DataObject, trace_shipped: Callable[...
     digits=st.integers(1, 12),
     seed=st.integers(0, 1000),
     scale=st.sampled_from([0.02, 0.5, 2.0, 20.0]),
-    changes=st.fixed_dictionaries(
-        {
-            "bias": st.booleans(),
-            "tie_weights": st.booleans(),
-            "activation": st.sampled_from(["gelu_tanh", "relu"]),
-            "n_layer": st.integers(0, 2),
-            "n_head": st.sampled_from([1, 2, 4]),
-        }
-    ),
+    changes=VARIANTS,
 )
 def test_random_models(
     tokens: tuple[int, ...],

@@ -18,6 +18,7 @@ from handcalc.tracing import plan
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.names import activation_shapes
 from parity_tests.handcalc.formulas.rounding_bounds import Bounds, outside
+from parity_tests.handcalc.variants import VARIANTS
 
 
 def test_step_names(trace_random: Callable[..., Trace]) -> None:
@@ -46,15 +47,7 @@ def test_bounds_are_tight(trace_shipped: Callable[..., Trace]) -> None:
     digits=st.sampled_from([6, 12, 20, 34]),
     seed=st.integers(0, 10_000),
     scale=st.sampled_from([0.02, 0.3, 1.0]),
-    changes=st.fixed_dictionaries(
-        {
-            "bias": st.booleans(),
-            "tie_weights": st.booleans(),
-            "activation": st.sampled_from(["gelu_tanh", "relu"]),
-            "n_layer": st.integers(0, 2),
-            "n_head": st.sampled_from([1, 2, 4]),
-        }
-    ),
+    changes=VARIANTS,
 )
 def test_random_models(
     tokens: tuple[int, ...],

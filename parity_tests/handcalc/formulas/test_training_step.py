@@ -28,20 +28,12 @@ from parity_tests.handcalc.formulas.training_reference import (
     torch_step,
     update_of_own_gradients,
 )
+from parity_tests.handcalc.variants import VARIANTS
 
 Train = Callable[..., tuple[Trace, Arrays]]
 
 TOLERANCE = 1e-12
 BY_HAND_ONLY = ("row_squares", "squares", "decayed", "corrected_m", "corrected_v", "step", "change")
-VARIANTS = st.fixed_dictionaries(
-    {
-        "bias": st.booleans(),
-        "tie_weights": st.booleans(),
-        "activation": st.sampled_from(["gelu_tanh", "relu"]),
-        "n_layer": st.integers(0, 2),
-        "n_head": st.sampled_from([1, 2, 4]),
-    }
-)
 TOKENS = st.lists(st.integers(0, 5), min_size=3, max_size=5).map(tuple)
 
 
