@@ -1,8 +1,8 @@
 """The pocket calculator: the GPT's formulas as scalar arithmetic in decimal numbers, for people to follow.
 
-``expression`` is the tree that every number is the value of. ``forward``, ``backward`` and ``update`` say, for each
-cell of each named activation, gradient and weight, its expression. Everything else reads those trees: ``calculator``
-evaluates, ``arithmetic`` writes them out, ``page`` puts the numbers in order, ``text``, ``markdown`` and
-``json_format`` write it down, ``trace`` is the command line. Nothing here computes with arrays, and nothing here knows
-torch.
+The commands are ``trace``, ``verify``, ``exercise`` and ``averaging``. Behind them, each room uses only earlier ones:
+``arithmetic`` has the tree that is behind every number; ``formulas`` says, for each cell of each named activation,
+gradient and weight, its expression; ``tracing`` plans a calculation and works it out; ``page`` writes it down;
+``verification``, ``exercises`` and ``averages`` serve one command each. Nothing here computes with arrays, and nothing
+here imports torch.
 """

@@ -7,19 +7,21 @@ import sys
 from collections.abc import Sequence
 
 from gpt_data.errors import UserError
-from handcalc.averages.page import averaging_lines
-from handcalc.page.terminal import write
-from handcalc.tracing.model_trace import named_model, traced
+from handcalc.averages.averaging_page import averaging_blocks
+from handcalc.page.terminal import join_lines, write
+from handcalc.page.text import block_lines
+from handcalc.tracing.plan import make_plan
 from handcalc.tracing.selection import Selection, check_selection
+from handcalc.tracing.trace import load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.model.inputs import require_gpt
 
 _EPILOG = """\
-The page is in the grammar of handcalc.trace: python -m handcalc.verify works every line out again.
+The worked lines have the form of handcalc.trace: python -m handcalc.verify checks each of them.
 
 exit status:
-  0    done (also where the reader of a pipe stopped reading)
-  2    bad input: one line on stderr says what and how to mend it
+  0    success (also if the reader of a pipe stopped reading)
+  2    invalid input: one line on stderr says what is wrong and how to fix it
   130  interrupted with Ctrl-C
 
 examples:
@@ -32,36 +34,36 @@ def _parser() -> Parser:
     parser = Parser(
         prog="python -m handcalc.averaging",
         description="Average the past in four versions: a loop, a triangular matrix, a softmax, and self-attention "
-        "with trained weights; every number worked out.",
+        "with trained weights, with every number worked out.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
     add("--text", default="hello world", help='the text to read (default "hello world")')
     add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
-    add("--layer", type=whole_number, default=0, metavar="N", help="whose attention version 4 is (default 0)")
-    add("--head", type=whole_number, default=0, metavar="N", help="and which of its heads (default 0)")
-    add("--full", action="store_true", help="work every number out, not the first channel of each position only")
+    add("--layer", type=whole_number, default=0, metavar="N", help="the layer whose attention is version 4 (default 0)")
+    add("--head", type=whole_number, default=0, metavar="N", help="the head of that layer (default 0)")
+    add("--full", action="store_true", help="work out every number, not only the first channel of each position")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
-    add("--output", metavar="FILE", help="write there instead of to the screen; the whole file or nothing")
+    add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    """Run the command and return its exit status: 0, 2 for invalid input, 130 if interrupted."""
     return run_command(_run, _parser(), argv)
 
 
 def _run(options: argparse.Namespace) -> int:
-    model, name = named_model(options.model)
+    model, name = load_model(options.model)
     config = require_gpt(model.config)
     if config.n_layer == 0:
         raise UserError("this model has no layers, so no attention to show; choose another --model")
     tokens = tuple(model.tokenizer.encode(options.text).tolist())
     check_selection(Selection(layer=options.layer, head=options.head), config, len(tokens))
-    trace = traced(model, name, options.text, tokens, digits=options.digits)
-    lines = averaging_lines(trace, options.layer, options.head, full=options.full)
-    write("".join(f"{line}\n" for line in lines), options.output)
+    trace = trace_model(model, name, options.text, make_plan(config, tokens, digits=options.digits))
+    blocks = averaging_blocks(trace, options.layer, options.head, full=options.full)
+    write(join_lines(block_lines(blocks)), options.output)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The command ``python -m handcalc.exercise``: questions to be answered with a pocket calculator."""
+"""The command ``python -m handcalc.exercise``: questions to answer with a pocket calculator."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from gpt_data.wording import suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
 from handcalc.exercises.exercise import solve
-from handcalc.exercises.page import Part, as_markdown, as_text, paragraph, question, solution, working
+from handcalc.exercises.exercise_page import (
+    Part,
+    as_markdown,
+    as_text,
+    paragraph,
+    question,
+    solution,
+    working_parts,
+)
 from handcalc.exercises.source import Source, random_text
 from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.exercises.worksheet import make_worksheet
 from handcalc.page.layout import left_columns
-from handcalc.page.terminal import write
-from handcalc.tracing.model_trace import named_model
+from handcalc.page.terminal import join_lines, write
+from handcalc.tracing.trace import load_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 
 EXIT_WRONG = 1
@@ -27,14 +35,14 @@ _MORE_DIGITS = 1
 _MOST_EXERCISES = 1000
 
 _EPILOG = """\
-Without --worksheet: a question is printed, one line is read as the answer, and you hear whether it is right, or which
-mistake it looks like; then the working is shown. An empty line, or none at all, shows the solution straight away. The
+Without --worksheet, the command prints a question, reads one line as the answer, and says whether it is right or which
+mistake it looks like; then it shows the working. An empty line, or no line at all, shows the solution immediately. The
 same --seed gives the same question.
 
 exit status:
-  0    the answer was right, the solution was shown, or the worksheet is written
+  0    the answer was right, the solution was shown, or the worksheet was written
   1    the answer was wrong
-  2    bad input: one line on stderr says what and how to mend it
+  2    invalid input: one line on stderr says what is wrong and how to fix it
   130  interrupted with Ctrl-C
 
 examples:
@@ -52,16 +60,19 @@ def _parser() -> Parser:
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add("--topic", metavar="NAME", help="what about (default: any; --list shows the names)")
+    add("--topic", metavar="NAME", help="the topic (default: any; --list shows the names)")
     add(
-        "--level", type=whole_number, metavar="N", help="1 one operation, 2 a whole cell, 3 several steps (default any)"
+        "--level",
+        type=whole_number,
+        metavar="N",
+        help="1 one operation, 2 a whole cell, 3 several steps (default: any)",
     )
     add("--seed", type=whole_number, metavar="N", help="which exercise (default: a new one each time)")
     add("--digits", type=whole_number, default=3, metavar="N", help="significant digits asked for (default 3)")
     add("--text", help="what the model reads (default: a few random words of its vocabulary)")
-    add("--list", action="store_true", help="list the topics and levels, and stop")
+    add("--list", action="store_true", help="list the topics and levels, and exit")
     add("--worksheet", type=whole_number, metavar="N", help="write N exercises, and a separate page with the answers")
-    add("--format", choices=("text", "markdown"), default="text", help="of the worksheet (default text)")
+    add("--format", choices=("text", "markdown"), default="text", help="format of the worksheet (default text)")
     add("--output", metavar="NAME", help="write the worksheet to NAME.md and NAME-answers.md (or .txt)")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
     add("--debug", action="store_true", help="show the traceback of an error")
@@ -69,16 +80,16 @@ def _parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 1 for a wrong answer, 2 for bad input, 130 when interrupted."""
+    """Run the command and return its exit status: 0, 1 for a wrong answer, 2 for invalid input, 130 if interrupted."""
     return run_command(_run, _parser(), argv)
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.list:
-        write("".join(f"{line}\n" for line in _list_lines()), None)
+        write(join_lines(_list_lines()))
         return 0
     _check(options)
-    model, name = named_model(options.model)
+    model, name = load_model(options.model)
 
     def source_of(rng: Random) -> Source:
         text = random_text(model, rng) if options.text is None else options.text
@@ -110,7 +121,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _topics(options: argparse.Namespace, source: Source) -> list[str]:
-    """Return the topics to choose from: the one that was asked for, or all that the model and the text have."""
+    """Return the topics to choose from: the one asked for, or all that the model and the text have."""
     return topics_of(source.config, len(source.tokens)) if options.topic is None else [options.topic]
 
 
@@ -123,23 +134,23 @@ def _list_lines() -> Iterator[str]:
 def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
     exercise = build(topic, level, source, Random(f"{seed} {topic} {level}"))
     again = f"(--topic {topic} --level {level} --seed {seed})"
-    _say(question(exercise, digits, f"{topic}, level {level}: {LEVELS[level]}   {again}"))
+    _print_parts(question(exercise, digits, f"{topic}, level {level}: {LEVELS[level]}   {again}"))
     answers = solve(exercise, digits)
     answer = None
     while answer is None:
-        write("\nYour answer (an empty line shows the solution): ", None)
+        write("\nYour answer (an empty line shows the solution): ")
         line = _read_line()
         if not sys.stdin.isatty():
-            write("\n", None)  # what was typed on a terminal has ended its line already
+            write("\n")  # on a terminal, typing the answer has ended its line already
         if not line.strip():
-            _say(solution(exercise, digits), blank=True)
+            _print_parts(solution(exercise, digits), blank=True)
             return 0
         answer = read_answer(line)
         if answer is None:
-            write(f"{line.strip()[:60]!r} is not a number; write one such as -0.0123 or 1.23e-05.\n", None)
-    _say([paragraph(verdict(answer, answers, digits))], blank=True)
+            write(f"{line.strip()[:60]!r} is not a number; write one such as -0.0123 or 1.23e-05.\n")
+    _print_parts([paragraph(verdict(answer, answers, digits))], blank=True)
     right = is_right(answer, answers, digits)
-    _say(working(exercise, digits) if right else solution(exercise, digits), blank=True)
+    _print_parts(working_parts(exercise, digits) if right else solution(exercise, digits), blank=True)
     return 0 if right else EXIT_WRONG
 
 
@@ -150,15 +161,15 @@ def _read_line() -> str:
         raise UserError("the answer is not text; write a number such as -0.0123 or 1.23e-05") from error
 
 
-def _say(parts: Iterable[Part], *, blank: bool = False) -> None:
-    write("\n" * blank + "".join(f"{line}\n" for line in as_text(parts)), None)
+def _print_parts(parts: Iterable[Part], *, blank: bool = False) -> None:
+    write("\n" * blank + join_lines(as_text(parts)))
 
 
 def _write_worksheet(questions: Iterable[Part], answers: Iterable[Part], options: argparse.Namespace) -> int:
     written = as_markdown if options.format == "markdown" else as_text
-    pages = ["".join(f"{line}\n" for line in written(parts)) for parts in (questions, answers)]
+    pages = [join_lines(written(parts)) for parts in (questions, answers)]
     if options.output is None:
-        write("\n\n".join(pages), None)
+        write("\n\n".join(pages))
         return 0
     ending = ".md" if options.format == "markdown" else ".txt"
     names = [f"{options.output}{part}{ending}" for part in ("", "-answers")]

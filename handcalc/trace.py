@@ -5,33 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic.calculator import Calculator
-from handcalc.page import terminal
+from gpt_data.files.streams import shows_colours
+from handcalc.formulas.step import AXES
 from handcalc.page.layout import INDENT, left_columns, prose
+from handcalc.page.terminal import colour, join_lines, write
 from handcalc.page.text import plain, text_lines
-from handcalc.tracing.model_trace import traced
-from handcalc.tracing.optimizer import optimizer_of
-from handcalc.tracing.plan import Plan, planned_steps, training_plan
+from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
 from handcalc.tracing.selection import Selection, check_selection, select_steps
 from handcalc.tracing.size import check_size, size_of
-from handcalc.tracing.steps import AXES, Sizes
-from handcalc.tracing.working import Trace, check_length
+from handcalc.tracing.trace import Trace, load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
-from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.inputs import require_gpt
-from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
-from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 _EPILOG = """\
-Everything is worked out whatever is shown: --only, --layer, --head and --position choose from it. On a terminal, a page
-longer than the screen is shown by $PAGER, or less. docs/trace-format.md says how a program reads the output.
+Everything is worked out, whatever is shown: --only, --layer, --head and --position select from it. On a terminal, a
+page longer than the screen is shown with $PAGER, or less. docs/trace-format.md says how a program reads the output.
 
 exit status:
-  0    done (also where the reader of a pipe stopped reading)
-  2    bad input: one line on stderr says what and how to mend it
+  0    success (also if the reader of a pipe stopped reading)
+  2    invalid input: one line on stderr says what is wrong and how to fix it
   130  interrupted with Ctrl-C
 
 examples:
@@ -47,16 +42,16 @@ examples:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m handcalc.trace",
-        description="Work out by hand, digit by digit, what a trained GPT makes of a text.",
+        description="Work out by hand, digit by digit, everything that a trained GPT computes from a text.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
     add("text", nargs="*", metavar="TEXT", help='the text to read, in quotes: "hello world"')
-    add("--backward", action="store_true", help="work out the loss and the gradient of every number and weight, too")
-    add("--update", action="store_true", help="and then the new weights, and the forward pass with these")
-    add("--learning_rate", type=float, metavar="RATE", help="of the update (default: the last of the model's training)")
+    add("--backward", action="store_true", help="also work out the loss, and the gradient of every number and weight")
+    add("--update", action="store_true", help="also work out the new weights, and the forward pass with them")
+    add("--learning_rate", type=float, metavar="RATE", help="of the update (default: the last one of the training run)")
     add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
-    add("--full", action="store_true", help="work every number out, not one for each step")
+    add("--full", action="store_true", help="work out every number, not only one of each step")
     add(
         "--only",
         action="append",
@@ -66,39 +61,38 @@ def _parser() -> Parser:
         "several with commas or by repeating the option",
     )
     add("--layer", type=whole_number, metavar="N", help="show only the steps inside layer N, counted from 0")
-    add("--head", type=whole_number, metavar="N", help="of what each head computes, show only head N, counted from 0")
+    add("--head", type=whole_number, metavar="N", help="of each head's results, show only head N, counted from 0")
     add(
         "--position",
         type=whole_number,
         metavar="N",
-        help="show only position N, counted from 0; keys and values of all positions stay, as attention looks at them",
+        help="show only position N, counted from 0; keys and values of all positions stay, because attention uses them",
     )
-    add("--list", action="store_true", help="list the steps, their shapes and equations, and stop")
+    add("--list", action="store_true", help="list the steps with their shapes and equations, and exit")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
     add("--format", choices=("text", "markdown", "json"), default="text", help="how to write the trace (default text)")
-    add("--output", metavar="FILE", help="write there instead of to the screen; the whole file or nothing")
+    add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
     add("--no_pager", action="store_true", help="never show the page screen by screen")
-    add("--force", action="store_true", help="work out and print even what is very large")
+    add("--force", action="store_true", help="work out and print even a very large trace")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    """Run the command and return its exit status: 0, 2 for invalid input, 130 if interrupted."""
     return run_command(_run, _parser(), argv)
 
 
 def _run(options: argparse.Namespace) -> int:
-    path = SHIPPED_MODEL if options.model is None else Path(options.model)
     selection = _selection(options)
-    model = load_checkpoint(path)
+    model, name = load_model(options.model)
     config = require_gpt(model.config)
     if options.list:
         check_selection(selection, config)
-        lines = _list_lines(config, _plan(options, model, (0, 0)), selection)
+        lines = _list_lines(_plan(options, model, (0, 0) if options.backward or options.update else (0,)), selection)
     else:
-        lines = _page_lines(options, _trace(options, path, model, config, selection), selection)
-    terminal.write("".join(f"{line}\n" for line in lines), options.output, paged=not options.no_pager)
+        lines = _page_lines(options, _trace(options, model, name, selection), selection)
+    write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0
 
 
@@ -111,41 +105,30 @@ def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection)
         from handcalc.page.markdown import markdown_lines
 
         return markdown_lines(trace, selection, full=options.full)
-    if options.output is None and terminal.wants_colour():
-        return text_lines(
-            trace,
-            selection,
-            full=options.full,
-            style=lambda heading: terminal.coloured("heading", heading),
-            accent=terminal.coloured,
-        )
-    return text_lines(trace, selection, full=options.full, style=lambda heading: heading, accent=plain)
+    in_colour = options.output is None and shows_colours()
+    return text_lines(trace, selection, full=options.full, style=colour if in_colour else plain)
 
 
-def _trace(
-    options: argparse.Namespace, path: Path, model: Checkpoint, config: GPTConfig, selection: Selection
-) -> Trace:
+def _trace(options: argparse.Namespace, model: Checkpoint, name: str, selection: Selection) -> Trace:
     if len(options.text) != 1:
         together = " ".join(options.text) or "hello world"
         raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
     (text,) = options.text
     plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
-    check_length(len(plan.tokens), config.block_size)
-    check_selection(selection, config, len(plan.tokens))
+    check_selection(selection, plan.config, len(plan.tokens))
     if not options.force:
-        digits, sizes = Calculator(options.digits).digits, Sizes.of(config, len(plan.tokens))
-        steps = planned_steps(config, plan, digits=digits)
-        check_size(size_of(steps, config, sizes, selection, digits=digits, full=options.full), config)
-    name = path.resolve().name
-    return traced(model, name, text, plan.tokens, digits=options.digits, targets=plan.targets, optimizer=plan.optimizer)
+        check_size(size_of(plan, selection, full=options.full), plan.config)
+    return trace_model(model, name, text, plan)
 
 
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
+    config = require_gpt(model.config)
     if options.learning_rate is not None and not options.update:
         raise UserError("--learning_rate is the rate of an update: add --update")
     if options.update:
-        return training_plan(tokens, optimizer_of(model.recipe, options.learning_rate))
-    return training_plan(tokens) if options.backward else Plan(tokens)
+        optimizer = optimizer_of(model.recipe, options.learning_rate)
+        return make_training_plan(config, tokens, optimizer, digits=options.digits)
+    return (make_training_plan if options.backward else make_plan)(config, tokens, digits=options.digits)
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -155,9 +138,9 @@ def _selection(options: argparse.Namespace) -> Selection:
     return Selection(only, options.layer, options.head, options.position)
 
 
-def _list_lines(config: GPTConfig, plan: Plan, selection: Selection) -> Iterator[str]:
-    """Yield each step's name, axes and equation, as for any short text."""
-    steps = select_steps(planned_steps(config, plan, digits=4), selection)
+def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
+    """Yield the name, axes and equation of each step."""
+    steps = select_steps(plan.steps, selection)
     rows = [
         [step.name, f"({', '.join(AXES[letter][0] for letter in step.axes)})", f"{step.equation}   ({step.section})"]
         for step in steps

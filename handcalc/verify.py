@@ -1,56 +1,56 @@
-"""The command ``python -m handcalc.verify FILE``: work every line of a trace out again.
+"""The command ``python -m handcalc.verify FILE``: work out every line of a trace again.
 
-What is promised:
+What it guarantees:
 
-- **Any file, anybody's.** Each worked line ``name[index] = arithmetic = value`` is worked out again from the numbers
-  that stand in it, exactly, and rounded once. To how many digits: ``--digits``; else those that the file says it rounds
-  to ("rounding to 4 significant digits", or "digits" in JSON), and then the value must be exactly that number; else
-  each value must be right to the last digit that it shows. A line that looks like a worked one and cannot be read
+- **Any file, by anybody.** Each worked line ``name[index] = arithmetic = value`` is worked out again, exactly, from the
+  numbers in it, and rounded once. The number of digits is ``--digits``, or else the one that the file states ("rounding
+  to 4 significant digits", or "digits" in JSON), and then the value must be exactly that number. If the file states
+  none, each value must be right to the last digit that it shows. A line that looks like a worked one but cannot be read
   counts as wrong.
-- **A trace of this program**, text, Markdown or JSON, which says which model and words it is about. There each number
-  is also held against the formula of its cell over the other numbers of the page. Of a complete trace (``--full``, and
-  nothing left out) each changed digit is found that stands in a worked line (its name, index, operands, value) or in a
-  table of a step or of the weights that a worked line uses. A weight that no line uses, such as the vector of a place
-  that the text does not reach, contradicts nothing, unless the trace has an ``--update``, which uses all of them.
-  Where not every number is worked out, the tables are held against the formulas too, but a change of an operand so
-  small that rounding hides it is found only where the operand itself is printed with a formula.
-- A digit can also make a file unreadable (JSON has no number 01): then the exit status is 2.
-- Prose, headings, and the comparison with float64 on the last pages are not checked.
+- **A trace of this program**, as text, Markdown or JSON, which states its model and its words. Each number is also
+  compared with the formula of its cell over the other numbers of the page. In a complete trace (``--full``, and nothing
+  left out) each changed digit is found that is part of a worked line (its name, index, operands, value), of a step's
+  table, or of a table of weights that a worked line uses. A weight that no line uses, such as the vector of a position
+  beyond the end of the text, contradicts nothing, unless the trace has an ``--update``, which uses all weights. If not
+  every number is worked out, the tables are compared with the formulas too, but a change of an operand that is so small
+  that rounding hides it is found only if the operand itself is printed with a formula.
+- A changed digit can also make a file unreadable (JSON has no number 01): then the exit status is 2.
+- Prose, headings, and the comparison with float64 at the end are not checked.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import show_path
+from gpt_data.files.streams import discard_stdout
+from gpt_data.wording import count_of, show_path
 from handcalc.arithmetic.calculator import Calculator
-from handcalc.page.terminal import write
+from handcalc.page.terminal import join_lines, write
 from handcalc.verification.document import read_document
 from handcalc.verification.line_check import Finding
+from handcalc.verification.line_reader import WorkedLine
 from handcalc.verification.page_check import check_document
-from handcalc.verification.worked_line import WorkedLine
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 
 EXIT_WRONG = 1
 _MOST_SHOWN = 100
 
 _EPILOG = """\
-A worked line is  name[index] = arithmetic = value,  or without [index]; in the arithmetic stand numbers, + - * / ^ ( )
-exp log sqrt tanh max, also · × − ÷ √ ² ³ and **. A line further in continues the one before. In Markdown, worked lines
-stand in blocks of code or between backticks. All other lines are prose.
+A worked line is  name[index] = arithmetic = value,  or without [index]. The arithmetic consists of numbers, + - * / ^
+( ) exp log sqrt tanh max, and also · × − ÷ √ ² ³ and **. An indented line continues the one before. In Markdown, worked
+lines are in blocks of code or between backticks. All other lines are prose.
 
-The traces of this program are checked as a whole: each number against its formula over the other numbers printed.
-Without --digits, and where the file does not say how many, a value is right if it is right to the last digit it shows.
+Traces of this program are checked as a whole: each number against its formula over the other printed numbers. Without
+--digits, and if the file does not state how many, a value is right if it is right to the last digit it shows.
 
 exit status:
   0    every line is right
   1    something is wrong
-  2    the file cannot be read, or holds no worked line: one line on stderr
+  2    the file cannot be read, or contains no worked line: one line on stderr
   130  interrupted with Ctrl-C
 
 examples:
@@ -62,13 +62,13 @@ examples:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m handcalc.verify",
-        description="Work every line of a trace out again, and say which are wrong.",
+        description="Work out every line of a trace again, and report which are wrong.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add("file", metavar="FILE", help="a trace as text, Markdown or JSON, of this program or typed by hand; - for stdin")
+    add("file", metavar="FILE", help="a trace as text, Markdown or JSON, by this program or typed by hand; - for stdin")
     add("--digits", type=whole_number, metavar="N", help="the significant digits that values are rounded to")
-    add("--all", action="store_true", help=f"show all that is wrong, not only the first {_MOST_SHOWN}")
+    add("--all", action="store_true", help=f"show everything that is wrong, not only the first {_MOST_SHOWN}")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -87,13 +87,13 @@ def _run(options: argparse.Namespace) -> int:
     except UserError as error:
         raise UserError(f"cannot verify {name}: {error}") from error
     if not document.lines:
-        raise UserError(f"{name} holds no worked line; one looks like this: score = 0.5*0.25 + 1.5 = 1.625")
+        raise UserError(f"{name} contains no worked line; one looks like this: score = 0.5*0.25 + 1.5 = 1.625")
     findings = check_document(document, options.digits)
     report = _report(findings, document.lines, everything=options.all)
     try:
-        write("".join(f"{line}\n" for line in report), None)
-    except BrokenPipeError:  # whoever read the report has enough of it; the status is what it is
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write(join_lines(report))
+    except BrokenPipeError:  # the reader has closed the pipe; the exit status stays the same
+        discard_stdout()
     return EXIT_WRONG if findings else 0
 
 
@@ -116,7 +116,7 @@ def _report(findings: list[Finding], lines: list[WorkedLine], *, everything: boo
     wrong = {(found.place, found.label) for found in findings}
     right = sum((line.place, line.label) not in wrong for line in lines)
     others = len(wrong - {(line.place, line.label) for line in lines})
-    elsewhere = f"; {others:,} more thing{'s' * (others != 1)} wrong, not in a worked line" if others else ""
+    elsewhere = f"; {count_of(others, 'other error')}, not in a worked line" if others else ""
     yield f"{right:,} of {len(lines):,} worked lines {'is' if len(lines) == 1 else 'are'} right{elsewhere}"
 
 

@@ -1,1 +1,1 @@
-"""Expressions, and what can be done with one: calculate it, bound its error, write it, read it."""
+"""Arithmetic as expressions: how to calculate one, bound its error, write it and read it."""

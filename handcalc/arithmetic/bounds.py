@@ -1,13 +1,13 @@
 """Evaluate a tree to two decimal numbers that enclose its exact value.
 
-+ - * and max are exact, so their bounds coincide wherever their operands' do. / exp log sqrt tanh are enclosed to a
-working precision: their lower bound is rounded down, their upper bound up. Narrow enough bounds round to the same
-printed number, which is how ``calculator`` knows that the number is right.
++ - * and max are exact, so their bounds coincide wherever those of their operands do. / exp log sqrt tanh are enclosed
+to a working precision: the lower bound is rounded down, the upper bound up. If the bounds are narrow enough, both round
+to the same printed number, which is how ``calculator`` knows that the number is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import (
     MAX_EMAX,
     MIN_EMIN,
@@ -28,9 +28,9 @@ from handcalc.arithmetic.expression import (
     Difference,
     Expression,
     Function,
-    Index,
     Masked,
     Maximum,
+    Numbers,
     Positive,
     Product,
     Quotient,
@@ -38,14 +38,11 @@ from handcalc.arithmetic.expression import (
     Sum,
 )
 
-Page = Mapping[str, Mapping[Index, Decimal]]
-"""Every number printed so far: name → index → value."""
-
 Bounds = tuple[Decimal, Decimal]
 
 ZERO, ONE, TWO, THREE = Decimal(0), Decimal(1), Decimal(2), Decimal(3)
 MOST_EXACT_DIGITS = 200_000
-"""Far more than any sum or product of a trace has; 1 + exp(1e9) written out would fill the memory."""
+"""Far more than any sum or product of a trace has; 1 + exp(1e9) in full would fill the memory."""
 
 EXACT = Context(
     prec=MOST_EXACT_DIGITS,
@@ -65,46 +62,45 @@ def _contexts(precision: int) -> tuple[Context, Context]:
     )
 
 
-def bounds(expression: Expression, page: Page, precision: int) -> Bounds:
+def bounds(expression: Expression, numbers: Numbers, precision: int) -> Bounds:
     """Return numbers (low, high) with low ≤ the expression's exact value ≤ high, the same number where it is exact."""
-    return _RULES[type(expression)](expression, page, precision)
+
+    def rule(node: Expression, parts: list[Bounds]) -> Bounds:
+        if isinstance(node, Ref):
+            value = numbers[node.name][node.index]
+            return value, value
+        return _RULES[type(node)](node, parts, precision)
+
+    return expression.fold(rule)
 
 
-def _ref(node: Ref, page: Page, precision: int) -> Bounds:
-    value = page[node.name][node.index]
-    return value, value
-
-
-def _given(node: Constant | Masked, page: Page, precision: int) -> Bounds:
+def _constant(node: Constant, parts: list[Bounds], precision: int) -> Bounds:
     return node.value, node.value
 
 
-def _positive(node: Positive, page: Page, precision: int) -> Bounds:
-    value = ONE if page[node.cell.name][node.cell.index] > 0 else ZERO
+def _positive(node: Positive, parts: list[Bounds], precision: int) -> Bounds:
+    value = ONE if parts[0][0] > 0 else ZERO
     return value, value
 
 
-def _sum(node: Sum, page: Page, precision: int) -> Bounds:
+def _sum(node: Sum, parts: list[Bounds], precision: int) -> Bounds:
     low = high = ZERO
-    for term in node.terms:
-        least, most = bounds(term, page, precision)
+    for least, most in parts:
         exact = low is high and least is most
         low = _add(low, least)
         high = low if exact else _add(high, most)
     return low, high
 
 
-def _difference(node: Difference, page: Page, precision: int) -> Bounds:
-    a, b = bounds(node.left, page, precision)
-    c, d = bounds(node.right, page, precision)
+def _difference(node: Difference, parts: list[Bounds], precision: int) -> Bounds:
+    (a, b), (c, d) = parts
     low = _subtract(a, d)
     return low, low if a is b and c is d else _subtract(b, c)
 
 
-def _product(node: Product, page: Page, precision: int) -> Bounds:
+def _product(node: Product, parts: list[Bounds], precision: int) -> Bounds:
     low = high = ONE
-    for factor in node.factors:
-        least, most = bounds(factor, page, precision)
+    for least, most in parts:
         if low is high and least is most:
             low = high = _multiply(low, least)
         else:
@@ -113,64 +109,62 @@ def _product(node: Product, page: Page, precision: int) -> Bounds:
     return low, high
 
 
-def _quotient(node: Quotient, page: Page, precision: int) -> Bounds:
-    a, b = bounds(node.numerator, page, precision)
-    c, d = bounds(node.denominator, page, precision)
+def _quotient(node: Quotient, parts: list[Bounds], precision: int) -> Bounds:
+    (a, b), (c, d) = parts
     if c <= 0 <= d:
-        raise ZeroDivisionError("a denominator of the trace is 0, or too near to 0 to tell")
+        raise ZeroDivisionError("a denominator of the trace is 0, or too close to 0 to tell")
     down, up = _contexts(precision)
     pairs = [(a, c)] if a is b and c is d else [(x, y) for x in (a, b) for y in (c, d)]
-    return _joined(min(down.divide(x, y) for x, y in pairs), max(up.divide(x, y) for x, y in pairs))
+    return _merge(min(down.divide(x, y) for x, y in pairs), max(up.divide(x, y) for x, y in pairs))
 
 
-def _maximum(node: Maximum, page: Page, precision: int) -> Bounds:
-    ends = [bounds(argument, page, precision) for argument in node.arguments]
-    return _joined(max(low for low, _ in ends), max(high for _, high in ends))
+def _maximum(node: Maximum, parts: list[Bounds], precision: int) -> Bounds:
+    return _merge(max(low for low, _ in parts), max(high for _, high in parts))
 
 
-def _function(node: Function, page: Page, precision: int) -> Bounds:
-    a, b = bounds(node.argument, page, precision)
-    enclose = FUNCTIONS[node.name]  # each of them is increasing: the ends of the argument give the ends of the value
+def _function(node: Function, parts: list[Bounds], precision: int) -> Bounds:
+    ((a, b),) = parts
+    enclose = FUNCTIONS[node.name]  # all of them are increasing: the ends of the argument give the ends of the value
     low, high = enclose(a, precision)
     return (low, high) if a is b else (low, enclose(b, precision)[1])
 
 
-def _joined(low: Decimal, high: Decimal) -> Bounds:
-    """Return the bounds as one and the same object where they are equal, which is how exactness is recognised."""
+def _merge(low: Decimal, high: Decimal) -> Bounds:
+    """Return the bounds as the same object where they are equal: identity is how exactness is recognised."""
     return (low, low) if low == high else (low, high)
 
 
 def exp_bounds(x: Decimal, precision: int) -> Bounds:
     """Return bounds of e^x; e^0 is exactly 1."""
-    return (ONE, ONE) if not x else _neighbours(_contexts(precision)[0].exp(x), precision)
+    return (ONE, ONE) if not x else _adjacent(_contexts(precision)[0].exp(x), precision)
 
 
 def log_bounds(x: Decimal, precision: int) -> Bounds:
     """Return bounds of the natural logarithm of x > 0; log 1 is exactly 0."""
-    return (ZERO, ZERO) if x == 1 else _neighbours(_contexts(precision)[0].ln(x), precision)
+    return (ZERO, ZERO) if x == 1 else _adjacent(_contexts(precision)[0].ln(x), precision)
 
 
 def sqrt_bounds(x: Decimal, precision: int) -> Bounds:
     """Return bounds of √x for x ≥ 0, one number where the root is exact."""
     root = _contexts(precision)[0].sqrt(x)
-    return (root, root) if _multiply(root, root) == x else _neighbours(root, precision)
+    return (root, root) if _multiply(root, root) == x else _adjacent(root, precision)
 
 
-def _neighbours(value: Decimal, precision: int) -> Bounds:
-    """Return the numbers next to a ``value`` that `decimal` has rounded to nearest, as it does in exp, ln and sqrt."""
+def _adjacent(value: Decimal, precision: int) -> Bounds:
+    """Return the numbers adjacent to a ``value`` that `decimal` rounded to nearest, as it does in exp, ln and sqrt."""
     down, up = _contexts(precision)
     return down.next_minus(value), up.next_plus(value)
 
 
 def tanh_bounds(x: Decimal, precision: int) -> Bounds:
-    """Return bounds of tanh x = (1 − e^(−2x)) / (1 + e^(−2x)), narrow also near 0 and far from it.
+    """Return bounds of tanh x = (1 − e^(−2x)) / (1 + e^(−2x)), also narrow near 0 and far from it.
 
-    Near 0 the difference would cancel, and x − x³/3 < tanh x < x for x > 0 is narrower; between, the exponential is
-    taken to as many more digits as the difference cancels. Far from 0, e^(−2x) < 10^(−precision) decides alone.
+    Near 0 the difference would cancel, and x − x³/3 < tanh x < x for x > 0 is narrower. Elsewhere the exponential is
+    computed to as many extra digits as the difference cancels. Far from 0, e^(−2x) < 10^(−precision) is enough.
     """
     if x < 0:
         low, high = tanh_bounds(x.copy_negate(), precision)
-        return _joined(high.copy_negate(), low.copy_negate())
+        return _merge(high.copy_negate(), low.copy_negate())
     down, up = _contexts(precision)
     if not x:
         return ZERO, ZERO
@@ -193,10 +187,9 @@ FUNCTIONS: dict[str, Callable[[Decimal, int], Bounds]] = {
     "tanh": tanh_bounds,
 }
 
-_RULES: dict[type[Expression], Callable[[Any, Page, int], Bounds]] = {
-    Ref: _ref,
-    Constant: _given,
-    Masked: _given,
+_RULES: dict[type[Expression], Callable[[Any, list[Bounds], int], Bounds]] = {
+    Constant: _constant,
+    Masked: _constant,
     Positive: _positive,
     Sum: _sum,
     Difference: _difference,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflow
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic.bounds import EXACT, ZERO, Page, bounds
-from handcalc.arithmetic.expression import Expression
+from handcalc.arithmetic.bounds import EXACT, ZERO, bounds
+from handcalc.arithmetic.expression import Expression, Numbers
 
 MOST_DIGITS = 34
-"""As many as an IEEE 754 decimal128 number has, and twice what float64 holds."""
+"""As many as an IEEE 754 decimal128 number has, and about twice as many as float64."""
 
 LARGEST_EXPONENT = 9999
-"""Numbers nearer to 0 than 1e-9999 are written 0; numbers of 1e+10000 and more are refused."""
+"""Numbers closer to 0 than 1e-9999 become 0; numbers of 1e+10000 and more are refused."""
 
 HALF = Decimal("0.5")
 _GUARD_DIGITS = 12
@@ -20,16 +20,16 @@ _MOST_PRECISION = 2000
 
 
 class Calculator:
-    """A calculator whose display holds ``digits`` significant digits.
+    """A calculator whose display has ``digits`` significant digits.
 
-    ``evaluate`` finds the exact value's neighbours in a working precision well above ``digits``. When both round to the
-    same display, that display is right whatever lies between; when they do not, the value is close to the boundary
-    between two displays, and it is evaluated again with twice the precision (Ziv's strategy).
+    ``evaluate`` encloses the exact value at a working precision well above ``digits``. If both bounds round to the same
+    display, that display is right. If they do not, the value is close to the boundary between two displays, and it is
+    evaluated again with twice the precision (Ziv's strategy).
 
     An exact tie is a value half-way between two displays. Sums, products, finite quotients and perfect roots are
-    evaluated without any error, so their ties are seen as such and go to the even digit. exp, log and tanh of a
-    rational number other than where they are 0 or 1 are transcendental and never tie. What is left are quotients and
-    roots inside larger formulas: one that 2,000 digits cannot tell from a tie *is* taken for one.
+    evaluated without any error, so their ties are recognised and go to the even digit. exp, log and tanh of a rational
+    number are transcendental and never tie, except where they are 0 or 1. That leaves quotients and roots inside larger
+    formulas: one that is the same as a tie to 2,000 digits *is* taken for a tie.
 
     Raises
     ------
@@ -68,11 +68,11 @@ class Calculator:
             ) from error
         return rounded if rounded and rounded.adjusted() >= -LARGEST_EXPONENT else ZERO
 
-    def evaluate(self, expression: Expression, page: Page) -> Decimal:
-        """Return the expression's value, exact from the numbers on ``page`` and rounded once."""
+    def evaluate(self, expression: Expression, numbers: Numbers) -> Decimal:
+        """Return the expression's value, exact from the given ``numbers`` and rounded once."""
         precision = self.digits + _GUARD_DIGITS
         while True:
-            low, high = bounds(expression, page, precision)
+            low, high = bounds(expression, numbers, precision)
             least = self.round(low)
             if low is high:
                 return least

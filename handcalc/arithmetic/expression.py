@@ -1,15 +1,25 @@
-"""A tiny tree of arithmetic: what one cell of the trace is, before anybody evaluates or prints it.
+"""A small tree of arithmetic: what one cell of the trace is, before it is evaluated or printed.
 
 Trees are written as mathematics: with ``x`` and ``mean`` two ``Cells``, ``x[t, c] - mean[t]`` is the tree of a
-difference. Who wants a number, a printed line or another notation walks the tree; the tree itself computes nothing.
+difference. The tree itself computes nothing. Whoever needs a number, a printed line or another notation folds the tree:
+a rule for each kind of node says what follows from the results of its ``parts``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import TypeVar
 
 Index = tuple[int, ...]
+
+Numbers = Mapping[str, Mapping[Index, Decimal]]
+"""The numbers that are known so far: name → index → value."""
+
+MutableNumbers = dict[str, dict[Index, Decimal]]
+"""The same, while they are being added."""
+
+T = TypeVar("T")
 
 
 class Expression:
@@ -17,17 +27,30 @@ class Expression:
 
     __slots__ = ()
 
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """The nodes directly below this one."""
+        return ()
+
+    def fold(self, rule: Callable[[Expression, list[T]], T]) -> T:
+        """Return what ``rule`` makes of this node and the results for its parts."""
+        return rule(self, [part.fold(rule) for part in self.parts])
+
+    def map_refs(self, change: Callable[[Ref], Expression]) -> Expression:
+        """Return the same tree with every reference replaced by ``change(reference)``."""
+        return self
+
     def __add__(self, other: Expression) -> Expression:
-        return Sum((*(self.terms if isinstance(self, Sum) else (self,)), other))
+        return Sum((*(self.parts if isinstance(self, Sum) else (self,)), other))
 
     def __sub__(self, other: Expression) -> Expression:
-        return Difference(self, other)
+        return Difference((self, other))
 
     def __mul__(self, other: Expression) -> Expression:
-        return Product((*(self.factors if isinstance(self, Product) else (self,)), other))
+        return Product((*(self.parts if isinstance(self, Product) else (self,)), other))
 
     def __truediv__(self, other: Expression) -> Expression:
-        return Quotient(self, other)
+        return Quotient((self, other))
 
 
 class Ref(Expression):
@@ -39,6 +62,10 @@ class Ref(Expression):
         self.name = name
         self.index = index
 
+    def map_refs(self, change: Callable[[Ref], Expression]) -> Expression:
+        """Return what this reference is replaced by."""
+        return change(self)
+
 
 class Constant(Expression):
     """A number that belongs to the formula itself, such as the 2 of √(2/π)."""
@@ -49,79 +76,83 @@ class Constant(Expression):
         self.value = Decimal(value)
 
 
-class Masked(Expression):
-    """A cell of the future: it is not worked out, its value is what the causal mask makes of it (−inf or 0)."""
+class Masked(Constant):
+    """A cell of the future: it is not worked out; its value is the one that the causal mask puts there, −inf or 0."""
 
-    __slots__ = ("value",)
-
-    def __init__(self, value: Decimal | int | str) -> None:
-        self.value = Decimal(value)
+    __slots__ = ()
 
 
-class Sum(Expression):
-    """The sum of two terms or more."""
+class Operation(Expression):
+    """A node that is computed from its parts."""
 
-    __slots__ = ("terms",)
+    __slots__ = ("_parts",)
 
-    def __init__(self, terms: tuple[Expression, ...]) -> None:
-        self.terms = terms
+    def __init__(self, parts: tuple[Expression, ...]) -> None:
+        self._parts = parts
 
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """The operands, in order."""
+        return self._parts
 
-class Difference(Expression):
-    """``left - right``."""
+    def map_refs(self, change: Callable[[Ref], Expression]) -> Expression:
+        """Return the same operation on the changed parts."""
+        return self._with(tuple(part.map_refs(change) for part in self._parts))
 
-    __slots__ = ("left", "right")
-
-    def __init__(self, left: Expression, right: Expression) -> None:
-        self.left = left
-        self.right = right
-
-
-class Product(Expression):
-    """The product of two factors or more."""
-
-    __slots__ = ("factors",)
-
-    def __init__(self, factors: tuple[Expression, ...]) -> None:
-        self.factors = factors
+    def _with(self, parts: tuple[Expression, ...]) -> Expression:
+        return type(self)(parts)
 
 
-class Quotient(Expression):
-    """``numerator / denominator``."""
+class Sum(Operation):
+    """The sum of two parts or more."""
 
-    __slots__ = ("denominator", "numerator")
-
-    def __init__(self, numerator: Expression, denominator: Expression) -> None:
-        self.numerator = numerator
-        self.denominator = denominator
+    __slots__ = ()
 
 
-class Function(Expression):
-    """One of the calculator's keys ``exp log sqrt tanh``, pressed on ``argument``."""
+class Difference(Operation):
+    """The first part minus the second."""
 
-    __slots__ = ("argument", "name")
+    __slots__ = ()
+
+
+class Product(Operation):
+    """The product of two parts or more."""
+
+    __slots__ = ()
+
+
+class Quotient(Operation):
+    """The first part divided by the second."""
+
+    __slots__ = ()
+
+
+class Maximum(Operation):
+    """The largest of two parts or more."""
+
+    __slots__ = ()
+
+
+class Function(Operation):
+    """One of the calculator's keys ``exp log sqrt tanh``, applied to its one part."""
+
+    __slots__ = ("name",)
 
     def __init__(self, name: str, argument: Expression) -> None:
+        super().__init__((argument,))
         self.name = name
-        self.argument = argument
+
+    def _with(self, parts: tuple[Expression, ...]) -> Expression:
+        return Function(self.name, *parts)
 
 
-class Maximum(Expression):
-    """The largest of two arguments or more."""
+class Positive(Operation):
+    """1 where its one part, a printed number, is above 0, else 0: the slope of ReLU, and the bracket of (5.9)."""
 
-    __slots__ = ("arguments",)
-
-    def __init__(self, arguments: tuple[Expression, ...]) -> None:
-        self.arguments = arguments
-
-
-class Positive(Expression):
-    """1 where the printed number ``cell`` is above 0, else 0: the slope of ReLU, and the bracket of (5.9)."""
-
-    __slots__ = ("cell",)
+    __slots__ = ()
 
     def __init__(self, cell: Ref) -> None:
-        self.cell = cell
+        super().__init__((cell,))
 
 
 class Cells:
@@ -134,6 +165,9 @@ class Cells:
 
     def __getitem__(self, index: int | Index) -> Ref:
         return Ref(self.name, index if isinstance(index, tuple) else (index,))
+
+
+MINUS_ONE, ZERO, HALF, ONE, TWO, THREE = (Constant(value) for value in ("-1", "0", "0.5", "1", "2", "3"))
 
 
 def total(terms: Iterable[Expression]) -> Expression:

@@ -1,4 +1,4 @@
-"""Read written arithmetic as a tree of ``handcalc.arithmetic.expression``; nothing is ever executed.
+"""Read written arithmetic as a tree of ``handcalc.arithmetic.expression``; nothing is executed.
 
 ::
 
@@ -8,8 +8,8 @@
     power   = atom [ "^" whole number from -100 to 100 ]
     atom    = number | "inf" | "(" sum ")" | "√" atom | function "(" sum { "," sum } ")"
 
-``**`` is ``^``, and · × − ÷ ² ³ are what they look like. A chain of + and - becomes one flat sum, one of * and / one
-quotient of two flat products: their exact values are the same, and long lines make no deep trees.
+``**`` means ``^``, and · × − ÷ ² ³ mean what they look like. A chain of + and - becomes one flat sum, and one of * and
+/ becomes one quotient of two flat products: the exact values are the same, and long lines do not make deep trees.
 """
 
 from __future__ import annotations
@@ -18,31 +18,41 @@ import re
 from decimal import Decimal
 
 from handcalc.arithmetic.bounds import FUNCTIONS
-from handcalc.arithmetic.expression import Constant, Expression, Function, Maximum, Product, Quotient, Sum, sqrt
-from handcalc.verification.notation import NUMBER, literal, plain
+from handcalc.arithmetic.expression import (
+    MINUS_ONE,
+    ONE,
+    Constant,
+    Expression,
+    Function,
+    Maximum,
+    Product,
+    Quotient,
+    Sum,
+    sqrt,
+)
+from handcalc.arithmetic.notation import NUMBER, normalize_signs, read_literal
 
 DEEPEST = 30
 LARGEST_POWER = 100
 _MOST_FACTORS = 20_000
 
 _TOKEN = re.compile(rf"\s*({NUMBER}|[^\W\d]\w*|[-+*/^(),√])")
-_MINUS_ONE = Constant(-1)
 _FUNCTION_NAMES = {**{name: name for name in FUNCTIONS}, "ln": "log", "max": "max"}
 
 
 class UnreadableArithmetic(ValueError):
-    """What is wrong with the way some arithmetic is written, in words."""
+    """Arithmetic that cannot be read; the message says why."""
 
 
 def parse_arithmetic(text: str) -> Expression:
-    """Return the tree of what is written.
+    """Return the tree of the written arithmetic.
 
     Raises
     ------
     UnreadableArithmetic
         If it is not arithmetic over + - * / ^ ( ) exp log sqrt tanh max, or nested too deeply.
     """
-    parser = _Parser(_tokens(plain(text)))
+    parser = _Parser(_tokens(normalize_signs(text)))
     expression = parser.sum()
     if (left := parser.next) is not None:
         raise UnreadableArithmetic(f"there is {left!r} where an operator should be")
@@ -54,7 +64,7 @@ def _tokens(text: str) -> list[str]:
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None:
-            raise UnreadableArithmetic(f"{text[place:].strip()[:1]!r} is no part of arithmetic")
+            raise UnreadableArithmetic(f"{text[place:].strip()[:1]!r} is not part of arithmetic")
         tokens.append(match[1])
         place = match.end()
     return tokens
@@ -68,7 +78,7 @@ class _Parser:
 
     @property
     def next(self) -> str | None:
-        """The token that comes, None at the end."""
+        """The next token, None at the end."""
         return self._tokens[self._place] if self._place < len(self._tokens) else None
 
     def _take(self) -> str:
@@ -95,7 +105,7 @@ class _Parser:
         above, below = [self._signed()], list[Expression]()
         while self.next in ("*", "/"):
             (above if self._take() == "*" else below).append(self._signed())
-        return Quotient(_product_of(above), _product_of(below)) if below else _product_of(above)
+        return Quotient((_product_of(above), _product_of(below))) if below else _product_of(above)
 
     def _signed(self) -> Expression:
         negative = False
@@ -111,9 +121,9 @@ class _Parser:
             power = self._exponent()
             self._copies *= max(1, abs(power))
             if self._copies * (self._place - start) > _MOST_FACTORS:
-                raise UnreadableArithmetic("its powers of powers are more than a calculator should be asked for")
-            base = _raised(base, power)
-        self._copies = max(outside, self._copies)  # a product of powers repeats no more than the larger of them
+                raise UnreadableArithmetic("its nested powers are too large for the calculator")
+            base = _raise_to(base, power)
+        self._copies = max(outside, self._copies)  # a product repeats no more than its largest power
         return base
 
     def _exponent(self) -> int:
@@ -148,16 +158,16 @@ class _Parser:
             return sqrt(self._atom())
         if token[0].isdecimal() or token[0] == ".":
             try:
-                return Constant(literal(token))
+                return Constant(read_literal(token))
             except ValueError as error:
                 raise UnreadableArithmetic(str(error)) from error
         if token == "inf":
             return Constant(Decimal("Infinity"))
         if token not in _FUNCTION_NAMES:
             raise UnreadableArithmetic(f"there is {token!r} where a number should be")
-        return self._called(_FUNCTION_NAMES[token])
+        return self._call(_FUNCTION_NAMES[token])
 
-    def _called(self, function: str) -> Expression:
+    def _call(self, function: str) -> Expression:
         self._expect("(")
         arguments = [self.sum()]
         while self.next == ",":
@@ -174,15 +184,15 @@ class _Parser:
 def _negative(expression: Expression) -> Expression:
     if isinstance(expression, Constant):
         return Constant(expression.value.copy_negate())
-    return Product((_MINUS_ONE, expression))
+    return Product((MINUS_ONE, expression))
 
 
 def _product_of(factors: list[Expression]) -> Expression:
     return factors[0] if len(factors) == 1 else Product(tuple(factors))
 
 
-def _raised(base: Expression, power: int) -> Expression:
+def _raise_to(base: Expression, power: int) -> Expression:
     if power == 0:
-        return Constant(1)
+        return ONE
     product = _product_of([base] * abs(power))
-    return product if power > 0 else Quotient(Constant(1), product)
+    return product if power > 0 else Quotient((ONE, product))

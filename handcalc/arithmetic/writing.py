@@ -1,66 +1,94 @@
-"""Write a tree as arithmetic in Python's syntax, with the printed number in the place of each reference."""
+"""Write numbers, cells and trees the way the page shows them: as arithmetic in Python's syntax."""
 
 from __future__ import annotations
 
-from handcalc.arithmetic.bounds import Page
+from decimal import Decimal
+from typing import cast
+
 from handcalc.arithmetic.expression import (
     Constant,
     Difference,
     Expression,
     Function,
+    Index,
     Masked,
     Maximum,
+    Numbers,
     Positive,
     Product,
     Quotient,
     Ref,
     Sum,
 )
-from handcalc.arithmetic.number_format import format_number
 
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 
+_Written = tuple[str, int]
+"""A node's arithmetic, and how tightly its outermost operator binds."""
 
-def arithmetic(expression: Expression, page: Page) -> str | None:
+
+def format_number(value: Decimal) -> str:
+    """Return ``value`` with all its digits, in Python's syntax: 0.0123, 12, 1.5e-07, -inf.
+
+    As with Python's own floats, numbers from 0.0001 up to below 1e16 have no exponent. There is no -0, and no zero
+    after the last significant digit, so equal numbers look the same.
+    """
+    if not value.is_finite():
+        return "-inf" if value < 0 else "inf"
+    if not value:
+        return "0"
+    if -5 < value.adjusted() < 16:
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    sign, digits, _ = value.as_tuple()
+    figures = "".join(map(str, digits)).rstrip("0")
+    mantissa = f"{figures[0]}.{figures[1:]}" if figures[1:] else figures
+    return f"{'-' * sign}{mantissa}e{value.adjusted():+03d}"
+
+
+def cell_label(name: str, index: Index | None) -> str:
+    """Return how a cell is written: ``scores[2,0]``, or ``loss`` for a single number."""
+    return f"{name}[{','.join(map(str, index))}]" if index else name
+
+
+def arithmetic(expression: Expression, numbers: Numbers) -> str | None:
     """Return the tree over + - * / ( ) exp log sqrt tanh max with the fewest parentheses; None for a masked cell.
 
-    Negative numbers stand as they are printed, without parentheses: ``0.5*-0.25 - -1.2`` is valid Python and is what
-    one types into a calculator.
+    Each reference is written as its number. Negative numbers are not put in parentheses: ``0.5*-0.25 - -1.2`` is valid
+    Python and can be typed into a calculator as it is.
     """
-    return None if isinstance(expression, Masked) else _write(expression, page)[0]
+    if isinstance(expression, Masked):
+        return None
+    return expression.fold(lambda node, parts: _write(node, parts, numbers))[0]
 
 
-def _write(node: Expression, page: Page) -> tuple[str, int]:
-    """Return the node's arithmetic, and how tightly its outermost operator binds."""
+def _write(node: Expression, parts: list[_Written], numbers: Numbers) -> _Written:
     match node:
         case Ref():
-            return format_number(page[node.name][node.index]), _ATOM
+            return format_number(numbers[node.name][node.index]), _ATOM
         case Constant():
             return format_number(node.value), _ATOM
         case Positive():
-            return "1" if page[node.cell.name][node.cell.index] > 0 else "0", _ATOM
+            cell = cast(Ref, node.parts[0])
+            return "1" if numbers[cell.name][cell.index] > 0 else "0", _ATOM
         case Sum():
-            return " + ".join(_inside(term, page, _SUM) for term in node.terms), _SUM
+            return " + ".join(_enclose(part, _SUM) for part in parts), _SUM
         case Difference():
-            return f"{_inside(node.left, page, _SUM)} - {_inside(node.right, page, _PRODUCT)}", _SUM
+            return f"{_enclose(parts[0], _SUM)} - {_enclose(parts[1], _PRODUCT)}", _SUM
         case Product():
-            first, *rest = node.factors
-            return "*".join([_inside(first, page, _PRODUCT), *(_factor(factor, page) for factor in rest)]), _PRODUCT
+            # A quotient after the first factor would otherwise be divided after the product.
+            least = [_PRODUCT, *(_ATOM if isinstance(factor, Quotient) else _PRODUCT for factor in node.parts[1:])]
+            return "*".join(map(_enclose, parts, least)), _PRODUCT
         case Quotient():
-            return f"{_inside(node.numerator, page, _PRODUCT)}/{_inside(node.denominator, page, _ATOM)}", _PRODUCT
+            return f"{_enclose(parts[0], _PRODUCT)}/{_enclose(parts[1], _ATOM)}", _PRODUCT
         case Function():
-            return f"{node.name}({_write(node.argument, page)[0]})", _ATOM
+            return f"{node.name}({parts[0][0]})", _ATOM
         case Maximum():
-            return f"max({', '.join(_write(argument, page)[0] for argument in node.arguments)})", _ATOM
+            return f"max({', '.join(text for text, _ in parts)})", _ATOM
     raise TypeError(f"{type(node).__name__} is not a node that can be written")
 
 
-def _inside(node: Expression, page: Page, least: int) -> str:
-    """Return the node's arithmetic, in parentheses if it binds less tightly than its place asks for."""
-    text, tightness = _write(node, page)
+def _enclose(part: _Written, least: int) -> str:
+    """Return the part's arithmetic, in parentheses if it binds less tightly than ``least``."""
+    text, tightness = part
     return text if tightness >= least else f"({text})"
-
-
-def _factor(node: Expression, page: Page) -> str:
-    """Return a factor after the first: a quotient there would otherwise be divided after the product."""
-    return _inside(node, page, _ATOM if isinstance(node, Quotient) else _PRODUCT)

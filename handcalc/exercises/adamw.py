@@ -1,4 +1,4 @@
-"""Exercises on AdamW: how a gradient, and those before it, change a weight. Equations (13.3) to (13.8)."""
+"""Exercises on AdamW: how a gradient and the earlier ones change a weight. Equations (13.3) to (13.8)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from handcalc.arithmetic.expression import Cells, Constant, Expression, Product, sqrt
-from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake, label
+from handcalc.arithmetic.expression import MINUS_ONE, ONE, TWO, ZERO, Cells, Expression, Product, sqrt
+from handcalc.arithmetic.writing import cell_label
+from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import STEP_NUMBER, Source, Weight
-from handcalc.tracing.optimizer import Optimizer
+from handcalc.formulas.adamw import Optimizer
 
 ADAMW = "adamw"
-_MINUS, _ONE = Constant(-1), Constant(1)
 
 _STEP = f"""\
 step = eta·corrected_m / (√corrected_v + epsilon)
@@ -40,22 +40,22 @@ class Rates(NamedTuple):
 def first_moment(source: Source, rng: Random) -> Exercise:
     """Level 1: the running average of the gradient."""
     weight, givens = source.weight(rng), Givens()
-    g = givens.number("g", f"the gradient of {label(weight.name, weight.index)}", weight.gradient)
+    g = givens.number("g", f"the gradient of {cell_label(weight.name, weight.index)}", weight.gradient)
     m = givens.number("m", "its running average before this step", weight.m)
-    beta1 = givens.number("beta1", "how much of the average stays", source.optimizer.beta1)
+    beta1 = givens.number("beta1", "how much of the average is kept", source.optimizer.beta1)
     return givens.exercise(
         ADAMW,
         1,
         _scene(source),
         "Work out the new running average of the gradient.",
         "m_new = beta1·m + (1 - beta1)·g",
-        [Line("m_new", (), beta1 * m + (_ONE - beta1) * g)],
+        [Line("m_new", (), beta1 * m + (ONE - beta1) * g)],
         [
-            Mistake("exchanged the two shares", (_ONE - beta1) * m + beta1 * g),
+            Mistake("swapped the two factors", (ONE - beta1) * m + beta1 * g),
             Mistake("added all of the gradient", beta1 * m + g),
-            Mistake("forgot to let the old average fade", m + (_ONE - beta1) * g),
-            Mistake("forgot the old average", (_ONE - beta1) * g),
-            Mistake("a plain mean of the two", (m + g) / Constant(2)),
+            Mistake("forgot to scale down the old average", m + (ONE - beta1) * g),
+            Mistake("forgot the old average", (ONE - beta1) * g),
+            Mistake("a plain mean of the two", (m + g) / TWO),
         ],
     )
 
@@ -65,16 +65,16 @@ def length_of_step(source: Source, rng: Random) -> Exercise:
     weight, givens, optimizer = source.weight(rng), Givens(), source.optimizer
     new_m, new_v = _new_moments(weight, optimizer)
     m = givens.number(
-        "m", f"the running average of the gradient of {label(weight.name, weight.index)}", source.rounded(new_m)
+        "m", f"the running average of the gradient of {cell_label(weight.name, weight.index)}", source.round(new_m)
     )
-    v = givens.number("v", "the running average of its square", source.rounded(new_v))
+    v = givens.number("v", "the running average of its square", source.round(new_v))
     rates = _give_rates(givens, optimizer, decay=False)
     return givens.exercise(
         ADAMW,
         2,
         _scene(source),
         f"Both averages are up to date. Correct them for having started from 0 (this is step {STEP_NUMBER}), and work "
-        "out how far the weight goes.",
+        "out the step of the weight.",
         _STEP,
         _correction_lines(m, v, rates),
         [
@@ -84,7 +84,7 @@ def length_of_step(source: Source, rng: Random) -> Exercise:
             Mistake("counted the steps from 0", _step(m, v, rates, step=STEP_NUMBER - 1)),
             Mistake("forgot the power: 1 - beta in every step", _step(m, v, rates, step=1)),
             Mistake(
-                "forgot the root", rates.eta * _corrected(m, rates.beta1) / (_corrected(v, rates.beta2) + rates.epsilon)
+                "forgot the root", rates.eta * _correct(m, rates.beta1) / (_correct(v, rates.beta2) + rates.epsilon)
             ),
             Mistake("forgot the learning rate", _step(m, v, rates) / rates.eta),
         ],
@@ -92,9 +92,9 @@ def length_of_step(source: Source, rng: Random) -> Exercise:
 
 
 def change(source: Source, rng: Random) -> Exercise:
-    """Level 3: by how much the weight changes in all."""
+    """Level 3: the total change of the weight."""
     weight, givens, optimizer = source.weight(rng), Givens(), source.optimizer
-    w = givens.number("w", f"the weight {label(weight.name, weight.index)}, an entry of a matrix", weight.value)
+    w = givens.number("w", f"the weight {cell_label(weight.name, weight.index)}, an entry of a matrix", weight.value)
     g = givens.number("g", "its gradient", weight.gradient)
     m = givens.number("m", "the running average of its gradient before this step", weight.m)
     v = givens.number("v", "the running average of the square before this step", weight.v)
@@ -106,55 +106,53 @@ def change(source: Source, rng: Random) -> Exercise:
         ADAMW,
         3,
         _scene(source),
-        f"Work out by how much this step, step {STEP_NUMBER}, changes the weight in all: weight decay and AdamW's step "
+        f"Work out the total change of the weight in this step, step {STEP_NUMBER}: weight decay and AdamW's step "
         "together.",
         _CHANGE,
         [
             Line("m_new", (), _moment(m, g, rates.beta1)),
             Line("v_new", (), _moment(v, g * g, rates.beta2)),
             *_correction_lines(*new, rates),
-            Line("change", (), _MINUS * rates.eta * rates.decay * w - Cells("step")[()]),
+            Line("change", (), MINUS_ONE * rates.eta * rates.decay * w - Cells("step")[()]),
         ],
         [
-            Mistake("forgot the decay", _MINUS * _step(*new, rates)),
+            Mistake("forgot the decay", MINUS_ONE * _step(*new, rates)),
             Mistake("the sign of the gradient: went uphill", _step(*new, rates) - decayed),
             Mistake("the sign of the decay: away from 0", decayed - _step(*new, rates)),
             Mistake(
-                "forgot the bias correction", _MINUS * decayed - _step(*new, rates, correct_m=False, correct_v=False)
+                "forgot the bias correction", MINUS_ONE * decayed - _step(*new, rates, correct_m=False, correct_v=False)
             ),
-            Mistake("decay in the gradient, as L2 regularisation has it", _with_l2(w, g, m, v, rates)),
-            Mistake("exchanged beta1 and beta2", _MINUS * decayed - _all(g, m, v, swapped)),
+            Mistake("put the decay into the gradient, as in L2 regularisation", _with_l2(w, g, m, v, rates)),
+            Mistake("swapped beta1 and beta2", MINUS_ONE * decayed - _all(g, m, v, swapped)),
             Mistake(
                 "forgot to square the gradient in v",
-                _MINUS * decayed - _step(new[0], _moment(v, g, rates.beta2), rates),
+                MINUS_ONE * decayed - _step(new[0], _moment(v, g, rates.beta2), rates),
             ),
-            Mistake("plain gradient descent", _MINUS * rates.eta * g),
+            Mistake("plain gradient descent", MINUS_ONE * rates.eta * g),
         ],
     )
 
 
 def _scene(source: Source) -> str:
     return source.scene(
-        f"this is step {STEP_NUMBER} of training, after {STEP_NUMBER - 1} on other words, gradients clipped"
+        f"this is step {STEP_NUMBER} of training, after {STEP_NUMBER - 1} on other words, with clipped gradients"
     )
 
 
 def _give_rates(givens: Givens, optimizer: Optimizer, *, decay: bool) -> Rates:
     eta = givens.number("eta", "the learning rate", optimizer.learning_rate)
-    share = givens.number("decay", "the weight decay", optimizer.weight_decay) if decay else Constant(0)
-    beta1 = givens.number("beta1", "how much of the average gradient stays in a step", optimizer.beta1)
-    beta2 = givens.number("beta2", "how much of the average square stays in a step", optimizer.beta2)
-    return Rates(
-        eta, share, beta1, beta2, givens.number("epsilon", "keeps it from dividing by 0", optimizer.adam_epsilon)
-    )
+    share = givens.number("decay", "the weight decay", optimizer.weight_decay) if decay else ZERO
+    beta1 = givens.number("beta1", "how much of the average gradient is kept in a step", optimizer.beta1)
+    beta2 = givens.number("beta2", "how much of the average square is kept in a step", optimizer.beta2)
+    return Rates(eta, share, beta1, beta2, givens.number("epsilon", "prevents division by 0", optimizer.adam_epsilon))
 
 
 def _moment(before: Expression, new: Expression, beta: Expression) -> Expression:
-    return beta * before + (_ONE - beta) * new
+    return beta * before + (ONE - beta) * new
 
 
-def _corrected(moment: Expression, beta: Expression, step: int = STEP_NUMBER) -> Expression:
-    return moment / (_ONE - (beta if step == 1 else Product((beta,) * step)))
+def _correct(moment: Expression, beta: Expression, step: int = STEP_NUMBER) -> Expression:
+    return moment / (ONE - (beta if step == 1 else Product((beta,) * step)))
 
 
 def _step(
@@ -166,16 +164,16 @@ def _step(
     correct_m: bool = True,
     correct_v: bool = True,
 ) -> Expression:
-    average = _corrected(m, rates.beta1, step) if correct_m else m
-    square = _corrected(v, rates.beta2, step) if correct_v else v
+    average = _correct(m, rates.beta1, step) if correct_m else m
+    square = _correct(v, rates.beta2, step) if correct_v else v
     return rates.eta * average / (sqrt(square) + rates.epsilon)
 
 
 def _correction_lines(m: Expression, v: Expression, rates: Rates) -> list[Line]:
     average, square = Cells("corrected_m")[()], Cells("corrected_v")[()]
     return [
-        Line("corrected_m", (), _corrected(m, rates.beta1)),
-        Line("corrected_v", (), _corrected(v, rates.beta2)),
+        Line("corrected_m", (), _correct(m, rates.beta1)),
+        Line("corrected_v", (), _correct(v, rates.beta2)),
         Line("step", (), rates.eta * average / (sqrt(square) + rates.epsilon)),
     ]
 
@@ -186,7 +184,7 @@ def _all(g: Expression, m: Expression, v: Expression, rates: Rates) -> Expressio
 
 
 def _with_l2(w: Expression, g: Expression, m: Expression, v: Expression, rates: Rates) -> Expression:
-    return _MINUS * _all(g + rates.decay * w, m, v, rates)
+    return MINUS_ONE * _all(g + rates.decay * w, m, v, rates)
 
 
 def _new_moments(weight: Weight, optimizer: Optimizer) -> tuple[Decimal, Decimal]:

@@ -1,31 +1,31 @@
-"""Judge an answer: right, right but for its last digit, a typical mistake, or none that is known."""
+"""Judge an answer: right, right except for its last digit, a typical mistake, or wrong in another way."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from handcalc.arithmetic.calculator import Calculator
-from handcalc.arithmetic.number_format import format_number
+from handcalc.arithmetic.notation import read_number
 from handcalc.arithmetic.reading import UnreadableArithmetic, parse_arithmetic
+from handcalc.arithmetic.writing import format_number
 from handcalc.exercises.exercise import Answers, last_place
-from handcalc.verification.notation import shown_number
 
 
 def read_answer(text: str) -> Decimal | None:
-    """Return the number that somebody typed, also with a decimal comma or as 1.5·10^-7; None where it is none."""
+    """Return the number that was typed, also with a decimal comma or as 1.5·10^-7; None if it is not a number."""
     written = text.strip()
     if "," in written and "." not in written and written.count(",") == 1:
         written = written.replace(",", ".")
     try:
-        number = shown_number(written)
-        parse_arithmetic(written)  # a number is arithmetic too: it must be one that a calculator can hold
+        number = read_number(written)
+        parse_arithmetic(written)  # a number is arithmetic too: it must be in the calculator's range
     except (UnreadableArithmetic, ValueError):
         return None
     return number.value if number is not None and number.value.is_finite() else None
 
 
 def is_right(answer: Decimal, answers: Answers, digits: int) -> bool:
-    """Return whether the answer is right to the digits asked for; one unit in the last of them is rounding's."""
+    """Return whether the answer is right to the digits asked for; one unit in the last digit may be due to rounding."""
     return abs(Calculator(digits).round(answer) - answers.right) <= last_place(answers.right, digits)
 
 
@@ -38,17 +38,17 @@ def matching_mistakes(answer: Decimal, answers: Answers, digits: int) -> list[st
 
 
 def verdict(answer: Decimal, answers: Answers, digits: int) -> str:
-    """Return in a sentence what is to be said about the answer."""
+    """Return the verdict on the answer as a sentence."""
     right, given = answers.right, Calculator(digits).round(answer)
     if given == right:
         return "Right."
     if is_right(answer, answers, digits):
-        return f"Right but for the last digit: it is {format_number(right)}. That is rounding on the way."
+        return f"Right except for the last digit: it is {format_number(right)}. Rounding on the way causes that."
     mistakes = matching_mistakes(answer, answers, digits)
     if mistakes:
-        return f"Not right. This is what comes out with this mistake: {', or: '.join(mistakes)}."
+        return f"Not right. This mistake gives that result: {', or: '.join(mistakes)}."
     if given == -right:
         return "Not right: the sign is wrong."
     if given and right and given.scaleb(right.adjusted() - given.adjusted()) == right:
-        return "Not right: the digits are, but the decimal point is in the wrong place."
-    return "Not right, and none of the typical mistakes leads there."
+        return "Not right: the digits are right, but the decimal point is in the wrong place."
+    return "Not right, and none of the typical mistakes gives that result."

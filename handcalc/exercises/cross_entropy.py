@@ -1,4 +1,4 @@
-"""Exercises on cross-entropy: how surprised the model is by the words that come."""
+"""Exercises on cross-entropy: how surprised the model is by the words that come next."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ from decimal import Decimal
 from random import Random
 
 from gpt_data.wording import make_visible
-from handcalc.arithmetic.expression import Cells, Constant, Expression, log, total
+from handcalc.arithmetic.expression import MINUS_ONE, ONE, TWO, Cells, Constant, Expression, log, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 
 CROSS_ENTROPY = "cross-entropy"
-_MINUS, _ONE = Constant(-1), Constant(1)
-_LOG_2, _LOG_10 = log(Constant(2)), log(Constant(10))
+_LOG_2, _LOG_10 = log(TWO), log(Constant(10))
 
 
 def surprise(source: Source, rng: Random) -> Exercise:
     """Level 1: the loss of one word from its probability."""
     t, givens = _random_position(source, rng), Givens()
-    probability = source.training.page["probabilities"][t, source.tokens[t + 1]]
-    p = givens.number("p", f"the probability that the model gave to {_next_word(source, t)} after it", probability)
+    probability = source.training.numbers["probabilities"][t, source.tokens[t + 1]]
+    p = givens.number(
+        "p", f"the probability that the model gives to {_next_word(source, t)} as the next word", probability
+    )
     return givens.exercise(
         CROSS_ENTROPY,
         1,
         source.scene(source.word(t)),
         f"The next word is {_next_word(source, t)}. Work out the loss of this prediction, in nats.",
         f"losses[{t}] = -log(p)",
-        [Line("losses", (t,), _MINUS * log(p))],
+        [Line("losses", (t,), MINUS_ONE * log(p))],
         [
             Mistake("forgot the minus sign", log(p)),
-            Mistake("logarithm to base 10 in place of the natural one", _MINUS * log(p) / _LOG_10),
-            Mistake("bits in place of nats: logarithm to base 2", _MINUS * log(p) / _LOG_2),
-            Mistake("no logarithm: one minus the probability", _ONE - p),
-            Mistake("one over the probability: the perplexity", _ONE / p),
+            Mistake("logarithm to base 10 instead of the natural one", MINUS_ONE * log(p) / _LOG_10),
+            Mistake("bits instead of nats: logarithm to base 2", MINUS_ONE * log(p) / _LOG_2),
+            Mistake("no logarithm: one minus the probability", ONE - p),
+            Mistake("one over the probability: the perplexity", ONE / p),
         ],
     )
 
 
 def from_logits(source: Source, rng: Random) -> Exercise:
     """Level 2: the same from the logit, the largest logit and the sum of exponentials."""
-    t, givens, page = _random_position(source, rng), Givens(), source.training.page
+    t, givens, page = _random_position(source, rng), Givens(), source.training.numbers
     most = givens.number("max", "the largest logit of all words", page["softmax.max"][t,])
     added = givens.number("sum", "Σ exp(logit - max) over all words", page["softmax.sum"][t,])
     logit = givens.number("logit", f"the logit of {_next_word(source, t)}", page["logits"][t, source.tokens[t + 1]])
@@ -53,10 +54,10 @@ def from_logits(source: Source, rng: Random) -> Exercise:
         [Line("losses", (t,), log(added) + most - logit)],
         [
             Mistake("forgot the maximum", log(added) - logit),
-            Mistake("took the maximum off", log(added) - most - logit),
+            Mistake("subtracted the maximum", log(added) - most - logit),
             Mistake("forgot the sum", most - logit),
             Mistake("forgot the logarithm", added + most - logit),
-            Mistake("logarithm to base 10 in place of the natural one", log(added) / _LOG_10 + most - logit),
+            Mistake("logarithm to base 10 instead of the natural one", log(added) / _LOG_10 + most - logit),
             Mistake("the sign is wrong: log of the probability", logit - log(added) - most),
         ],
     )
@@ -64,9 +65,9 @@ def from_logits(source: Source, rng: Random) -> Exercise:
 
 def mean_loss(source: Source, rng: Random) -> Exercise:
     """Level 3: the loss of a text from a table of probabilities."""
-    givens, time = Givens(), len(source.training.tokens)
+    givens, time = Givens(), len(source.training.plan.tokens)
     cells: dict[tuple[int, ...], Decimal] = {
-        (t, i): source.training.page["probabilities"][t, word]
+        (t, i): source.training.numbers["probabilities"][t, word]
         for t in range(time)
         for i, word in enumerate(source.tokens)
     }
@@ -75,7 +76,7 @@ def mean_loss(source: Source, rng: Random) -> Exercise:
     losses, count = Cells("losses"), Constant(time)
 
     def mean_of(columns: range) -> Expression:
-        return total(_MINUS * log(p[t, i]) for t, i in enumerate(columns)) / count
+        return total(MINUS_ONE * log(p[t, i]) for t, i in enumerate(columns)) / count
 
     following = range(1, time + 1)
     right = mean_of(following)
@@ -87,27 +88,27 @@ def mean_loss(source: Source, rng: Random) -> Exercise:
         f"{time} predictions, in nats.",
         f"loss = Σ_t -log(p[t,t+1]) / {time}",
         [
-            *(Line("losses", (t,), _MINUS * log(p[t, t + 1])) for t in range(time)),
+            *(Line("losses", (t,), MINUS_ONE * log(p[t, t + 1])) for t in range(time)),
             Line("loss", (), total(losses[t] for t in range(time)) / count),
         ],
         [
-            Mistake("sum in place of mean", right * count),
+            Mistake("sum instead of mean", right * count),
             Mistake("targets not shifted: each word as its own next word", mean_of(range(time))),
-            Mistake("forgot the minus sign", _MINUS * right),
-            Mistake("logarithm to base 10 in place of the natural one", right / _LOG_10),
+            Mistake("forgot the minus sign", MINUS_ONE * right),
+            Mistake("logarithm to base 10 instead of the natural one", right / _LOG_10),
             Mistake(
                 "averaged the probabilities, then took the logarithm",
-                _MINUS * log(total(p[t, i] for t, i in enumerate(following)) / count),
+                MINUS_ONE * log(total(p[t, i] for t, i in enumerate(following)) / count),
             ),
-            Mistake("only the last prediction", _MINUS * log(p[time - 1, time])),
+            Mistake("only the last prediction", MINUS_ONE * log(p[time - 1, time])),
         ],
     )
 
 
 def _random_position(source: Source, rng: Random) -> int:
     """Return a position whose next word is not certain, if there is one."""
-    positions = range(len(source.training.tokens))
-    probabilities = source.training.page["probabilities"]
+    positions = range(len(source.training.plan.tokens))
+    probabilities = source.training.numbers["probabilities"]
     unsure = [t for t in positions if 0 < probabilities[t, source.tokens[t + 1]] < 1]
     return rng.choice(unsure or list(positions))
 

@@ -1,4 +1,4 @@
-"""What an exercise is: a question with all its numbers, the way to the answer, and where typical mistakes lead."""
+"""An exercise: a question with all its numbers, the solution, and the results of typical mistakes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from handcalc.arithmetic.calculator import MOST_DIGITS, Calculator
-from handcalc.arithmetic.expression import Cells, Expression, Index
-from handcalc.arithmetic.number_format import format_number
-
-Values = dict[str, dict[Index, Decimal]]
+from handcalc.arithmetic.expression import Cells, Expression, Index, MutableNumbers
 
 
 class Given(NamedTuple):
-    """Numbers that the question gives: their name and what they are, for the reader."""
+    """Numbers that the question gives: their name and their meaning, for the reader."""
 
     name: str
     meaning: str
@@ -23,7 +20,7 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the working: a cell and what it is, over numbers that are given or worked out before."""
+    """One line of the working: a cell and its expression over numbers that are given or worked out earlier."""
 
     name: str
     index: Index
@@ -31,7 +28,7 @@ class Line:
 
 
 class Mistake(NamedTuple):
-    """A typical mistake: what it is called, and the arithmetic of somebody who makes it."""
+    """A typical mistake: its name, and the arithmetic of somebody who makes it."""
 
     name: str
     expression: Expression
@@ -40,9 +37,9 @@ class Mistake(NamedTuple):
 class Exercise(NamedTuple):
     """One exercise.
 
-    ``task`` is the question in words, ``formula`` the same as equations, one a line; ``page`` holds the numbers of
-    ``givens``; the last line of ``working`` is what is asked. ``mistakes`` may refer to given numbers and to those of
-    the working.
+    ``task`` is the question in words, ``formula`` the same as equations, one a line; ``numbers`` are those of
+    ``givens``; the last line of ``working`` is the answer. ``mistakes`` may refer to given numbers and to those of the
+    working.
     """
 
     topic: str
@@ -51,26 +48,26 @@ class Exercise(NamedTuple):
     task: str
     formula: str
     givens: tuple[Given, ...]
-    page: Values
+    numbers: MutableNumbers
     working: tuple[Line, ...]
     mistakes: tuple[Mistake, ...]
 
 
 class Givens:
-    """The numbers of a question, as they are put together."""
+    """The numbers of a question, while they are collected."""
 
     def __init__(self) -> None:
-        self.page: Values = {}
+        self.numbers: MutableNumbers = {}
         self.listed: list[Given] = []
 
     def add(self, name: str, meaning: str, cells: Mapping[Index, Decimal]) -> Cells:
-        """Give some numbers a name, and return what expressions call them."""
-        self.page[name] = dict(cells)
+        """Give some numbers a name, and return the cells by which expressions refer to them."""
+        self.numbers[name] = dict(cells)
         self.listed.append(Given(name, meaning))
         return Cells(name)
 
     def number(self, name: str, meaning: str, value: Decimal | int | str) -> Expression:
-        """Give one number a name, and return what expressions call it."""
+        """Give one number a name, and return the reference to it."""
         return self.add(name, meaning, {(): Decimal(value)})[()]
 
     def exercise(
@@ -84,14 +81,14 @@ class Givens:
         mistakes: Sequence[Mistake],
     ) -> Exercise:
         """Return the exercise that gives these numbers."""
-        givens, page = tuple(self.listed), self.page
-        return Exercise(topic, level, scene, task, formula, givens, page, tuple(working), tuple(mistakes))
+        givens, numbers = tuple(self.listed), self.numbers
+        return Exercise(topic, level, scene, task, formula, givens, numbers, tuple(working), tuple(mistakes))
 
 
 class Answers(NamedTuple):
-    """What comes of an exercise, to the digits asked for: the right answer, and each mistake with where it leads.
+    """The results of an exercise, to the digits asked for: the right answer, and that of each mistake.
 
-    Mistakes that lead to the right answer, or to one that only rounding sets apart from it, are left out.
+    Mistakes that lead to the right answer, or to one that differs from it only by rounding, are left out.
     """
 
     right: Decimal
@@ -99,35 +96,36 @@ class Answers(NamedTuple):
 
 
 def solve(exercise: Exercise, digits: int) -> Answers:
-    """Return the answers: every step is carried with 34 digits, and rounded once to those asked for."""
-    page = worked_page(exercise, MOST_DIGITS)
+    """Return the answers: every step is worked out with 34 digits, and the last rounded to those asked for."""
+    numbers = evaluate_working(exercise, MOST_DIGITS)
     asked = Calculator(digits)
-    right = asked.round(page[exercise.working[-1].name][exercise.working[-1].index])
+    right = asked.round(numbers[exercise.working[-1].name][exercise.working[-1].index])
     unit = last_place(right, digits)
-    led: list[tuple[str, Decimal]] = []
+    results: list[tuple[str, Decimal]] = []
     for mistake in exercise.mistakes:
         try:
-            value = asked.evaluate(mistake.expression, page)
+            value = asked.evaluate(mistake.expression, numbers)
         except ArithmeticError:  # this mistake ends in an error on the calculator's display
             continue
-        if abs(value - right) > unit and (mistake.name, value) not in led:
-            led.append((mistake.name, value))
-    return Answers(right, tuple(led))
+        if abs(value - right) > unit and (mistake.name, value) not in results:
+            results.append((mistake.name, value))
+    return Answers(right, tuple(results))
 
 
-def worked_page(exercise: Exercise, digits: int) -> Values:
+def evaluate_working(exercise: Exercise, digits: int) -> MutableNumbers:
     """Return the given numbers and those of the working, each line rounded to so many digits."""
-    page, calculator = {name: dict(cells) for name, cells in exercise.page.items()}, Calculator(digits)
+    calculator = Calculator(digits)
+    numbers = {name: dict(cells) for name, cells in exercise.numbers.items()}
     for line in exercise.working:
-        page.setdefault(line.name, {})[line.index] = calculator.evaluate(line.expression, page)
-    return page
+        numbers.setdefault(line.name, {})[line.index] = calculator.evaluate(line.expression, numbers)
+    return numbers
 
 
 def working_digits(exercise: Exercise, digits: int) -> int:
-    """Return with how many digits the working must be carried for its last line to round to the right answer."""
+    """Return the number of digits that the working needs for its last line to round to the right answer."""
     right, last = solve(exercise, digits).right, exercise.working[-1]
     for carried in range(digits + 2, MOST_DIGITS):
-        if Calculator(digits).round(worked_page(exercise, carried)[last.name][last.index]) == right:
+        if Calculator(digits).round(evaluate_working(exercise, carried)[last.name][last.index]) == right:
             return carried
     return MOST_DIGITS
 
@@ -135,13 +133,3 @@ def working_digits(exercise: Exercise, digits: int) -> int:
 def last_place(value: Decimal, digits: int) -> Decimal:
     """Return one unit in the last of the value's significant digits."""
     return Decimal((0, (1,), value.adjusted() - digits + 1)) if value else Decimal(0)
-
-
-def label(name: str, index: Index) -> str:
-    """Return how a cell is written: ``scores[2,0]``, or ``mean`` where there is only one."""
-    return f"{name}[{','.join(map(str, index))}]" if index else name
-
-
-def shown(value: Decimal | int) -> str:
-    """Return a number for a sentence or a formula."""
-    return format_number(Decimal(value))

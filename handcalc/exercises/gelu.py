@@ -1,44 +1,57 @@
-"""Exercises on GELU, in the tanh form that GPT-2 has."""
+"""Exercises on GELU, in the tanh form of GPT-2."""
 
 from __future__ import annotations
 
 from random import Random
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, tanh, total
+from handcalc.arithmetic.expression import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Cells,
+    Constant,
+    Expression,
+    exp,
+    largest,
+    tanh,
+    total,
+)
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.forward.feed_forward import CUBIC, ROOT_2_OVER_PI, root_2_over_pi
+from handcalc.formulas.feed_forward import CUBIC, ROOT_2_OVER_PI, root_2_over_pi
 
 GELU = "gelu"
-_HALF, _ONE, _ZERO = Constant("0.5"), Constant(1), Constant(0)
 _LARGEST_FOR_SERIES, _TAIL = 4, -2
 _TERMS_OF_SERIES = 60
 
 
 def activated(source: Source, rng: Random) -> Exercise:
-    """Level 1: the last step, tanh given."""
+    """Level 1: the last step, with tanh given."""
     layer, t, f, givens = *_random_unit(source, rng), Givens()
     x = _give_unit(givens, source, layer, t, f)
-    bend = givens.number("tanh", "how far it is opened", source.forward.page[f"h.{layer}.mlp.gelu.tanh"][t, f])
+    bend = givens.number(
+        "tanh", "the tanh, which decides how much passes", source.forward.numbers[f"h.{layer}.mlp.gelu.tanh"][t, f]
+    )
     return givens.exercise(
         GELU,
         1,
         source.scene(f"layer {layer}, {source.word(t)}"),
         "The last step of GELU: half of the unit, times one plus tanh.",
         "activated = 0.5·hidden·(1 + tanh)",
-        [Line("activated", (), _HALF * x * (_ONE + bend))],
+        [Line("activated", (), HALF * x * (ONE + bend))],
         [
-            Mistake("forgot the half", x * (_ONE + bend)),
-            Mistake("forgot the one", _HALF * x * bend),
-            Mistake("parentheses: half of the unit, plus tanh", _HALF * x + bend),
-            Mistake("ReLU in place of GELU", largest((_ZERO, x))),
+            Mistake("forgot the half", x * (ONE + bend)),
+            Mistake("forgot the one", HALF * x * bend),
+            Mistake("parentheses: half of the unit, plus tanh", HALF * x + bend),
+            Mistake("ReLU instead of GELU", largest((ZERO, x))),
         ],
     )
 
 
 def argument(source: Source, rng: Random) -> Exercise:
-    """Level 2: what goes into tanh."""
+    """Level 2: the argument of tanh."""
     layer, t, f, givens = *_random_unit(source, rng), Givens()
     x = _give_unit(givens, source, layer, t, f)
     root = root_2_over_pi(source.digits)
@@ -46,14 +59,14 @@ def argument(source: Source, rng: Random) -> Exercise:
         GELU,
         2,
         source.scene(f"layer {layer}, {source.word(t)}"),
-        "Work out what GELU takes the tanh of.",
+        "Work out the argument of GELU's tanh.",
         f"argument = {root.value}·(hidden + 0.044715·hidden³)",
         [Line("argument", (), root * (x + CUBIC * x * x * x))],
         [
-            Mistake("squared in place of cubed", root * (x + CUBIC * x * x)),
+            Mistake("squared instead of cubed", root * (x + CUBIC * x * x)),
             Mistake("forgot the cubic term", root * x),
             Mistake("forgot √(2/π)", x + CUBIC * x * x * x),
-            Mistake("2/π in place of its root", root * root * (x + CUBIC * x * x * x)),
+            Mistake("2/π instead of its root", root * root * (x + CUBIC * x * x * x)),
             Mistake("parentheses: only the unit times √(2/π)", root * x + CUBIC * x * x * x),
         ],
     )
@@ -66,17 +79,17 @@ def whole(source: Source, rng: Random) -> Exercise:
     root = root_2_over_pi(source.digits)
     inner, bend = Cells("argument")[()], Cells("tanh")[()]
     mistakes = [
-        Mistake("forgot the half", x * (_ONE + bend)),
-        Mistake("forgot the one", _HALF * x * bend),
-        Mistake("forgot the tanh", _HALF * x * (_ONE + inner)),
-        Mistake("forgot the cubic term", _HALF * x * (_ONE + tanh(root * x))),
-        Mistake("forgot √(2/π)", _HALF * x * (_ONE + tanh(x + CUBIC * x * x * x))),
-        Mistake("ReLU in place of GELU", largest((_ZERO, x))),
-        Mistake("x·sigmoid(1.702·x) in place of tanh", x / (_ONE + exp(Constant("-1.702") * x))),
-        Mistake("x·sigmoid(x): SiLU in place of GELU", x / (_ONE + exp(Constant(-1) * x))),
+        Mistake("forgot the half", x * (ONE + bend)),
+        Mistake("forgot the one", HALF * x * bend),
+        Mistake("forgot the tanh", HALF * x * (ONE + inner)),
+        Mistake("forgot the cubic term", HALF * x * (ONE + tanh(root * x))),
+        Mistake("forgot √(2/π)", HALF * x * (ONE + tanh(x + CUBIC * x * x * x))),
+        Mistake("ReLU instead of GELU", largest((ZERO, x))),
+        Mistake("x·sigmoid(1.702·x) instead of tanh", x / (ONE + exp(Constant("-1.702") * x))),
+        Mistake("x·sigmoid(x): SiLU instead of GELU", x / (ONE + exp(MINUS_ONE * x))),
     ]
-    if abs(givens.page["hidden"][()]) <= _LARGEST_FOR_SERIES:
-        mistakes.append(Mistake("erf in place of tanh: the exact GELU", _HALF * x * (_ONE + _erf_of_x_over_root_2(x))))
+    if abs(givens.numbers["hidden"][()]) <= _LARGEST_FOR_SERIES:
+        mistakes.append(Mistake("erf instead of tanh: the exact GELU", HALF * x * (ONE + _erf_of_x_over_root_2(x))))
     return givens.exercise(
         GELU,
         3,
@@ -86,7 +99,7 @@ def whole(source: Source, rng: Random) -> Exercise:
         [
             Line("argument", (), root * (x + CUBIC * x * x * x)),
             Line("tanh", (), tanh(inner)),
-            Line("activated", (), _HALF * x * (_ONE + bend)),
+            Line("activated", (), HALF * x * (ONE + bend)),
         ],
         mistakes,
     )
@@ -104,12 +117,12 @@ def _erf_of_x_over_root_2(x: Expression) -> Expression:
 def _random_unit(source: Source, rng: Random, *, tail: bool = False) -> tuple[int, int, int]:
     """Return layer, position and number of a hidden unit whose GELU is neither 0 nor the unit itself.
 
-    ``tail`` asks for one so far below 0 that the two forms of GELU differ in the digits of an answer.
+    ``tail`` asks for one far enough below 0 for the two forms of GELU to differ in the digits of an answer.
     """
     if source.config.activation != "gelu_tanh" or source.config.n_layer == 0:
         raise UserError("this model has no GELU of the tanh form to ask about; choose another --topic or --model")
     layer = rng.randrange(source.config.n_layer)
-    hidden = source.forward.page[f"h.{layer}.mlp.hidden"]
+    hidden = source.forward.numbers[f"h.{layer}.mlp.hidden"]
     bent = [index for index, value in hidden.items() if value and abs(value) < 3]
     low = [index for index in bent if hidden[index] < _TAIL]
     t, f = rng.choice((low if tail else bent) or bent or list(hidden))
@@ -117,5 +130,5 @@ def _random_unit(source: Source, rng: Random, *, tail: bool = False) -> tuple[in
 
 
 def _give_unit(givens: Givens, source: Source, layer: int, t: int, f: int) -> Expression:
-    value = source.forward.page[f"h.{layer}.mlp.hidden"][t, f]
+    value = source.forward.numbers[f"h.{layer}.mlp.hidden"][t, f]
     return givens.number("hidden", f"hidden unit {f} at {source.word(t)}", value)

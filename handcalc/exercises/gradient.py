@@ -5,41 +5,42 @@ from __future__ import annotations
 from random import Random
 
 from gpt_data.wording import make_visible
-from handcalc.arithmetic.expression import Cells, Constant, Expression, sqrt, total
+from handcalc.arithmetic.expression import MINUS_ONE, ONE, ZERO, Cells, Constant, Expression, sqrt, total
 from handcalc.exercises.choices import Head, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
-from handcalc.page.next_word import likeliest_words
+from handcalc.page.results import likeliest_words
 
 GRADIENT = "gradient"
-_MINUS, _ONE = Constant(-1), Constant(1)
 
 
 def of_a_logit(source: Source, rng: Random) -> Exercise:
-    """Level 1: probability less one-hot, shared among the predictions."""
+    """Level 1: the probability minus one-hot, divided by the number of predictions."""
     trace, givens = source.training, Givens()
-    t = rng.randrange(len(trace.tokens))
+    t = rng.randrange(len(trace.plan.tokens))
     came = source.tokens[t + 1]
     v = came if rng.random() < 0.5 else rng.choice(likeliest_words(trace, t))[0]
     word, next_word = make_visible(trace.vocabulary[v]), make_visible(trace.vocabulary[came])
-    p = givens.number("p", f'the probability of "{word}" after {source.word(t)}', trace.page["probabilities"][t, v])
-    count = givens.number("predictions", "how many predictions the loss is the mean of", len(trace.tokens))
-    right = (p - _ONE) / count if v == came else p / count
+    p = givens.number("p", f'the probability of "{word}" after {source.word(t)}', trace.numbers["probabilities"][t, v])
+    count = givens.number(
+        "predictions", "the number of predictions, of which the loss is the mean", len(trace.plan.tokens)
+    )
+    right = (p - ONE) / count if v == came else p / count
     mistakes = [
-        Mistake("the sign is wrong: where the logit should go, not where the loss rises", _MINUS * right),
-        Mistake("forgot that the loss is a mean: not divided", p - _ONE if v == came else p),
+        Mistake("the sign is wrong: the direction in which the loss falls", MINUS_ONE * right),
+        Mistake("forgot that the loss is a mean: not divided", p - ONE if v == came else p),
     ]
     if v == came:
-        mistakes.append(Mistake("forgot the 1 of the word that came", p / count))
-        mistakes.append(Mistake("divided only the probability", p / count - _ONE))
+        mistakes.append(Mistake("forgot the 1 for the word that came next", p / count))
+        mistakes.append(Mistake("divided only the probability", p / count - ONE))
     else:
-        mistakes.append(Mistake("took 1 off, though another word came", (p - _ONE) / count))
+        mistakes.append(Mistake("subtracted 1, though another word came next", (p - ONE) / count))
     return givens.exercise(
         GRADIENT,
         1,
         source.scene(source.word(t)),
         f'The word that came next is "{next_word}". Work out the gradient of the loss for the logit of "{word}".',
-        f"dlogits[{t},{v}] = (p - 1 if it is the word that came, else p) / predictions",
+        f"dlogits[{t},{v}] = (p - 1 if it is the word that came next, else p) / predictions",
         [Line("dlogits", (t, v), right)],
         mistakes,
     )
@@ -49,7 +50,7 @@ def through_softmax(source: Source, rng: Random) -> Exercise:
     """Level 2: the gradient of one score from the gradients of the row's weights."""
     head, givens = random_head(source, rng, source.training), Givens()
     t, s, seen = head.t, head.s, range(head.t + 1)
-    about = "a row for each position that asks; 0 where masked"
+    about = "a row for each position that attends; 0 where masked"
     weights = givens.add("weights", f"the attention weights, {about}", head.cells("weights"))
     dweights = givens.add("dweights", f"the gradient of the loss for each of them, {about}", head.cells("dweights"))
     average = _average(weights, dweights, t)
@@ -66,17 +67,17 @@ def through_softmax(source: Source, rng: Random) -> Exercise:
         ],
         [
             Mistake("the sign is wrong", weights[t, s] * (average - dweights[t, s])),
-            Mistake("forgot the sum: as if the weights did not share", weights[t, s] * dweights[t, s]),
+            Mistake("forgot the sum: as if the weights were independent", weights[t, s] * dweights[t, s]),
             Mistake("forgot the weight in front", dweights[t, s] - average),
             Mistake(
-                "a plain mean in place of the weighted one",
+                "a plain mean instead of the weighted one",
                 weights[t, s] * (dweights[t, s] - total(dweights[t, r] for r in seen) / Constant(t + 1)),
             ),
             Mistake(
                 "the sum over the wrong axis: down the column",
                 weights[t, s] * (dweights[t, s] - _down(head, weights, dweights)),
             ),
-            Mistake("p·(1 − p), the slope of a sigmoid", weights[t, s] * (_ONE - weights[t, s]) * dweights[t, s]),
+            Mistake("p·(1 − p), the slope of a sigmoid", weights[t, s] * (ONE - weights[t, s]) * dweights[t, s]),
         ],
     )
 
@@ -85,22 +86,22 @@ def of_a_query(source: Source, rng: Random) -> Exercise:
     """Level 3: through softmax and scale back to one number of a query."""
     head, givens = random_head(source, rng, source.training), Givens()
     t, d, seen = head.t, rng.randrange(head.size), range(head.t + 1)
-    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.seen("weights"))
-    dweights = givens.add("dweights", "the gradient of the loss for each of them", head.seen("dweights"))
+    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.visible("weights"))
+    dweights = givens.add("dweights", "the gradient of the loss for each of them", head.visible("dweights"))
     k = givens.add("k", "the keys, a row for each position", head.cells("k"))
     size, width = give_sizes(givens, head)
     dscaled, dscores = Cells("dscaled"), Cells("dscores")
 
-    def back(divisor: Expression, taken_off: Expression) -> Expression:
-        return total(weights[t, s] * (dweights[t, s] - taken_off) * k[s, d] for s in seen) / divisor
+    def back(divisor: Expression, subtracted: Expression) -> Expression:
+        return total(weights[t, s] * (dweights[t, s] - subtracted) * k[s, d] for s in seen) / divisor
 
     average = _average(weights, dweights, t)
     mistakes = [
-        Mistake("forgot the scale", back(_ONE, average)),
-        Mistake("√width in place of √head_size", back(sqrt(width), average)),
-        Mistake("multiplied by the root in place of divided", back(_ONE / sqrt(size), average)),
-        Mistake("forgot the sum in the softmax", back(sqrt(size), Constant(0))),
-        Mistake("the sign is wrong", _MINUS * back(sqrt(size), average)),
+        Mistake("forgot the scale", back(ONE, average)),
+        Mistake("√width instead of √head_size", back(sqrt(width), average)),
+        Mistake("multiplied by the root instead of divided", back(ONE / sqrt(size), average)),
+        Mistake("forgot the sum in the softmax", back(sqrt(size), ZERO)),
+        Mistake("the sign is wrong", MINUS_ONE * back(sqrt(size), average)),
     ]
     if t < head.size and d < head.time:
         transposed = total(weights[t, s] * (dweights[t, s] - average) * k[d, s] for s in seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
-from handcalc.arithmetic.expression import Cells, Constant, Expression, Index, largest, sqrt, total
+from handcalc.arithmetic.expression import MINUS_ONE, ONE, Cells, Constant, Expression, Index, largest, sqrt, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 
@@ -27,15 +27,15 @@ def mean(source: Source, rng: Random) -> Exercise:
         [Line("mean", (), added / Constant(count))],
         [
             Mistake("forgot to divide: the sum", added),
-            *([Mistake("divided by one less than there are", added / Constant(count - 1))] if count > 1 else []),
+            *([Mistake("divided by the count minus one", added / Constant(count - 1))] if count > 1 else []),
             Mistake("lost the signs", total(_absolute(x[c]) for c in channels) / Constant(count)),
-            Mistake("left the last number out", total(x[c] for c in channels[:-1] or channels) / Constant(count)),
+            Mistake("left out the last number", total(x[c] for c in channels[:-1] or channels) / Constant(count)),
         ],
     )
 
 
 def variance(source: Source, rng: Random) -> Exercise:
-    """Level 2: the variance, the distances from the mean given."""
+    """Level 2: the variance, with the distances from the mean given."""
     norm, _, t, givens = *_random_norm(source, rng), Givens()
     about = f"how far each number at {source.word(t)} is from their mean"
     centered, channels = _give_vector(givens, source, "centered", about, f"{norm}.centered", t)
@@ -51,7 +51,7 @@ def variance(source: Source, rng: Random) -> Exercise:
         [Line("variance", (), right)],
         [
             *([Mistake("variance with n − 1", squares / Constant(count - 1))] if count > 1 else []),
-            Mistake("sum in place of mean", squares),
+            Mistake("sum instead of mean", squares),
             Mistake("took the root: the standard deviation", sqrt(right)),
             Mistake("did not square", total(_absolute(centered[c]) for c in channels) / Constant(count)),
         ],
@@ -62,10 +62,10 @@ def normalized(source: Source, rng: Random) -> Exercise:
     """Level 3: one number of the norm's output, from the vector itself."""
     norm, before, t, givens = *_random_norm(source, rng), Givens()
     x, channels = _give_vector(givens, source, "x", f"the vector at {source.word(t)}", before, t)
-    page, c, count = source.forward.page, rng.randrange(len(channels)), Constant(len(channels))
+    page, c, count = source.forward.numbers, rng.randrange(len(channels)), Constant(len(channels))
     weight = givens.add("weight", "the learned weight of each channel", page[f"{norm}.weight"])
     bias = givens.add("bias", "its learned bias", page[f"{norm}.bias"]) if source.config.bias else None
-    epsilon = givens.number("epsilon", "keeps the root from being 0", repr(source.config.layer_norm_epsilon))
+    epsilon = givens.number("epsilon", "prevents division by 0", repr(source.config.layer_norm_epsilon))
     centered, spread = Cells("centered"), Cells("variance")[()]
     squares = total(centered[i] * centered[i] for i in channels)
     shift = None if bias is None else bias[c]
@@ -77,17 +77,17 @@ def normalized(source: Source, rng: Random) -> Exercise:
         Line("mean", (), total(x[i] for i in channels) / count),
         *(Line("centered", (i,), x[i] - Cells("mean")[()]) for i in channels),
         Line("variance", (), squares / count),
-        Line("rstd", (), Constant(1) / sqrt(spread + epsilon)),
+        Line("rstd", (), ONE / sqrt(spread + epsilon)),
         Line("normalized", (c,), centered[c] * Cells("rstd")[()]),
         Line("out", (c,), _affine(Cells("normalized")[c], weight[c], shift)),
     ]
     unbiased = squares / Constant(max(1, len(channels) - 1))
     mistakes = [
         Mistake("variance with n − 1", out(centered[c], sqrt(unbiased + epsilon))),
-        Mistake("sum in place of mean in the variance", out(centered[c], sqrt(squares + epsilon))),
+        Mistake("sum instead of mean in the variance", out(centered[c], sqrt(squares + epsilon))),
         Mistake("forgot ε", out(centered[c], sqrt(spread))),
         Mistake("forgot the root: divided by the variance", out(centered[c], spread + epsilon)),
-        Mistake("forgot to take off the mean", out(x[c], sqrt(spread + epsilon))),
+        Mistake("forgot to subtract the mean", out(x[c], sqrt(spread + epsilon))),
         Mistake("forgot the weight", centered[c] / sqrt(spread + epsilon)),
     ]
     return givens.exercise(
@@ -106,7 +106,7 @@ def _affine(x: Expression, weight: Expression, bias: Expression | None) -> Expre
 
 
 def _random_norm(source: Source, rng: Random) -> tuple[str, str, int]:
-    """Return a random layer norm, the vectors that it reads, and a position."""
+    """Return a random layer norm, its input, and a position."""
     layers, stream = source.config.n_layer, "embedding.sum"
     norms = []
     for layer in range(layers):
@@ -118,9 +118,9 @@ def _random_norm(source: Source, rng: Random) -> tuple[str, str, int]:
 
 def _give_vector(givens: Givens, source: Source, name: str, meaning: str, tensor: str, t: int) -> tuple[Cells, range]:
     channels = range(source.config.n_embd)
-    cells: dict[Index, Decimal] = {(c,): source.forward.page[tensor][t, c] for c in channels}
+    cells: dict[Index, Decimal] = {(c,): source.forward.numbers[tensor][t, c] for c in channels}
     return givens.add(name, f"{meaning} ({len(channels)} numbers)", cells), channels
 
 
 def _absolute(x: Expression) -> Expression:
-    return largest((x, Constant(-1) * x))
+    return largest((x, MINUS_ONE * x))

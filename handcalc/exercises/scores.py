@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, sqrt
-from handcalc.exercises.choices import Head, dot, down, give_sizes, random_head
+from handcalc.arithmetic.expression import ONE, Cells, Constant, Expression, exp, largest, sqrt
+from handcalc.exercises.choices import Head, dot, dot_column, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 
@@ -27,7 +27,7 @@ def one_product(source: Source, rng: Random) -> Exercise:
         f"product[{d}] = q[{t},{d}]·k[{s},{d}]",
         (Line("product", (d,), q[t, d] * k[s, d]),),
         (
-            Mistake("added in place of multiplied", q[t, d] + k[s, d]),
+            Mistake("added instead of multiplied", q[t, d] + k[s, d]),
             Mistake("took the wrong channel of the key", q[t, d] * k[s, other]),
             Mistake("took the wrong channel of the query", q[t, other] * k[s, d]),
             *([Mistake("counted the channels from 1", q[t, d - 1] * k[s, d - 1])] if d else []),
@@ -36,7 +36,7 @@ def one_product(source: Source, rng: Random) -> Exercise:
 
 
 def score(source: Source, rng: Random) -> Exercise:
-    """Level 2: one attention score, the rows to be picked from all queries and keys."""
+    """Level 2: one attention score, with all queries and keys to choose from."""
     head, givens = random_head(source, rng), Givens()
     t, s = head.t, head.s
     q, k = _queries_and_keys(givens, head)
@@ -45,15 +45,15 @@ def score(source: Source, rng: Random) -> Exercise:
         DOT_PRODUCT,
         2,
         source.scene(head.where),
-        f"How well does the query at {source.word(t)} fit the key at {source.word(s)}? Work out their dot product.",
+        f"How well does the query at {source.word(t)} match the key at {source.word(s)}? Work out their dot product.",
         f"scores[{t},{s}] = Σ_d q[{t},d]·k[{s},d]",
         (Line("scores", (t, s), right),),
         (
-            *_transposed(head, q, k, Constant(1)),
-            Mistake("exchanged the two positions", dot(q, s, k, t, head.size)),
-            Mistake("took the key of the position that asks", dot(q, t, k, t, head.size)),
+            *_transposed_mistake(head, q, k, ONE),
+            Mistake("swapped the two positions", dot(q, s, k, t, head.size)),
+            Mistake("took the key of the position that attends", dot(q, t, k, t, head.size)),
             Mistake("forgot to add up: only the first product", q[t, 0] * k[s, 0]),
-            Mistake("averaged in place of added up", right / Constant(head.size)),
+            Mistake("averaged instead of added up", right / Constant(head.size)),
         ),
     )
 
@@ -72,24 +72,24 @@ def best_score(source: Source, rng: Random) -> Exercise:
         DOT_PRODUCT,
         3,
         source.scene(head.where),
-        f"The query at {source.word(t)} is compared with the key of every position that it may see, and each score is "
-        "divided by the square root of the head size. Which is the largest? (Attention is causal: nobody sees the "
-        "future.)",
+        f"The query at {source.word(t)} is compared with the key of every position that it can see, and each score is "
+        "divided by the square root of the head size. Which is the largest? (Attention is causal: no position sees "
+        "the future.)",
         f"max[{t}] = max over s ≤ {t} of Σ_d q[{t},d]·k[s,d] / √head_size",
         (*steps, Line("max", (t,), largest(scaled[t, s] for s in seen))),
         (
             Mistake("forgot the scale", largest(all_scores[: t + 1])),
-            Mistake("√width in place of √head_size", largest(all_scores[: t + 1]) / sqrt(width)),
+            Mistake("√width instead of √head_size", largest(all_scores[: t + 1]) / sqrt(width)),
             Mistake("divided by head_size, not by its root", largest(all_scores[: t + 1]) / size),
             Mistake("masked the wrong side", largest(all_scores[t:]) / root),
             Mistake("forgot the mask", largest(all_scores) / root),
-            *_transposed(head, q, k, root, largest_of=len(seen)),
+            *_transposed_mistake(head, q, k, root, largest_of=len(seen)),
         ),
     )
 
 
 def scaled_score(source: Source, rng: Random) -> Exercise:
-    """Level 1: a score, scaled."""
+    """Level 1: a scaled score."""
     head, givens = random_head(source, rng), Givens()
     t, s = head.t, head.s
     raw = givens.number("score", "the dot product of query and key", head.cells("scores", [t])[t, s])
@@ -98,7 +98,8 @@ def scaled_score(source: Source, rng: Random) -> Exercise:
         SCALING,
         1,
         source.scene(head.where),
-        f"The score of {source.word(s)} as seen from {source.word(t)} is scaled before the softmax. To what?",
+        f"The score of {source.word(s)} as seen from {source.word(t)} is scaled before the softmax. What does it "
+        "become?",
         f"scaled[{t},{s}] = score / √head_size",
         (Line("scaled", (t, s), raw / sqrt(size)),),
         (*_scale_mistakes(raw, size, width), Mistake("multiplied by the root", raw * sqrt(size))),
@@ -119,7 +120,7 @@ def score_and_scale(source: Source, rng: Random) -> Exercise:
         f"Work out the scaled score of {source.word(s)} as seen from {source.word(t)}.",
         f"scaled[{t},{s}] = Σ_d q[{t},d]·k[{s},d] / √head_size",
         (Line("scores", (t, s), raw), Line("scaled", (t, s), Cells("scores")[t, s] / sqrt(size))),
-        (*_scale_mistakes(raw, size, width), *_transposed(head, q, k, sqrt(size))),
+        (*_scale_mistakes(raw, size, width), *_transposed_mistake(head, q, k, sqrt(size))),
     )
 
 
@@ -132,14 +133,14 @@ def scaled_exponential(source: Source, rng: Random) -> Exercise:
     size, width = give_sizes(givens, head)
     s = min(seen, key=lambda place: (head.cells("scores", [t])[t, place], place))  # the largest one's is always 1
 
-    def shifted(divisor: Expression, places: range) -> Expression:
+    def exponential(divisor: Expression, places: range) -> Expression:
         return exp(raw[t, s] / divisor - largest(raw[t, place] / divisor for place in places))
 
     return givens.exercise(
         SCALING,
         3,
         source.scene(head.where),
-        f"Scale the scores that {source.word(t)} sees (none of the future), take off the largest of them, and work "
+        f"Scale the scores that {source.word(t)} sees (none of the future), subtract the largest of them, and work "
         f"out the exponential of {source.word(s)}.",
         f"exponentials[{t},{s}] = exp(scaled[{t},{s}] - max over s ≤ {t} of scaled[{t},s])\n"
         f"scaled[{t},s] = scores[{t},s] / √head_size",
@@ -149,12 +150,12 @@ def scaled_exponential(source: Source, rng: Random) -> Exercise:
             Line("exponentials", (t, s), exp(scaled[t, s] - Cells("max")[t])),
         ),
         (
-            Mistake("forgot the scale", shifted(Constant(1), seen)),
-            Mistake("√width in place of √head_size", shifted(sqrt(width), seen)),
-            Mistake("divided by head_size, not by its root", shifted(size, seen)),
-            Mistake("masked the wrong side", shifted(sqrt(size), range(t, head.time))),
-            Mistake("forgot the mask", shifted(sqrt(size), range(head.time))),
-            Mistake("forgot to take off the largest", exp(raw[t, s] / sqrt(size))),
+            Mistake("forgot the scale", exponential(ONE, seen)),
+            Mistake("√width instead of √head_size", exponential(sqrt(width), seen)),
+            Mistake("divided by head_size, not by its root", exponential(size, seen)),
+            Mistake("masked the wrong side", exponential(sqrt(size), range(t, head.time))),
+            Mistake("forgot the mask", exponential(sqrt(size), range(head.time))),
+            Mistake("forgot to subtract the largest", exp(raw[t, s] / sqrt(size))),
         ),
     )
 
@@ -169,17 +170,17 @@ def _queries_and_keys(givens: Givens, head: Head) -> tuple[Cells, Cells]:
 def _scale_mistakes(raw: Expression, size: Expression, width: Expression) -> tuple[Mistake, ...]:
     return (
         Mistake("forgot the scale", raw),
-        Mistake("√width in place of √head_size", raw / sqrt(width)),
+        Mistake("√width instead of √head_size", raw / sqrt(width)),
         Mistake("divided by head_size, not by its root", raw / size),
     )
 
 
-def _transposed(
+def _transposed_mistake(
     head: Head, q: Cells, k: Cells, divisor: Expression, largest_of: int | None = None
 ) -> tuple[Mistake, ...]:
-    """Return the mistake of reading the keys down their columns, where there are enough rows and columns for it."""
+    """Return the mistake of reading the keys down their columns, if there are enough rows and columns for it."""
     columns = [head.s] if largest_of is None else list(range(largest_of))
     if head.time < head.size or max(columns) >= head.size:
         return ()
-    read = largest(down(q, head.t, k, column, head.size) for column in columns)
+    read = largest(dot_column(q, head.t, k, column, head.size) for column in columns)
     return (Mistake("K transposed: read down a column", read / divisor),)

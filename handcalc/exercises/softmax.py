@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import Random
 
-from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, log, sqrt, total
-from handcalc.exercises.choices import Head, dot, down, give_sizes, random_head, share
+from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, Expression, exp, largest, log, sqrt, total
+from handcalc.exercises.choices import Head, dot, dot_column, give_sizes, random_head, share
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 
@@ -29,14 +29,14 @@ def exponential(source: Source, rng: Random) -> Exercise:
         SOFTMAX,
         1,
         source.scene(head.where),
-        "The first half of softmax: take off the largest score, then work out the exponential.",
+        "The first half of softmax: subtract the largest score, then work out the exponential.",
         f"exponentials[{t},{s}] = exp(scaled - max)",
         [Line("exponentials", (t, s), exp(x - most))],
         [
-            Mistake("forgot to take off the largest", exp(x)),
-            Mistake("took the score off the largest: the sign is wrong", exp(most - x)),
+            Mistake("forgot to subtract the largest", exp(x)),
+            Mistake("subtracted the score from the largest: the sign is wrong", exp(most - x)),
             Mistake("forgot the exponential", x - most),
-            Mistake("10 to the power in place of e to the power", exp((x - most) * log(_TEN))),
+            Mistake("10 to the power instead of e to the power", exp((x - most) * log(_TEN))),
         ],
     )
 
@@ -44,13 +44,13 @@ def exponential(source: Source, rng: Random) -> Exercise:
 def weight(source: Source, rng: Random) -> Exercise:
     """Level 2: one attention weight from the scaled scores."""
     head, givens = random_head(source, rng), Givens()
-    x = givens.add("scaled", "the scaled scores: row t is what position t asks, column s is who is asked, and nothing "
-                   "is masked yet", head.cells("scaled"))  # fmt: skip
+    x = givens.add("scaled", "the scaled scores: row t for the position that attends, column s for the one it attends "
+                   "to; nothing is masked yet", head.cells("scaled"))  # fmt: skip
     return givens.exercise(
         SOFTMAX,
         2,
         source.scene(head.where),
-        f"Which share of its attention does {source.word(head.t)} give to {source.word(head.s)}? Nobody sees the "
+        f"What share of its attention does {source.word(head.t)} give to {source.word(head.s)}? No position sees the "
         "future: mask first.",
         _formula(head),
         _working(head),
@@ -69,29 +69,29 @@ def weight_from_queries(source: Source, rng: Random) -> Exercise:
     working = [Line("scores", (t, place), dot(q, t, k, place, head.size)) for place in seen]
     working += [Line("scaled", (t, place), scores[t, place] / sqrt(size)) for place in seen]
 
-    def scaled_by(divisor: Expression) -> Score:
+    def scale_by(divisor: Expression) -> Score:
         return lambda row, column: dot(q, row, k, column, head.size) / divisor
 
     mistakes = [
-        Mistake(name, share((scaled_by(divisor)(t, place) for place in seen), scaled_by(divisor)(t, s)))
+        Mistake(name, share((scale_by(divisor)(t, place) for place in seen), scale_by(divisor)(t, s)))
         for name, divisor in (
-            ("forgot the scale", Constant(1)),
-            ("√width in place of √head_size", sqrt(width)),
+            ("forgot the scale", ONE),
+            ("√width instead of √head_size", sqrt(width)),
             ("divided by head_size, not by its root", size),
         )
     ]
     if head.time >= head.size > t:
-        columns = [down(q, t, k, place, head.size) / sqrt(size) for place in seen]
+        columns = [dot_column(q, t, k, place, head.size) / sqrt(size) for place in seen]
         mistakes.append(Mistake("K transposed: read down a column", share(columns, columns[s])))
     return givens.exercise(
         SOFTMAX,
         3,
         source.scene(head.where),
-        f"Which share of its attention does {source.word(t)} give to {source.word(s)}? Scores, scale, mask, softmax: "
+        f"What share of its attention does {source.word(t)} give to {source.word(s)}? Scores, scale, mask, softmax: "
         "the whole way.",
         f"{_formula(head)}\nscaled[{t},s] = Σ_d q[{t},d]·k[s,d] / √head_size",
         [*working, *_working(head)],
-        [*mistakes, *_softmax_mistakes(head, scaled_by(sqrt(size)))],
+        [*mistakes, *_softmax_mistakes(head, scale_by(sqrt(size)))],
     )
 
 
@@ -121,11 +121,11 @@ def _softmax_mistakes(head: Head, x: Score) -> list[Mistake]:
     seen = row(range(t + 1))
     return [
         Mistake("softmax over the wrong axis: down the column", share([x(r, s) for r in range(s, time)], x(t, s))),
-        Mistake("masked the wrong side", share(row(range(t, time)), x(t, s)) if s == t else Constant(0)),
+        Mistake("masked the wrong side", share(row(range(t, time)), x(t, s)) if s == t else ZERO),
         Mistake("forgot the mask: the future is in the sum", share(row(range(time)), x(t, s))),
         Mistake("forgot the exponentials: plain shares", x(t, s) / total(seen)),
         Mistake("forgot to divide by the sum", exp(x(t, s) - largest(seen))),
         Mistake(
-            "10 to the power in place of e to the power", share([one * log(_TEN) for one in seen], x(t, s) * log(_TEN))
+            "10 to the power instead of e to the power", share([one * log(_TEN) for one in seen], x(t, s) * log(_TEN))
         ),
     ]

@@ -1,4 +1,4 @@
-"""Where the numbers of the exercises come from: the real trace of some words by a trained model."""
+"""The source of the exercises' numbers: the real trace of some words by a trained model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gpt_data.errors import UserError
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index
-from handcalc.page.labels import visible_text
-from handcalc.tracing.model_trace import traced
-from handcalc.tracing.optimizer import Optimizer, optimizer_of
-from handcalc.tracing.steps import indices_of
-from handcalc.tracing.working import Trace, check_length
+from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.step import indices_of
+from handcalc.page.cells import visible_text
+from handcalc.tracing.plan import check_length, make_plan, optimizer_of
+from handcalc.tracing.trace import Trace, trace_model
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients
@@ -27,7 +27,7 @@ from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 STEP_NUMBER = 3
-"""Which step of training the exercises on AdamW are about, counted from 1."""
+"""The training step that the exercises on AdamW are about, counted from 1."""
 
 _WORDS = 3
 _FAR_FROM_0 = 0.1
@@ -35,7 +35,7 @@ _FAR_FROM_0 = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """One matrix entry on its way through AdamW: its value, its gradient, and both moments before the step."""
+    """One matrix entry in an AdamW step: its value, its gradient, and both moments before the step."""
 
     name: str
     index: Index
@@ -46,7 +46,7 @@ class Weight:
 
 
 class Source:
-    """A model that reads some words; its numbers are worked out with ``digits`` digits when they are asked for."""
+    """A model that reads some words; its numbers are worked out with ``digits`` digits when they are needed."""
 
     def __init__(self, model: Checkpoint, name: str, text: str, digits: int) -> None:
         self.config, self.text, self.digits = require_gpt(model.config), text, digits
@@ -57,35 +57,36 @@ class Source:
     @cached_property
     def forward(self) -> Trace:
         """The forward pass of the whole text."""
-        return self._traced(self.tokens, ())
+        return self._trace(self.tokens, ())
 
     @cached_property
     def training(self) -> Trace:
         """The forward and the backward pass of predicting each next word of the text."""
         if len(self.tokens) < 2:
             raise UserError("a text of one token has no next word to predict; give a longer --text")
-        return self._traced(self.tokens[:-1], self.tokens[1:])
+        return self._trace(self.tokens[:-1], self.tokens[1:])
 
-    def _traced(self, tokens: tuple[int, ...], targets: tuple[int, ...]) -> Trace:
-        return traced(self._model, self._name, self.text, tokens, digits=self.digits, targets=targets)
+    def _trace(self, tokens: tuple[int, ...], targets: tuple[int, ...]) -> Trace:
+        plan = make_plan(self.config, tokens, targets, digits=self.digits)
+        return trace_model(self._model, self._name, self.text, plan)
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        """The numbers of AdamW in the recipe that the model was trained by."""
+        """The numbers of AdamW in the recipe that trained the model."""
         return optimizer_of(self._model.recipe)
 
     def weight(self, rng: Random) -> Weight:
         """Return a random entry of a matrix before the third step of training, which is on this text.
 
-        The two steps before are on other random words, taken by numpy_gpt in float64, and the numbers are rounded to
-        the page's digits. After a first step alone both moments would be multiples of one gradient, and half the
-        mistakes invisible.
+        numpy_gpt takes the two steps before it, on other random words, in float64; the numbers are rounded to the
+        page's digits. After only one step both moments would be multiples of one gradient, and half the mistakes would
+        be invisible.
         """
         if len(self.tokens) < 2:
             raise UserError("a text of one token has no next word to predict; give a longer --text")
         texts = [random_text(self._model, rng) for _ in range(STEP_NUMBER - 1)]
         encoded = [tuple(self._model.tokenizer.encode(text).tolist()) for text in texts]
-        parameters, gradients, state = self._trained([*(ids for ids in encoded if len(ids) > 1), self.tokens])
+        parameters, gradients, state = self._train([*(ids for ids in encoded if len(ids) > 1), self.tokens])
         matrices = [name for name, array in gradients.items() if array.ndim == 2 and array.any()]
         name = rng.choice(matrices)
         sizes = {index: abs(float(gradients[name][index])) for index in indices_of(gradients[name].shape)}
@@ -94,10 +95,10 @@ class Source:
         far = [index for index in moved if abs(parameters[name][index]) >= _FAR_FROM_0]
         index = rng.choice(far or moved)
         arrays = (parameters, gradients, state.m, state.v)
-        return Weight(name, index, *(self.rounded(float(array[name][index])) for array in arrays))
+        return Weight(name, index, *(self.round(float(array[name][index])) for array in arrays))
 
-    def _trained(self, texts: Sequence[tuple[int, ...]]) -> tuple[Parameters, Parameters, AdamWState]:
-        """Return weights and moments after a step of training on each text but the last, and the last's gradients."""
+    def _train(self, texts: Sequence[tuple[int, ...]]) -> tuple[Parameters, Parameters, AdamWState]:
+        """Return weights and moments after a training step on each text but the last, and the last one's gradients."""
         numbers = {name: float(value) for name, value in self.optimizer._asdict().items()}
         rate, clip = numbers.pop("learning_rate"), numbers.pop("grad_clip")
         numbers["epsilon"] = numbers.pop("adam_epsilon")
@@ -111,22 +112,22 @@ class Source:
                 adamw_step(parameters, gradients, state, step, rate, **numbers)
         return parameters, gradients, state
 
-    def rounded(self, value: float | Decimal) -> Decimal:
+    def round(self, value: float | Decimal) -> Decimal:
         """Return a number as the page shows it."""
         return Calculator(self.digits).round(Decimal(value))
 
     def word(self, position: int) -> str:
-        """Return how the word at a position is called in a sentence: position 2 ("world")."""
+        """Return a position and its word as they appear in a sentence: position 2 ("world")."""
         return f'position {position} ("{make_visible(self.forward.vocabulary[self.tokens[position]])}")'
 
     def scene(self, where: str = "") -> str:
-        """Return where in which text we are."""
+        """Return the sentence that says what the model reads, and which part of it the question is about."""
         text = visible_text(self.forward, len(self.tokens))
         return f'The model {self._name} reads "{text}"{f"; {where}" if where else ""}.'
 
 
 def random_text(model: Checkpoint, rng: Random) -> str:
-    """Return a few random words of the vocabulary, as many as the model sees at once and not more than three."""
+    """Return a few random words of the vocabulary: three, or as many as the model sees at once."""
     vocabulary: Sequence[str] = model.tokenizer.vocabulary
     words = [word for word in vocabulary if word != " "]
     gap = " " if " " in vocabulary else ""

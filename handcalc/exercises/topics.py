@@ -1,4 +1,4 @@
-"""The topics, and for each the question of every level: 1 one operation, 2 a whole cell, 3 several steps."""
+"""The topics, each with a question for every level: 1 one operation, 2 a whole cell, 3 several steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Topic(NamedTuple):
 
 
 TOPICS = {
-    scores.DOT_PRODUCT: Topic("how well a query fits a key", (scores.one_product, scores.score, scores.best_score)),
+    scores.DOT_PRODUCT: Topic("how well a query matches a key", (scores.one_product, scores.score, scores.best_score)),
     scores.SCALING: Topic(
         "scores divided by the root of the head size",
         (scores.scaled_score, scores.score_and_scale, scores.scaled_exponential),
@@ -31,13 +31,13 @@ TOPICS = {
         "scores become shares of attention", (softmax.exponential, softmax.weight, softmax.weight_from_queries)
     ),
     weighted_sum.WEIGHTED_SUM: Topic(
-        "what attention brings back, and the residual stream",
+        "the result of attention, and the residual stream",
         (weighted_sum.one_term, weighted_sum.mixed_value, weighted_sum.residual),
     ),
     layer_norm.LAYER_NORM: Topic(
         "mean, variance, and the normed vector", (layer_norm.mean, layer_norm.variance, layer_norm.normalized)
     ),
-    gelu.GELU: Topic("the feed-forward network's bend", (gelu.activated, gelu.argument, gelu.whole)),
+    gelu.GELU: Topic("the feed-forward network's activation", (gelu.activated, gelu.argument, gelu.whole)),
     cross_entropy.CROSS_ENTROPY: Topic(
         "how surprised the model is by the next word",
         (cross_entropy.surprise, cross_entropy.from_logits, cross_entropy.mean_loss),
@@ -46,7 +46,7 @@ TOPICS = {
         "of a logit, through a softmax, of a query",
         (gradient.of_a_logit, gradient.through_softmax, gradient.of_a_query),
     ),
-    adamw.ADAMW: Topic("how a weight is changed", (adamw.first_moment, adamw.length_of_step, adamw.change)),
+    adamw.ADAMW: Topic("how a weight changes", (adamw.first_moment, adamw.length_of_step, adamw.change)),
 }
 
 LEVELS = {1: "one operation", 2: "a whole cell", 3: "several steps"}
@@ -55,7 +55,7 @@ _ATTENTION = (scores.DOT_PRODUCT, scores.SCALING, softmax.SOFTMAX, weighted_sum.
 
 
 def topics_of(config: GPTConfig, tokens: int) -> list[str]:
-    """Return the topics that a model has, when it reads a text of so many tokens."""
+    """Return the topics that a model has when it reads a text of so many tokens."""
     return [topic for topic in TOPICS if _has(topic, config, tokens)]
 
 

@@ -1,11 +1,11 @@
-"""Exercises on weighted sums: the values that attention mixes, and the residual stream that takes them in."""
+"""Exercises on weighted sums: the values that attention averages, and the residual stream to which they are added."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from random import Random
 
-from handcalc.arithmetic.expression import Cells, Constant, Index, total
+from handcalc.arithmetic.expression import ZERO, Cells, Constant, Index, total
 from handcalc.exercises.choices import Head, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
@@ -17,18 +17,18 @@ def one_term(source: Source, rng: Random) -> Exercise:
     """Level 1: what one position contributes."""
     head, givens = random_head(source, rng), Givens()
     t, s, d = head.t, head.s, rng.randrange(head.size)
-    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.seen("weights"))
+    weights = givens.add("weights", f"the attention weights of {source.word(t)}", head.visible("weights"))
     v = givens.add("v", f"the value of {source.word(s)}", head.cells("v", [s]))
     return givens.exercise(
         WEIGHTED_SUM,
         1,
         source.scene(head.where),
-        f"What does {source.word(s)} contribute to channel {d} of what {source.word(t)} brings back?",
+        f"What does {source.word(s)} contribute to channel {d} of the head's result at {source.word(t)}?",
         f"term[{s}] = weights[{t},{s}]·v[{s},{d}]",
         [Line("term", (s,), weights[t, s] * v[s, d])],
         [
-            Mistake("added in place of multiplied", weights[t, s] + v[s, d]),
-            Mistake("divided in place of multiplied", v[s, d] / weights[t, s]),
+            Mistake("added instead of multiplied", weights[t, s] + v[s, d]),
+            Mistake("divided instead of multiplied", v[s, d] / weights[t, s]),
             *(Mistake("took another position's weight", weights[t, o] * v[s, d]) for o in range(t + 1) if o != s),
             *(Mistake("took another channel", weights[t, s] * v[s, o]) for o in range(head.size) if o != d),
         ],
@@ -36,10 +36,10 @@ def one_term(source: Source, rng: Random) -> Exercise:
 
 
 def mixed_value(source: Source, rng: Random) -> Exercise:
-    """Level 2: one channel of what a head brings back."""
+    """Level 2: one channel of a head's result."""
     head, givens = random_head(source, rng), Givens()
     t, d, seen = head.t, rng.randrange(head.size), range(head.t + 1)
-    weights = givens.add("weights", "the attention weights, a row for each position that asks; masked ones are 0",
+    weights = givens.add("weights", "the attention weights, a row for each position that attends; masked ones are 0",
                          head.cells("weights"))  # fmt: skip
     v = givens.add("v", "the values, a row for each position", head.cells("v"))
     mistakes = [
@@ -56,7 +56,7 @@ def mixed_value(source: Source, rng: Random) -> Exercise:
         WEIGHTED_SUM,
         2,
         source.scene(head.where),
-        f"What does {source.word(t)} bring back in channel {d}? Mix the values by its attention weights.",
+        f"What is channel {d} of the head's result at {source.word(t)}? Average the values with its attention weights.",
         f"heads[{t},{d}] = Σ_(s≤{t}) weights[{t},s]·v[s,{d}]",
         [Line("heads", (t, d), total(weights[t, s] * v[s, d] for s in seen))],
         mistakes,
@@ -64,20 +64,20 @@ def mixed_value(source: Source, rng: Random) -> Exercise:
 
 
 def residual(source: Source, rng: Random) -> Exercise:
-    """Level 3: the projection of what the heads brought back, added to the stream."""
+    """Level 3: the projection of the heads' results, added to the stream."""
     head, givens = random_head(source, rng), Givens()
     t, c = head.t, rng.randrange(source.config.n_embd)
     channels = range(source.config.n_embd)
     merged, matrix, stream, normed, bias = _give_projection(givens, head, source)
     out = total(merged[j] * matrix[j, c] for j in channels)
     across = total(merged[j] * matrix[c, j] for j in channels)
-    added = Constant(0) if bias is None else bias[c]
+    added = ZERO if bias is None else bias[c]
     projected = out if bias is None else out + added
     working = [Line("out", (c,), projected), Line("residual", (c,), stream[c] + Cells("out")[c])]
     mistakes = [
         Mistake("forgot the residual: only what attention found", projected),
         Mistake("added to the normed vector, not to the stream", normed[c] + projected),
-        Mistake("took it off the stream in place of adding", stream[c] - projected),
+        Mistake("subtracted it from the stream instead of adding", stream[c] - projected),
         Mistake("c_proj transposed: read along a row", stream[c] + across + added),
     ]
     if bias is not None:
@@ -95,17 +95,19 @@ def residual(source: Source, rng: Random) -> Exercise:
 
 
 def _give_projection(givens: Givens, head: Head, source: Source) -> tuple[Cells, Cells, Cells, Cells, Cells | None]:
-    page, block, channels = head.trace.page, f"h.{head.layer}", range(source.config.n_embd)
+    numbers, block, channels = head.trace.numbers, f"h.{head.layer}", range(source.config.n_embd)
     before = f"h.{head.layer - 1}.mlp.residual" if head.layer else "embedding.sum"
 
-    merged = givens.add("merged", "the heads' results side by side", _row(head, f"{block}.attn.merged", channels))
-    matrix = givens.add("c_proj", "the weights, row j by column c", page[f"{block}.attn.c_proj.weight"])
+    merged = givens.add("merged", "the heads' results, concatenated", _row(head, f"{block}.attn.merged", channels))
+    matrix = givens.add("c_proj", "the weights, row j by column c", numbers[f"{block}.attn.c_proj.weight"])
     stream = givens.add("x", "the residual stream before attention", _row(head, before, channels))
-    normed = givens.add("normed", "x after layer norm, which attention read", _row(head, f"{block}.ln_1.out", channels))
+    normed = givens.add(
+        "normed", "x after layer norm, which attention reads", _row(head, f"{block}.ln_1.out", channels)
+    )
     if not source.config.bias:
         return merged, matrix, stream, normed, None
-    return merged, matrix, stream, normed, givens.add("bias", "c_proj's bias", page[f"{block}.attn.c_proj.bias"])
+    return merged, matrix, stream, normed, givens.add("bias", "c_proj's bias", numbers[f"{block}.attn.c_proj.bias"])
 
 
 def _row(head: Head, name: str, channels: range) -> dict[Index, Decimal]:
-    return {(c,): head.trace.page[name][head.t, c] for c in channels}
+    return {(c,): head.trace.numbers[name][head.t, c] for c in channels}

@@ -1,4 +1,4 @@
-"""Worksheets: a page of exercises, and another one with the answers."""
+"""Worksheets: a page of exercises, and a separate page with the answers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
+from gpt_data.wording import count_of
 from handcalc.exercises.exercise import Exercise
-from handcalc.exercises.page import Part, heading, paragraph, question, solution, title
+from handcalc.exercises.exercise_page import Part, heading, paragraph, question, solution, title
 from handcalc.exercises.source import Source
 from handcalc.exercises.topics import build
 
@@ -15,27 +16,27 @@ _EXERCISES_OF_A_TEXT = 4
 
 
 class Worksheet(NamedTuple):
-    """Numbered exercises, and to how many digits they are to be worked out."""
+    """Numbered exercises, and the number of digits asked for."""
 
     exercises: tuple[Exercise, ...]
     digits: int
     seed: int
 
     def questions(self) -> Iterator[Part]:
-        """Yield the page for the pupil."""
-        yield title(f"A GPT by hand: {_counted(len(self.exercises))} (seed {self.seed})")
+        """Yield the page for the student."""
+        yield title(f"A GPT by hand: {count_of(len(self.exercises), 'exercise')} (seed {self.seed})")
         yield paragraph(
-            "All numbers are those of a real, trained model. Indices count from 0. log is the natural logarithm. Carry "
-            f"one or two digits more than the {self.digits} asked for, and round at the end."
+            "All numbers come from a real, trained model. Indices count from 0. log is the natural logarithm. Work "
+            f"with one or two digits more than the {self.digits} asked for, and round at the end."
         )
         for number, exercise in enumerate(self.exercises, 1):
-            yield from question(exercise, self.digits, _named(number, exercise))
+            yield from question(exercise, self.digits, _title(number, exercise))
 
     def answers(self) -> Iterator[Part]:
         """Yield the page for the teacher."""
-        yield title(f"A GPT by hand: the answers to {_counted(len(self.exercises))} (seed {self.seed})")
+        yield title(f"A GPT by hand: the answers to {count_of(len(self.exercises), 'exercise')} (seed {self.seed})")
         for number, exercise in enumerate(self.exercises, 1):
-            yield heading(_named(number, exercise))
+            yield heading(_title(number, exercise))
             yield from solution(exercise, self.digits)
 
 
@@ -47,7 +48,7 @@ def make_worksheet(
     levels: Sequence[int],
     source_of: Callable[[Random], Source],
 ) -> Worksheet:
-    """Return a worksheet: the topics one after the other, each new round at another level, a new text now and then."""
+    """Return a worksheet: the topics in turn, each round at another level, with a new text every few exercises."""
     exercises = []
     source = source_of(Random(f"{seed} text 0"))
     for number in range(count):
@@ -59,9 +60,5 @@ def make_worksheet(
     return Worksheet(tuple(exercises), digits, seed)
 
 
-def _named(number: int, exercise: Exercise) -> str:
+def _title(number: int, exercise: Exercise) -> str:
     return f"{number}. {exercise.topic}, level {exercise.level}"
-
-
-def _counted(count: int) -> str:
-    return f"{count} exercise{'s' * (count != 1)}"

@@ -1,1 +1,1 @@
-"""What the page of a trace says, and its formats."""
+"""The page of a trace: its content, and the formats in which it is written."""

@@ -1,4 +1,4 @@
-"""A page as a row of blocks, before anybody decides how it is written: ``text`` and ``markdown`` read the same ones."""
+"""A page as a sequence of blocks, independent of its format: ``text`` and ``markdown`` write the same ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 from handcalc.page.layout import Table
 
 PAGE, PART, STEP, INSET = 1, 2, 3, 4
-"""The levels of headings: the page or a phase of the calculation, a part of the model, a step, a few lines."""
+"""The levels of headings: a page or a phase of the calculation, a part of the model, a step, a few lines."""
 
 
 class Heading(NamedTuple):
-    """A line above what it names."""
+    """A heading of one of the four levels."""
 
     text: str
     level: int
@@ -33,34 +33,34 @@ class Formula(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A short line that stands alone."""
+    """A short line by itself."""
 
     text: str
 
 
 class Grid(NamedTuple):
-    """A table of numbers, with a line above it if ``title`` is not empty."""
+    """A table of numbers, with a line above it unless ``title`` is empty."""
 
     title: str
     table: Table
 
 
 class Columns(NamedTuple):
-    """Rows of words; the first row names the columns if ``headed``."""
+    """Rows of words; if ``headed``, the first row names the columns."""
 
     rows: Sequence[Sequence[str]]
     headed: bool
 
 
 class Panels(NamedTuple):
-    """A column of labels and blocks of lines beside it; ``rows`` are the same as a plain table, header first."""
+    """A column of labels with blocks of lines next to it; ``rows`` is the same as a plain table, header first."""
 
     labels: list[str]
     blocks: list[list[str]]
     rows: Sequence[Sequence[str]]
 
 
-class Worked(NamedTuple):
+class Calculation(NamedTuple):
     """A worked line: ``name[place] = arithmetic = value``."""
 
     name: str
@@ -69,4 +69,4 @@ class Worked(NamedTuple):
     value: str
 
 
-Block = Heading | Paragraph | Formula | Note | Grid | Columns | Panels | Worked
+Block = Heading | Paragraph | Formula | Note | Grid | Columns | Panels | Calculation

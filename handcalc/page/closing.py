@@ -1,4 +1,4 @@
-"""What the forward pass arrived at: the likeliest next words, and how far their probabilities are from float64."""
+"""The results at the end of a page: the likeliest next words, the loss before and after, the distance from float64."""
 
 from __future__ import annotations
 
@@ -7,49 +7,64 @@ from decimal import Decimal
 
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.calculator import Calculator
-from handcalc.arithmetic.number_format import format_number
-from handcalc.page.blocks import Block, Columns, Panels, Paragraph
-from handcalc.page.labels import axis_labels, visible_text
-from handcalc.page.layout import aligned, left_aligned
-from handcalc.page.next_word import (
+from handcalc.arithmetic.writing import format_number
+from handcalc.formulas.step import UPDATED
+from handcalc.page.blocks import PART, Block, Columns, Heading, Panels, Paragraph
+from handcalc.page.cells import axis_labels, visible_text, visible_word
+from handcalc.page.layout import align_left, align_points, align_right
+from handcalc.page.results import (
     PROBABILITIES,
     Comparison,
+    Distance,
     comparisons,
+    gradient_distances,
     largest_difference,
     likeliest_words,
     next_word,
+    update_distances,
 )
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
 _LONGEST_CONTEXT = 34
 FLOAT64_DIGITS = 15
 _PLACES = ("1st", "2nd", "3rd", "4th", "5th")
 
 
+def closing_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
+    """Yield the blocks after the last step."""
+    if not trace.plan.targets:
+        yield from next_word_blocks(trace, positions)
+    if trace.plan.optimizer is not None:
+        yield from _after_update_blocks(trace, positions)
+    yield from _float64_blocks(trace, positions)
+    yield from _training_float64_blocks(trace)
+
+
 def next_word_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
-    """Yield the five likeliest words after each position, and what the model thought of the word that came."""
+    """Yield the five likeliest words after each position, and the probability of the word that came next."""
     last = positions[-1]
     word, probability = likeliest_words(trace, last, 1)[0]
+    yield Heading("The next word", PART)
     yield Paragraph(
-        f'After "{context(trace, last)}" the likeliest next word is "{make_visible(trace.vocabulary[word])}", '
-        f"with probability {format_number(probability)}. The five likeliest after each position:"
+        f'After "{_context(trace, last)}" the likeliest next word is "{visible_word(trace, word)}", with probability '
+        f"{format_number(probability)}. The five likeliest after each position:"
     )
-    yield ranking_panels(trace, positions, PROBABILITIES)
-    came = [position for position in positions if next_word(trace, position) is not None]
+    yield _ranking_panels(trace, positions, PROBABILITIES)
+    came = [(position, following) for position in positions if (following := next_word(trace, position)) is not None]
     if came:
-        yield Paragraph("So the words of the text itself were, each after those before it, this likely:")
-        yield Columns([_came(trace, position) for position in came], headed=False)
+        yield Paragraph("The probability of each word of the text itself, given the words before it:")
+        yield Columns([_probability_row(trace, *one) for one in came], headed=False)
 
 
-def ranking_panels(trace: Trace, positions: Sequence[int], step: str) -> Panels:
+def _ranking_panels(trace: Trace, positions: Sequence[int], step: str) -> Panels:
     """Return the five likeliest words after each position by the probabilities of ``step``."""
     ranked = [likeliest_words(trace, position, step=step) for position in positions]
     places = list(_PLACES[: len(ranked[0])])
-    titles = [context(trace, position) for position in positions]
-    words = [[make_visible(trace.vocabulary[word]) for word, _ in row] for row in ranked]
+    titles = [_context(trace, position) for position in positions]
+    words = [[visible_word(trace, word) for word, _ in row] for row in ranked]
     numbers = [[format_number(probability) for _, probability in row] for row in ranked]
     panels = [
-        [title, *map("  ".join, zip(left_aligned(names), aligned(row), strict=True))]
+        [title, *map("  ".join, zip(align_left(names), align_points(row), strict=True))]
         for title, names, row in zip(titles, words, numbers, strict=True)
     ]
     plain = [
@@ -58,34 +73,62 @@ def ranking_panels(trace: Trace, positions: Sequence[int], step: str) -> Panels:
     return Panels(["after", *places], panels, [["after", *titles], *zip(places, *plain, strict=True)])
 
 
-def _came(trace: Trace, position: int) -> list[str]:
-    word = next_word(trace, position) or 0
-    name = f"P({make_visible(trace.vocabulary[word])} | {context(trace, position)})"
-    exact = rounded_float(trace, trace.float64[position][word])
-    return [name, f"= {format_number(trace.page[PROBABILITIES][position, word])}", f"(in float64 {exact})"]
+def _probability_row(trace: Trace, position: int, word: int) -> list[str]:
+    name = f"P({visible_word(trace, word)} | {_context(trace, position)})"
+    exact = _round_float(trace, trace.float64[position][word])
+    return [name, f"= {format_number(trace.numbers[PROBABILITIES][position, word])}", f"(in float64 {exact})"]
 
 
-def rounded_float(trace: Trace, value: float) -> str:
-    """Return a float64 with the trace's digits, as many as it has."""
-    return format_number(Calculator(min(trace.digits, FLOAT64_DIGITS)).round(Decimal(value)))
+def _round_float(trace: Trace, value: float) -> str:
+    """Return a float64 with as many digits as the trace has, if float64 has them."""
+    return format_number(Calculator(min(trace.plan.digits, FLOAT64_DIGITS)).round(Decimal(value)))
 
 
-def context(trace: Trace, position: int) -> str:
-    """Return the text up to a position, its beginning left out if it is long."""
+def _context(trace: Trace, position: int) -> str:
+    """Return the text up to a position, without its beginning if it is long."""
     text = visible_text(trace, position + 1)
     return text if len(text) <= _LONGEST_CONTEXT else f"…{text[1 - _LONGEST_CONTEXT :]}"
 
 
-def float64_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
-    """Yield each probability as calculated here and as numpy_gpt computes it, and the largest difference."""
+_TOO_FAR = (
+    " The step was too long: a gradient is only right for tiny changes. Try a smaller --learning_rate, and see whether "
+    "the loss falls."
+)
+
+
+def _after_update_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
+    """Yield probability and loss of each word that came next, with the old and the new weights, and a new ranking."""
+    yield Heading("Before and after the update", PART)
+    before, after = trace.numbers["loss"][()], trace.numbers[f"{UPDATED}.loss"][()]
+    verdict = "fell" if after < before else "rose" if after > before else "stayed the same"
     yield Paragraph(
-        f"The same probabilities computed by numpy_gpt in float64 (about 16 digits) instead of {trace.digits} digits, "
-        "and how far the calculator's are above (+) or below (-):"
+        f"With the new weights the loss {verdict}: from {format_number(before)} to {format_number(after)}."
+        + _TOO_FAR * (after > before)
+    )
+    header = ["after", "next word", "probability before", "after", "loss before", "after"]
+    yield Columns([header, *(_prediction_row(trace, position) for position in positions)], headed=True)
+    yield Paragraph("The five likeliest words after each position, with the new weights:")
+    yield _ranking_panels(trace, positions, f"{UPDATED}.{PROBABILITIES}")
+
+
+def _prediction_row(trace: Trace, position: int) -> list[str]:
+    target = trace.plan.targets[position]
+    places = ((PROBABILITIES, (position, target)), ("losses", (position,)))
+    numbers = [trace.numbers[prefix + name][index] for name, index in places for prefix in ("", f"{UPDATED}.")]
+    return [_context(trace, position), visible_word(trace, target), *map(format_number, numbers)]
+
+
+def _float64_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
+    """Yield each probability as calculated here and as computed by numpy_gpt, and the largest difference."""
+    yield Heading("How far from float64", PART)
+    yield Paragraph(
+        f"The same probabilities computed by numpy_gpt in float64 (about 16 digits) instead of {trace.plan.digits} "
+        "digits, and how far the calculator's are above (+) or below (-) them:"
     )
     words = [make_visible(word) for word in trace.vocabulary]
     compared = [comparisons(trace, position) for position in positions]
     titles = [f"after {label}" for label in axis_labels(trace, "t", positions)]
-    parts = [_compared(trace, column) for column in compared]
+    parts = [_comparison_columns(trace, column) for column in compared]
     header = ["next word", *(f"{title}: {name}" for title, part in zip(titles, parts, strict=True) for name, _ in part)]
     yield Panels(
         ["", "next word", *words],
@@ -94,25 +137,47 @@ def float64_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
     )
     farthest = largest_difference([one for column in compared for one in column])
     yield Paragraph(
-        f"The largest difference is {abs(farthest.difference):.1e}, for "
-        f'"{make_visible(trace.vocabulary[farthest.word])}" after "{context(trace, farthest.position)}".'
+        f'The largest difference is {abs(farthest.difference):.1e}, for "{visible_word(trace, farthest.word)}" after '
+        f'"{_context(trace, farthest.position)}".'
     )
 
 
-def _compared(trace: Trace, column: list[Comparison]) -> list[tuple[str, list[str]]]:
+def _comparison_columns(trace: Trace, column: list[Comparison]) -> list[tuple[str, list[str]]]:
     """Return three columns with their headers: as calculated, in float64 (as many digits as it has), the difference."""
     return [
-        (f"{trace.digits} digits", aligned([format_number(one.calculator) for one in column])),
-        ("float64", aligned([rounded_float(trace, one.float64) for one in column])),
+        (f"{trace.plan.digits} digits", align_points([format_number(one.calculator) for one in column])),
+        ("float64", align_points([_round_float(trace, one.float64) for one in column])),
         ("diff", [f"{one.difference:+.0e}" if one.difference else "0" for one in column]),
     ]
 
 
 def _panel(title: str, parts: list[tuple[str, list[str]]]) -> list[str]:
     """Return the columns as lines below one title."""
-    columns = []
-    for header, numbers in parts:
-        width = max(len(header), *map(len, numbers))
-        columns.append([f"{line:>{width}}" for line in (header, *numbers)])
+    columns = [align_right([header, *numbers]) for header, numbers in parts]
     lines = [" ".join(row) for row in zip(*columns, strict=True)]
     return [f"{title:^{len(lines[0])}}", *lines]
+
+
+def _training_float64_blocks(trace: Trace) -> Iterator[Block]:
+    """Yield the loss, and the largest differences from float64 in each parameter's gradient and new values."""
+    exact = trace.training
+    if exact is None:
+        return
+    before = format_number(trace.numbers["loss"][()])
+    losses = f"The loss is {before} here and {_round_float(trace, exact.loss)} in float64."
+    if exact.updated_loss is not None:
+        after = format_number(trace.numbers[f"{UPDATED}.loss"][()])
+        losses += f" After the update it is {after} here and {_round_float(trace, exact.updated_loss)} in float64."
+    yield Paragraph(f"{losses} For each parameter's gradient, its largest number and the largest difference:")
+    yield _distance_columns(gradient_distances(trace))
+    if exact.updated is not None:
+        yield Paragraph(
+            "The same for the new weights. Where a gradient is so close to 0 that rounding decides its sign, AdamW's "
+            "first step goes the opposite way, and the weight is off by twice the learning rate:"
+        )
+        yield _distance_columns(update_distances(trace))
+
+
+def _distance_columns(distances: list[Distance]) -> Columns:
+    rows = [[one.name, f"{one.largest:.2g}", f"{one.difference:.2g}"] for one in distances]
+    return Columns([["name", "largest number", "largest difference"], *rows], headed=True)

@@ -1,4 +1,4 @@
-"""Read a trace as JSON: everything the text says, for programs; one cell a line, so that it can be searched as text."""
+"""Write a trace as JSON: everything in the text, for programs; one cell a line, so that it can be searched as text."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from decimal import Decimal
 from typing import Any
 
 from handcalc.arithmetic.expression import Index
-from handcalc.arithmetic.number_format import format_number
-from handcalc.page.next_word import comparisons, largest_difference, likeliest_words
-from handcalc.page.page import steps_to_show
-from handcalc.tracing.float64 import Training
-from handcalc.tracing.optimizer import Optimizer
-from handcalc.tracing.selection import Selection, shown_indices, shown_places
-from handcalc.tracing.steps import UPDATED, Step, indices_of
-from handcalc.tracing.worked import cell_arithmetic, worked_index
-from handcalc.tracing.working import Trace
+from handcalc.arithmetic.writing import format_number
+from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.step import UPDATED, Step, indices_of
+from handcalc.page.cells import cell_arithmetic, example_index
+from handcalc.page.results import (
+    comparisons,
+    gradient_distances,
+    largest_difference,
+    likeliest_words,
+    update_distances,
+)
+from handcalc.tracing.float64 import Float64Step
+from handcalc.tracing.selection import Selection, indices_to_show, places_to_show, steps_to_show
+from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.names import parameter_count
 
 SCHEMA_VERSION = 1
@@ -28,36 +33,35 @@ def json_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[st
 
     docs/trace-format.md says what each field means. Every number of the calculator is a string, exactly as printed.
     ``weights`` are always complete. ``steps`` are those selected; a cell's ``expression`` is its arithmetic, and null
-    where it was given, masked, or (without ``full``) not worked out. ``probabilities`` compares each with float64.
+    where it was given, masked, or (without ``full``) not worked out. ``probabilities`` compares each one with float64.
     """
-    positions = shown_places("t", trace.sizes, selection)
+    plan = trace.plan
+    positions = places_to_show("t", plan.sizes, selection)
     record = {
         "schema_version": SCHEMA_VERSION,
         "model": {
             "name": trace.model,
-            "parameters": parameter_count(trace.config),
-            "config": asdict(trace.config),
+            "parameters": parameter_count(plan.config),
+            "config": asdict(plan.config),
         },
         "text": trace.text,
-        "digits": trace.digits,
-        "tokens": _words(trace, trace.tokens),
-        "targets": _words(trace, trace.targets),
-        "optimizer": None if trace.optimizer is None else _optimizer(trace.optimizer),
+        "digits": plan.digits,
+        "tokens": _words(trace, plan.tokens),
+        "targets": _words(trace, plan.targets),
+        "optimizer": None if plan.optimizer is None else _optimizer(plan.optimizer),
         "weights": [
             {"name": name, "shape": list(shape), "cells": _Lines(_weight_cells(trace, name, shape))}
-            for name, shape in trace.weight_shapes.items()
+            for name, shape in plan.weight_shapes.items()
         ],
-        "steps": [
-            _step(trace, step, selection, full=full) for step in steps_to_show(trace.steps, selection, full=full)
-        ],
+        "steps": [_step(trace, step, selection, full=full) for step in steps_to_show(plan.steps, selection, full=full)],
         "next_words": _Lines(_next_word(trace, position) for position in positions),
         "largest_difference_from_float64": largest_difference(
             [one for position in positions for one in comparisons(trace, position)]
         ).difference,
-        "probabilities": _Lines(_compared(trace, positions)),
+        "probabilities": _Lines(_comparisons(trace, positions)),
         "training": None if trace.training is None else _training(trace, trace.training),
     }
-    yield from "".join(_written(record, "")).split("\n")
+    yield from "".join(_pieces(record, "")).split("\n")
 
 
 def _words(trace: Trace, tokens: Iterable[int]) -> list[dict[str, Any]]:
@@ -70,13 +74,11 @@ def _optimizer(optimizer: Optimizer) -> dict[str, str]:
     return {name: format_number(value) for name, value in optimizer._asdict().items()}
 
 
-def _training(trace: Trace, exact: Training) -> dict[str, Any]:
-    """Return the loss, before and after, and how far gradients and new weights are from float64."""
-    from handcalc.page.closing_training import gradient_distances, update_distances
-
-    after = trace.page.get(f"{UPDATED}.loss")
+def _training(trace: Trace, exact: Float64Step) -> dict[str, Any]:
+    """Return the loss before and after the update, and how far gradients and new weights are from float64."""
+    after = trace.numbers.get(f"{UPDATED}.loss")
     return {
-        "loss": {"calculator": format_number(trace.page["loss"][()]), "float64": exact.loss},
+        "loss": {"calculator": format_number(trace.numbers["loss"][()]), "float64": exact.loss},
         "loss_after_update": after and {"calculator": format_number(after[()]), "float64": exact.updated_loss},
         "differences_from_float64": _Lines(
             one._asdict() for one in (*gradient_distances(trace), *update_distances(trace))
@@ -85,11 +87,11 @@ def _training(trace: Trace, exact: Training) -> dict[str, Any]:
 
 
 def _weight_cells(trace: Trace, name: str, shape: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    return (_cell(index, trace.page[name][index], None) for index in indices_of(shape))
+    return (_cell(index, trace.numbers[name][index], None) for index in indices_of(shape))
 
 
 def _step(trace: Trace, step: Step, selection: Selection, *, full: bool) -> dict[str, Any]:
-    worked = worked_index(trace, step, selection)
+    example = example_index(trace, step, selection)
     return {
         "name": step.name,
         "phase": step.phase,
@@ -98,15 +100,15 @@ def _step(trace: Trace, step: Step, selection: Selection, *, full: bool) -> dict
         "equation": step.equation,
         "section": step.section,
         "axes": list(step.axes),
-        "shape": list(trace.sizes.shape(step.axes)),
+        "shape": list(trace.plan.sizes.shape(step.axes)),
         "cells": _Lines(
             _cell(
                 index,
-                trace.page[step.name][index],
-                cell_arithmetic(trace, step, index) if full or index == worked else None,
+                trace.numbers[step.name][index],
+                cell_arithmetic(trace, step, index) if full or index == example else None,
             )
             | ({"masked": True} if (step.name, index) in trace.masked else {})
-            for index in shown_indices(step, trace.sizes, selection)
+            for index in indices_to_show(step, trace.plan.sizes, selection)
         ),
     }
 
@@ -123,7 +125,7 @@ def _next_word(trace: Trace, position: int) -> dict[str, Any]:
     return {"position": position, "likeliest": likeliest}
 
 
-def _compared(trace: Trace, positions: Iterable[int]) -> Iterator[dict[str, Any]]:
+def _comparisons(trace: Trace, positions: Iterable[int]) -> Iterator[dict[str, Any]]:
     for position in positions:
         for one in comparisons(trace, position):
             yield {
@@ -136,11 +138,11 @@ def _compared(trace: Trace, positions: Iterable[int]) -> Iterator[dict[str, Any]
 
 
 class _Lines(list[Any]):
-    """A list each of whose items is written on one line."""
+    """A list whose items are written on one line each."""
 
 
-def _written(value: Any, indent: str) -> Iterator[str]:
-    """Yield the pieces of ``value`` as JSON; objects and lists of objects go over several lines."""
+def _pieces(value: Any, indent: str) -> Iterator[str]:
+    """Yield the pieces of ``value`` as JSON; objects and lists of objects take several lines."""
     deeper = indent + " "
     if isinstance(value, dict) and value:
         items: list[tuple[str, Any]] = [(f"{json.dumps(key)}: ", item) for key, item in value.items()]
@@ -153,5 +155,5 @@ def _written(value: Any, indent: str) -> Iterator[str]:
     for place, (key, item) in enumerate(items):
         yield f"{',' if place else brackets[0]}\n{deeper}{key}"
         one_line = isinstance(value, _Lines)
-        yield from [json.dumps(item, ensure_ascii=False)] if one_line else _written(item, deeper)
+        yield from [json.dumps(item, ensure_ascii=False)] if one_line else _pieces(item, deeper)
     yield f"\n{indent}{brackets[1]}"

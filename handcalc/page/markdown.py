@@ -1,4 +1,4 @@
-"""Read a trace as Markdown: headings, tables, and worked lines as code that reads as in the text."""
+"""Write a trace as Markdown: headings, tables, and worked lines in blocks of code, as in the text."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from handcalc.page.blocks import Block, Columns, Formula, Grid, Heading, Note, Panels, Paragraph, Worked
-from handcalc.page.layout import Table, turned, worked_lines
-from handcalc.page.page import page_blocks
+from handcalc.page.blocks import Block, Calculation, Columns, Formula, Grid, Heading, Note, Panels, Paragraph
+from handcalc.page.layout import Table, fit_width, wrap_worked_line
+from handcalc.page.trace_page import page_blocks
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
 _SPECIAL = re.compile(r"[\\`*<>|\[\]]|(?<!\w)_|_(?!\w)")
-"""What Markdown would take for its own; an underscore inside a name is none of that."""
+"""What Markdown would interpret; it does not interpret an underscore inside a name."""
+
+_ESCAPED = re.compile(r"\\([\\`*<>|\[\]_])")
 
 
 def markdown_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[str]:
@@ -22,10 +24,10 @@ def markdown_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterato
 
 
 def block_lines(blocks: Iterable[Block]) -> Iterator[str]:
-    """Yield the lines of the blocks, with a blank line between any two; worked lines in a row are one block of code."""
+    """Yield the lines of the blocks, separated by blank lines; consecutive worked lines are one block of code."""
     first = True
-    for worked, group in groupby(blocks, key=lambda block: isinstance(block, Worked)):
-        for lines in [_code(group)] if worked else map(_lines, group):
+    for calculations, group in groupby(blocks, key=lambda block: isinstance(block, Calculation)):
+        for lines in [_code(group)] if calculations else map(_lines, group):
             if not first:
                 yield ""
             yield from lines
@@ -35,13 +37,17 @@ def block_lines(blocks: Iterable[Block]) -> Iterator[str]:
 def _lines(block: Block) -> list[str]:
     match block:
         case Heading(text, level):
-            return [f"{'#' * level} {escaped(text)}"]
+            return [f"{'#' * level} {escape(text)}"]
         case Paragraph(text) | Note(text):
-            return [escaped(text)]
+            return [escape(text)]
         case Formula(equation, section, facts):
-            return [f"`{equation}` ({section})", "", *(f"- {escaped(fact)}" for fact in facts)]
+            return [
+                f"`{equation}` ({section})" if section else f"`{equation}`",
+                "",
+                *(f"- {escape(fact)}" for fact in facts),
+            ]
         case Grid(title, table):
-            return [*([escaped(title), ""] if title else []), *_grid(turned(table))]
+            return [*([escape(title), ""] if title else []), *_grid(fit_width(table))]
         case Columns(rows, headed):
             return _table(rows[0], rows[1:]) if headed else _table([""] * len(rows[0]), rows)
         case Panels(rows=rows):
@@ -49,8 +55,8 @@ def _lines(block: Block) -> list[str]:
     raise TypeError(f"{type(block).__name__} is not a block")
 
 
-def _code(worked: Iterable[Block]) -> list[str]:
-    lines = [line for block in worked if isinstance(block, Worked) for line in worked_lines(*block)]
+def _code(blocks: Iterable[Block]) -> list[str]:
+    lines = [line for block in blocks if isinstance(block, Calculation) for line in wrap_worked_line(*block)]
     return ["```", *lines, "```"]
 
 
@@ -61,14 +67,19 @@ def _grid(table: Table) -> list[str]:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return a table whose first column holds words and whose others, mostly, numbers."""
+    """Return a table: words in the first column, mostly numbers in the others."""
     return [_row(header), _row([":--", *["--:"] * (len(header) - 1)], raw=True), *map(_row, rows)]
 
 
 def _row(cells: Iterable[str], *, raw: bool = False) -> str:
-    return f"| {' | '.join(cell.strip() if raw else escaped(cell.strip()) for cell in cells)} |"
+    return f"| {' | '.join(cell.strip() if raw else escape(cell.strip()) for cell in cells)} |"
 
 
-def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+def escape(text: str) -> str:
+    """Return the text so that Markdown shows it unchanged."""
     return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def unescape(text: str) -> str:
+    """Return the text that Markdown shows."""
+    return _ESCAPED.sub(r"\1", text)

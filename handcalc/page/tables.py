@@ -1,4 +1,4 @@
-"""The tables of a trace: a step's tensor and the weights it uses, laid out for the page."""
+"""The tables of a trace: a step's tensor, and the weights it uses."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from handcalc.arithmetic.expression import Index
-from handcalc.arithmetic.number_format import format_number
-from handcalc.page.labels import axis_labels, padded
-from handcalc.page.layout import Table, left_aligned
-from handcalc.tracing.selection import Selection, shown_places
-from handcalc.tracing.steps import CHANGE, UPDATE, UPDATED, Step, Weights, last_part
-from handcalc.tracing.worked import cell_text
-from handcalc.tracing.working import Trace
+from handcalc.arithmetic.writing import format_number
+from handcalc.formulas.step import CHANGE, UPDATE, UPDATED, Step, Weights, last_part
+from handcalc.page.cells import axis_labels, cell_text, number_labels
+from handcalc.page.layout import Table, align_left
+from handcalc.page.stated_facts import CHANGES, head_title
+from handcalc.tracing.selection import Selection, places_to_show
+from handcalc.tracing.trace import Trace
 
 
 def step_tables(trace: Trace, step: Step, selection: Selection) -> Iterator[tuple[str, Table]]:
     """Yield (title, table) for a step's tensor: one for each head if it has rows and columns in each head.
 
-    A single number needs no table: its worked line says all.
+    A single number needs no table: its worked line is enough.
     """
-    places = [shown_places(letter, trace.sizes, selection) for letter in step.axes]
+    places = [places_to_show(letter, trace.plan.sizes, selection) for letter in step.axes]
     if step.name.startswith(f"{CHANGE}."):
-        yield "before, change, after", _change_table(trace, step, places)
+        yield CHANGES, _change_table(trace, step, places)
     elif len(step.axes) == 3:
         for first in places[0]:
-            yield f"head {first}", _matrix(trace, step, step.axes[1:], places[1:], (first,))
+            yield head_title(first), _matrix(trace, step, step.axes[1:], places[1:], (first,))
     elif len(step.axes) == 2:
         yield "", _matrix(trace, step, step.axes, places, ())
     elif step.axes:
@@ -46,30 +46,30 @@ def _matrix(trace: Trace, step: Step, axes: str, places: list[Sequence[int]], be
 
 
 def _change_table(trace: Trace, step: Step, places: list[Sequence[int]]) -> Table:
-    """Return three rows for each row of a parameter: what it was, by how much it changed, what it is now."""
+    """Return three rows for each row of a parameter: its values before the update, their changes, the new values."""
     parameter = step.name.removeprefix(f"{CHANGE}.")
     states = {"before": parameter, CHANGE: step.name, "after": f"{UPDATED}.{parameter}"}
     *rows, columns = places
     starts: list[Index] = [(row,) for row in rows[0]] if rows else [()]
-    named = [f"{label} " for label in left_aligned(axis_labels(trace, step.axes[0], rows[0]))] if rows else [""]
+    named = [f"{label} " for label in align_left(axis_labels(trace, step.axes[0], rows[0]))] if rows else [""]
     unnamed = " " * len(named[0])
     return Table(
         (step.axes[0] if rows else "", step.axes[-1]),
         [(label if state == "before" else unnamed) + state for label in named for state in states],
         axis_labels(trace, step.axes[-1], columns),
-        [_row(trace.page[name], start, columns) for start in starts for name in states.values()],
+        [_row(trace.numbers[name], start, columns) for start in starts for name in states.values()],
     )
 
 
 def weight_table(trace: Trace, weights: Weights) -> Table:
-    """Return the table of a parameter's part; a vector is one row."""
-    values, shape = trace.page[weights.name], trace.weight_shapes[weights.name.removeprefix(f"{UPDATED}.")]
+    """Return the table of the part of a parameter that a step uses; a vector is one row."""
+    values, shape = trace.numbers[weights.name], trace.plan.weight_shapes[weights.name.removeprefix(f"{UPDATED}.")]
     columns = range(weights.start, shape[-1] if weights.stop is None else weights.stop)
-    headers = padded(columns)
+    headers = number_labels(columns)
     if len(shape) == 1:
         return Table(("", weights.axes), [last_part(weights.name)], headers, [_row(values, (), columns)])
     rows = range(shape[0])
-    labels = axis_labels(trace, "v", rows) if weights.axes[0] == "v" else padded(rows)
+    labels = axis_labels(trace, "v", rows) if weights.axes[0] == "v" else number_labels(rows)
     cells = [_row(values, (row,), columns) for row in rows]
     return Table((weights.axes[0], weights.axes[1]), labels, headers, cells)
 

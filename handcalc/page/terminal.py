@@ -1,29 +1,31 @@
-"""Write a page: to a file whole or not at all, to a terminal in colour and screen by screen, elsewhere as it is."""
+"""Write a page: to a file whole or not at all, to a terminal in colour and screen by screen, elsewhere unchanged."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
+from gpt_data.files.streams import discard_stdout
 
 _CODES = {"heading": "1", "name": "36", "value": "1;32", "masked": "2"}
 """Role of a piece of text → its ANSI code: bold, cyan, bold green, dim."""
 
 
-def coloured(role: str, text: str) -> str:
+def colour(role: str, text: str) -> str:
     """Return ``text`` so that a terminal shows it in the colour of its role."""
     return f"\x1b[{_CODES[role]}m{text}\x1b[0m"
 
 
-def wants_colour() -> bool:
-    """Return whether stdout is a terminal that shows colours, and nobody asked for none (NO_COLOR)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def join_lines(lines: Iterable[str]) -> str:
+    """Return the lines as one text, each ended by a line break."""
+    return "".join(f"{line}\n" for line in lines)
 
 
-def write(content: str, output: str | None, *, paged: bool = False) -> None:
+def write(content: str, output: str | None = None, *, paged: bool = False) -> None:
     """Write to the file ``output``, whole or not at all, or to the screen; ``paged`` allows a pager there.
 
     Raises
@@ -31,13 +33,13 @@ def write(content: str, output: str | None, *, paged: bool = False) -> None:
     UserError
         If it cannot be written.
     BrokenPipeError
-        If whoever read the screen has enough of it.
+        If the reader of standard output has closed it.
     """
     if output is not None:
         atomic_write(output, content.encode())
         return
     if paged and _is_long(content) and (pager := _pager()):
-        _through(pager, content)
+        _write_through(pager, content)
         return
     with suppress(AttributeError):  # a stand-in for stdout may have no encoding to set
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
@@ -47,9 +49,8 @@ def write(content: str, output: str | None, *, paged: bool = False) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # What is left in stdout's buffer would fail again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError(f"cannot write to standard output: {error.strerror or error}; has it room?") from error
+        discard_stdout()
+        raise UserError(f"cannot write to standard output: {error.strerror or error}; is there room?") from error
 
 
 def _is_long(content: str) -> bool:
@@ -62,20 +63,20 @@ def _is_long(content: str) -> bool:
 
 
 def _pager() -> str | None:
-    """Return the command of $PAGER, or ``less``; None where there is none, or it is to be ``cat``."""
+    """Return the command in $PAGER, by default ``less``; None if it does not exist or is ``cat``."""
     from shutil import which
 
     command = os.environ.get("PAGER", "less").strip()
     return command if command not in ("", "cat") and which(command.split(" ")[0]) else None
 
 
-def _through(pager: str, content: str) -> None:
-    """Show the content by the pager, as git does: $LESS, unless it is set, lets colours through."""
+def _write_through(pager: str, content: str) -> None:
+    """Show the content with the pager; as in git, $LESS is set to let colours through unless it is set already."""
     import subprocess
 
     environment = {"LESS": "FRX", "LESSCHARSET": "utf-8"} | os.environ
     with subprocess.Popen(pager, shell=True, stdin=subprocess.PIPE, env=environment) as process:
-        with suppress(BrokenPipeError):  # the reader has seen enough
+        with suppress(BrokenPipeError):  # the reader has quit the pager
             process.communicate(content.encode())
         while process.poll() is None:
             with suppress(KeyboardInterrupt):  # Ctrl-C belongs to the pager

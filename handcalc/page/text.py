@@ -1,4 +1,4 @@
-"""Read a trace as text: a page 100 columns wide, to be followed with a pocket calculator.
+"""Write a trace as text: a page 100 columns wide, to be followed with a pocket calculator.
 
 docs/trace-format.md says how a program reads its worked lines.
 """
@@ -12,6 +12,7 @@ from handcalc.page.blocks import (
     PART,
     STEP,
     Block,
+    Calculation,
     Columns,
     Formula,
     Grid,
@@ -19,84 +20,78 @@ from handcalc.page.blocks import (
     Note,
     Panels,
     Paragraph,
-    Worked,
 )
-from handcalc.page.layout import INDENT, left_columns, prose, side_by_side, table_lines, worked_lines
-from handcalc.page.page import page_blocks
+from handcalc.page.cells import MASKED
+from handcalc.page.layout import INDENT, left_columns, prose, side_by_side, table_lines, wrap_worked_line
+from handcalc.page.trace_page import page_blocks
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
-Style = Callable[[str], str]
-"""What makes a heading stand out, or leaves it as it is."""
-
-Accent = Callable[[str, str], str]
-"""The same for the ``name`` and the ``value`` of a worked line, and for ``masked``: called with role and text."""
-
-
-def plain(role: str, text: str) -> str:
-    """Return the text as it is."""
-    return text
-
+Style = Callable[[str, str], str]
+"""Called with role and text of each heading, of each worked line's name and value, and of each masked cell; returns the
+text in the style of that role."""
 
 _UNDERLINES = {PAGE: "=", PART: "-"}
 
 
-def text_lines(
-    trace: Trace, selection: Selection, *, full: bool, style: Style, accent: Accent = plain
-) -> Iterator[str]:
+def plain(role: str, text: str) -> str:
+    """Return the text unchanged."""
+    return text
+
+
+def text_lines(trace: Trace, selection: Selection, *, full: bool, style: Style = plain) -> Iterator[str]:
     """Yield the page's lines."""
-    return block_lines(page_blocks(trace, selection, full=full), style, accent)
+    return block_lines(page_blocks(trace, selection, full=full), style)
 
 
-def block_lines(blocks: Iterable[Block], style: Style, accent: Accent = plain) -> Iterator[str]:
+def block_lines(blocks: Iterable[Block], style: Style = plain) -> Iterator[str]:
     """Yield the lines of the blocks, with the blank lines between them."""
     before: Block | None = None
     for block in blocks:
         yield from [""] * _gap(before, block)
-        yield from _lines(block, style, accent)
+        yield from _lines(block, style)
         before = block
 
 
 def _gap(before: Block | None, block: Block) -> int:
-    """Return how many blank lines stand between two blocks."""
+    """Return the number of blank lines between two blocks."""
     if before is None or (isinstance(before, Heading) and before.level == STEP):
         return 0
-    if isinstance(before, Worked) and isinstance(block, Worked):
+    if isinstance(before, Calculation) and isinstance(block, Calculation):
         return 0
     return 2 if isinstance(block, Heading) and block.level in _UNDERLINES else 1
 
 
-def _lines(block: Block, style: Style, accent: Accent) -> Iterator[str]:
+def _lines(block: Block, style: Style) -> Iterator[str]:
     match block:
         case Heading(text, level) if level in _UNDERLINES:
-            yield style(text)
-            yield style(_UNDERLINES[level] * len(text))
+            yield style("heading", text)
+            yield style("heading", _UNDERLINES[level] * len(text))
         case Heading(text, level):
-            yield style(text) if level == STEP else text
+            yield style("heading", text) if level == STEP else text
         case Paragraph(text):
             yield from prose(text)
         case Formula(equation, section, facts):
-            yield from prose(f"{equation}   ({section})", indent=INDENT)
+            yield from prose(f"{equation}   ({section})" if section else equation, indent=INDENT)
             for fact in facts:
                 yield from prose(fact, indent=INDENT)
         case Note(text):
             yield INDENT + text
         case Grid(title, table):
             yield from ([INDENT + title] if title else [])
-            yield from (line.replace("masked", accent("masked", "masked")) for line in table_lines(table))
+            yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(table))
         case Columns(rows):
             yield from (INDENT + line for line in left_columns(rows))
         case Panels(labels, panels):
             yield from side_by_side(labels, panels)
-        case Worked():
-            yield from _accented(block, accent)
+        case Calculation():
+            yield from _calculation_lines(block, style)
 
 
-def _accented(block: Worked, accent: Accent) -> list[str]:
-    """Return the worked line with its name and its value made to stand out."""
-    lines = worked_lines(*block)
-    if accent is not plain:
-        name, rest = lines[0].split(" = ", 1) if " = " in lines[0] else (lines[0], "")
-        lines[0] = f"{INDENT}{accent('name', name.strip())}{' = ' * bool(rest)}{rest}"
-        lines[-1] = lines[-1].removesuffix(block.value) + accent("value", block.value)
+def _calculation_lines(block: Calculation, style: Style) -> list[str]:
+    """Return the worked line with its name and its value in their styles."""
+    lines = wrap_worked_line(*block)
+    name, rest = lines[0].split(" = ", 1) if " = " in lines[0] else (lines[0], "")
+    lines[0] = f"{INDENT}{style('name', name.strip())}{' = ' * bool(rest)}{rest}"
+    lines[-1] = lines[-1].removesuffix(block.value) + style("value", block.value)
     return lines

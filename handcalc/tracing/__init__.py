@@ -1,1 +1,1 @@
-"""From a text to worked numbers: which steps a trace has, and the value of each of their cells."""
+"""From a text to its numbers: which steps a trace has, and the value of each of their cells."""

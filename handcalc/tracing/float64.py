@@ -1,4 +1,4 @@
-"""What numpy_gpt computes from the same weights in float64, to be compared with the calculator's numbers."""
+"""numpy_gpt's results from the same weights in float64, for comparison with the calculator's numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic.number_format import format_number
-from handcalc.tracing.optimizer import Optimizer
+from handcalc.arithmetic.writing import format_number
+from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.plan import Plan
 from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
@@ -19,8 +19,8 @@ Arrays = Mapping[str, Any]
 """The model's parameters, or their gradients: name → float array."""
 
 
-class Training(NamedTuple):
-    """A training step in float64; the last two are there only after an update."""
+class Float64Step(NamedTuple):
+    """A training step in float64; the last two fields are None without an update."""
 
     loss: float
     gradients: Arrays
@@ -39,29 +39,29 @@ def float64_probabilities(parameters: Parameters, tokens: tuple[int, ...]) -> li
     return probabilities
 
 
-def float64_training(parameters: Parameters, plan: Plan) -> Training:
-    """Return loss, gradients and new weights; ``parameters`` are left as they are.
+def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
+    """Return loss, gradients and new weights; ``parameters`` do not change.
 
     Raises
     ------
     UserError
-        If the update, or the loss after it, leaves float64's range, as the calculator's numbers would not.
+        If the update, or the loss after it, leaves the range of float64, which is smaller than the calculator's.
     """
     loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
     if plan.optimizer is None:
-        return Training(float(loss), gradients, None, None)
+        return Float64Step(float(loss), gradients, None, None)
     try:
         with np.errstate(over="raise", invalid="raise"):
-            updated = _updated(parameters, gradients, plan.optimizer)
-            return Training(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
+            updated = _update(parameters, gradients, plan.optimizer)
+            return Float64Step(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
     except FloatingPointError as error:
         raise UserError(
-            f"numbers must stay in float64's range, for the comparison, and after an update at learning rate "
+            "numbers must stay in the range of float64, for the comparison, and after an update at learning rate "
             f"{format_number(plan.optimizer.learning_rate)} they do not ({error}); try a lower --learning_rate"
         ) from error
 
 
-def _updated(parameters: Parameters, gradients: Parameters, numbers: Optimizer) -> Parameters:
+def _update(parameters: Parameters, gradients: Parameters, numbers: Optimizer) -> Parameters:
     from numpy_gpt.adamw import adamw_state, adamw_step
     from numpy_gpt.clipping import clip_gradients
 

@@ -1,61 +1,123 @@
-"""What a trace works out: which tokens go in, what is asked of them, and the steps that answer it."""
+"""The plan of a trace: the tokens that the model reads, how far the calculation goes, and all of its steps."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from handcalc.forward import forward_steps
-from handcalc.tracing.optimizer import Optimizer
-from handcalc.tracing.steps import Step
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.gpt import backward_steps, forward_steps, steps_again, update_steps
+from handcalc.formulas.step import Sizes, Step
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 
 class Plan(NamedTuple):
-    """The tokens that the model reads, and how far the calculation goes.
+    """A calculation before any number is known.
 
-    ``targets`` are the tokens that came next, one for each of ``tokens``: with them the loss and all gradients are
-    worked out. With ``optimizer`` as well, so are the new weights, and the forward pass again with these.
+    ``targets`` are the tokens that came next, one for each of ``tokens``: with them the steps continue to the loss and
+    all gradients. With ``optimizer`` as well, they continue to the new weights and the forward pass with these.
     """
 
+    config: GPTConfig
     tokens: tuple[int, ...]
-    targets: tuple[int, ...] = ()
-    optimizer: Optimizer | None = None
+    targets: tuple[int, ...]
+    optimizer: Optimizer | None
+    digits: int
+    steps: tuple[Step, ...]
+
+    @property
+    def sizes(self) -> Sizes:
+        """How far each index letter runs."""
+        return Sizes.of(self.config, len(self.tokens))
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter, by name."""
+        return parameter_shapes(self.config)
 
 
-def training_plan(tokens: tuple[int, ...], optimizer: Optimizer | None = None) -> Plan:
-    """Return the plan that predicts each next token of a text: the last token is a target only.
+def make_plan(
+    config: GPTConfig,
+    tokens: tuple[int, ...],
+    targets: tuple[int, ...] = (),
+    optimizer: Optimizer | None = None,
+    *,
+    digits: int,
+) -> Plan:
+    """Return the plan of a calculation with ``digits`` significant digits.
 
     Raises
     ------
     UserError
-        If the text has one token, and so nothing to predict.
+        If there are more tokens than the model sees, ``digits`` is out of range, or the model's activation is not among
+        the calculator's functions.
+    """
+    check_length(len(tokens), config.block_size)
+    digits = Calculator(digits).digits
+    steps = list(forward_steps(config, tokens, targets, digits=digits))
+    if targets:
+        forward = tuple(steps)
+        steps += backward_steps(config, tokens, targets, digits=digits)
+        if optimizer is not None:
+            steps += update_steps(config, optimizer, len(tokens))
+            steps += steps_again(forward)
+    return Plan(config, tokens, targets, optimizer, digits, tuple(steps))
+
+
+def make_training_plan(
+    config: GPTConfig, tokens: tuple[int, ...], optimizer: Optimizer | None = None, *, digits: int
+) -> Plan:
+    """Return the plan that predicts each next token of a text: the last token is only a target.
+
+    Raises
+    ------
+    UserError
+        As ``make_plan``, and if the text has only one token, and so nothing to predict.
     """
     if len(tokens) < 2:
         raise UserError("there is nothing to predict: give a text of at least two tokens (spaces count)")
-    return Plan(tokens[:-1], tokens[1:], optimizer)
+    return make_plan(config, tokens[:-1], tokens[1:], optimizer, digits=digits)
 
 
-def planned_steps(config: GPTConfig, plan: Plan, *, digits: int) -> tuple[Step, ...]:
-    """Return every step of the plan, in order of computation.
+def check_length(time: int, block_size: int) -> None:
+    """Refuse more tokens than the model sees.
 
     Raises
     ------
     UserError
-        If the model's activation is not among the calculator's functions.
+        If there are.
     """
-    forward = list(forward_steps(config, plan.tokens, digits=digits))
-    if not plan.targets:
-        return tuple(forward)
-    from handcalc.backward import backward_steps  # the plain forward trace starts without it
-    from handcalc.forward.loss import loss_steps
+    if time > block_size:
+        raise UserError(
+            f"the text has {time} tokens (spaces count), and this model sees at most {block_size}; shorten it"
+        )
 
-    forward += loss_steps(plan.targets)
-    backward = backward_steps(config, plan.tokens, plan.targets, digits=digits)
-    if plan.optimizer is None:
-        return (*forward, *backward)
-    from handcalc.update import update_steps
-    from handcalc.update.again import steps_again
 
-    update = update_steps(config, plan.optimizer, len(plan.tokens))
-    return (*forward, *backward, *update, *steps_again(forward))
+def optimizer_of(recipe: Mapping[str, Any] | None, learning_rate: float | None = None) -> Optimizer:
+    """Return the numbers of the recipe that trained a model, or the defaults if it has no recipe.
+
+    Unless another one is given, the learning rate is the one at which the recipe's training ends, because the model is
+    trained already: AdamW's first step moves every weight by about the learning rate, and the recipe's largest rate
+    would overshoot.
+
+    Raises
+    ------
+    UserError
+        If the recipe is incomplete, or the learning rate is negative or not finite.
+    """
+    training = TrainingConfig() if recipe is None else Recipe.from_dict(recipe).training
+    numbers = {name: Decimal(repr(getattr(training, name))) for name in Optimizer._fields}
+    if learning_rate is not None:
+        if not 0 <= learning_rate < float("inf"):
+            raise UserError(f"--learning_rate must be at least 0 and finite, not {learning_rate}")
+        numbers["learning_rate"] = Decimal(repr(learning_rate))
+    elif training.min_lr is not None:
+        numbers["learning_rate"] = Decimal(repr(training.min_lr))
+    else:
+        numbers["learning_rate"] /= 10  # as TrainingConfig.schedule does, but without rounding
+    return Optimizer(**numbers)

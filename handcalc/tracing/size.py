@@ -1,63 +1,56 @@
-"""How large a trace will be, known before anything is worked out, so that one too large can be refused at once."""
+"""How large a trace will be, known before anything is worked out, so that one too large is refused immediately."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic.expression import (
-    Difference,
-    Expression,
-    Function,
-    Maximum,
-    Product,
-    Quotient,
-    Sum,
-)
-from handcalc.page.page import steps_to_show
-from handcalc.tracing.selection import Selection, shown_places
-from handcalc.tracing.steps import Sizes, Step
+from handcalc.arithmetic.expression import Expression
+from handcalc.tracing.plan import Plan
+from handcalc.tracing.selection import Selection, places_to_show, steps_to_show
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
 
 MOST_NUMBERS = 2_000_000
-"""Numbers that a trace may hold, weights included; each takes some 300 bytes of memory."""
+"""The most numbers in a trace, weights included; each takes about 300 bytes of memory."""
 
 MOST_OPERANDS = 20_000_000
-"""Numbers that these may be worked out from, all together; each takes some 3 microseconds, so this is a minute."""
+"""The most operands in all its formulas together; each takes about 3 microseconds, so this is a minute."""
 
 MOST_CHARACTERS = 50_000_000
-"""Characters that a page may have; "hello world" with ``--update --full`` has 1.5 million."""
+"""The most characters on a page; "hello world" with ``--update --full`` has 1.5 million."""
 
 
 class Size(NamedTuple):
-    """How many numbers are worked out, from how many operands, and about how many characters it takes to show them."""
+    """How many numbers are worked out, from how many operands, and about how many characters show them."""
 
     numbers: int
     operands: int
     characters: int
 
 
-def size_of(
-    steps: tuple[Step, ...], config: GPTConfig, sizes: Sizes, selection: Selection, *, digits: int, full: bool
-) -> Size:
-    """Return the size of a trace; operands are counted at each step's last cell, which in attention has the most."""
-    shown = {step.name for step in steps_to_show(steps, selection, full=full)}
+def size_of(plan: Plan, selection: Selection, *, full: bool) -> Size:
+    """Return the size of a trace; operands are counted at each step's last cell, which has the most in attention."""
+    shown = {step.name for step in steps_to_show(plan.steps, selection, full=full)}
+    sizes, digits = plan.sizes, plan.digits
     numbers = operands = 0
-    characters = parameter_count(config) * (digits + 4)
-    for step in steps:
+    characters = parameter_count(plan.config) * (digits + 4)
+    for step in plan.steps:
         shape = sizes.shape(step.axes)
         last = tuple(length - 1 for length in shape)
-        each = sum(1 for _ in _leaves(step.cell(*last)))
+        each = _count_operands(step.cell(*last))
         numbers += prod(shape)
         operands += prod(shape) * each
         if step.name in shown:
-            cells = prod(len(shown_places(letter, sizes, selection)) for letter in step.axes)
+            cells = prod(len(places_to_show(letter, sizes, selection)) for letter in step.axes)
             worked = cells if full else 1
             characters += 300 + cells * (digits + 5) + worked * (len(step.name) + 10 + each * (digits + 4))
     return Size(numbers, operands, characters)
+
+
+def _count_operands(expression: Expression) -> int:
+    return expression.fold(lambda _, counts: sum(counts) or 1)
 
 
 def check_size(size: Size, config: GPTConfig) -> None:
@@ -72,9 +65,9 @@ def check_size(size: Size, config: GPTConfig) -> None:
     if size.numbers + weights > MOST_NUMBERS or size.operands > MOST_OPERANDS:
         raise UserError(
             f"this trace is too large to work out: {size.numbers:,} numbers from {size.operands:,} operands and "
-            f"{weights:,} weights (at most {MOST_NUMBERS:,} numbers and {MOST_OPERANDS:,} operands); what is shown "
-            "makes no difference to that; take a shorter text or a smaller model, leave out --update or --backward, or "
-            "add --force and have patience"
+            f"{weights:,} weights (at most {MOST_NUMBERS:,} numbers and {MOST_OPERANDS:,} operands); "
+            "selecting what is shown does not change that; take a shorter text or a smaller model, leave out --update "
+            "or --backward, or add --force and wait"
         )
     if size.characters > MOST_CHARACTERS:
         raise UserError(
@@ -82,18 +75,3 @@ def check_size(size: Size, config: GPTConfig) -> None:
             f"most {MOST_CHARACTERS:,}); leave out --full, choose with --only, --layer, --head or --position, or add "
             "--force"
         )
-
-
-def _leaves(node: Expression) -> Iterator[Expression]:
-    match node:
-        case Sum(terms=parts) | Product(factors=parts) | Maximum(arguments=parts):
-            pass
-        case Difference(left=first, right=second) | Quotient(numerator=first, denominator=second):
-            parts = (first, second)
-        case Function(argument=argument):
-            parts = (argument,)
-        case _:
-            yield node
-            return
-    for part in parts:
-        yield from _leaves(part)

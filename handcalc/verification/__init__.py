@@ -1,6 +1,6 @@
-"""Check worked lines: read them from any text, Markdown or JSON, and work each of them out again.
+"""Check worked lines: read them from any text, Markdown or JSON, and work out each of them again.
 
-``arithmetic_parser`` turns what is written into the tree that everything else here reads, so the one calculator of the
-project works it out; ``text_reader`` and ``json_reader`` find the lines; ``line_check`` judges one line; ``page_check``
-holds a whole trace of this program against its formulas. ``handcalc.verify`` is the command line.
+``line_reader`` and ``table_reader`` find the lines and the tables of a page, ``plan_reader`` finds what it says about
+its model; ``document`` puts all this together. ``line_check`` judges one line; ``page_check`` compares a whole trace of
+this program with its formulas. ``handcalc.verify`` is the command line.
 """

@@ -1,4 +1,4 @@
-"""Judge one worked line: work its arithmetic out again, and compare what stands there."""
+"""Judge one worked line: work out its arithmetic again and compare the value."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import LARGEST_EXPONENT, MOST_DIGITS, Calculator
 from handcalc.arithmetic.expression import Expression
-from handcalc.arithmetic.number_format import format_number
+from handcalc.arithmetic.notation import LONGEST_NUMBER, WrittenNumber, read_number
 from handcalc.arithmetic.reading import UnreadableArithmetic, parse_arithmetic
-from handcalc.verification.notation import LONGEST_NUMBER, ShownNumber, shown_number
-from handcalc.verification.worked_line import WorkedLine
+from handcalc.arithmetic.writing import format_number
+from handcalc.verification.line_reader import WorkedLine
 
 _HALF = Decimal("0.5")
 _MOST = LONGEST_NUMBER + MOST_DIGITS
@@ -19,7 +19,7 @@ _ROOMY = Context(prec=2 * LARGEST_EXPONENT, rounding=ROUND_HALF_EVEN)
 
 
 class Finding(NamedTuple):
-    """Something that is wrong: where, of which cell, and in words what stands there and what is right."""
+    """Something that is wrong: its line, its cell, and in words what is written there and what is right."""
 
     place: int
     label: str
@@ -29,11 +29,11 @@ class Finding(NamedTuple):
 def check_line(line: WorkedLine, digits: int | None) -> Finding | None:
     """Return what is wrong with the line, or None.
 
-    With ``digits`` its value must be the exact one rounded once, half to even, to so many significant digits. Without,
-    it must be right to the last digit that it shows: 0.15 is right for 0.1475, and 0.150 is not.
+    With ``digits`` its value must be the exact one rounded once, half to even, to so many significant digits. Without
+    them, it must be right to the last digit that it shows: 0.15 is right for 0.1475, and 0.150 is not.
     """
     try:
-        value = shown_number(line.value)
+        value = read_number(line.value)
         if value is None:
             return Finding(line.place, line.label, f"cannot be read: {line.value!r:.60} is not a number")
         trees = [parse_arithmetic(arithmetic) for arithmetic in line.arithmetics]
@@ -41,44 +41,44 @@ def check_line(line: WorkedLine, digits: int | None) -> Finding | None:
         return Finding(line.place, line.label, f"cannot be read: {error}")
     for arithmetic, tree in zip(line.arithmetics, trees, strict=True):
         try:
-            problem = _compared(tree, value, digits)
+            problem = _compare(tree, value, digits)
         except (ArithmeticError, UserError):
-            problem = "has no value that a calculator could show"
+            problem = "has no value that a calculator can show"
         if problem is not None:
-            return Finding(line.place, line.label, f"{problem}: {_shortened(arithmetic)}")
+            return Finding(line.place, line.label, f"{problem}: {_shorten(arithmetic)}")
     return None
 
 
-def _compared(tree: Expression, value: ShownNumber, digits: int | None) -> str | None:
+def _compare(tree: Expression, value: WrittenNumber, digits: int | None) -> str | None:
     if digits is not None:
         right = Calculator(digits, most=_MOST).evaluate(tree, {})
         if right == value.value:
             return None
-        return f"{_shown(value)}, but to {digits} significant digits it comes to {format_number(right)}"
-    # Many more digits than it shows: what comes after its last one decides whether that is right.
+        return f"{_show(value)}, but to {digits} significant digits it is {format_number(right)}"
+    # Many more digits than it shows: the digits after its last one decide whether that is right.
     right = Calculator(len(value.value.as_tuple().digits) + MOST_DIGITS, most=_MOST).evaluate(tree, {})
-    if right == value.value or _as_near_as_shown(right, value):
+    if right == value.value or _is_right_as_shown(right, value):
         return None
-    return f"{_shown(value)}, but it comes to {_to_the_same_place(right, value)}"
+    return f"{_show(value)}, but it is {_round_alike(right, value)}"
 
 
-def _as_near_as_shown(right: Decimal, value: ShownNumber) -> bool:
-    """Return whether the value is right to its last digit; both neighbours of a tie are."""
+def _is_right_as_shown(right: Decimal, value: WrittenNumber) -> bool:
+    """Return whether the value is right to its last digit; at a tie both neighbours are."""
     if not (right.is_finite() and value.value.is_finite()):
         return False
     unit = Decimal((0, (1,), value.place))
     return _ROOMY.abs(_ROOMY.subtract(right, value.value)) <= _ROOMY.multiply(_HALF, unit)
 
 
-def _to_the_same_place(right: Decimal, value: ShownNumber) -> str:
-    """Return the right number with as many digits as somebody showed who got it wrong, and not fewer than three."""
+def _round_alike(right: Decimal, value: WrittenNumber) -> str:
+    """Return the right number with as many digits as the wrong one has, and at least three."""
     digits = right.adjusted() - value.place + 1 if right else 3
-    return _shortened(format_number(Calculator(min(max(digits, 3), _MOST), most=_MOST).round(right)))
+    return _shorten(format_number(Calculator(min(max(digits, 3), _MOST), most=_MOST).round(right)))
 
 
-def _shown(value: ShownNumber) -> str:
-    return f"shows {_shortened(value.text)}"
+def _show(value: WrittenNumber) -> str:
+    return f"shows {_shorten(value.text)}"
 
 
-def _shortened(arithmetic: str) -> str:
+def _shorten(arithmetic: str) -> str:
     return arithmetic if len(arithmetic) <= 60 else f"{arithmetic[:40]} … {arithmetic[-15:]}"

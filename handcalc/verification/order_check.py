@@ -1,4 +1,4 @@
-"""Whether the cells of a step stand where they should: its own, each once, none left out, in order."""
+"""Check that a section contains the cells of its own step, each once and in order."""
 
 from __future__ import annotations
 
@@ -6,50 +6,49 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product, zip_longest
 
 from handcalc.arithmetic.expression import Index, Masked
-from handcalc.tracing.steps import Step, indices_of
+from handcalc.arithmetic.writing import cell_label
+from handcalc.formulas.step import Step, indices_of
+from handcalc.page.cells import MASKED
 from handcalc.verification.document import Section
 from handcalc.verification.line_check import Finding
-from handcalc.verification.worked_line import label_of
-
-MASKED = "masked"
 
 
-def order_of_cells(section: Section, weight_shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
-    """Yield where the cells that JSON lists of a tensor are not each index of it once, the last running fastest."""
-    if not section.shown:
+def check_cell_order(section: Section, weight_shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
+    """Yield where the cells of a tensor in JSON are not each of its indices once, the last one running fastest."""
+    if not section.cells:
         return
-    found = [shown.index for shown in section.shown]
+    found = [cell.index for cell in section.cells]
     if section.name in weight_shapes:
         expected = indices_of(weight_shapes[section.name])
     else:
         expected = product(*(sorted(set(places)) for places in zip(*found, strict=False)))
-    for stands, right in zip_longest(found, expected):
-        if stands != right:
-            problem = "is missing" if stands is None else "stands there twice, or out of order"
-            yield Finding(0, label_of(section.name, right if stands is None else stands), problem)
+    for actual, right in zip_longest(found, expected):
+        if actual != right:
+            problem = "is missing" if actual is None else "appears twice, or out of order"
+            yield Finding(0, cell_label(section.name, right if actual is None else actual), problem)
             return
 
 
-def order_of_lines(section: Section, known: Mapping[str, Step]) -> Iterator[Finding]:
-    """Yield where the worked lines of a step are not its own, one for each cell of its tables, in order."""
+def check_line_order(section: Section, known: Mapping[str, Step]) -> Iterator[Finding]:
+    """Yield where the worked lines of a section are not its step's: one for each cell of its tables, in order."""
     strangers = [line for line in section.lines if line.name != section.name]
     for line in strangers:
-        yield Finding(line.place, line.label, f"stands among the lines of {section.name}")
+        yield Finding(line.place, line.label, f"is among the lines of {section.name}")
     step = known.get(section.name)
     if step is None or not section.lines:
         return
-    cells = [shown.index for shown in section.shown if shown.name == section.name and shown.text != MASKED]
-    expected = list(_unmasked(step, cells)) if step.axes else [()]
+    cells = [cell.index for cell in section.cells if cell.name == section.name and cell.text != MASKED]
+    expected = list(_drop_masked(step, cells)) if step.axes else [()]
     found = [line.index or () for line in section.lines]
     if len(found) == 1:
         if found[0] not in expected:
             line = section.lines[0]
-            yield Finding(line.place, line.label, "is worked out, but stands in no table of this step")
+            yield Finding(line.place, line.label, "is worked out, but is in no table of this step")
     elif found != sorted(expected):
         yield from _out_of_order(section, found, sorted(expected))
 
 
-def _unmasked(step: Step, cells: Iterable[Index]) -> Iterator[Index]:
+def _drop_masked(step: Step, cells: Iterable[Index]) -> Iterator[Index]:
     for index in cells:
         try:
             masked = isinstance(step.cell(*index), Masked)
@@ -62,7 +61,7 @@ def _unmasked(step: Step, cells: Iterable[Index]) -> Iterator[Index]:
 def _out_of_order(section: Section, found: list[Index], expected: list[Index]) -> Iterator[Finding]:
     for line, index, right in zip(section.lines, found, expected, strict=False):
         if index != right:
-            yield Finding(line.place, line.label, f"stands where {label_of(section.name, right)} should be worked out")
+            yield Finding(line.place, line.label, f"is worked out where {cell_label(section.name, right)} should be")
             return
     problem = f"{len(found)} of its cells are worked out, and its tables have {len(expected)}"
     yield Finding(section.place, section.name, problem)

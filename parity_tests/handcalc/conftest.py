@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handcalc.tracing.optimizer import Optimizer, optimizer_of
-from handcalc.tracing.plan import training_plan
-from handcalc.tracing.working import Trace, work_out
+from handcalc.formulas.adamw import Optimizer
+from handcalc.tracing.plan import make_plan, make_training_plan, optimizer_of
+from handcalc.tracing.trace import Trace, work_out
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
@@ -27,9 +27,8 @@ def trace_shipped() -> Callable[..., Trace]:
 
     def trace(text: str, digits: int = 4) -> Trace:
         tokens = tuple(model.tokenizer.encode(text).tolist())
-        return work_out(
-            model.config, model.values, model.tokenizer.vocabulary, text, tokens, digits=digits, model="tiny"
-        )
+        plan = make_plan(model.config, tokens, digits=digits)
+        return work_out(plan, model.values, model.tokenizer.vocabulary, text, model="tiny")
 
     return trace
 
@@ -47,7 +46,7 @@ def trace_random() -> Callable[..., Trace]:
             for name, shape in parameter_shapes(config).items()
         }
         text = "".join(WORDS[token] for token in tokens)
-        return work_out(config, arrays, WORDS, text, tokens, digits=digits, model="random")
+        return work_out(make_plan(config, tokens, digits=digits), arrays, WORDS, text, model="random")
 
     return trace
 
@@ -59,18 +58,9 @@ def train_shipped() -> Callable[..., Trace]:
 
     def trace(text: str, digits: int = 4, learning_rate: float | None = None, update: bool = True) -> Trace:
         tokens = tuple(model.tokenizer.encode(text).tolist())
-        plan = training_plan(tokens, optimizer_of(model.recipe, learning_rate) if update else None)
-        return work_out(
-            model.config,
-            model.values,
-            model.tokenizer.vocabulary,
-            text,
-            plan.tokens,
-            digits=digits,
-            model="tiny",
-            targets=plan.targets,
-            optimizer=plan.optimizer,
-        )
+        optimizer = optimizer_of(model.recipe, learning_rate) if update else None
+        plan = make_training_plan(model.config, tokens, optimizer, digits=digits)
+        return work_out(plan, model.values, model.tokenizer.vocabulary, text, model="tiny")
 
     return trace
 
@@ -89,19 +79,9 @@ def train_random() -> Callable[..., tuple[Trace, dict[str, Any]]]:
             name: rng.normal(float(name.endswith(("_1.weight", "_2.weight", "f.weight"))), scale, shape)
             for name, shape in parameter_shapes(config).items()
         }
-        plan = training_plan(tokens, Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", grad_clip))))
+        optimizer = Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", grad_clip)))
+        plan = make_training_plan(config, tokens, optimizer, digits=digits)
         text = "".join(WORDS[token] for token in tokens)
-        worked = work_out(
-            config,
-            arrays,
-            WORDS,
-            text,
-            plan.tokens,
-            digits=digits,
-            model="random",
-            targets=plan.targets,
-            optimizer=plan.optimizer,
-        )
-        return worked, arrays
+        return work_out(plan, arrays, WORDS, text, model="random"), arrays
 
     return trace

@@ -1,4 +1,4 @@
-"""The calculator's display is the correctly rounded value: ties, values a hair from a tie, tanh, how numbers look."""
+"""The calculator's display is correctly rounded: ties, values close to a tie, tanh, and the format of numbers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from gpt_data.errors import UserError
 from handcalc.arithmetic.bounds import bounds, log_bounds, tanh_bounds
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, log, sqrt, tanh, total
-from handcalc.arithmetic.number_format import format_number
-from handcalc.arithmetic.writing import arithmetic
+from handcalc.arithmetic.writing import arithmetic, format_number
 
 FUNCTIONS = {
     "exp": (exp, mpmath.exp),
@@ -92,7 +91,7 @@ def test_functions_against_mpmath(name: str, mantissa: int, exponent: int, negat
 
 @pytest.mark.parametrize("name", ["exp", "log", "tanh"])
 @pytest.mark.parametrize("places", [20, 60, 200])
-def test_values_a_hair_from_a_tie_are_rounded_the_right_way(name: str, places: int) -> None:
+def test_values_close_to_a_tie(name: str, places: int) -> None:
     # The argument is the inverse function of a tie, cut after `places` digits: the value misses the tie by 10^-places.
     ours, theirs = FUNCTIONS[name]
     inverse = {"exp": mpmath.log, "log": mpmath.exp, "tanh": mpmath.atanh}[name]
@@ -105,7 +104,7 @@ def test_values_a_hair_from_a_tie_are_rounded_the_right_way(name: str, places: i
 
 @pytest.mark.parametrize("precision", [16, 50])
 @pytest.mark.parametrize("x", ["1e-60", "1e-25", "3e-9", "0.001", "0.7", "1", "17.5", "31", "33", "101", "1e9"])
-def test_tanh_lies_between_its_bounds_and_they_are_narrow(x: str, precision: int) -> None:
+def test_tanh_bounds_are_narrow(x: str, precision: int) -> None:
     low, high = tanh_bounds(Decimal(x), precision)
     with mpmath.workdps(2000):
         exact = mpmath.tanh(mpmath.mpf(x))
@@ -134,7 +133,7 @@ def trees() -> st.SearchStrategy[Expression]:
 
 @settings(max_examples=300, deadline=None)
 @given(tree=trees(), precision=st.integers(2, 6))
-def test_bounds_enclose_the_exact_value(tree: Expression, precision: int) -> None:
+def test_bounds_enclose_value(tree: Expression, precision: int) -> None:
     names = {"exp": mpmath.exp, "sqrt": mpmath.sqrt, "tanh": mpmath.tanh, "max": max, "mpf": mpmath.mpf}
     text = re.sub(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?", r"mpf('\g<0>')", arithmetic(tree, {}) or "")
     with mpmath.workdps(60):
@@ -144,7 +143,7 @@ def test_bounds_enclose_the_exact_value(tree: Expression, precision: int) -> Non
         assert low - slack <= exact <= high + slack
 
 
-def test_bounds_of_a_logarithm_enclose_it() -> None:
+def test_log_bounds() -> None:
     low, high = log_bounds(Decimal("1.5"), 10)
     assert low < Context(prec=40).ln(Decimal("1.5")) < high
 
@@ -157,27 +156,27 @@ def test_bounds_of_a_logarithm_enclose_it() -> None:
         ("1E+16", "1e+16"), ("-1.25E+300", "-1.25e+300"), ("-Infinity", "-inf"), ("1.50E-120", "1.5e-120"),
     ],
 )  # fmt: skip
-def test_how_numbers_look(value: str, text: str) -> None:
+def test_number_format(value: str, text: str) -> None:
     assert format_number(Decimal(value)) == text
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=12))
-def test_a_number_is_printed_with_all_its_digits(value: Decimal) -> None:
+def test_all_digits_are_printed(value: Decimal) -> None:
     assert Fraction(format_number(value)) == Fraction(value)
 
 
 @pytest.mark.parametrize("digits", [0, -1, 35])
-def test_digits_out_of_range_are_refused(digits: int) -> None:
+def test_digits_out_of_range(digits: int) -> None:
     with pytest.raises(UserError, match="from 1 to 34"):
         Calculator(digits)
 
 
-def test_a_number_too_large_for_the_display_is_refused() -> None:
+def test_overflow_is_refused() -> None:
     with pytest.raises(UserError, match="too large for the calculator"):
         displayed(exp(number("1e6")))
 
 
-def test_arithmetic_has_the_fewest_parentheses() -> None:
+def test_fewest_parentheses() -> None:
     x = Cells("x")
     page = {"x": {(0,): Decimal("-1.5"), (1,): Decimal("2"), (2,): Decimal("1E-7")}}
     a, b, c = x[0], x[1], x[2]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from handcalc.page.json_format import json_lines
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
+from parity_tests.handcalc.variants import VARIANTS
 
 Number = Any  # a Fraction, or an mpmath number where exp, log, sqrt or tanh has been
 
@@ -98,7 +99,7 @@ def check_every_cell(record: dict[str, Any]) -> int:
     return checked
 
 
-def test_every_line_of_hello_world_is_true(trace_shipped: Callable[..., Trace]) -> None:
+def test_hello_world(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     record = record_of(trace)
     masked = 2 * 2 * 3 * 3  # layers × heads × steps that are masked × pairs of positions in the future
@@ -108,9 +109,7 @@ def test_every_line_of_hello_world_is_true(trace_shipped: Callable[..., Trace]) 
 
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
-def test_every_line_is_true_for_other_texts_and_digits(
-    data: st.DataObject, trace_shipped: Callable[..., Trace]
-) -> None:
+def test_other_texts_and_digits(data: st.DataObject, trace_shipped: Callable[..., Trace]) -> None:
     words = data.draw(
         st.lists(st.sampled_from(["to", "be", "or", "not", "gpt", "world", "hello"]), min_size=1, max_size=3)
     )
@@ -123,17 +122,9 @@ def test_every_line_is_true_for_other_texts_and_digits(
     digits=st.integers(1, 12),
     seed=st.integers(0, 1000),
     scale=st.sampled_from([0.02, 0.5, 2.0, 20.0]),
-    changes=st.fixed_dictionaries(
-        {
-            "bias": st.booleans(),
-            "tie_weights": st.booleans(),
-            "activation": st.sampled_from(["gelu_tanh", "relu"]),
-            "n_layer": st.integers(0, 2),
-            "n_head": st.sampled_from([1, 2, 4]),
-        }
-    ),
+    changes=VARIANTS,
 )
-def test_every_line_is_true_for_random_models(
+def test_random_models(
     tokens: tuple[int, ...],
     digits: int,
     seed: int,
@@ -144,7 +135,7 @@ def test_every_line_is_true_for_random_models(
     check_every_cell(record_of(trace_random(tokens, digits, seed, scale, **changes)))
 
 
-def test_every_line_of_a_training_step_is_true(train_shipped: Callable[..., Trace]) -> None:
+def test_training_step(train_shipped: Callable[..., Trace]) -> None:
     record = record_of(train_shipped("hello world"))
     masked = 2 * 2 * 8 * 1  # layers × heads × steps that are masked, forward, backward and again × pairs in the future
     masked += 2 * 2 * 3 * 1
@@ -168,7 +159,7 @@ def test_every_line_of_a_training_step_is_true(train_shipped: Callable[..., Trac
         }
     ),
 )
-def test_every_line_of_a_training_step_is_true_for_random_models(
+def test_training_step_of_random_models(
     tokens: tuple[int, ...],
     digits: int,
     seed: int,
@@ -190,11 +181,11 @@ def literals(expression: str) -> Iterator[str]:
             pending.extend(ast.iter_child_nodes(node))
 
 
-def test_every_operand_is_printed_before(trace_shipped: Callable[..., Trace]) -> None:
+def test_operands_are_printed(trace_shipped: Callable[..., Trace]) -> None:
     check_operands(record_of(trace_shipped("hello world")), CONSTANTS | {"6", "3"})
 
 
-def test_every_operand_of_a_training_step_is_printed_before(train_shipped: Callable[..., Trace]) -> None:
+def test_operands_of_training_step(train_shipped: Callable[..., Trace]) -> None:
     record = record_of(train_shipped("hello world"))
     check_operands(record, TRAINING_CONSTANTS | {"6", "3", "2"} | set(record["optimizer"].values()))
 
@@ -208,7 +199,7 @@ def check_operands(record: dict[str, Any], constants: set[str]) -> None:
 
 
 @pytest.mark.parametrize("change", ["1", "-1"])
-def test_the_check_notices_one_digit(change: str, trace_shipped: Callable[..., Trace]) -> None:
+def test_one_wrong_digit_is_noticed(change: str, trace_shipped: Callable[..., Trace]) -> None:
     record = record_of(trace_shipped("hello"))
     cell = record["steps"][20]["cells"][0]
     unit = Fraction(10) ** (-len(cell["value"].partition(".")[2]))

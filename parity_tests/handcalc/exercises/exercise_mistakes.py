@@ -1,4 +1,4 @@
-"""Somebody who makes typical mistakes on purpose, from the printed page alone, in floating point."""
+"""A solver that makes typical mistakes on purpose, from the printed page alone, in floating point."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def sum_of_term(q: Question) -> float:
     return float(q.given["weights"][t][s] + q.given["v"][s][d])
 
 
-_SCALE, _WIDTH = "forgot the scale", "√width in place of √head_size"
-_TEN = "logarithm to base 10 in place of the natural one"
-_RELU = "ReLU in place of GELU"
+_SCALE, _WIDTH = "forgot the scale", "√width instead of √head_size"
+_TEN = "logarithm to base 10 instead of the natural one"
+_RELU = "ReLU instead of GELU"
 
 MISTAKES: dict[tuple[str, int], dict[str, Callable[[Question], float]]] = {
-    ("dot-product", 1): {"added in place of multiplied": lambda q: added(q)},
+    ("dot-product", 1): {"added instead of multiplied": lambda q: added(q)},
     ("dot-product", 2): {
-        "exchanged the two positions": lambda q: float(scores(q, 1)[q.at[::-1]]),
+        "swapped the two positions": lambda q: float(scores(q, 1)[q.at[::-1]]),
         "K transposed: read down a column": lambda q: float((matrix(q, "q") @ matrix(q, "k")[:3])[q.at]),
     },
     ("dot-product", 3): {
@@ -68,8 +68,8 @@ MISTAKES: dict[tuple[str, int], dict[str, Callable[[Question], float]]] = {
         _WIDTH: lambda q: exponential_of_row(q, math.sqrt(q.given["width"])),
     },
     ("softmax", 1): {
-        "forgot to take off the largest": lambda q: math.exp(q.given["scaled"]),
-        "10 to the power in place of e to the power": lambda q: 10 ** (q.given["scaled"] - q.given["max"]),
+        "forgot to subtract the largest": lambda q: math.exp(q.given["scaled"]),
+        "10 to the power instead of e to the power": lambda q: 10 ** (q.given["scaled"] - q.given["max"]),
     },
     ("softmax", 2): {
         "softmax over the wrong axis: down the column": lambda q: over_the_wrong_axis(q, matrix(q, "scaled")),
@@ -80,7 +80,7 @@ MISTAKES: dict[tuple[str, int], dict[str, Callable[[Question], float]]] = {
         _WIDTH: lambda q: weight(q, scores(q, math.sqrt(q.given["width"]))),
         "softmax over the wrong axis: down the column": lambda q: over_the_wrong_axis(q, scores(q)),
     },
-    ("weighted-sum", 1): {"added in place of multiplied": lambda q: sum_of_term(q)},
+    ("weighted-sum", 1): {"added instead of multiplied": lambda q: sum_of_term(q)},
     ("weighted-sum", 2): {
         "W transposed: the weights down a column": lambda q: float(
             (matrix(q, "weights")[:, q.at[0]] @ matrix(q, "v"))[q.at[1]]
@@ -95,48 +95,48 @@ MISTAKES: dict[tuple[str, int], dict[str, Callable[[Question], float]]] = {
     ("layer-norm", 1): {"forgot to divide: the sum": lambda q: float(q.given["x"].sum())},
     ("layer-norm", 2): {
         "variance with n − 1": lambda q: float((q.given["centered"] ** 2).sum() / (len(q.given["centered"]) - 1)),
-        "sum in place of mean": lambda q: float((q.given["centered"] ** 2).sum()),
+        "sum instead of mean": lambda q: float((q.given["centered"] ** 2).sum()),
     },
     ("layer-norm", 3): {
         "variance with n − 1": lambda q: normed(q, ddof=1),
         "forgot the root: divided by the variance": lambda q: normed(q, root=False),
-        "forgot to take off the mean": lambda q: normed(q, center=False),
+        "forgot to subtract the mean": lambda q: normed(q, center=False),
     },
     ("gelu", 1): {"forgot the half": lambda q: q.given["hidden"] * (1 + q.given["tanh"])},
     ("gelu", 2): {
         "forgot √(2/π)": lambda q: argument(q.given["hidden"]) * math.sqrt(math.pi / 2),
-        "squared in place of cubed": lambda q: (
+        "squared instead of cubed": lambda q: (
             math.sqrt(2 / math.pi) * (q.given["hidden"] + 0.044715 * q.given["hidden"] ** 2)
         ),
     },
     ("gelu", 3): {
         "forgot the half": lambda q: 2 * gelu(q.given["hidden"]),
         _RELU: lambda q: max(0.0, q.given["hidden"]),
-        "erf in place of tanh: the exact GELU": lambda q: (
+        "erf instead of tanh: the exact GELU": lambda q: (
             0.5 * q.given["hidden"] * (1 + math.erf(q.given["hidden"] / math.sqrt(2)))
         ),
     },
     ("cross-entropy", 1): {
         _TEN: lambda q: -math.log10(q.given["p"]),
-        "bits in place of nats: logarithm to base 2": lambda q: -math.log2(q.given["p"]),
+        "bits instead of nats: logarithm to base 2": lambda q: -math.log2(q.given["p"]),
     },
     ("cross-entropy", 2): {
         "forgot the maximum": lambda q: math.log(q.given["sum"]) - q.given["logit"],
         "forgot the sum": lambda q: q.given["max"] - q.given["logit"],
     },
     ("cross-entropy", 3): {
-        "sum in place of mean": lambda q: float(losses(q).sum()),
+        "sum instead of mean": lambda q: float(losses(q).sum()),
         "targets not shifted: each word as its own next word": lambda q: float(losses(q, 0).mean()),
         _TEN: lambda q: float(losses(q).mean() / math.log(10)),
     },
     ("gradient", 1): {
-        "the sign is wrong: where the logit should go, not where the loss rises": lambda q: (
+        "the sign is wrong: the direction in which the loss falls": lambda q: (
             (is_next_word(q) - q.given["p"]) / q.given["predictions"]
         ),
         "forgot that the loss is a mean: not divided": lambda q: q.given["p"] - is_next_word(q),
     },
     ("gradient", 2): {
-        "forgot the sum: as if the weights did not share": lambda q: float(
+        "forgot the sum: as if the weights were independent": lambda q: float(
             (matrix(q, "weights") * matrix(q, "dweights"))[q.at]
         ),
         "the sign is wrong": lambda q: -score_gradient(q),
@@ -146,7 +146,7 @@ MISTAKES: dict[tuple[str, int], dict[str, Callable[[Question], float]]] = {
         _WIDTH: lambda q: query_gradient(q, math.sqrt(q.given["width"])),
     },
     ("adamw", 1): {
-        "exchanged the two shares": lambda q: q.given["beta1"] * q.given["g"] + (1 - q.given["beta1"]) * q.given["m"]
+        "swapped the two factors": lambda q: q.given["beta1"] * q.given["g"] + (1 - q.given["beta1"]) * q.given["m"]
     },
     ("adamw", 2): {
         "forgot the bias correction": lambda q: step(q.given["m"], q.given["v"], q.given, corrected=False),

@@ -1,7 +1,7 @@
-"""Somebody who solves the exercises from the printed page alone, in floating point.
+"""A solver that works from the printed page alone, in floating point.
 
-Nothing here knows handcalc's expressions: the numbers are read from the question's text, and the formulas are written
-down once more.
+Nothing here uses handcalc's expressions: the numbers are read from the question's text, and the formulas are written
+independently.
 """
 
 from __future__ import annotations

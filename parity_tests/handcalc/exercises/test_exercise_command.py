@@ -1,4 +1,4 @@
-"""handcalc.exercise: a question, an answer, what is said to it; worksheets and their keys."""
+"""handcalc.exercise: a question, an answer, the verdict; worksheets and their answer keys."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Run:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_a_right_answer_a_mistake_and_no_answer(topic: str, run: Run) -> None:
+def test_verdicts(topic: str, run: Run) -> None:
     for level in (1, 2, 3):
         arguments = ("--topic", topic, "--level", str(level), "--seed", "4")
         status, shown = run("", *arguments)
@@ -47,22 +47,22 @@ def test_a_right_answer_a_mistake_and_no_answer(topic: str, run: Run) -> None:
         question = read_question(shown.partition("Your answer")[0])
         right = f"{SOLUTIONS[topic, level](question):.6g}"
         status, out = run(f"{right}\n", *arguments)
-        assert status == 0 and "\nRight.\n" in out and "The working" in out and "Where typical" not in out
+        assert status == 0 and "\nRight.\n" in out and "The working" in out and "Results of typical" not in out
         for name, mistake in MISTAKES[topic, level].items():
             if f"  {name}\n" in shown:
                 status, out = run(f"{mistake(question):.6g}\n", *arguments)
-                told = " ".join(out.split())
-                assert status == 1 and name in told.partition("with this mistake: ")[2].partition(" The answer:")[0]
+                named = " ".join(out.split()).partition("This mistake gives that result: ")[2]
+                assert status == 1 and name in named.partition(" The answer:")[0]
         status, out = run("12345678\n", *arguments)
-        assert status == 1 and "Not right, and none of the typical mistakes leads there." in out
+        assert status == 1 and "Not right, and none of the typical mistakes gives that result." in out
 
 
-def test_what_is_not_a_number_is_asked_again(run: Run) -> None:
+def test_asks_again_without_a_number(run: Run) -> None:
     status, out = run("what?\n1,5 or so\n\n", "--seed", "1")
     assert status == 0 and "'what?' is not a number" in out and out.count("Your answer") == 3 and "The answer" in out
 
 
-def test_the_same_seed_is_the_same_question(run: Run) -> None:
+def test_seed_decides_question(run: Run) -> None:
     first = run("", "--seed", "9")
     assert run("", "--seed", "9") == first != run("", "--seed", "10")
     again = re.search(r"\(--topic (\S+) --level (\d) --seed 9\)", first[1])
@@ -71,7 +71,7 @@ def test_the_same_seed_is_the_same_question(run: Run) -> None:
     assert run("") != run("")
 
 
-def test_an_own_text(run: Run) -> None:
+def test_own_text(run: Run) -> None:
     assert 'reads "once upon a time"' in run("", "--text", "once upon a time", "--topic", "softmax", "--seed", "1")[1]
     status, out = run("", "--text", "hello", "--seed", "3")  # one token: nothing to predict, so other topics
     assert status == 0 and 'reads "hello"' in out
@@ -128,12 +128,12 @@ def test_worksheet_and_key_agree(form: str, tmp_path: Path, run: Run) -> None:
     assert form == "markdown" or max(map(len, (sheet + key).splitlines())) <= WIDTH
 
 
-def test_worksheets_of_one_topic_and_level(run: Run) -> None:
+def test_worksheet_of_one_topic(run: Run) -> None:
     out = run("", "--worksheet", "3", "--seed", "1", "--topic", "gelu", "--level", "2")[1]
     assert out.count(". gelu, level 2") == 6
 
 
-def test_ctrl_c_and_what_is_no_text(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_and_binary_input(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> str:
         raise KeyboardInterrupt
 
@@ -145,7 +145,7 @@ def test_ctrl_c_and_what_is_no_text(capsys: Capture, monkeypatch: pytest.MonkeyP
     assert result.returncode in (0, 2) and b"Traceback" not in result.stderr
 
 
-def test_a_closed_pipe_ends_quietly() -> None:
+def test_closed_pipe() -> None:
     words = [sys.executable, "-m", "handcalc.exercise", "--worksheet", "40", "--seed", "1"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
@@ -154,7 +154,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
         assert process.stderr.read() == b"" and process.wait() == 0
 
 
-def test_output_is_utf_8_whatever_the_terminal_says() -> None:
+def test_output_is_utf_8() -> None:
     words = [sys.executable, "-m", "handcalc.exercise", "--seed", "1", "--topic", "gelu", "--level", "3"]
     result = subprocess.run(words, input=b"", capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii"})
     assert "½" in result.stdout.decode() or "hidden³" in result.stdout.decode()

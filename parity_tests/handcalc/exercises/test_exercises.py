@@ -9,7 +9,7 @@ import pytest
 
 from handcalc.exercises.answer import is_right, matching_mistakes, read_answer, verdict
 from handcalc.exercises.exercise import Answers, Exercise, solve
-from handcalc.exercises.page import as_markdown, as_text, question, solution
+from handcalc.exercises.exercise_page import as_markdown, as_text, question, solution
 from handcalc.exercises.source import Source, random_text
 from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.page.layout import WIDTH
@@ -53,7 +53,7 @@ def typed(number: float) -> Decimal:
 
 
 @pytest.mark.parametrize(("topic", "level"), EVERY)
-def test_it_can_be_solved_from_the_page_alone(topic: str, level: int, sources: list[Source]) -> None:
+def test_solvable_from_the_page(topic: str, level: int, sources: list[Source]) -> None:
     for exercise in exercises(sources, topic, level):
         page, answers = asked(exercise)
         number = SOLUTIONS[topic, level](page)
@@ -61,7 +61,7 @@ def test_it_can_be_solved_from_the_page_alone(topic: str, level: int, sources: l
 
 
 @pytest.mark.parametrize(("topic", "level"), EVERY)
-def test_mistakes_made_from_the_page_are_recognised(topic: str, level: int, sources: list[Source]) -> None:
+def test_mistakes_are_recognised(topic: str, level: int, sources: list[Source]) -> None:
     made = dict.fromkeys(MISTAKES[topic, level], 0)
     for exercise in exercises(sources, topic, level):
         page, answers = asked(exercise)
@@ -85,7 +85,7 @@ def unit(value: Decimal) -> Decimal:
 
 
 @pytest.mark.parametrize(("topic", "level"), EVERY)
-def test_every_mistake_is_seen_sometimes_and_says_its_name(topic: str, level: int, sources: list[Source]) -> None:
+def test_every_mistake_occurs(topic: str, level: int, sources: list[Source]) -> None:
     seen: set[str] = set()
     known: set[str] = set()
     for exercise in exercises(sources, topic, level):
@@ -98,7 +98,7 @@ def test_every_mistake_is_seen_sometimes_and_says_its_name(topic: str, level: in
 
 
 @pytest.mark.parametrize(("topic", "level"), EVERY)
-def test_the_working_is_true_and_ends_in_the_answer(topic: str, level: int, sources: list[Source]) -> None:
+def test_working_leads_to_answer(topic: str, level: int, sources: list[Source]) -> None:
     for exercise in exercises(sources, topic, level)[:4]:
         for written in (as_text, as_markdown):
             page = "\n".join(written([*question(exercise, DIGITS, "Exercise"), *solution(exercise, DIGITS)]))
@@ -139,7 +139,7 @@ def test_any_number_of_digits(digits: int) -> None:
         ("nan", None),
     ],
 )
-def test_answers_are_read_as_people_type_them(text: str, number: str | None) -> None:
+def test_typed_answers(text: str, number: str | None) -> None:
     assert read_answer(text) == (None if number is None else Decimal(number))
 
 
@@ -148,22 +148,22 @@ def test_answers_are_read_as_people_type_them(text: str, number: str | None) -> 
     [
         ("0.148", "Right."),
         ("0.1475", "Right."),
-        ("0.149", "Right but for the last digit: it is 0.148."),
-        ("0.147", "Right but for the last digit: it is 0.148."),
-        ("0.256", "Not right. This is what comes out with this mistake: forgot the scale."),
-        ("0.255", "Not right. This is what comes out with this mistake: forgot the scale."),
+        ("0.149", "Right except for the last digit: it is 0.148."),
+        ("0.147", "Right except for the last digit: it is 0.148."),
+        ("0.256", "Not right. This mistake gives that result: forgot the scale."),
+        ("0.255", "Not right. This mistake gives that result: forgot the scale."),
         ("-0.148", "Not right: the sign is wrong."),
-        ("1.48", "Not right: the digits are, but the decimal point is in the wrong place."),
-        ("0.9", "Not right, and none of the typical mistakes leads there."),
-        ("0", "Not right, and none of the typical mistakes leads there."),
+        ("1.48", "Not right: the digits are right, but the decimal point is in the wrong place."),
+        ("0.9", "Not right, and none of the typical mistakes gives that result."),
+        ("0", "Not right, and none of the typical mistakes gives that result."),
     ],
 )
-def test_what_is_said_to_an_answer(answer: str, said: str) -> None:
+def test_verdict(answer: str, said: str) -> None:
     answers = Answers(Decimal("0.148"), (("forgot the scale", Decimal("0.256")),))
     assert verdict(Decimal(answer), answers, 3).startswith(said)
 
 
-def test_models_of_other_kinds() -> None:
+def test_other_models() -> None:
     shipped = load_checkpoint(SHIPPED_MODEL)
     import numpy as np
 

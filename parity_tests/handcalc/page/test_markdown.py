@@ -1,4 +1,4 @@
-"""The Markdown page: the same blocks as the text, tables that are tables, worked lines that read as in the text."""
+"""The Markdown page: the same blocks as the text, real tables, and worked lines as in the text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 
 from handcalc.page.blocks import Paragraph
-from handcalc.page.markdown import block_lines, escaped, markdown_lines
+from handcalc.page.markdown import block_lines, escape, markdown_lines
 from handcalc.page.text import text_lines
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
 ROW = re.compile(r"(?<!\\)\|")
 
@@ -30,17 +30,17 @@ def fenced(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_worked_lines_are_those_of_the_text(full: bool, train_shipped: Callable[..., Trace]) -> None:
+def test_worked_lines_match_text(full: bool, train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
-    text = list(text_lines(trace, Selection(), full=full, style=str))
+    text = list(text_lines(trace, Selection(), full=full))
     lines = list(markdown_lines(trace, Selection(), full=full))
     code = fenced(lines)
     worked = set(code)
     assert code == [line for line in text if line in worked]
-    assert sum(bool(re.match(r"    \S+ = ", line)) for line in code) > len(trace.steps) - 100
+    assert sum(bool(re.match(r"    \S+ = ", line)) for line in code) > len(trace.plan.steps) - 100
 
 
-def test_tables_are_tables_and_hold_every_number(train_shipped: Callable[..., Trace]) -> None:
+def test_tables(train_shipped: Callable[..., Trace]) -> None:
     lines = list(markdown_lines(train_shipped("hello world"), Selection(), full=False))
     rows = [line for line in lines if line.startswith("|")]
     widths = {len(ROW.findall(line)) for line in rows}
@@ -52,7 +52,7 @@ def test_tables_are_tables_and_hold_every_number(train_shipped: Callable[..., Tr
     assert any("masked" in row for row in rows)
 
 
-def test_blocks_are_separated_by_one_blank_line(train_shipped: Callable[..., Trace]) -> None:
+def test_blank_lines(train_shipped: Callable[..., Trace]) -> None:
     lines = list(markdown_lines(train_shipped("hello world"), Selection(), full=False))
     assert lines[0] == "# The arithmetic of a GPT, by pocket calculator"
     assert all(line or following for line, following in pairwise(lines))
@@ -71,6 +71,6 @@ def test_blocks_are_separated_by_one_blank_line(train_shipped: Callable[..., Tra
         ("t \\ c", "t \\\\ c"),
     ],
 )
-def test_nothing_is_taken_for_markdown(text: str, shown: str) -> None:
-    assert escaped(text) == shown
+def test_escaping(text: str, shown: str) -> None:
+    assert escape(text) == shown
     assert list(block_lines([Paragraph(text)])) == [shown]

@@ -1,4 +1,4 @@
-"""On a terminal: colour, and a pager for what is longer than the screen; elsewhere neither."""
+"""On a terminal: colour, and a pager for a page longer than the screen; elsewhere neither."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
+def test_colour_only_on_terminals(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
     terminal = on_a_terminal(monkeypatch)
     assert main(["gpt"]) == 0
     in_colour = capsys.readouterr().out
@@ -44,9 +44,7 @@ def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch, capsys: C
     assert capsys.readouterr().out == plain
 
 
-def test_masked_cells_are_dim_and_long_worked_lines_keep_their_colours(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
+def test_colours_of_cells_and_long_lines(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     on_a_terminal(monkeypatch)
     assert main(["hello world", "--only", "h.0.attn.masked,logits"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -56,7 +54,7 @@ def test_masked_cells_are_dim_and_long_worked_lines_keep_their_colours(
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="a pager is started by the shell")
-def test_a_long_page_is_shown_by_the_pager(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
+def test_long_page_uses_pager(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
     terminal = on_a_terminal(monkeypatch)
     shown = tmp_path / "shown"
     terminal.setenv("PAGER", f"cat > {shown}")
@@ -74,7 +72,7 @@ def test_a_long_page_is_shown_by_the_pager(monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="a pager is started by the shell")
-def test_a_pager_that_ends_early_or_is_not_there_is_no_error(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_pager_quits_or_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     terminal = on_a_terminal(monkeypatch)
     terminal.setenv("PAGER", "true")
     assert main(["hello world", "--update", "--full"]) == 0
@@ -84,7 +82,7 @@ def test_a_pager_that_ends_early_or_is_not_there_is_no_error(monkeypatch: pytest
     assert "The arithmetic" in capsys.readouterr().out
 
 
-def test_no_pager_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_no_pager_without_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setenv("PAGER", "false")
     monkeypatch.setenv("LINES", "3")
     assert main(["gpt"]) == 0

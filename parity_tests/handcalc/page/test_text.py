@@ -1,25 +1,34 @@
-"""The page: its width, its worked lines, its tables, and what the options leave out."""
+"""The page: its width, its worked lines, its tables, what the options leave out, and the committed example.
+
+If the default output is meant to change, renew the file and read what changed::
+
+    python -m handcalc.trace "hello world" --output docs/hello-world.txt
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from handcalc.arithmetic.number_format import format_number
-from handcalc.page.layout import CONTINUED, WIDTH, Table, aligned, table_lines, worked_lines
+from handcalc.arithmetic.writing import format_number
+from handcalc.page.layout import CONTINUED, WIDTH, Table, align_points, table_lines, wrap_worked_line
 from handcalc.page.text import text_lines
+from handcalc.trace import main
 from handcalc.tracing.selection import Selection, select_steps
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 
+RENEW = 'python -m handcalc.trace "hello world" --output docs/hello-world.txt'
+HELLO_WORLD = Path(__file__).parents[3] / "docs" / "hello-world.txt"
 WORKED = re.compile(r"    ([\w.]+)\[(\d+(?:,\d+)*)\] = (\S.*) = (-?[\d.e+-]+)")
 ARITHMETIC = re.compile(r"(?:-?\d+(?:\.\d+)?(?:e[+-]\d\d+)?|exp|log|sqrt|tanh|max|[-+*/(), ])+")
 
 
 def page(trace: Trace, full: bool = False, **selection: Any) -> list[str]:
-    return list(text_lines(trace, Selection(**selection), full=full, style=lambda heading: heading))
+    return list(text_lines(trace, Selection(**selection), full=full))
 
 
 def worked(lines: list[str]) -> list[tuple[str, str, str, str]]:
@@ -38,9 +47,7 @@ def worked(lines: list[str]) -> list[tuple[str, str, str, str]]:
 
 @pytest.mark.parametrize("digits", [1, 4, 12, 34])
 @pytest.mark.parametrize("full", [False, True])
-def test_page_fits_and_every_worked_line_has_the_grammar(
-    digits: int, full: bool, trace_shipped: Callable[..., Trace]
-) -> None:
+def test_width_and_grammar(digits: int, full: bool, trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("learn patterns", digits)
     lines = page(trace, full)
     assert max(map(len, lines)) <= WIDTH
@@ -48,8 +55,12 @@ def test_page_fits_and_every_worked_line_has_the_grammar(
     cells = worked(lines)
     for name, index, arithmetic, value in cells[1:]:  # the first is the example on how to read
         assert ARITHMETIC.fullmatch(arithmetic)
-        assert value == format_number(trace.page[name][tuple(map(int, index.split(",")))])
-    expected = sum(len(trace.page[step.name]) for step in trace.steps) - len(trace.masked) if full else len(trace.steps)
+        assert value == format_number(trace.numbers[name][tuple(map(int, index.split(",")))])
+    expected = (
+        sum(len(trace.numbers[step.name]) for step in trace.plan.steps) - len(trace.masked)
+        if full
+        else len(trace.plan.steps)
+    )
     assert len(cells) == expected + 1
 
 
@@ -62,14 +73,14 @@ def test_page_fits_and_every_worked_line_has_the_grammar(
         {"n_head": 4},
     ],
 )
-def test_every_kind_of_model_has_a_page(changes: dict[str, Any], trace_random: Callable[..., Trace]) -> None:
+def test_every_kind_of_model(changes: dict[str, Any], trace_random: Callable[..., Trace]) -> None:
     trace = trace_random((5, 0, 2, 0), 4, **changes)
     lines = page(trace)
     assert max(map(len, lines)) <= WIDTH
     text = "\n".join(lines)
-    for name in trace.weight_shapes:
+    for name in trace.plan.weight_shapes:
         assert f"uses {name} (" in text
-    for step in trace.steps:
+    for step in trace.plan.steps:
         assert f". {step.name}\n" in text
 
 
@@ -77,16 +88,16 @@ def numbers_in(lines: list[str]) -> set[str]:
     return {word for line in lines for word in line.split()}
 
 
-def test_every_number_is_on_the_page(trace_shipped: Callable[..., Trace]) -> None:
+def test_every_number_is_printed(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     printed = numbers_in(page(trace))
-    for name, cells in trace.page.items():
+    for name, cells in trace.numbers.items():
         expected = {format_number(value) for index, value in cells.items() if (name, index) not in trace.masked}
         assert expected <= printed, name
     assert "masked" in printed
 
 
-def test_weights_stand_before_the_step_that_uses_them_and_only_once(trace_shipped: Callable[..., Trace]) -> None:
+def test_weights_are_printed_once(trace_shipped: Callable[..., Trace]) -> None:
     lines = page(trace_shipped("hello"))
     assert sum("uses wte.weight (32 × 6)" in line for line in lines) == 1
     assert any("uses wte.weight: printed at embedding.token" in line for line in lines)
@@ -106,10 +117,10 @@ def test_weights_stand_before_the_step_that_uses_them_and_only_once(trace_shippe
     ],
 )  # fmt: skip
 def test_only(only: tuple[str, ...], names: list[str], trace_shipped: Callable[..., Trace]) -> None:
-    assert [step.name for step in select_steps(trace_shipped("gpt").steps, Selection(only))] == names
+    assert [step.name for step in select_steps(trace_shipped("gpt").plan.steps, Selection(only))] == names
 
 
-def test_layer_head_and_position_narrow_what_is_shown(trace_shipped: Callable[..., Trace]) -> None:
+def test_layer_head_and_position(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     names = {name for name, *_ in worked(page(trace, layer=1))[1:]}
     assert names and all(name.startswith("h.1.") for name in names)
@@ -119,18 +130,28 @@ def test_layer_head_and_position_narrow_what_is_shown(trace_shipped: Callable[..
     assert {index for name, index, *_ in cells if name == "h.0.attn.merged"} == {f"2,{c}" for c in range(6)}
 
 
-def test_headings_are_styled_and_nothing_else(trace_shipped: Callable[..., Trace]) -> None:
+def test_only_headings_are_styled(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("gpt")
-    styled = list(text_lines(trace, Selection(), full=False, style=lambda heading: f"<b>{heading}</b>"))
+    styled = list(
+        text_lines(
+            trace, Selection(), full=False, style=lambda role, text: f"<b>{text}</b>" if role == "heading" else text
+        )
+    )
     assert [line.removeprefix("<b>").removesuffix("</b>") for line in styled] == page(trace)
-    assert sum(line.startswith("<b>") for line in styled) > len(trace.steps)
+    assert sum(line.startswith("<b>") for line in styled) > len(trace.plan.steps)
 
 
-def test_numbers_stand_with_their_points_below_one_another() -> None:
-    assert aligned(["1.5", "-12", "0.25", "1e-05", "masked"]) == ["  1.5  ", "-12    ", "  0.25 ", "  1e-05", " masked"]
+def test_decimal_points_are_aligned() -> None:
+    assert align_points(["1.5", "-12", "0.25", "1e-05", "masked"]) == [
+        "  1.5  ",
+        "-12    ",
+        "  0.25 ",
+        "  1e-05",
+        " masked",
+    ]
 
 
-def test_wide_tables_are_turned_then_cut() -> None:
+def test_wide_tables_are_transposed_then_cut() -> None:
     wide = Table(("t", "f"), ["0", "1"], [str(f) for f in range(30)], [["0.123"] * 30] * 2)
     assert len(table_lines(wide)) == 31
     both = Table(("c", "f"), [str(f) for f in range(40)], [str(f) for f in range(40)], [["0.123"] * 40] * 40)
@@ -138,9 +159,28 @@ def test_wide_tables_are_turned_then_cut() -> None:
     assert sum(line.startswith("    c") for line in table_lines(both)) > 1
 
 
-def test_long_worked_lines_break_between_terms_and_inside_long_products() -> None:
+def test_long_worked_lines_break() -> None:
     arithmetic = " + ".join(["0.12345*-0.6789"] * 20) + " + " + "*".join(["0.123456789012345678901234567890"] * 6)
-    lines = worked_lines("h.0.mlp.out", (0, 1), arithmetic, "1")
+    lines = wrap_worked_line("h.0.mlp.out", (0, 1), arithmetic, "1")
     assert max(map(len, lines)) <= WIDTH
     ((_, index, joined, value),) = worked(lines)
     assert (index, value) == ("0,1", "1") and joined.replace(" ", "") == arithmetic.replace(" ", "")
+
+
+def test_matches_committed_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hello world"]) == 0
+    same = capsys.readouterr().out.encode() == HELLO_WORLD.read_bytes()
+    assert same, f"the output differs from {HELLO_WORLD.name}; if that is meant: {RENEW}"
+
+
+def test_world_probability_is_right(trace_shipped: Callable[..., Trace]) -> None:
+    trace = trace_shipped("hello world")
+    world = trace.vocabulary.index("world")
+    assert abs(float(trace.numbers["probabilities"][1, world]) - trace.float64[1][world]) < 0.0005
+
+
+def test_world_probability_is_shown(capsys: pytest.CaptureFixture[str], trace_shipped: Callable[..., Trace]) -> None:
+    trace = trace_shipped("hello world")
+    assert main(["hello world"]) == 0
+    probability = trace.numbers["probabilities"][1, trace.vocabulary.index("world")]
+    assert f"P(world | hello ␠)  = {probability}" in capsys.readouterr().out

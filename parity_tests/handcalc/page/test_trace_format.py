@@ -1,4 +1,4 @@
-"""docs/trace-format.md tells the truth: its examples are real, its rules read every line, no field is left out."""
+"""docs/trace-format.md is true: its examples are real, its rules read every line, and no field is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from handcalc.page.json_format import json_lines
 from handcalc.page.text import text_lines
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 from parity_tests.handcalc.arithmetic.test_expressions import evaluated, rounded
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "trace-format.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ EXAMPLES = [block.rstrip("\n").split("\n") for block in re.findall(r"```trace\n(
 
 @pytest.fixture(scope="module")
 def page(train_shipped: Callable[..., Trace]) -> list[str]:
-    return list(text_lines(train_shipped("hello world"), Selection(), full=True, style=str))
+    return list(text_lines(train_shipped("hello world"), Selection(), full=True))
 
 
 def joined(lines: list[str]) -> list[str]:
@@ -40,7 +40,7 @@ def joined(lines: list[str]) -> list[str]:
     return [line for line in found if LINE.fullmatch(line)]
 
 
-def test_the_examples_are_lines_of_a_real_trace(page: list[str]) -> None:
+def test_examples_are_real(page: list[str]) -> None:
     assert len(EXAMPLES) == 2 and sum(map(len, EXAMPLES)) >= 6
     text = "\n".join(["", *page, ""])
     for example in EXAMPLES:
@@ -48,21 +48,23 @@ def test_the_examples_are_lines_of_a_real_trace(page: list[str]) -> None:
             assert f"\n{entry}\n" in text, entry
 
 
-def test_the_rules_read_every_line_and_every_line_is_true(page: list[str], train_shipped: Callable[..., Trace]) -> None:
+def test_rules_read_every_true_line(page: list[str], train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
     lines = joined(page)
-    assert len(lines) == sum(len(trace.page[step.name]) for step in trace.steps) - len(trace.masked) + 2
-    steps = {step.name for step in trace.steps}
+    assert len(lines) == sum(len(trace.numbers[step.name]) for step in trace.plan.steps) - len(trace.masked) + 2
+    steps = {step.name for step in trace.plan.steps}
     for line in [*joined([line for example in EXAMPLES for line in example]), *lines[::7]]:
         match = LINE.fullmatch(line)
         assert match is not None
         name, index, arithmetic, value = match.groups()
         assert name in steps
-        assert trace.page[name][tuple(map(int, index.split(","))) if index else ()] == rounded(evaluated(arithmetic), 4)
+        assert trace.numbers[name][tuple(map(int, index.split(","))) if index else ()] == rounded(
+            evaluated(arithmetic), 4
+        )
         assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d{2,})?", value)
 
 
-def test_no_other_line_of_the_page_reads_like_a_worked_line(page: list[str]) -> None:
+def test_other_lines_do_not_match(page: list[str]) -> None:
     starts = {line.split(" = ")[0] for line in joined(page)}
     others = [line for line in page if LINE.fullmatch(line) and line.split(" = ")[0] not in starts]
     assert others == []
@@ -84,7 +86,7 @@ def documented() -> set[str]:
     return {word for row in re.findall(r"^\| (.+)", table, re.MULTILINE) for word in re.findall(r"`([^`]+)`", row)}
 
 
-def test_every_field_of_the_json_is_documented_and_no_other(train_shipped: Callable[..., Trace]) -> None:
+def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None:
     record = json.loads("\n".join(json_lines(train_shipped("hello world"), Selection(), full=True)))
     fields, named = set(paths(record)), documented()
     for field in fields:
@@ -101,9 +103,9 @@ def test_every_field_of_the_json_is_documented_and_no_other(train_shipped: Calla
         assert all(part in parts for part in re.split(r"\.|\[\]\.?", name) if part), name
 
 
-def test_every_kind_of_name_is_documented(train_shipped: Callable[..., Trace]) -> None:
+def test_names_are_documented(train_shipped: Callable[..., Trace]) -> None:
     table = DOCUMENT[DOCUMENT.index("## Names") : DOCUMENT.index("## Markdown")]
-    for step in train_shipped("hello world").steps:
+    for step in train_shipped("hello world").plan.steps:
         first = step.name.split(".")[0]
         if step.phase == "update" and first != "clipping":
             assert f"`{first}.`" in table

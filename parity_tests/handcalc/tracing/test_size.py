@@ -11,34 +11,32 @@ from handcalc import trace
 from handcalc.page.text import text_lines
 from handcalc.trace import main
 from handcalc.tracing import size
-from handcalc.tracing.plan import planned_steps, training_plan
+from handcalc.tracing.plan import make_training_plan
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.size import size_of
-from handcalc.tracing.steps import Sizes
-from handcalc.tracing.working import Trace
+from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.config import GPTConfig
-from parity_tests.handcalc.test_command_line import saved
+from parity_tests.handcalc.test_trace import saved
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("only", [(), ("dweight",), ("h.0.attn.scores",)])
-def test_the_size_is_known_beforehand(full: bool, only: tuple[str, ...], train_shipped: Callable[..., Trace]) -> None:
+def test_estimate(full: bool, only: tuple[str, ...], train_shipped: Callable[..., Trace]) -> None:
     worked, selection = train_shipped("hello world"), Selection(only)
-    expected = size_of(worked.steps, worked.config, worked.sizes, selection, digits=4, full=full)
-    assert expected.numbers == sum(len(worked.page[step.name]) for step in worked.steps)
-    text = sum(map(len, text_lines(worked, selection, full=full, style=str)))
+    expected = size_of(worked.plan, selection, full=full)
+    assert expected.numbers == sum(len(worked.numbers[step.name]) for step in worked.plan.steps)
+    text = sum(map(len, text_lines(worked, selection, full=full)))
     assert text / 3 < expected.characters < 4 * text + 20_000
 
 
-def test_the_size_grows_linearly_with_the_model() -> None:
+def test_linear_in_layers() -> None:
     sizes = []
     for layers in (1, 2, 3):
         config = GPTConfig(vocab_size=50, block_size=8, n_layer=layers, n_head=2, n_embd=8, bias=True)
-        plan = training_plan((1, 2, 3, 4))
-        steps = planned_steps(config, plan, digits=4)
-        sizes.append(size_of(steps, config, Sizes.of(config, 3), Selection(), digits=4, full=True))
+        plan = make_training_plan(config, (1, 2, 3, 4), digits=4)
+        sizes.append(size_of(plan, Selection(), full=True))
     first, second, third = sizes
     assert third.numbers - second.numbers == second.numbers - first.numbers
     assert third.operands - second.operands == second.operands - first.operands
@@ -50,11 +48,11 @@ def refuse(*arguments: object, **options: object) -> None:
 
 def test_too_large_to_work_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     model = saved(tmp_path / "model", n_embd=256, n_layer=8)
-    monkeypatch.setattr(trace, "traced", refuse)
+    monkeypatch.setattr(trace, "trace_model", refuse)
     assert main(["hello world", "--model", model, "--only", "loss", "--update"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "this trace is too large to work out: " in err and "operands" in err
-    assert "what is shown makes no difference" in err and "--force" in err
+    assert "selecting what is shown does not change that" in err and "--force" in err
 
 
 def test_too_large_to_print(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -62,7 +60,7 @@ def test_too_large_to_print(monkeypatch: pytest.MonkeyPatch, capsys: Capture) ->
     assert main(["hello world", "--update", "--only", "dq"]) == 0
     assert main(["hello world", "--update", "--full", "--force"]) == 0
     capsys.readouterr()
-    monkeypatch.setattr(trace, "traced", refuse)
+    monkeypatch.setattr(trace, "trace_model", refuse)
     assert main(["hello world", "--update", "--full"]) == 2
     err = capsys.readouterr().err
     assert "this page is too large to print: about " in err and "--only, --layer, --head or --position" in err

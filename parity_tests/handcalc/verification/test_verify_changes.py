@@ -16,10 +16,9 @@ from handcalc import trace as trace_command
 from handcalc.page.json_format import json_lines
 from handcalc.page.markdown import markdown_lines
 from handcalc.page.text import text_lines
-from handcalc.tracing.optimizer import optimizer_of
-from handcalc.tracing.plan import training_plan
+from handcalc.tracing.plan import make_training_plan, optimizer_of
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.working import Trace, work_out
+from handcalc.tracing.trace import Trace, work_out
 from handcalc.verification.document import Document, read_document
 from handcalc.verification.page_check import check_document
 
@@ -56,12 +55,10 @@ def text_page(lines: list[str], *, everything: bool) -> Page:
     """Return the digits of worked lines and of tables; ``everything`` has weights and the tables' labels, too."""
     document = read_document("\n".join(lines))
     worked = {place for line in document.lines for place in extent(lines, line.place - 1)}
-    tables = {shown.place - 1 for section in document.sections for shown in section.shown}
+    tables = {cell.place - 1 for section in document.sections for cell in section.cells}
     if everything:
         return Page(lines, digits_of(lines, worked | tables))
-    of_steps = {
-        shown.place - 1 for section in document.sections for shown in section.shown if shown.name == section.name
-    }
+    of_steps = {cell.place - 1 for section in document.sections for cell in section.cells if cell.name == section.name}
     cells = [place for place in digits_of(lines, of_steps) if place[1] > label_end(lines[place[0]])]
     return Page(lines, [*digits_of(lines, worked), *cells])
 
@@ -81,7 +78,7 @@ def whole_trace() -> Page:
     return text_page(out.getvalue().split("\n"), everything=False)
 
 
-def test_the_whole_trace_is_large_and_right() -> None:
+def test_whole_trace_is_right() -> None:
     page = whole_trace()
     assert len(page.places) > 200_000
     document = read_document("\n".join(page.lines))
@@ -91,7 +88,7 @@ def test_the_whole_trace_is_large_and_right() -> None:
 @pytest.mark.prove
 @settings(max_examples=5, deadline=None, phases=[Phase.generate])
 @given(data=st.data())
-def test_a_thousand_changed_digits_of_the_whole_trace_are_found(data: st.DataObject) -> None:
+def test_thousand_changes_are_found(data: st.DataObject) -> None:
     """200 at a time, each in another line: each of those lines must be reported, or the change when it is alone."""
     page = whole_trace()
     owner = owners(page)
@@ -135,25 +132,15 @@ def small_trace() -> Trace:
     config = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2, bias=False)
     rng = np.random.default_rng(3)
     arrays = {name: np.round(rng.normal(0.5, 0.5, shape), 2) for name, shape in parameter_shapes(config).items()}
-    plan = training_plan((2, 0, 1), optimizer_of(None))
+    plan = make_training_plan(config, (2, 0, 1), optimizer_of(None), digits=4)
     words = (" ", "cat", "sees")
-    return work_out(
-        config,
-        arrays,
-        words,
-        "sees cat",
-        plan.tokens,
-        digits=4,
-        model="small",
-        targets=plan.targets,
-        optimizer=plan.optimizer,
-    )
+    return work_out(plan, arrays, words, "sees cat", model="small")
 
 
 @cache
 def small_page(form: str) -> Page:
     writer: dict[str, Callable[[], Iterator[str]]] = {
-        "text": lambda: text_lines(small_trace(), Selection(), full=True, style=str),
+        "text": lambda: text_lines(small_trace(), Selection(), full=True),
         "markdown": lambda: markdown_lines(small_trace(), Selection(), full=True),
         "json": lambda: json_lines(small_trace(), Selection(), full=True),
     }
@@ -165,7 +152,7 @@ def small_page(form: str) -> Page:
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
-def test_a_changed_digit_is_found_wherever_it_stands(form: str) -> None:
+def test_change_anywhere_is_found(form: str) -> None:
     """One at a time, in worked lines, tables of steps and of weights, and the tables' labels."""
     page = small_page(form)
     assert not check_document(read_document("\n".join(page.lines)), None)
@@ -194,7 +181,7 @@ def test_a_changed_digit_is_found_wherever_it_stands(form: str) -> None:
         (r"(    h\.)(0)", "{0}1"),
     ],
 )
-def test_changes_that_chance_would_seldom_make(old: str, new: str) -> None:
+def test_unlikely_changes_are_found(old: str, new: str) -> None:
     text = "\n".join(small_page("text").lines)
     match = re.search(old, text)
     assert match is not None
@@ -212,10 +199,10 @@ def found_in(text: str) -> bool:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_check_itself_would_miss_what_it_does_not_look_for(form: str, monkeypatch: Any) -> None:
+def test_line_check_alone_misses_changes(form: str, monkeypatch: Any) -> None:
     """With the lines only worked out again, some changed operand goes unnoticed: rounding hides it."""
     page = small_page(form)
-    monkeypatch.setattr("handcalc.verification.document.facts_of_text", lambda lines: None)
-    monkeypatch.setattr("handcalc.verification.document.facts_of_json", lambda record: None)
+    monkeypatch.setattr("handcalc.verification.document.plan_of_text", lambda lines: None)
+    monkeypatch.setattr("handcalc.verification.document.plan_of_json", lambda record: None)
     step = max(1, len(page.places) // 60)
     assert not all(found_in("\n".join(page.changed(place, 1))) for place in page.places[::step])

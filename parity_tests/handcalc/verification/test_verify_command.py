@@ -36,7 +36,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Non
     assert main(["-"]) == 0
 
 
-def test_much_that_is_wrong_is_cut_short(tmp_path: Path, capsys: Capture) -> None:
+def test_long_report_is_shortened(tmp_path: Path, capsys: Capture) -> None:
     page = tmp_path / "page"
     page.write_text("".join(f"x[{place}] = 1 + 1 = 3\n" for place in range(150)))
     assert main([str(page)]) == 1
@@ -46,7 +46,7 @@ def test_much_that_is_wrong_is_cut_short(tmp_path: Path, capsys: Capture) -> Non
     assert capsys.readouterr().out.count("\n") == 151
 
 
-def test_interrupted_and_closed_pipes(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
+def test_interrupt_and_closed_pipe(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
     def interrupted(text: str) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Trace, then verify: whatever model and vocabulary there are, handcalc.verify finds the program's own pages right."""
+"""Trace, then verify: handcalc.verify accepts the program's own pages for any model and vocabulary."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.step import AGAIN
 from handcalc.page.json_format import json_lines
 from handcalc.page.markdown import markdown_lines
 from handcalc.page.text import text_lines
-from handcalc.tracing.optimizer import Optimizer
-from handcalc.tracing.plan import Plan, training_plan
+from handcalc.tracing.plan import make_plan, make_training_plan
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.steps import AGAIN
-from handcalc.tracing.working import Trace, work_out
+from handcalc.tracing.trace import Trace, work_out
 from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
 from numpy_gpt.shared.model.config import GPTConfig
@@ -47,30 +47,30 @@ def traces(draw: st.DrawFn) -> Trace:
         activation=draw(st.sampled_from(["gelu_tanh", "relu"])),
     )
     ids = tuple(draw(st.lists(st.integers(0, len(words) - 1), min_size=2, max_size=3)))
-    plan = draw(st.sampled_from([Plan(ids), training_plan(ids), training_plan(ids, UPDATE)]))
-    return _worked_out(config, words, plan, draw(st.integers(0, 9)))
+    training, optimizer = draw(st.sampled_from([(False, None), (True, None), (True, UPDATE)]))
+    return _trace(config, words, ids, optimizer, draw(st.integers(0, 9)), training=training)
 
 
-def _worked_out(config: GPTConfig, words: tuple[str, ...], plan: Plan, seed: int = 0, model: str = "random") -> Trace:
+def _trace(
+    config: GPTConfig,
+    words: tuple[str, ...],
+    ids: tuple[int, ...],
+    optimizer: Optimizer | None = None,
+    seed: int = 0,
+    *,
+    model: str = "random",
+    training: bool = True,
+) -> Trace:
+    plan = make_training_plan(config, ids, optimizer, digits=4) if training else make_plan(config, ids, digits=4)
     rng = np.random.default_rng(seed)
     shapes = parameter_shapes(config)
     arrays = {name: np.round(rng.normal(float("ln" in name), 0.5, shape), 2) for name, shape in shapes.items()}
     text = "".join(words[id_] for id_ in plan.tokens)
-    return work_out(
-        config,
-        arrays,
-        words,
-        text,
-        plan.tokens,
-        digits=4,
-        model=model,
-        targets=plan.targets,
-        optimizer=plan.optimizer,
-    )
+    return work_out(plan, arrays, words, text, model=model)
 
 
 _NARROW = GPTConfig(vocab_size=4, block_size=3, n_layer=1, n_head=2, n_embd=4, bias=True)
-_TURNED = GPTConfig(vocab_size=2, block_size=2, n_layer=0, n_head=1, n_embd=12)  # tables of changes stand on their side
+_TRANSPOSED = GPTConfig(vocab_size=2, block_size=2, n_layer=0, n_head=1, n_embd=12)  # tables of changes are transposed
 _PLAIN = GPTConfig(vocab_size=8, block_size=8, n_layer=1, n_head=1, n_embd=2, bias=False, activation="relu")
 _CODE = ("tanh", "[", "bias", ".", "lm_head", "weight", "before", "after")
 
@@ -78,32 +78,32 @@ _CODE = ("tanh", "[", "bias", ".", "lm_head", "weight", "before", "after")
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
 @settings(max_examples=8)
 @given(traces())
-@example(_worked_out(_NARROW, ("|", "`", "a", " "), training_plan((0, 1, 2))))
-@example(_worked_out(_TURNED, ("a", "bcd"), training_plan((0, 1), UPDATE)))
-@example(_worked_out(_PLAIN, _CODE, training_plan((0, 1, 3, 2, 4, 3, 5, 6, 7), UPDATE), model="run.bias"))
-def test_the_page_of_any_model_is_right(form: str, trace: Trace) -> None:
+@example(_trace(_NARROW, ("|", "`", "a", " "), (0, 1, 2)))
+@example(_trace(_TRANSPOSED, ("a", "bcd"), (0, 1), UPDATE))
+@example(_trace(_PLAIN, _CODE, (0, 1, 3, 2, 4, 3, 5, 6, 7), UPDATE, model="run.bias"))
+def test_any_model(form: str, trace: Trace) -> None:
     pages = {
-        "text": lambda: text_lines(trace, Selection(), full=True, style=str),
+        "text": lambda: text_lines(trace, Selection(), full=True),
         "markdown": lambda: markdown_lines(trace, Selection(), full=True),
         "json": lambda: json_lines(trace, Selection(), full=True),
     }
     page = "\n".join(pages[form]())
-    assert ("(the space is one)" in " ".join(page.split())) == (" " in trace.vocabulary and form != "json")
+    assert ("(including the space)" in " ".join(page.split())) == (" " in trace.vocabulary and form != "json")
     document = read_document(page)
-    assert document.facts is not None and document.facts.weight_shapes == trace.weight_shapes
-    assert [step.name for step in document.facts.steps] == [step.name for step in trace.steps]
-    cells = sum(len(trace.page[step.name]) for step in trace.steps)
-    assert sum(len(section.shown) for section in document.sections) >= cells - sum(
-        not step.axes for step in trace.steps
+    assert document.plan is not None and document.plan.weight_shapes == trace.plan.weight_shapes
+    assert [step.name for step in document.plan.steps] == [step.name for step in trace.plan.steps]
+    cells = sum(len(trace.numbers[step.name]) for step in trace.plan.steps)
+    assert sum(len(section.cells) for section in document.sections) >= cells - sum(
+        not step.axes for step in trace.plan.steps
     )  # a single number has a line alone
     assert check_document(document, None) == []
 
 
-def test_every_step_alone_is_known_and_right() -> None:
-    trace = _worked_out(replace(_NARROW, tie_weights=False), ("a", "b", "c", " "), training_plan((0, 1, 2), UPDATE))
-    for step in trace.steps:
+def test_every_step_alone() -> None:
+    trace = _trace(replace(_NARROW, tie_weights=False), ("a", "b", "c", " "), (0, 1, 2), UPDATE)
+    for step in trace.plan.steps:
         if step.phase == AGAIN:
             continue  # alone, it does not say what the update was
-        document = read_document("\n".join(text_lines(trace, Selection((step.name,)), full=True, style=str)))
+        document = read_document("\n".join(text_lines(trace, Selection((step.name,)), full=True)))
         assert [section.name for section in document.sections] == [step.name]
         assert check_document(document, None) == []

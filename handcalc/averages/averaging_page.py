@@ -1,0 +1,184 @@
+"""The page of ``handcalc.averaging``: four versions of one average, and where they are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from handcalc.arithmetic.expression import Constant, Index
+from handcalc.arithmetic.writing import cell_label, format_number
+from handcalc.averages.versions import (
+    FRACTIONS,
+    LOOP,
+    SOFTMAX,
+    TRIANGLE,
+    fractions_step,
+    loop_step,
+    softmax_average_steps,
+    triangle_steps,
+)
+from handcalc.formulas.step import AXES, Step, Weights, last_part
+from handcalc.page.blocks import PAGE, PART, STEP, Block, Columns, Formula, Grid, Heading, Paragraph
+from handcalc.page.cells import axis_labels, calculation, cell_text, visible_text
+from handcalc.page.layout import Table
+from handcalc.page.stated_facts import write_digits
+from handcalc.page.tables import step_tables, weight_table
+from handcalc.tracing.selection import Selection, indices_to_show
+from handcalc.tracing.trace import Trace, extend
+
+_FEW = 12
+_HEAD_STEPS = ("q", "k", "scores", "scaled", "masked", "softmax.max", "softmax.exponentials", "softmax.sum", "weights")
+
+
+def averaging_blocks(trace: Trace, layer: int, head: int, *, full: bool) -> Iterator[Block]:
+    """Yield the page's blocks: ``trace`` is the text worked out, version 4 the attention of ``layer`` and ``head``."""
+    x, attn = f"h.{layer}.ln_1.out", f"h.{layer}.attn"
+    versions = {
+        LOOP: [loop_step(x)],
+        TRIANGLE: list(triangle_steps(x, trace.plan.sizes)),
+        FRACTIONS: [fractions_step(x, trace.plan.sizes)],
+        SOFTMAX: list(softmax_average_steps(x, trace.plan.sizes)),
+    }
+    trace = extend(trace, [step for steps in versions.values() for step in steps])
+    page = _Page(trace, Selection(head=head), full=full)
+    yield from _opening_blocks(trace, x, attn, head)
+    yield from page.table_blocks(page.known[x])
+    yield Heading("Version 1: a loop", PART)
+    yield from page.step_blocks(versions[LOOP])
+    yield Heading("Version 2: a product with a triangular matrix", PART)
+    yield from page.step_blocks(versions[TRIANGLE])
+    yield from _comparison_blocks(trace, "Version 1", f"{LOOP}.out", "Version 2", f"{TRIANGLE}.out")
+    yield _rounding_paragraph(trace)
+    yield from page.step_blocks(versions[FRACTIONS])
+    yield from _comparison_blocks(trace, "Version 1", f"{LOOP}.out", "Version 2 with fractions", f"{FRACTIONS}.out")
+    yield Heading("Version 3: a softmax of zeros, the future masked", PART)
+    yield from page.step_blocks(versions[SOFTMAX])
+    yield from _comparison_blocks(trace, "Version 2", f"{TRIANGLE}.weights", "Version 3", f"{SOFTMAX}.weights")
+    yield from _comparison_blocks(trace, "Version 2", f"{TRIANGLE}.out", "Version 3", f"{SOFTMAX}.out")
+    yield Heading("Version 4: self-attention, its weights learned", PART)
+    yield from _attention_blocks(trace, page, attn, head)
+
+
+class _Page:
+    """How steps are shown: which head, and how many of their cells are worked out."""
+
+    def __init__(self, trace: Trace, selection: Selection, *, full: bool) -> None:
+        self._trace, self._selection, self._full = trace, selection, full
+        self.known = {step.name: step for step in trace.plan.steps}
+
+    def step_blocks(self, steps: Iterable[Step], weights: Sequence[Weights] = ()) -> Iterator[Block]:
+        """Yield each step: name, meaning, equation, the weights it uses, its numbers, and some of them worked out."""
+        for step in steps:
+            yield Heading(step.name, STEP)
+            yield Paragraph(step.meaning)
+            yield Formula(step.equation, step.section, ())
+            for used in weights:
+                title = f"uses {used.name}, columns {used.start} to {(used.stop or 0) - 1}"
+                yield Grid(title, weight_table(self._trace, used))
+            yield from self.table_blocks(step)
+            for index in self._chosen_indices(step):
+                yield from calculation(self._trace, step, index)
+
+    def head_step_blocks(self, name: str, head: int) -> Iterator[Block]:
+        """Yield a step of the model itself, with the columns of the weights that this head uses."""
+        step = self.known[name]
+        size = self._trace.plan.sizes.d
+        yield from self.step_blocks([step], [_head_columns(weights, head, size) for weights in step.weights])
+
+    def table_blocks(self, step: Step) -> Iterator[Block]:
+        """Yield the tables of a step's numbers."""
+        for title, table in step_tables(self._trace, step, self._selection):
+            yield Grid(title, table)
+
+    def _chosen_indices(self, step: Step) -> list[Index]:
+        """Return the cells to work out: all of a few, the first channel's of many; constants are not worked out."""
+        indices = list(indices_to_show(step, self._trace.plan.sizes, self._selection))
+        indices = [index for index in indices if not isinstance(step.cell(*index), Constant)]
+        if self._full or len(indices) <= _FEW:
+            return indices
+        return [index for index in indices if index[-1] == 0]
+
+
+def _head_columns(weights: Weights, head: int, size: int) -> Weights:
+    """Return one head's columns of a weight that contains those of all heads side by side."""
+    start = weights.start + head * size
+    return weights._replace(start=start, stop=start + size)
+
+
+def _opening_blocks(trace: Trace, x: str, attn: str, head: int) -> Iterator[Block]:
+    yield Heading("From an average to self-attention, by pocket calculator", PAGE)
+    yield Paragraph(
+        f'Each position of "{visible_text(trace, len(trace.plan.tokens))}" should know about the earlier ones. The '
+        "simplest way is to average: position t gets the mean of the vectors at positions 0 to t, and never one from "
+        "the future. This page computes that average in three ways, as a loop, as a matrix product and with a softmax, "
+        "and then with self-attention, which learns how much each position counts."
+    )
+    yield Paragraph(
+        f"Each worked line is name[index] = arithmetic = result: exact except for one "
+        f"{write_digits(trace.plan.digits)} (half to even), and the next line uses the number as printed. Rows are "
+        "positions, and all counting starts at 0. The index letters: "
+        + ", ".join(f"{letter} = {AXES[letter][1]}" for letter in "tcsdh")
+        + "."
+    )
+    yield Paragraph(
+        f"The numbers to be averaged are x = {x} of the model {trace.model}: the vectors that head {head} of {attn} "
+        "reads. (How they are computed: python -m handcalc.trace.)"
+    )
+
+
+def _comparison_blocks(trace: Trace, one: str, a: str, other: str, b: str) -> Iterator[Block]:
+    """Yield in how many cells two tensors are equal, and where they are not."""
+    cells, others, what = trace.numbers[a], trace.numbers[b], last_part(a)
+    differing = [index for index in cells if cells[index] != others[index]]
+    if not differing:
+        yield Paragraph(f"{one} and {other}, {what}: equal in all {len(cells)} cells, to the last digit.")
+        return
+    equal = len(cells) - len(differing)
+    yield Paragraph(f"{one} and {other}, {what}: equal in {equal} of {len(cells)} cells, different in these:")
+    rows = [[cell_label(what, index), cell_text(trace, a, index), cell_text(trace, b, index)] for index in differing]
+    yield Columns([["", one, other], *rows], headed=True)
+
+
+def _rounding_paragraph(trace: Trace) -> Paragraph:
+    """Return why versions 1 and 2 differ: the first weight that had to be rounded."""
+    weights = trace.numbers[f"{TRIANGLE}.weights"]
+    rounded = [count for count in range(1, trace.plan.sizes.t + 1) if weights[count - 1, 0] * count != 1]
+    if not rounded:
+        return Paragraph(
+            "No weight had to be rounded here, so nothing differs; with three positions, 1/3 would be rounded."
+        )
+    count = rounded[0]
+    return Paragraph(
+        "Both are the same formula. They differ only where a weight had to be rounded before it was used: "
+        f"1/{count} has no finite decimal expansion, and {format_number(weights[count - 1, 0])} is as much of it as "
+        f"{trace.plan.digits} digits can show. The loop divides once, at the end, and rounds once. With the weights "
+        "left as fractions, so does the product:"
+    )
+
+
+def _attention_blocks(trace: Trace, page: _Page, attn: str, head: int) -> Iterator[Block]:
+    yield Paragraph(
+        "Now the scores are no longer all 0. Each position has a query and a key, both computed from x with weights "
+        "that were learned in training; a score says how well a query matches a key. From there on it is the same as "
+        f"version 3. This is head {head} of {attn}; its columns of {attn}.c_attn.weight are printed with q, k and v."
+    )
+    for name in _HEAD_STEPS:
+        yield from page.head_step_blocks(f"{attn}.{name}", head)
+    yield from _weights_blocks(trace, f"{attn}.weights", head)
+    yield Paragraph("One more thing is learned: a position passes on not x itself, but its value.")
+    for name in ("v", "heads"):
+        yield from page.head_step_blocks(f"{attn}.{name}", head)
+
+
+def _weights_blocks(trace: Trace, weights: str, head: int) -> Iterator[Block]:
+    time = trace.plan.sizes.t
+    learned, equal = trace.numbers[weights], trace.numbers[f"{SOFTMAX}.weights"]
+    same = [t for t in range(time) if all(learned[head, t, s] == equal[t, s] for s in range(t + 1))]
+    yield Paragraph(
+        f"Version 3 and Version 4, weights: equal in {len(same)} of {time} rows (t = {', '.join(map(str, same))}). "
+        "Position 0 sees nothing but itself, so its weight is 1 in every version. In every other row version 3 gives "
+        "equal shares, while here the scores decide; if all scores of a row were equal, version 4 would be version 3. "
+        "The attention of the last position:"
+    )
+    last = time - 1
+    rows = [[format_number(equal[last, s]), format_number(learned[head, last, s])] for s in range(time)]
+    yield Grid("", Table(("s", ""), axis_labels(trace, "s", range(time)), ["Version 3", "Version 4"], rows))

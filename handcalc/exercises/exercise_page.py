@@ -1,0 +1,165 @@
+"""Write an exercise: its question, its solution, and the results of mistakes, as text or as Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from itertools import groupby
+from typing import NamedTuple
+
+from gpt_data.wording import count_of
+from handcalc.arithmetic.expression import MutableNumbers
+from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
+from handcalc.exercises.exercise import Exercise, Given, evaluate_working, solve, working_digits
+from handcalc.page.layout import (
+    CONTINUED,
+    INDENT,
+    WIDTH,
+    align_left,
+    align_points,
+    left_columns,
+    prose,
+    wrap_worked_line,
+)
+from handcalc.page.markdown import escape
+
+
+class Kind(Enum):
+    """The kind of a part of a page."""
+
+    TITLE = 1
+    HEADING = 2
+    PROSE = 3
+    LINES = 4
+
+
+class Part(NamedTuple):
+    """A title or heading (one line), a paragraph (one line, however long), or lines that are not wrapped."""
+
+    kind: Kind
+    lines: tuple[str, ...]
+
+
+def title(text: str) -> Part:
+    """Return the title of a page."""
+    return Part(Kind.TITLE, (text,))
+
+
+def heading(text: str) -> Part:
+    """Return the heading of an exercise."""
+    return Part(Kind.HEADING, (text,))
+
+
+def paragraph(text: str) -> Part:
+    """Return a paragraph."""
+    return Part(Kind.PROSE, (text,))
+
+
+def lines_of(lines: Iterable[str]) -> Part:
+    """Return lines of numbers."""
+    return Part(Kind.LINES, tuple(lines))
+
+
+def question(exercise: Exercise, digits: int, name: str) -> Iterator[Part]:
+    """Yield the question with all its numbers, so that it can be answered from the page alone."""
+    last = exercise.working[-1]
+    yield heading(name)
+    yield paragraph(f"{exercise.scene} {exercise.task}")
+    formulas = exercise.formula.split("\n")
+    yield lines_of(line for formula in formulas for line in prose(formula, indent=INDENT, continued=CONTINUED))
+    yield lines_of(_given_lines(exercise))
+    yield paragraph(f"Work out {cell_label(last.name, last.index)} to {count_of(digits, 'significant digit')}.")
+
+
+def _given_lines(exercise: Exercise) -> Iterator[str]:
+    """Yield the numbers: tensors one by one, single numbers together."""
+    blocks: list[list[str]] = []
+    for single, givens in groupby(exercise.givens, key=lambda given: set(exercise.numbers[given.name]) == {()}):
+        if single:
+            blocks.append(_number_lines(list(givens), exercise.numbers))
+        else:
+            blocks += [list(_tensor_lines(given, exercise.numbers)) for given in givens]
+    for number, block in enumerate(blocks):
+        yield from [""] * bool(number)
+        yield from block
+
+
+def _number_lines(givens: list[Given], numbers: MutableNumbers) -> list[str]:
+    """Return single numbers, one a line, each followed by its meaning."""
+    written = align_left([f"{given.name} = {format_number(numbers[given.name][()])}  " for given in givens])
+    lines = []
+    for number, given in zip(written, givens, strict=True):
+        first = INDENT + number
+        lines += textwrap.wrap(given.meaning, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+    return lines
+
+
+def _tensor_lines(given: Given, numbers: MutableNumbers) -> Iterator[str]:
+    """Yield a name for the numbers, then each of their rows: ``q[0] = (0.1, -0.2)``."""
+    cells = {index: format_number(value) for index, value in numbers[given.name].items()}
+    yield from prose(f"{given.name}: {given.meaning}", indent=INDENT)
+    rows = [list(group) for _, group in groupby(cells, key=lambda index: index[:-1])]
+    columns = [align_points([cells[row[place]] for row in rows]) for place in range(min(map(len, rows)))]
+    for number, row in enumerate(rows):
+        # The columns that all rows have are aligned; the rows of a triangle have different lengths.
+        entries = [column[number] for column in columns] + [cells[index] for index in row[len(columns) :]]
+        padded = "".join(f"{one.rstrip()}, {' ' * (len(one) - len(one.rstrip()))}" for one in entries)
+        line = f"{cell_label(given.name, row[0][:-1])} = ({padded.rstrip(', ')})"
+        yield from textwrap.wrap(line, WIDTH, initial_indent=INDENT, subsequent_indent=CONTINUED)
+
+
+def solution(exercise: Exercise, digits: int) -> Iterator[Part]:
+    """Yield the right answer, the working as worked lines of a trace, and the results of typical mistakes."""
+    last, answers = exercise.working[-1], solve(exercise, digits)
+    yield paragraph(f"The answer: {cell_label(last.name, last.index)} = {format_number(answers.right)}")
+    yield from working_parts(exercise, digits)
+    if answers.mistakes:
+        yield paragraph("Results of typical mistakes:")
+        numbers = align_points([format_number(value) for _, value in answers.mistakes])
+        rows = [[number, name] for number, (name, _) in zip(numbers, answers.mistakes, strict=True)]
+        yield lines_of(INDENT + line for line in left_columns(rows))
+
+
+def working_parts(exercise: Exercise, digits: int) -> Iterator[Part]:
+    """Yield the working, with enough digits for the answer to be right to those asked for."""
+    carried = working_digits(exercise, digits)
+    numbers = evaluate_working(exercise, carried)
+    lines = []
+    for line in exercise.working:
+        written = arithmetic(line.expression, numbers)
+        value = format_number(numbers[line.name][line.index])
+        lines += wrap_worked_line(line.name, line.index, written or value, value)
+    yield paragraph(f"The working, each line rounded to {carried} digits so that the last one is right:")
+    yield lines_of(lines)
+
+
+def as_text(parts: Iterable[Part]) -> Iterator[str]:
+    """Yield the lines of a page of text."""
+    return _join_parts(parts, _text_lines)
+
+
+def as_markdown(parts: Iterable[Part]) -> Iterator[str]:
+    """Yield the lines of a Markdown page; numbers and worked lines are in blocks of code, as in the text."""
+    return _join_parts(parts, _markdown_lines)
+
+
+def _join_parts(parts: Iterable[Part], lines_of_part: Callable[[Part], Iterable[str]]) -> Iterator[str]:
+    for number, part in enumerate(parts):
+        yield from [""] * bool(number)
+        yield from lines_of_part(part)
+
+
+def _text_lines(part: Part) -> Iterable[str]:
+    first = part.lines[0] if part.lines else ""
+    if part.kind is Kind.PROSE:
+        return prose(first)
+    if part.kind is Kind.LINES:
+        return part.lines
+    return first, ("=" if part.kind is Kind.TITLE else "-") * len(first)
+
+
+def _markdown_lines(part: Part) -> Iterable[str]:
+    if part.kind is Kind.LINES:
+        return "```", *part.lines, "```"
+    return ({Kind.TITLE: "# ", Kind.HEADING: "## ", Kind.PROSE: ""}[part.kind] + escape(part.lines[0]),)

@@ -1,0 +1,155 @@
+"""AdamW's first step for one parameter: decay, the two moments, their correction, and the step itself.
+
+The equations are (13.3), (13.4), (13.5), (13.6), (13.7) and (13.8), with t = 1 and both moments 0 before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, sqrt
+from handcalc.arithmetic.writing import format_number
+from handcalc.formulas.clipping import SCALE
+from handcalc.formulas.step import CHANGE, UPDATED, Step, gradient, last_part, parameter_axes, update_step
+from numpy_gpt.shared.model.names import gradient_name
+
+
+class Optimizer(NamedTuple):
+    """The numbers of clipping and AdamW, with the names of a training recipe, as the decimals that a person writes.
+
+    A ``grad_clip`` of 0 means no clipping.
+    """
+
+    learning_rate: Decimal
+    weight_decay: Decimal
+    beta1: Decimal
+    beta2: Decimal
+    adam_epsilon: Decimal
+    grad_clip: Decimal
+
+
+def adamw_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
+    """Yield the steps from a parameter's gradient to its new value and its change."""
+    if optimizer.grad_clip:
+        yield _clipped_step(name)
+    if len(parameter_axes(name)) == 2:
+        yield _decayed_step(name, optimizer)
+    yield from _moment_steps(name, optimizer)
+    yield from _correction_steps(name, optimizer)
+    yield _length_step(name, optimizer)
+    yield from _change_steps(name)
+
+
+def _subscript(name: str) -> str:
+    return f"[{','.join(parameter_axes(name))}]"
+
+
+def _clipped_step(name: str) -> Step:
+    g, scale, i = gradient(name), Cells(SCALE), _subscript(name)
+    return update_step(
+        "clipped",
+        name,
+        f"clipped{i} = {last_part(gradient_name(name))}{i}·scale",
+        "13.2",
+        "The gradient, multiplied by the factor that all gradients share.",
+        lambda *index: g[index] * scale[()],
+    )
+
+
+def _decayed_step(name: str, optimizer: Optimizer) -> Step:
+    weight, i = Cells(name), _subscript(name)
+    rate, decay = Constant(optimizer.learning_rate), Constant(optimizer.weight_decay)
+    eta, share = format_number(rate.value), format_number(decay.value)
+    return update_step(
+        "decayed",
+        name,
+        f"decayed{i} = weight{i} - {eta}·{share}·weight{i}",
+        "13.3",
+        f"Weight decay: each entry of a matrix is first moved a little towards 0, by {share} of itself times the "
+        f"learning rate {eta}. (Vectors, that is norms and biases, do not decay.)",
+        lambda *index: weight[index] - rate * decay * weight[index],
+        uses=True,
+    )
+
+
+def _moment_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
+    b1, b2, i = Constant(optimizer.beta1), Constant(optimizer.beta2), _subscript(name)
+    one, two = format_number(b1.value), format_number(b2.value)
+    g, given = gradient(name), f"{last_part(gradient_name(name))}{i}"
+    if optimizer.grad_clip:
+        g, given = Cells(f"clipped.{name}"), f"clipped{i}"
+    yield update_step(
+        "m",
+        name,
+        f"m{i} = {one}·0 + (1 - {one})·{given}",
+        "13.4",
+        "A running average of the gradients, so that one unusual text does not change the direction. Before the first "
+        f"step it is 0, and each new gradient enters with weight {format_number(1 - b1.value)}.",
+        lambda *index: b1 * ZERO + (ONE - b1) * g[index],
+    )
+    yield update_step(
+        "v",
+        name,
+        f"v{i} = {two}·0 + (1 - {two})·{given}·{given}",
+        "13.5",
+        "A running average of the squared gradients: their usual size, regardless of sign. Before the first step it is "
+        f"0, and each new square enters with weight {format_number(1 - b2.value)}.",
+        lambda *index: b2 * ZERO + (ONE - b2) * g[index] * g[index],
+    )
+
+
+def _correction_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
+    i = _subscript(name)
+    for moment, beta, section in (("m", optimizer.beta1, "13.6"), ("v", optimizer.beta2, "13.7")):
+        cells, factor, rate = Cells(f"{moment}.{name}"), ONE - Constant(beta), format_number(beta)
+        yield update_step(
+            f"corrected_{moment}",
+            name,
+            f"corrected_{moment}{i} = {moment}{i} / (1 - {rate})",
+            section,
+            f"{moment} started from 0, so after t steps it is too small by the factor 1 - {rate}^t; this is step 1.",
+            lambda *index, cells=cells, factor=factor: cells[index] / factor,
+        )
+
+
+def _length_step(name: str, optimizer: Optimizer) -> Step:
+    m, v, i = Cells(f"corrected_m.{name}"), Cells(f"corrected_v.{name}"), _subscript(name)
+    rate, epsilon = Constant(optimizer.learning_rate), Constant(optimizer.adam_epsilon)
+    eta, tiny = format_number(rate.value), format_number(epsilon.value)
+    return update_step(
+        "step",
+        name,
+        f"step{i} = {eta}·corrected_m{i} / (√corrected_v{i} + {tiny})",
+        "13.8",
+        f"The step: the average gradient divided by its usual size, times the learning rate {eta}. So the very first "
+        f"step is close to {eta} for every weight, up or down, however small its gradient; {tiny} prevents division by "
+        "0.",
+        lambda *index: rate * m[index] / (sqrt(v[index]) + epsilon),
+    )
+
+
+def _change_steps(name: str) -> Iterator[Step]:
+    matrix, i = len(parameter_axes(name)) == 2, _subscript(name)
+    before, short = Cells(name), last_part(name)
+    start, step = Cells(f"decayed.{name}") if matrix else before, Cells(f"step.{name}")
+    yield update_step(
+        UPDATED,
+        name,
+        f"updated{i} = {'decayed' if matrix else short}{i} - step{i}",
+        "13.8",
+        "The new weight. The gradient points in the direction in which the loss rises, so the step is subtracted.",
+        lambda *index: start[index] - step[index],
+        uses=not matrix,
+    )
+    after = Cells(f"{UPDATED}.{name}")
+    yield update_step(
+        CHANGE,
+        name,
+        f"change{i} = updated{i} - {short}{i}",
+        "13.8",
+        "The total change of the weight. Where it is 0, the change is too small for the digits shown; more --digits "
+        "show it.",
+        lambda *index: after[index] - before[index],
+    )

@@ -1,0 +1,69 @@
+"""The residual stream: the result of each part of the model is added to what was computed before; (10.1) to (10.4)."""
+
+from __future__ import annotations
+
+from handcalc.arithmetic.expression import Cells
+from handcalc.formulas.step import Step, gradient, gradient_step
+
+
+def residual_step(part: str, x: str, *, section: str) -> Step:
+    """Return the step residual = x + out of a block's ``part``, attention or feed-forward network."""
+    before, out = Cells(x), Cells(f"{part}.out")
+    scope, _, short = part.rpartition(".")
+    return Step(
+        name=f"{part}.residual",
+        axes="tc",
+        equation=f"residual[t,c] = {x.removeprefix(f'{scope}.')}[t,c] + {short}.out[t,c]",
+        section=section,
+        meaning="The result is added to the stream, so that nothing computed before is lost.",
+        cell=lambda t, c: before[t, c] + out[t, c],
+    )
+
+
+# Backward
+
+
+def branch_gradient_step(part: str, *, section: str) -> Step:
+    """Return the gradient of what a block's ``part`` added to the stream: that of the sum."""
+    dresidual = gradient(f"{part}.residual")
+    return gradient_step(
+        f"{part}.out",
+        "tc",
+        "dout[t,c] = dresidual[t,c]",
+        section,
+        "What was added to the stream has the gradient of the sum, unchanged.",
+        lambda t, c: dresidual[t, c],
+        undoes=(f"{part}.residual",),
+    )
+
+
+def stream_gradient_step(name: str, norm: str, bypass: str | None, *, section: str) -> Step:
+    """Return the gradient of the stream ``name``, which ``norm`` read, and to which the sum ``bypass`` was added.
+
+    Nothing bypasses the last norm of the model: ``bypass`` is then None.
+    """
+    branch, scope = gradient(f"{norm}.x"), ".".join(name.split(".")[:2])
+    short = f"d{name.rpartition('.')[2]}"
+    if bypass is None:
+        return gradient_step(
+            name,
+            "tc",
+            f"{short}[t,c] = {norm}.dx[t,c]",
+            section,
+            "Only the final norm read the stream here, so the stream's gradient is what that norm passes back.",
+            lambda t, c: branch[t, c],
+            undoes=(f"{norm}.centered", f"{norm}.mean"),
+        )
+    past = gradient(bypass)
+    past_name, branch_name = (each.name.removeprefix(f"{scope}.") for each in (past, branch))
+    return gradient_step(
+        name,
+        "tc",
+        f"{short}[t,c] = {past_name}[t,c] + {branch_name}[t,c]",
+        section,
+        "The stream was used twice: it bypassed this part of the model unchanged, and it went into the part through "
+        "the norm. Its gradient is the sum of both: the one that bypassed the part, and the one that came back through "
+        "it.",
+        lambda t, c: past[t, c] + branch[t, c],
+        undoes=(bypass,),
+    )

@@ -1,0 +1,169 @@
+"""A step of the hand calculation: one named tensor, its meaning, and the expression of each of its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import NamedTuple
+
+from handcalc.arithmetic.expression import Cells, Expression, Index
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import gradient_name
+
+AXES = {
+    "h": ("H", "heads"),
+    "t": ("T", "positions"),
+    "s": ("S", "positions attended to"),
+    "c": ("C", "channels"),
+    "d": ("D", "channels of a head"),
+    "f": ("F", "hidden units"),
+    "v": ("V", "words"),
+    "p": ("P", "positions that have a vector"),
+    "i": ("3C", "columns of c_attn: queries, keys, values"),
+    "j": ("J", "channels of all heads, concatenated"),
+}
+"""Index letter → the axis letter of the project's shapes, and what is counted along that axis."""
+
+_PARAMETER_AXES = {
+    "wte.weight": "vc",
+    "wpe.weight": "pc",
+    "lm_head.weight": "vc",
+    "attn.c_attn.weight": "ci",
+    "attn.c_attn.bias": "i",
+    "attn.c_proj.weight": "jc",
+    "mlp.c_fc.weight": "cf",
+    "mlp.c_fc.bias": "f",
+    "mlp.c_proj.weight": "fc",
+}
+
+FORWARD, BACKWARD, UPDATE, AGAIN = "forward", "backward", "update", "forward again"
+PHASES = (FORWARD, BACKWARD, UPDATE, AGAIN)
+"""The parts of a training step, in order; the last is the forward pass with the new weights."""
+
+UPDATED = "updated"
+"""The prefix of every name that belongs to the model after the update."""
+
+CHANGE = "change"
+"""The prefix of a parameter's name that means its change."""
+
+
+class Sizes(NamedTuple):
+    """How far each index letter runs in the trace of one text."""
+
+    h: int
+    t: int
+    s: int
+    c: int
+    d: int
+    f: int
+    v: int
+    p: int
+    i: int
+    j: int
+
+    @classmethod
+    def of(cls, config: GPTConfig, time: int) -> Sizes:
+        """Return the sizes of a text of ``time`` tokens."""
+        c, d = config.n_embd, config.head_size
+        h, f, v, p = config.n_head, config.n_hidden, config.vocab_size, config.block_size
+        return cls(h=h, t=time, s=time, c=c, d=d, f=f, v=v, p=p, i=3 * c, j=c)
+
+    def shape(self, axes: str) -> tuple[int, ...]:
+        """Return the shape of a tensor whose indices are the letters ``axes``."""
+        return tuple(getattr(self, letter) for letter in axes)
+
+    def indices(self, axes: str) -> Iterator[Index]:
+        """Yield every index of such a tensor, the last one running fastest."""
+        return indices_of(self.shape(axes))
+
+
+def indices_of(shape: tuple[int, ...]) -> Iterator[Index]:
+    """Yield every index of a tensor of this shape, the last one running fastest."""
+    return product(*map(range, shape))
+
+
+class Weights(NamedTuple):
+    """The part of a parameter that a step uses: all of it, or the columns from ``start`` to before ``stop``.
+
+    ``axes`` has a letter for each index, for the table's labels.
+    """
+
+    name: str
+    axes: str
+    start: int = 0
+    stop: int | None = None
+
+
+class Step(NamedTuple):
+    """One named tensor of the computation.
+
+    ``name`` comes from the project's one list of names; ``axes`` has a letter for each index; ``cell(*index)`` is the
+    expression of one cell; ``weights`` are the parameters it uses; ``section`` is the equation's number in
+    docs/derivations.md; ``undoes`` are the forward steps that a backward step undoes; ``phase`` is one of PHASES.
+    """
+
+    name: str
+    axes: str
+    equation: str
+    section: str
+    meaning: str
+    cell: Callable[..., Expression]
+    weights: tuple[Weights, ...] = ()
+    undoes: tuple[str, ...] = ()
+    phase: str = FORWARD
+
+
+def last_part(name: str) -> str:
+    """Return the part after the last dot: ``h.0.attn.q`` → ``q``."""
+    return name.rpartition(".")[2]
+
+
+def gradient(name: str) -> Cells:
+    """Return the cells of ∂loss/∂name."""
+    return Cells(gradient_name(name))
+
+
+def gradient_step(
+    name: str,
+    axes: str,
+    equation: str,
+    section: str,
+    meaning: str,
+    cell: Callable[..., Expression],
+    *,
+    undoes: tuple[str, ...],
+    weights: tuple[Weights, ...] = (),
+) -> Step:
+    """Return the backward step that computes the gradient of ``name``; ``undoes`` are the steps that used ``name``."""
+    return Step(gradient_name(name), axes, equation, section, meaning, cell, weights, undoes, BACKWARD)
+
+
+def parameter_axes(name: str) -> str:
+    """Return the index letters of a parameter, ``h.0.mlp.c_fc.weight`` → ``cf``; norms and most biases have ``c``."""
+    inside_block = name.split(".", 2)[2] if name.startswith("h.") else name
+    return _PARAMETER_AXES.get(inside_block, "c")
+
+
+def update_step(
+    prefix: str,
+    parameter: str,
+    equation: str,
+    section: str,
+    meaning: str,
+    cell: Callable[..., Expression],
+    *,
+    axes: str | None = None,
+    uses: bool = False,
+) -> Step:
+    """Return the step ``prefix.parameter``; ``axes`` default to the parameter's, ``uses`` prints its weights."""
+    letters = parameter_axes(parameter)
+    return Step(
+        name=f"{prefix}.{parameter}",
+        axes=letters if axes is None else axes,
+        equation=equation,
+        section=section,
+        meaning=meaning,
+        cell=cell,
+        weights=(Weights(parameter, letters),) if uses else (),
+        phase=UPDATE,
+    )

@@ -1,0 +1,82 @@
+"""How the cells of a trace read: their labels, their numbers, and their arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpt_data.wording import make_visible
+from handcalc.arithmetic.expression import Index
+from handcalc.arithmetic.writing import arithmetic, format_number
+from handcalc.formulas.step import AGAIN, FORWARD, Step
+from handcalc.page.blocks import Calculation
+from handcalc.page.layout import align_right
+from handcalc.page.results import likeliest_words
+from handcalc.tracing.selection import Selection
+from handcalc.tracing.trace import Trace
+
+MASKED = "masked"
+"""What a table shows in a masked cell."""
+
+
+def visible_word(trace: Trace, token: int) -> str:
+    """Return a word of the vocabulary by its id, with its white space visible."""
+    return make_visible(trace.vocabulary[token])
+
+
+def visible_text(trace: Trace, stop: int) -> str:
+    """Return the words before position ``stop`` as a text whose last space is visible."""
+    *before, last = (trace.vocabulary[token] for token in trace.plan.tokens[:stop])
+    text = "".join(" " if word == " " else make_visible(word) for word in before)
+    return f"{text} {make_visible(last)}" if last == " " and before else text + make_visible(last)
+
+
+def axis_labels(trace: Trace, letter: str, places: Sequence[int]) -> list[str]:
+    """Return the label of each place along the axis of an index letter: its number, and its word if it has one."""
+    tokens = trace.plan.tokens
+    words = {"t": tokens, "s": tokens, "v": range(trace.plan.sizes.v)}.get(letter)
+    numbers = number_labels(places)
+    if words is None:
+        return numbers
+    return [f"{number} {visible_word(trace, words[place])}" for number, place in zip(numbers, places, strict=True)]
+
+
+def number_labels(places: Sequence[int]) -> list[str]:
+    """Return the places as text of one width, aligned at their units."""
+    return align_right([str(place) for place in places])
+
+
+def example_index(trace: Trace, step: Step, selection: Selection) -> Index:
+    """Return the cell that is worked out for its step: always the same path through the model.
+
+    It is the first channel of the chosen position, by default the last, and of the chosen head, by default the first;
+    attention looks at the first position. Among the words it is the likeliest next one, in the backward pass the one
+    that came next, and in tensors that have words but no positions the one that was read.
+    """
+    position = trace.plan.sizes.t - 1 if selection.position is None else selection.position
+    places = {"t": position, "p": position, "h": selection.head or 0}
+    if "v" in step.axes:
+        places["v"] = _example_word(trace, step, position)
+    return tuple(places.get(letter, 0) for letter in step.axes)
+
+
+def _example_word(trace: Trace, step: Step, position: int) -> int:
+    if step.phase in (FORWARD, AGAIN):
+        return likeliest_words(trace, position, 1)[0][0]
+    return trace.plan.targets[position] if "t" in step.axes else trace.plan.tokens[position]
+
+
+def cell_text(trace: Trace, name: str, index: Index) -> str:
+    """Return what a table shows for a cell: its number, or that it is masked."""
+    return MASKED if (name, index) in trace.masked else format_number(trace.numbers[name][index])
+
+
+def cell_arithmetic(trace: Trace, step: Step, index: Index) -> str | None:
+    """Return the arithmetic of a cell with its printed operands; None for a masked cell."""
+    return arithmetic(step.cell(*index), trace.numbers)
+
+
+def calculation(trace: Trace, step: Step, index: Index) -> list[Calculation]:
+    """Return the worked line of a cell; nothing for a masked cell."""
+    written = cell_arithmetic(trace, step, index)
+    value = format_number(trace.numbers[step.name][index])
+    return [] if written is None else [Calculation(step.name, index, written, value)]

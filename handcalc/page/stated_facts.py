@@ -1,0 +1,148 @@
+"""The phrases of a page that handcalc.verify reads back: each is written and read here, one below the other.
+
+Whoever changes a phrase changes its reader with it. Patterns are compiled when they are used: a trace does not need
+them and should start quickly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from gpt_data.wording import count_of
+from handcalc.arithmetic.notation import NAME, NUMBER
+from handcalc.arithmetic.writing import format_number
+from handcalc.formulas.adamw import Optimizer
+from numpy_gpt.shared.model.config import GPTConfig
+
+RESULT, CHANGES = "result", "before, change, after"
+"""Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update."""
+
+_TOKENS = "The tokens: "
+
+
+def write_digits(digits: int) -> str:
+    """Return how many digits a page rounds to: ``rounding to 4 significant digits``."""
+    return f"rounding to {count_of(digits, 'significant digit')}"
+
+
+def read_digits(text: str) -> int | None:
+    """Return how many digits a page rounds to, or None if it does not say so."""
+    match = re.search("rounding to ([0-9]+) significant digit", text)
+    return int(match[1]) if match else None
+
+
+def write_shape(config: GPTConfig, *, space: bool) -> str:
+    """Return the shape of a model in words; ``space`` says whether the vocabulary contains the space."""
+    return (
+        f"{count_of(config.n_layer, 'layer')} with {count_of(config.n_head, 'attention head')} each, width "
+        f"{config.n_embd:,}, {count_of(config.head_size, 'channel')} per head, "
+        f"{count_of(config.n_hidden, 'hidden unit')}, a vocabulary of {count_of(config.vocab_size, 'word')}"
+        f"{' (including the space)' * space}, and a context of {count_of(config.block_size, 'token')}."
+    )
+
+
+def read_shape(text: str) -> dict[str, int] | None:
+    """Return the fields of a model's config that give its shape, or None if the page does not say it."""
+    match = re.search(
+        r"([0-9,]+) layers? with ([0-9,]+) attention heads? each, width ([0-9,]+), .*? a vocabulary of ([0-9,]+) words?"
+        r".*? a context of ([0-9,]+) tokens?\.",
+        text,
+    )
+    if match is None:
+        return None
+    numbers = (int(number.replace(",", "")) for number in match.groups())
+    return dict(zip(("n_layer", "n_head", "n_embd", "vocab_size", "block_size"), numbers, strict=True))
+
+
+def write_optimizer(optimizer: Optimizer) -> str:
+    """Return the numbers of the update in words."""
+    rate, decay, beta1, beta2, epsilon, most = map(format_number, optimizer)
+    clip = f"the gradient's length is limited to {most}" if optimizer.grad_clip else "the gradient is not clipped"
+    return (
+        f"learning rate {rate} (--learning_rate), weight decay {decay}, beta1 {beta1}, beta2 {beta2}, epsilon "
+        f"{epsilon}; {clip}."
+    )
+
+
+def read_optimizer(text: str) -> Optimizer | None:
+    """Return the numbers of the update, or None if the page has no update."""
+    match = re.search(
+        rf"learning rate ({NUMBER}) \(--learning_rate\), weight decay ({NUMBER}), beta1 ({NUMBER}), beta2 ({NUMBER}), "
+        rf"epsilon ({NUMBER}); the gradient(?:'s length is limited to ({NUMBER})\.| is not clipped\.)",
+        text,
+    )
+    return Optimizer(*map(Decimal, match.groups("0"))) if match else None
+
+
+def tokens_title() -> str:
+    """Return the heading of the table of tokens."""
+    return f"{_TOKENS}the text split into vocabulary entries (␠: a space); the id is the entry's position"
+
+
+def is_tokens_title(line: str) -> bool:
+    """Return whether a line, of text or Markdown, is that heading."""
+    return line.lstrip("# ").startswith(_TOKENS)
+
+
+def write_tokens(read: Sequence[tuple[str, int]], asked: Sequence[tuple[str, int]]) -> list[list[str]]:
+    """Return the table of tokens, header first: the words that the model reads, and the next words if it is trained.
+
+    Each word comes with its id.
+    """
+    header = ["t", "word", "id"] + ["next word", "id"] * bool(asked)
+    width = max(len(str(token)) for _, token in (*read, *asked))
+    rows = [[str(t), word, f"{token:>{width}}"] for t, (word, token) in enumerate(read)]
+    for row, (word, token) in zip(rows, asked, strict=False):
+        row += [word, f"{token:>{width}}"]
+    return [header, *rows]
+
+
+def read_tokens(rows: Iterable[Sequence[str]]) -> tuple[list[int], list[int]]:
+    """Return the ids of the words that are read and of the next words; the rows may start before and end after them."""
+    tokens, targets = list[int](), list[int]()
+    for row in rows:
+        position, _, *ids = [*row, "", ""][:5]
+        if position.isdecimal() and ids[0].isdecimal():
+            tokens.append(int(ids[0]))
+            targets += [int(ids[2])] if len(ids) > 2 and ids[2].isdecimal() else []
+        elif tokens:
+            break
+    return tokens, targets
+
+
+def step_heading(number: int, name: str) -> str:
+    """Return the heading of a step's section."""
+    return f"{number}. {name}"
+
+
+def read_step_heading(line: str) -> str | None:
+    """Return the name of the step in a heading, of text or Markdown, or None if the line is something else."""
+    match = re.fullmatch(rf"(?:#+ )?[0-9]+\. ({NAME})", line)
+    return match and match[1]
+
+
+class TableTitle(NamedTuple):
+    """The title of a table in a step's section: of the ``weights`` that it uses, of one ``head``, or neither."""
+
+    text: str
+    weights: str | None
+    head: int | None
+
+
+def head_title(head: int) -> str:
+    """Return the title of the table of one head."""
+    return f"head {head}"
+
+
+def weights_title(name: str, shape: Sequence[int], columns: str) -> str:
+    """Return the title of the table of a parameter; ``columns`` says which of its columns, if not all."""
+    return f"uses {name} ({' × '.join(map(str, shape))}){columns}"
+
+
+def read_table_title(line: str) -> TableTitle | None:
+    """Return the title of a table, or None if the line is something else."""
+    match = re.fullmatch(rf"uses (\S+) \(.*|head ([0-9]+)|{RESULT}|{CHANGES}", line.strip())
+    return match and TableTitle(match[0], match[1], None if match[2] is None else int(match[2]))

@@ -1,0 +1,127 @@
+"""Work out a trace: every cell of every step, in order, each from numbers that are already known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+from gpt_data.errors import UserError
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
+from handcalc.formulas.step import Sizes, Step, indices_of
+from handcalc.tracing.float64 import Arrays, Float64Step, float64_parameters, float64_probabilities, float64_training
+from handcalc.tracing.plan import Plan
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+
+
+class Trace(NamedTuple):
+    """One text worked out: the plan, and the numbers of all its steps.
+
+    ``numbers`` has the weights and everything that is worked out, name → index → printed value, in order of
+    computation; ``masked`` has the cells that are not worked out; ``float64`` has numpy_gpt's probabilities, position →
+    word; ``training`` is numpy_gpt's training step, if the plan goes beyond the forward pass.
+    """
+
+    plan: Plan
+    model: str
+    vocabulary: tuple[str, ...]
+    text: str
+    numbers: MutableNumbers
+    masked: frozenset[tuple[str, Index]]
+    float64: list[list[float]]
+    training: Float64Step | None
+
+
+def load_model(path: str | None) -> tuple[Checkpoint, str]:
+    """Return the model in a directory, by default the one that ships, and its name.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is damaged.
+    """
+    directory = SHIPPED_MODEL if path is None else Path(path)
+    return load_checkpoint(directory), directory.resolve().name
+
+
+def trace_model(model: Checkpoint, name: str, text: str, plan: Plan) -> Trace:
+    """Return the plan worked out with a model's weights.
+
+    Raises
+    ------
+    UserError
+        If a weight is not finite, or an update leaves the range of float64.
+    """
+    words = model.tokenizer.vocabulary
+    # A vocabulary may be padded: the model then has rows for ids that stand for no word.
+    padded = (*words, *(f"id {token}" for token in range(len(words), plan.config.vocab_size)))
+    return work_out(plan, model.values, padded, text, model=name)
+
+
+def work_out(plan: Plan, arrays: Arrays, vocabulary: tuple[str, ...], text: str, *, model: str) -> Trace:
+    """Return the plan worked out with the weights ``arrays``.
+
+    Raises
+    ------
+    UserError
+        If a weight is not finite, or an update leaves the range of float64.
+    """
+    calculator = Calculator(plan.digits)
+    numbers = round_weights(arrays, calculator)
+    masked = _fill(numbers, plan.steps, plan.sizes, calculator)
+    exact = float64_parameters(plan.config, arrays)
+    return Trace(
+        plan=plan,
+        model=model,
+        vocabulary=vocabulary,
+        text=text,
+        numbers=numbers,
+        masked=masked,
+        float64=float64_probabilities(exact, plan.tokens),
+        training=float64_training(exact, plan) if plan.targets else None,
+    )
+
+
+def extend(trace: Trace, steps: Iterable[Step]) -> Trace:
+    """Return the trace with the numbers of further steps, which may use all numbers of the trace."""
+    numbers = dict(trace.numbers)
+    masked = _fill(numbers, steps, trace.plan.sizes, Calculator(trace.plan.digits))
+    return trace._replace(numbers=numbers, masked=trace.masked | masked)
+
+
+def _fill(
+    numbers: MutableNumbers, steps: Iterable[Step], sizes: Sizes, calculator: Calculator
+) -> frozenset[tuple[str, Index]]:
+    """Add every cell of every step to the numbers, and return the cells that the causal mask leaves out."""
+    masked = set()
+    for step in steps:
+        values = numbers[step.name] = {}
+        for index in sizes.indices(step.axes):
+            expression = step.cell(*index)
+            values[index] = calculator.evaluate(expression, numbers)
+            if isinstance(expression, Masked):
+                masked.add((step.name, index))
+    return frozenset(masked)
+
+
+def round_weights(arrays: Arrays, calculator: Calculator) -> MutableNumbers:
+    """Return every weight as printed: the shortest decimal that names the float, rounded to the calculator's digits.
+
+    Raises
+    ------
+    UserError
+        If a weight is NaN or infinite.
+    """
+    numbers: MutableNumbers = {}
+    for name, array in arrays.items():
+        values = numbers[name] = {}
+        shortest = map(repr, array.ravel().tolist()) if array.itemsize == 8 else map(str, array.ravel())
+        for index, text in zip(indices_of(array.shape), shortest, strict=True):
+            value = Decimal(text)
+            if not value.is_finite():
+                raise UserError(f"{name}{list(index)} is {text}: this model cannot be traced; train it again")
+            values[index] = calculator.round(value)
+    return numbers

@@ -1,0 +1,80 @@
+"""Read from a trace of this program which calculation it shows, and so the formulas of all its steps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from gpt_data.errors import UserError
+from handcalc.arithmetic.notation import read_literal
+from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.layer_norm import read_epsilon
+from handcalc.page.stated_facts import is_tokens_title, read_digits, read_optimizer, read_shape, read_tokens
+from handcalc.tracing.plan import Plan, make_plan
+from handcalc.verification.line_reader import step_ranges
+from handcalc.verification.table_reader import split_row
+from numpy_gpt.shared.model.config import GPTConfig
+
+_BIAS = re.compile(r"\.d?bias")
+_HEAD = re.compile(r"lm_head\.d?weight")
+_GELU = re.compile(r"\.gelu\.|tanh\[")
+
+
+def join_words(lines: list[str]) -> str:
+    """Return the lines as one line with single spaces: phrases are found wherever they were wrapped."""
+    return " ".join(" ".join(lines).split())
+
+
+def plan_of_text(lines: list[str]) -> Plan | None:
+    """Return the plan of a page, or None if it is not one of this program's traces."""
+    text = join_words(lines)
+    shape, digits = read_shape(text), read_digits(text)
+    if shape is None or digits is None:
+        return None
+    # Words of the text and the name of the model may be anything, but they do not occur in the steps' sections.
+    steps = join_words([line for _, start, end in step_ranges(lines) for line in lines[start:end]])
+    epsilon = read_epsilon(steps)
+    config = {
+        **shape,
+        "bias": _BIAS.search(steps) is not None,
+        "tie_weights": _HEAD.search(steps) is None,
+        "activation": "gelu_tanh" if _GELU.search(steps) else "relu",
+        "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon,
+    }
+    tokens, targets = read_tokens(_token_rows(lines))
+    return _plan(config, tokens, targets, read_optimizer(text), digits)
+
+
+def _token_rows(lines: list[str]) -> Iterator[list[str]]:
+    titles = [place for place, line in enumerate(lines) if is_tokens_title(line)]
+    return map(split_row, lines[titles[0] + 1 :] if titles else [])
+
+
+def plan_of_json(record: Mapping[str, Any]) -> Plan | None:
+    """Return the plan of a JSON object, or None if it is not one of this program's traces."""
+    try:
+        config, digits = record["model"]["config"], record["digits"]
+        tokens, targets = ([one["id"] for one in record.get(key) or ()] for key in ("tokens", "targets"))
+        update = record.get("optimizer")
+        numbers = None if update is None else [read_literal(str(update[name])) for name in Optimizer._fields]
+        optimizer = None if numbers is None else Optimizer(*numbers)
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    whole = all(isinstance(number, int) for number in (digits, *tokens, *targets))
+    return _plan(config, tokens, targets, optimizer, digits) if whole and isinstance(config, dict) else None
+
+
+def _plan(
+    config: Mapping[str, Any], tokens: list[int], targets: list[int], optimizer: Optimizer | None, digits: int
+) -> Plan | None:
+    """Return the plan, or None if there is no such model, or one that cannot have been traced."""
+    try:
+        known = {item.name: config[item.name] for item in fields(GPTConfig) if item.name in config}
+        model = GPTConfig(**known)
+        if not tokens or max(*tokens, *targets, 0) >= model.vocab_size:
+            return None
+        return make_plan(model, tuple(tokens), tuple(targets), optimizer if targets else None, digits=digits)
+    except (UserError, ValueError, TypeError, ArithmeticError):
+        return None

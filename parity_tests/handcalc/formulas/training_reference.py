@@ -1,0 +1,116 @@
+"""A training step by numpy_gpt in float64 and by torch_gpt's autograd, under the names of handcalc's steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from handcalc.tracing.trace import Trace
+from numpy_gpt.adamw import adamw_state, adamw_step
+from numpy_gpt.clipping import clip_gradients
+from numpy_gpt.model import loss_and_gradients
+from numpy_gpt.parameters import Parameters, parameters_from
+from numpy_gpt.shared.model.names import gradient_name
+from numpy_gpt.shared.model.record import keep_in
+from torch_gpt.model import loss_and_gradients as torch_loss_and_gradients
+from torch_gpt.record import keep_in as torch_keep_in
+
+Arrays = dict[str, Any]
+
+SURE = 1e-6
+
+
+def numpy_step(trace: Trace, arrays: Arrays) -> Arrays:
+    """Return every activation, gradient, moment and new weight, none with a batch axis; NaN where none is sure."""
+    parameters = parameters_from(trace.plan.config, arrays)
+    found = _recorded(parameters, trace)
+    _, gradients = loss_and_gradients(parameters, [trace.plan.tokens], [trace.plan.targets])
+    found |= {gradient_name(name): array.copy() for name, array in gradients.items()}
+    found |= _two_jobs(trace, arrays)
+    found |= _updated(trace, parameters, gradients)
+    for name, gradient in gradients_of(found, trace).items():
+        # AdamW's first step is the gradient over its own size: below this, rounding noise decides where it goes.
+        found[f"updated.{name}"][np.abs(gradient) < SURE] = np.nan
+    return found
+
+
+def gradients_of(found: Arrays, trace: Trace) -> Arrays:
+    """Return the gradients of the parameters among what was found."""
+    return {name: found[gradient_name(name)] for name in trace.plan.weight_shapes}
+
+
+def update_of_own_gradients(trace: Trace, arrays: Arrays) -> Arrays:
+    """Return clipping's and AdamW's numbers from the gradients that the trace itself has worked out."""
+    own = {
+        name: np.array([float(value) for value in trace.numbers[gradient_name(name)].values()]).reshape(shape)
+        for name, shape in trace.plan.weight_shapes.items()
+    }
+    return _updated(trace, parameters_from(trace.plan.config, arrays), parameters_from(trace.plan.config, own))
+
+
+def _updated(trace: Trace, parameters: Parameters, gradients: Parameters) -> Arrays:
+    """Update ``parameters`` in place and return what clipping and AdamW have computed."""
+    numbers = trace.plan.optimizer
+    assert numbers is not None
+    norm = clip_gradients(gradients, float(numbers.grad_clip))
+    found: Arrays = {"clipping.norm": np.array(norm), "clipping.squares": np.array(norm**2)}
+    found |= {f"clipped.{name}": array.copy() for name, array in gradients.items()}
+    state = adamw_state(parameters)
+    adamw_step(
+        parameters,
+        gradients,
+        state,
+        1,
+        float(numbers.learning_rate),
+        beta1=float(numbers.beta1),
+        beta2=float(numbers.beta2),
+        epsilon=float(numbers.adam_epsilon),
+        weight_decay=float(numbers.weight_decay),
+    )
+    for prefix, values in (("m", state.m), ("v", state.v), ("updated", parameters)):
+        found |= {f"{prefix}.{name}": array for name, array in values.items()}
+    return found
+
+
+def _two_jobs(trace: Trace, arrays: Arrays) -> Arrays:
+    """Return the two parts of a tied gradient: those of the same weights untied."""
+    if not trace.plan.config.tie_weights:
+        return {}
+    untied = parameters_from(
+        replace(trace.plan.config, tie_weights=False), arrays | {"lm_head.weight": arrays["wte.weight"]}
+    )
+    _, gradients = loss_and_gradients(untied, [trace.plan.tokens], [trace.plan.targets])
+    return {"head.dweight": gradients["lm_head.weight"], "embedding.dweight": gradients["wte.weight"]}
+
+
+def again(trace: Trace) -> Arrays:
+    """Return the activations of numpy_gpt with the trace's own new weights, as ``updated.…``."""
+    arrays = {
+        name: np.array([float(value) for value in trace.numbers[f"updated.{name}"].values()]).reshape(shape)
+        for name, shape in trace.plan.weight_shapes.items()
+    }
+    recorded = _recorded(parameters_from(trace.plan.config, arrays), trace)
+    return {f"updated.{name}": array for name, array in recorded.items()}
+
+
+def torch_step(trace: Trace, arrays: Arrays) -> Arrays:
+    """Return every activation, and the gradient of each that autograd gives one."""
+    parameters = {name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()}
+    found: Arrays = {}
+    record = torch_keep_in(found)
+    torch_loss_and_gradients(parameters, trace.plan.config, [trace.plan.tokens], [trace.plan.targets], record=record)
+    return {name: _unbatched(name, array) for name, array in found.items()}
+
+
+def _recorded(parameters: Parameters, trace: Trace) -> Arrays:
+    found: Arrays = {}
+    loss_and_gradients(parameters, [trace.plan.tokens], [trace.plan.targets], record=keep_in(found))
+    return {name: _unbatched(name, array) for name, array in found.items()}
+
+
+def _unbatched(name: str, array: Any) -> Any:
+    """Return the array of the one sequence; positions and the loss belong to no sequence of their own."""
+    return array if name in ("embedding.position", "embedding.dposition", "loss", "dloss") else array[0]

@@ -1,0 +1,253 @@
+"""What the command line promises: one line for each error, files whole or not at all, quiet ends, a light start."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handcalc import trace as command
+from handcalc.trace import main
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint, save_checkpoint
+from numpy_gpt.shared.runs.run_directory import load_checkpoint
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], 'give the text as one argument, in quotes: python -m handcalc.trace "hello world"'),
+        (["hello", "world"], 'in quotes: python -m handcalc.trace "hello world"'),
+        ([""], "text must hold at least one token"),
+        (["hello wurld"], "unknown word 'wurld' (word 2, character 7); did you mean 'world'?"),
+        (["to be or not to be"], "the text has 11 tokens (spaces count), and this model sees at most 8"),
+        (["hello", "--digits", "0"], "--digits must be a whole number from 1 to 34, not 0"),
+        (["hello", "--digits", "35"], "--digits must be a whole number from 1 to 34, not 35"),
+        (["hello", "--digits", "four"], "--digits"),
+        (["hello", "--digits", "1.5"], "--digits: must be a whole number, not '1.5'"),
+        (["hello", "--model", "no/such/model"], "no model at no/such/model"),
+        (["hello", "--model", __file__], "no model at"),
+        (["hello", "--layer", "2"], "--layer 2 is not there: this model has 2 layers, numbered 0 to 1"),
+        (["hello", "--head", "-1"], "--head -1 is not there: this model has 2 heads, numbered 0 to 1"),
+        (["hello", "--position", "1"], "--position 1 is not there: this text has one position, number 0"),
+        (["hello", "--only", "scors"], "--only 'scors' matches no step; did you mean 'scores'?"),
+        (["hello", "--only", "zzzzzz"], "--only 'zzzzzz' matches no step; --list shows them"),
+        (["--list", "--layer", "9"], "--layer 9 is not there: this model has 2 layers, numbered 0 to 1"),
+        (["--list", "--head", "9"], "--head 9 is not there: this model has 2 heads, numbered 0 to 1"),
+        (["--list", "--position", "9"], "--position 9 is not there: this model has 8 positions, numbered 0 to 7"),
+        (
+            ["hello world", "--update", "--learning_rate", "1e300"],
+            "and after an update at learning rate 1e+300 they do not (overflow",
+        ),
+        (["hello", "--only", ","], "--only needs the name of a step"),
+        (["hello", "--only", "logits", "--layer", "0"], "--only logits names no step of --layer 0"),
+        (["hello", "--format", "xml"], "invalid choice: 'xml'"),
+        (["hello", "--fornat", "json"], "did you mean '--format'?"),
+        (["hello", "--backward"], "there is nothing to predict: give a text of at least two tokens (spaces count)"),
+        (["hello", "--update"], "there is nothing to predict"),
+        (["to be or not to be", "--backward"], "the text has 10 tokens (spaces count), and this model sees at most 8"),
+        (["hello world", "--backward", "--position", "2"], "--position 2 is not there: this text has 2 positions"),
+        (["hello world", "--only", "dq"], "--only 'dq' matches no step"),
+        (["hello world", "--learning_rate", "0.1"], "--learning_rate is the rate of an update: add --update"),
+        (["hello world", "--update", "--learning_rate", "-1"], "--learning_rate must be at least 0 and finite, not -1"),
+        (["hello world", "--update", "--learning_rate", "nan"], "--learning_rate must be at least 0 and finite"),
+        (["hello world", "--update", "--learning_rate", "fast"], "--learning_rate"),
+        (["hello", "--output", "no/such/directory/file"], "cannot write no/such/directory/file"),
+        (["hello", "--output", "."], "cannot write"),
+    ],
+)
+def test_errors_are_one_line(arguments: list[str], message: str, capsys: Capture) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("error: ") and message in err
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "checkpoint.json"])
+@pytest.mark.parametrize("size", [0, 7, 500])
+def test_truncated_models_are_refused(name: str, size: int, tmp_path: Path, capsys: Capture) -> None:
+    broken = Path(shutil.copytree(SHIPPED_MODEL, tmp_path / "model"))
+    content = (broken / name).read_bytes()
+    (broken / name).write_bytes(content[:size])
+    assert main(["hello", "--model", str(broken)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def saved(directory: Path, **changes: Any) -> str:
+    """Save a model of zeros and ones with the shipped tokenizer, and return its path."""
+    shipped = load_checkpoint(SHIPPED_MODEL)
+    fields = {"vocab_size": 32, "block_size": 8, "n_layer": 1, "n_head": 2, "n_embd": 4} | changes
+    fill = fields.pop("fill", 1.0)
+    config = GPTConfig(**fields)
+    values = {name: np.full(shape, fill) for name, shape in parameter_shapes(config).items()}
+    save_checkpoint(directory, Checkpoint(config, shipped.tokenizer, values))
+    return str(directory)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"activation": "gelu_erf"}, "activation is gelu_erf, which is not among the calculator's functions"),
+    ],
+)
+def test_untraceable_models_are_refused(changes: dict[str, Any], message: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["hello", "--model", saved(tmp_path / "model", **changes)]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0, 1e300])
+def test_constant_weights(fill: float, tmp_path: Path, capsys: Capture) -> None:
+    # All vectors are constant: variance 0, equal scores, equal logits; 1e300 cubed is far beyond float64.
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert main(["hello world", "--model", saved(tmp_path / "model", fill=fill), "--only", "probabilities"]) == 0
+    assert " = 0.03125" in capsys.readouterr().out
+
+
+def test_debug_shows_traceback() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "handcalc.trace", "", "--debug"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0 and "Traceback" in result.stderr and "UserError" in result.stderr
+
+
+def test_error_keeps_old_output(tmp_path: Path, capsys: Capture) -> None:
+    output = tmp_path / "trace.txt"
+    output.write_text("old")
+    assert main(["unknown", "--output", str(output)]) == 2
+    assert output.read_text() == "old" and list(tmp_path.iterdir()) == [output]
+
+
+def test_output_equals_screen(tmp_path: Path, capsys: Capture) -> None:
+    for options in ([], ["--format", "json", "--full"]):
+        assert main(["gpt", *options, "--output", str(tmp_path / "trace")]) == 0
+        assert capsys.readouterr().out == ""
+        assert main(["gpt", *options]) == 0
+        assert (tmp_path / "trace").read_bytes() == capsys.readouterr().out.encode()
+
+
+def test_list(capsys: Capture) -> None:
+    assert main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert len(names) == 78 and names[0] == "embedding.token" and names[-1] == "probabilities"
+    assert max(map(len, lines)) <= 100
+    assert main(["--list", "--only", "scores"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    for option, count in (("--backward", 181), ("--update", 419)):
+        assert main(["--list", option]) == 0
+        assert sum(not line.startswith(" ") for line in capsys.readouterr().out.splitlines()) == count
+
+
+def test_json(capsys: Capture) -> None:
+    assert main(["hello world", "--format", "json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["schema_version"] == 1 and record["digits"] == 4 and record["text"] == "hello world"
+    assert record["tokens"][1] == {"position": 1, "word": " ", "id": 0}
+    assert record["model"]["parameters"] == sum(len(weight["cells"]) for weight in record["weights"]) == 1134
+    assert record["model"]["name"] == "tiny"
+    assert all(sum(cell["expression"] is not None for cell in step["cells"]) == 1 for step in record["steps"])
+    assert [one["position"] for one in record["next_words"]] == [0, 1, 2]
+    assert record["next_words"][1]["likeliest"][0]["word"] == "world"
+    assert abs(record["largest_difference_from_float64"]) == max(
+        abs(one["difference"]) for one in record["probabilities"]
+    )
+    assert main(["hello world", "--format", "json", "--only", "scores", "--head", "1", "--position", "1"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [step["name"] for step in record["steps"]] == ["h.0.attn.scores", "h.1.attn.scores"]
+    assert [cell["index"] for cell in record["steps"][0]["cells"]] == [[1, 1, 0], [1, 1, 1], [1, 1, 2]]
+
+
+def test_json_of_training_step(capsys: Capture) -> None:
+    assert main(["hello world", "--backward", "--format", "json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [one["word"] for one in record["tokens"]] == ["hello", " "]
+    assert [one["word"] for one in record["targets"]] == [" ", "world"]
+    assert record["optimizer"] is None and record["training"]["loss_after_update"] is None
+    assert {step["phase"] for step in record["steps"]} == {"forward", "backward"}
+    assert len(record["training"]["differences_from_float64"]) == len(record["weights"])
+    assert main(["hello world", "--update", "--learning_rate=0.001", "--format", "json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["optimizer"]["learning_rate"] == "0.001"
+    assert {step["phase"] for step in record["steps"]} == {"forward", "backward", "update"}
+    after = record["training"]["loss_after_update"]
+    assert float(after["calculator"]) < 0.01 and abs(float(after["calculator"]) - after["float64"]) < 0.001
+    assert main(["hello world", "--update", "--format", "json", "--only", "updated.loss,h.*.dq"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [step["name"] for step in record["steps"]] == ["h.1.attn.dq", "h.0.attn.dq", "updated.loss"]
+
+
+def test_update_uses_recipe(tmp_path: Path, capsys: Capture) -> None:
+    shipped = load_checkpoint(SHIPPED_MODEL)
+    assert shipped.recipe is not None
+    training = {**shipped.recipe["training"], "learning_rate": 0.02, "beta1": 0.8, "grad_clip": 0.0}
+    for recipe, expected in (
+        ({**shipped.recipe, "training": training}, {"learning_rate": "0.002", "beta1": "0.8", "grad_clip": "0"}),
+        ({**shipped.recipe, "training": {**training, "min_lr": 0.5}}, {"learning_rate": "0.5"}),
+        (None, {"learning_rate": "0.0003", "beta1": "0.9", "grad_clip": "1"}),
+    ):
+        save_checkpoint(tmp_path / "model", replace(shipped, recipe=recipe))
+        assert main(["hello world", "--update", "--format", "json", "--model", str(tmp_path / "model")]) == 0
+        optimizer = json.loads(capsys.readouterr().out)["optimizer"]
+        assert expected.items() <= optimizer.items()
+
+
+def test_padded_vocabulary(tmp_path: Path, capsys: Capture) -> None:
+    model = saved(tmp_path / "model", vocab_size=34)
+    assert main(["hello world", "--model", model, "--only", "logits"]) == 0
+    assert "id 33" in capsys.readouterr().out
+
+
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(command, "trace_model", interrupted)
+    assert main(["hello"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes that close early, no /dev/full")
+def test_closed_pipe_and_full_disk(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "handcalc.trace", "hello world", "--full"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert result.returncode == 2 and result.stderr.count(b"\n") == 1
+
+
+def test_output_is_utf_8() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "handcalc.trace", "hello world", "--only", "scores"],
+        capture_output=True,
+        check=True,
+        env={"PYTHONIOENCODING": "ascii"},
+    )
+    assert "␠" in result.stdout.decode()
+
+
+def test_start_is_light() -> None:
+    program = (
+        "import sys; from handcalc.trace import main; main(['hello world']); "
+        "heavy = {'torch', 'rich', 'matplotlib', 'mpmath'} | {f'handcalc.{name}' for name in "
+        "('page.markdown', 'page.json_format', 'verification', 'exercises', 'averages')}; "
+        "sys.exit(len(heavy & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL, check=False).returncode == 0

@@ -1,0 +1,18 @@
+"""The variants of a small model that the tests draw from: every kind that a pocket calculator can work out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+VARIANTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "bias": st.booleans(),
+        "tie_weights": st.booleans(),
+        "activation": st.sampled_from(["gelu_tanh", "relu"]),
+        "n_layer": st.integers(0, 2),
+        "n_head": st.sampled_from([1, 2, 4]),
+    }
+)
+"""Changes to a config; two layers at most, and heads that divide a width of 4."""
