@@ -70,7 +70,7 @@ def _apply(mutant: Mutant, path: Path) -> None:
 def _own_tests(mutant: Mutant) -> str:
     path = Path(mutant.path)
     names = {
-        "cached_attention": "test_generation",
+        "decoding": "test_generation",
         "clipping": "test_adamw",
         "engine": "test_ema",
         "model": "test_bigram",
