@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +70,10 @@ def test_scores_are_not_rounded_to_half(dtype, scale):
     generator = np.random.default_rng(7)
     shapes = ((4, 128, 16), (16, 48), (16, 16))
     x, c_attn, c_proj = (torch.tensor(generator.normal(size=shape)).float() for shape in shapes)
+    if dtype == torch.bfloat16 and "ATEN_CPU_CAPABILITY" in os.environ:
+        pytest.skip(
+            "torch's bfloat16 attention looks at the CPU, not at ATEN_CPU_CAPABILITY, and then misses its kernel"
+        )
     with torch.autocast("cpu", dtype):
         dropping = attention_fused(x, scale * c_attn, None, c_proj, None, 2, 1e-6).float()  # a rate that drops nothing
         plain = attention_fused(x, scale * c_attn, None, c_proj, None, 2).float()
