@@ -16,7 +16,8 @@ def test_the_import_contracts_hold():
 def _loaded_by(statement: str) -> set[str]:
     program = f"import sys; {statement}; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in result.stdout.split("\n")[-2].split()}
+    names = {name.partition(".")[0] for name in result.stdout.split("\n")[-2].split()}
+    return {name for name in names if "cython_" not in name}  # in NumPy 1, by Cython's own code
 
 
 OURS = {"numpy_gpt", "gpt_data", "handcalc"}
