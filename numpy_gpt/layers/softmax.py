@@ -37,7 +37,9 @@ def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCa
 def softmax_backward(dp: Array, cache: SoftmaxCache) -> Array:
     """Return dx = p·(dp − Σ p·dp) for dp (…, W) (6.5); exactly 0 where p is 0."""
     p = cache.probabilities
-    return p * subtract_per_row(dp, row_dot(p, dp))  # (6.5) undoes (6.4) to (6.1)
+    dx = subtract_per_row(dp, row_dot(p, dp))
+    dx *= p  # (6.5) undoes (6.4) to (6.1)
+    return dx
 
 
 def softmax_parts(x: Array, record: Record = ignore) -> SoftmaxParts:

@@ -29,7 +29,7 @@ Capture = pytest.CaptureFixture[str]
     [
         ([], 'give the text as one argument, in quotes: python -m handcalc.trace "hello world"'),
         (["hello", "world"], 'in quotes: python -m handcalc.trace "hello world"'),
-        ([""], "text must hold at least one token"),
+        ([""], "text must not be empty"),
         (["hello wurld"], "unknown word 'wurld' (word 2, character 7); did you mean 'world'?"),
         (["to be or not to be"], "the text has 11 tokens (spaces count), and this model sees at most 8"),
         (["hello", "--digits", "0"], "--digits must be a whole number from 1 to 34, not 0"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import numpy_gpt.gpt
+import numpy_gpt.model
 import torch_gpt.gpt
 import torch_gpt.model
 from parity_tests.verdicts.__main__ import CASES, COMMAND, DOCUMENT, SECTIONS, render
@@ -104,7 +105,7 @@ def _case(given: str) -> Case:
     return case
 
 
-CHECKS = ([numpy_gpt.gpt], [torch_gpt.gpt, torch_gpt.model])
+CHECKS = ([numpy_gpt.gpt, numpy_gpt.model], [torch_gpt.gpt, torch_gpt.model])
 """The modules in which each twin checks ids."""
 
 

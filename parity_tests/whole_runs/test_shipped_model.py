@@ -61,7 +61,7 @@ def test_rebuilding_overwrites_nothing_else(capsys):
     Path("mine/thesis.txt").write_text("years of work")
     status, out, err = _run(capsys, "rebuild", "--out_dir", "mine")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "holds 'thesis.txt'; choose another" in err
+    assert "contains 'thesis.txt'; choose another" in err
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.txt"]
 
 

@@ -102,7 +102,7 @@ def test_version_4_is_attention(capsys: Capture) -> None:
     ("arguments", "message"),
     [
         (["--text", "hello wurld"], "did you mean 'world'?"),
-        (["--text", ""], "text must hold at least one token"),
+        (["--text", ""], "text must not be empty"),
         (["--text", "to be or not to be"], "this model sees at most 8"),
         (["--layer", "2"], "--layer 2 is not there"),
         (["--head", "9"], "--head 9 is not there"),

@@ -53,7 +53,7 @@ def test_other_contents_are_never_replaced(tmp_path):
     place = tmp_path / "mine"
     place.mkdir()
     (place / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match=r"or a checkpoint's, and holds 'thesis\.txt'; choose another"):
+    with pytest.raises(UserError, match=r"or a checkpoint's, and contains 'thesis\.txt'; choose another"):
         save_checkpoint(place, _checkpoint())
     with pytest.raises(UserError, match=r"cannot make the directory .*thesis\.txt: Not a directory; choose another"):
         save_checkpoint(place / "thesis.txt", _checkpoint())
