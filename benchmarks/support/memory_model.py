@@ -12,6 +12,7 @@ import numpy as np
 
 from gpt_data.tokens.batches import CHUNK
 from numpy_gpt.kernels.erf import CHUNK as CHUNK_OF_ERF
+from numpy_gpt.kernels.rows import WIDE
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.model.parallel import slices_of
@@ -69,7 +70,8 @@ def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32"
       its tokens. The masks, the ids and the starts of the windows of 256 steps are those of the whole batch.
     - Temporary: a slice's own gradient, P, which is complete when backward reaches the first layer; with several
       slices, also that of the slice before. In backward, for each of the slice's tokens, a layer's largest arrays:
-      two of H·T in softmax together with dq, dk and dv, 3·C; or two of F while the activation's slope is computed.
+      two of H·T in softmax, or three where ``kernels.rows`` writes a number out along its row, together with dq,
+      dk and dv, 3·C; or two of F while the activation's slope is computed.
       In addition four of C, and the logits and their gradient, 2·V. If forward needs more, its amount counts: see
       ``forward_temporaries``.
     """
@@ -77,7 +79,8 @@ def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32"
     slices = slices_of(config, batch, time, size)
     tokens = time * max(part.stop - part.start for part in slices)
     c, scores = config.n_embd, config.n_head * time
-    widest = max(2 * config.n_hidden, 2 * scores + 3 * c) + 4 * c if config.n_layer else 0
+    of_softmax = (3 if time <= WIDE else 2) * scores
+    widest = max(2 * config.n_hidden, of_softmax + 3 * c) + 4 * c if config.n_layer else 0
     backward = tokens * (widest + 2 * config.vocab_size) + min(2, len(slices)) * parameters
     forward = forward_temporaries(config, tokens, size) + min(1, len(slices) - 1) * parameters
     values_kept = tokens * kept_per_token(config, time) + batch * time * masks_per_token(config, time)

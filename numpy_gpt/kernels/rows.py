@@ -18,7 +18,7 @@ _NARROW = 16  # up to this width, softmax works with the rows' axis outermost in
 _SHORT = 32  # longer rows are halved for their maximum, if they have an even width
 _LONG = 512  # but not rows longer than this
 _SPREAD = 16  # up to this width, one product with a matrix is cheaper than one with a vector and a broadcast
-_WIDE = 128  # beyond this width, NumPy's own broadcast and maximum are as fast
+WIDE = 128  # beyond this width, NumPy's own broadcast and maximum are as fast
 
 
 def row_mean(x: Array) -> Array:
@@ -111,7 +111,7 @@ def row_max(x: Array) -> Array:
     while _SHORT < width <= _LONG and width % 2 == 0:
         width //= 2
         x = np.maximum(x[..., :width], x[..., width:])
-    largest = np.maximum.reduce(x if width > _WIDE else _with_row_axis_outermost(x), axis=-1)
+    largest = np.maximum.reduce(x if width > WIDE else _with_row_axis_outermost(x), axis=-1)
     return largest
 
 
@@ -142,7 +142,7 @@ def divide_per_row_(x: Array, numbers: Array) -> Array:
 def _along_rows(numbers: Array, x: Array) -> Array:
     """Return what broadcasts to x so that each number is repeated along its row. (…) → (…, W) or (…, 1)."""
     column, width = numbers[..., None], x.shape[-1]
-    if numbers.size <= _FEW or width > _WIDE or x.strides[-1] != x.itemsize:
+    if numbers.size <= _FEW or width > WIDE or x.strides[-1] != x.itemsize:
         return column
     # Writing the numbers out costs less than a broadcast along short rows. With an axis, repeat returns an array of its
     # own, not a view of one, in which NumPy may put the result of a product.

@@ -49,7 +49,7 @@ def test_links_lead_somewhere(path):
 
 def test_the_paths_of_contributing_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = re.findall(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.\w+))`", text)
+    named = re.findall(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md)))`", text)
     assert len(named) > 30
     for path in named:
         assert (ROOT / path).exists(), f"CONTRIBUTING.md names {path}, which does not exist"

@@ -172,7 +172,7 @@ class FastEngine(TorchEngine):
         """Make the dropout masks a function of the step, so that a run can resume from any step."""
         if self.recipe.model.dropout:
             key = [self.recipe.training.seed, DROPOUT, step, self.group.rank]
-            self._manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+            self._manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1)
 
     def _manual_seed(self, seed: int) -> None:
         """Seed only the generator of this device: torch.manual_seed seeds all devices', which takes 100 µs."""
