@@ -89,7 +89,7 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
 
     for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
         dx, dblock = block_backward(dx, cache.blocks[layer], scoped(positions, f"h.{layer}"))
-        gradients |= {f"h.{layer}.{key}": dblock[key] for key in cache.parameters.blocks[layer]}
+        gradients |= {name: dblock[inner] for inner, name in cache.parameters.block_names[layer].items()}
 
     dx = dx.reshape(batch, time, -1)
     if cache.embedding_mask is not None:

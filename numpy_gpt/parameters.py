@@ -73,10 +73,13 @@ class Parameters(Mapping[str, Array]):
     @cached_property
     def blocks(self) -> list[dict[str, Array]]:
         """The tensors of each block of a GPT by their names inside it, such as ``attn.c_attn.weight``."""
+        return [{inner: self[name] for inner, name in names.items()} for names in self.block_names]
+
+    @cached_property
+    def block_names(self) -> list[dict[str, str]]:
+        """The full name of each of ``blocks``' tensors, by its name inside the block."""
         prefixes = [f"h.{layer}." for layer in range(require_gpt(self.config).n_layer)]
-        return [
-            {name.removeprefix(prefix): self[name] for name in self if name.startswith(prefix)} for prefix in prefixes
-        ]
+        return [{name.removeprefix(prefix): name for name in self if name.startswith(prefix)} for prefix in prefixes]
 
     @cached_property
     def head(self) -> Array:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.kernels.lookup import entries_of, pick, subtract_at_
-from numpy_gpt.layers.softmax import softmax_parts
+from numpy_gpt.layers.softmax import softmax_of_rows
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.record import Record, ignore, unflattened
 
 
 class CrossEntropyCache(NamedTuple):
@@ -34,15 +34,16 @@ def cross_entropy_forward(
     Each loss is ln Σ exp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
     Shapes: logits (…, V), targets (…) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
     """
-    probabilities, largest, total = softmax_parts(logits, record)
+    rows, record = logits.reshape(-1, logits.shape[-1]), unflattened(record, *targets.shape)
+    probabilities, largest, total = softmax_of_rows(rows, record)
     record("probabilities", probabilities)
-    entries = entries_of(logits, targets)
-    losses = np.log(total) + (largest - pick(logits, entries).reshape(largest.shape))  # (11.1)
+    entries = entries_of(rows, targets)
+    losses = np.log(total) + (largest - pick(rows, entries))  # (11.1)
     record("losses", losses)
     count = count or losses.size
-    loss = np.add.reduce(losses, axis=None) / losses.dtype.type(count)  # (11.2)
+    loss = np.add.reduce(losses) / losses.dtype.type(count)  # (11.2)
     record("loss", loss)
-    return loss, CrossEntropyCache(probabilities, entries, count)
+    return loss, CrossEntropyCache(probabilities.reshape(logits.shape), entries, count)
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:

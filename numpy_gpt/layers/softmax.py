@@ -16,21 +16,14 @@ class SoftmaxCache(NamedTuple):
     probabilities: Array
 
 
-class SoftmaxParts(NamedTuple):
-    """A softmax (…, W) with the maximum (…) and the sum of the exponentials (…) of each row."""
-
-    probabilities: Array
-    largest: Array
-    total: Array
-
-
 def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCache]:
     """Return p = exp(x − max) / Σ exp(x − max) over the last axis.
 
     Subtracting the maximum keeps exp from overflowing and changes nothing else. An entry of −inf gets exactly 0; a row
     that is all −inf has no softmax and gives NaN. Shapes: x (…, W) → p (…, W).
     """
-    probabilities = softmax_parts(x, record).probabilities
+    rows = x.reshape(-1, x.shape[-1])
+    probabilities = softmax_of_rows(rows, unflattened(record, *x.shape[:-1]))[0].reshape(x.shape)
     return probabilities, SoftmaxCache(probabilities)
 
 
@@ -42,15 +35,14 @@ def softmax_backward(dp: Array, cache: SoftmaxCache) -> Array:
     return dx
 
 
-def softmax_parts(x: Array, record: Record = ignore) -> SoftmaxParts:
-    """Return the softmax with what cross-entropy needs of it. Shapes: x (…, W)."""
-    width, leading = x.shape[-1], x.shape[:-1]
-    record = unflattened(scoped(record, "softmax"), *leading)
-    shifted, largest = subtract_row_max(x.reshape(-1, width))  # (6.1): (…, W) → (N, W)
+def softmax_of_rows(rows: Array, record: Record = ignore) -> tuple[Array, Array, Array]:
+    """Return the softmax (N, W) with the maximum (N) and the sum of exponentials (N), which cross-entropy needs."""
+    record = scoped(record, "softmax")
+    shifted, largest = subtract_row_max(rows)  # (6.1)
     record("max", largest)
     exponentials = exp_(shifted)  # (6.2)
     record("exponentials", exponentials)
     total = row_sum(exponentials)  # (6.3)
     record("sum", total)
     probabilities = divide_per_row_(exponentials, total)  # (6.4)
-    return SoftmaxParts(probabilities.reshape(x.shape), largest.reshape(leading), total.reshape(leading))
+    return probabilities, largest, total
