@@ -41,17 +41,17 @@ def prose(text: str, *, indent: str = "", continued: str | None = None) -> list[
 
 def table_lines(table: Table) -> list[str]:
     """Return the table's lines: as it is if it fits the page, else transposed, else cut into several tables."""
-    return side_by_side(*_columns(fit_width(table)))
+    columns = _columns(table)
+    if _width(*columns) > WIDTH:
+        across = _columns(table.transpose())
+        columns = across if _width(*across) <= WIDTH else columns
+    return side_by_side(*columns)
 
 
 def fit_width(table: Table) -> Table:
     """Return the table, transposed if it fits the page only then."""
     across = table.transpose()
-    return table if _fits(table) or not _fits(across) else across
-
-
-def _fits(table: Table) -> bool:
-    return _width(*_columns(table)) <= WIDTH
+    return across if _width(*_columns(table)) > WIDTH >= _width(*_columns(across)) else table
 
 
 def _columns(table: Table) -> tuple[list[str], list[list[str]]]:

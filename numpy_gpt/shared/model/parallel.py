@@ -7,7 +7,6 @@ a resumed run computes exactly what the uninterrupted run would have computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeVar
@@ -39,14 +38,16 @@ def slices_of(config: ModelConfig, batch: int, time: int, itemsize: int) -> tupl
 def parallel_map(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
     """Yield ``function`` of each item, in order, computed in parallel where that pays.
 
-    It pays only if threadpoolctl is installed: it reports how many threads NumPy's matrix products use, and limits each
-    product to one, since otherwise every thread here would start as many again.
+    threadpoolctl reports how many threads NumPy's matrix products use, and limits each product to one, since otherwise
+    every thread here would start as many again. Where it cannot be imported, there is one thread.
     """
     blas = _blas()
     threads = max((library["num_threads"] for library in blas.info()), default=1) if blas and len(items) > 1 else 1
     if threads == 1:
         yield from map(function, items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # imported only for threads: the import takes 5 ms
+
     with blas.limit(limits=1), ThreadPoolExecutor(min(threads, len(items))) as pool:
         yield from pool.map(function, items)
 
