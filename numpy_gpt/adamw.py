@@ -13,14 +13,14 @@ from numpy_gpt.parameters import Parameters, in_parts
 
 
 class AdamWState(NamedTuple):
-    """The moving averages of the gradient (m) and of its square (v), in the form of the parameters."""
+    """The moving averages of the gradient (m) and of its square (v), laid out like the parameters."""
 
     m: Parameters
     v: Parameters
 
 
 def adamw_state(parameters: Parameters) -> AdamWState:
-    """Return the state before the first step: all zero."""
+    """Return the state before the first step: all zeros."""
     return AdamWState(parameters.zeros_like(), parameters.zeros_like())
 
 
@@ -43,7 +43,7 @@ def adamw_step(
     """
     matrices = parameters.decayed
     matrices *= 1 - learning_rate * weight_decay  # (13.3)
-    # In parts that stay in cache; g's memory is reused for intermediate results.
+    # Processed in chunks that stay in cache; g's memory is reused for intermediate results.
     for theta, g, m, v in in_parts(parameters.flat, gradients.flat, state.m.flat, state.v.flat):
         m *= beta1
         m += (1 - beta1) * g  # (13.4)

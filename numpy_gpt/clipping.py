@@ -8,7 +8,7 @@ import numpy as np
 
 from numpy_gpt.parameters import Parameters, in_parts
 
-_ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes other threads, which then spin
+_ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes its other threads, which then spin
 
 
 def global_norm(gradients: Parameters) -> float:
@@ -21,7 +21,7 @@ def global_norm(gradients: Parameters) -> float:
 
 
 def clip_gradients(gradients: Parameters, max_norm: float) -> float:
-    """Scale the gradients in place so that their global norm is at most ``max_norm``; return the norm before (13.2).
+    """Scale the gradients in place so that their global norm is at most ``max_norm``; return the original norm (13.2).
 
     The scale is min(1, max_norm / (norm + 1e-6)), as in torch. ``max_norm`` 0 means no clipping.
     """

@@ -17,7 +17,7 @@ from numpy_gpt.shared.model.record import Record, ignore
 
 
 class AttentionCache(NamedTuple):
-    """What attention_backward needs; ``used`` are the weights after dropout."""
+    """What attention_backward needs; ``used`` is the weights after dropout."""
 
     c_attn: LinearCache
     q: Array
@@ -40,7 +40,7 @@ class AttentionGradients(NamedTuple):
 
 
 class KeyValues(NamedTuple):
-    """Room for the keys and values (B, H, block_size, D) of one layer; the caller knows how much of it is filled."""
+    """Buffers for the keys and values (B, H, block_size, D) of one layer; the caller tracks how much is filled."""
 
     k: Array
     v: Array
@@ -61,8 +61,8 @@ def attention_forward(
     """Return c_proj(concat over heads of softmax(causal(q kᵀ / √D)) v), with q, k, v = split(c_attn(x)).
 
     The scale is the root of the head's size D, not of the width C. With ``past``, the positions of x follow ``length``
-    earlier ones, whose keys and values are there, and theirs are added to it: the same function, of which only the last
-    T rows are computed.
+    earlier ones, whose keys and values it contains, and the new keys and values are appended to it: the same function,
+    but only its last T rows are computed.
 
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, S) or None → (B, T, C).
     """
@@ -120,8 +120,8 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dq", dq)
     record("dk", dk)
     record("dv", dv)
-    # (8.17) undoes (8.1). (8.18): softmax ignores a shift of its row, so the key bias (the middle third) gets zero, but
-    # for rounding.
+    # (8.17) undoes (8.1). (8.18): softmax ignores a shift of its row, so the gradient of the key bias (the middle
+    # third) is zero, apart from rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)
     return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
 

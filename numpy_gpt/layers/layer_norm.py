@@ -1,4 +1,4 @@
-"""Layer norm: each position's channels are shifted to mean 0 and scaled to variance 1 (Ba, Kiros & Hinton 2016)."""
+"""Layer norm: shift each position's channels to mean 0 and scale them to variance 1 (Ba, Kiros & Hinton 2016)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def layer_norm_forward(
 ) -> tuple[Array, LayerNormCache]:
     """Return y = (x − mean) / √(variance + ε) · weight + bias, over the last axis.
 
-    The variance is that of the centered values: mean(x²) − mean(x)² would cancel every digit if the mean is large.
-    Shapes: x (…, C), weight (C), bias (C) or None → y (…, C).
+    The variance is that of the centered values: mean(x²) − mean(x)² would lose every digit to cancellation if the mean
+    is large. Shapes: x (…, C), weight (C), bias (C) or None → y (…, C).
     """
     mean = row_mean(x)  # (4.1)
     record("mean", mean)
@@ -52,7 +52,7 @@ def layer_norm_forward(
 
 
 def layer_norm_backward(dy: Array, cache: LayerNormCache, record: Record = ignore) -> tuple[Array, Array, Array | None]:
-    """Return (dx, dweight, dbias) for dy (…, C); dbias is None where there is no bias."""
+    """Return (dx, dweight, dbias) for dy (…, C); dbias is None if there is no bias."""
     normalized, rstd, weight, has_bias = cache
     record("dout", dy)
     dbias = column_sum(dy) if has_bias else None  # (4.8) undoes (4.6)

@@ -68,7 +68,7 @@ def write_dataset(options: PrepareOptions, program: str) -> int:
         _check_corpus_flags(options)
         prepare(load_corpus(options.corpus, options.source), options.out_dir)
     place = str(options.out_dir)
-    place = f".{os.sep}{place}" if place in CORPORA else place  # otherwise it would name the corpus
+    place = f".{os.sep}{place}" if place in CORPORA else place  # a bare name would mean the corpus
     corpus = open_dataset(place)
     size, train, val = corpus.tokenizer.vocab_size, len(corpus.train), len(corpus.val)
     if options.json:

@@ -1,7 +1,7 @@
-"""A batch in cache-sized slices, and slices computed in parallel; results are the same on any number of threads.
+"""Cut a batch into cache-sized slices and compute them in parallel; results are the same on any number of threads.
 
-The slices depend only on the shapes of the model and the batch, not on the time, the number of cores or the machine. So
-a resumed run computes exactly what the uninterrupted run would have computed.
+The slices depend only on the shapes of the model and the batch, not on timing, the number of cores or the machine, so a
+resumed run computes exactly what the uninterrupted run would have computed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from numpy_gpt.shared.model.names import parameter_count
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_BUDGET = 1 << 21  # bytes of one layer's activations; with what is computed from them, about the cache of one core
+_BUDGET = 1 << 21  # bytes of one layer's activations; with temporaries, about the cache of one core
 
 
 @lru_cache(maxsize=64)
 def slices_of(config: ModelConfig, batch: int, time: int, itemsize: int) -> tuple[slice, ...]:
     """Return nearly equal slices of the sequences of a batch (B, T) of numbers of ``itemsize`` bytes.
 
-    A slice has as many sequences as fit into _BUDGET bytes of one layer's activations. But each slice has a gradient
-    as large as the model: all its activations together must be at least that large, or adding the gradients would cost
+    A slice has as many sequences as fit into _BUDGET bytes of one layer's activations. But each slice has gradients
+    as large as the model: its activations in all layers must be at least that large, or adding the gradients would cost
     more than the cache saves.
     """
     if not isinstance(config, GPTConfig) or config.n_layer == 0:
@@ -39,8 +39,8 @@ def slices_of(config: ModelConfig, batch: int, time: int, itemsize: int) -> tupl
 def parallel_map(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
     """Yield ``function`` of each item, in order, computed in parallel where that pays.
 
-    It pays only if threadpoolctl is installed: it reports how many threads NumPy's matrix products use, and limits each
-    product to one, since otherwise every thread here would start as many again.
+    It pays only if threadpoolctl is installed. threadpoolctl reports how many threads NumPy's matrix products use, and
+    limits each product to one; otherwise every thread here would start just as many more.
     """
     blas = _blas()
     threads = max((library["num_threads"] for library in blas.info()), default=1) if blas and len(items) > 1 else 1

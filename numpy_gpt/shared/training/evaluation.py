@@ -1,4 +1,4 @@
-"""Losses of a model on a text: over all its windows, which is deterministic, and nanoGPT's random estimate."""
+"""A model's losses on a text: over all its windows, which is deterministic, and nanoGPT's random estimate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.stopping import Diverged
 
-# Streams of random numbers, besides those of randomness.py and the training batches.
+# Streams of random numbers, in addition to those of randomness.py and the training batches.
 _TRAIN_ESTIMATE, VAL_ESTIMATE = 3, 4
 
 
@@ -21,7 +21,7 @@ class Losses(Protocol):
     """Anything that can be evaluated."""
 
     evaluation_tokens: int
-    """How many tokens are evaluated at once; it limits the memory for any context."""
+    """How many tokens are evaluated at once; this limits memory for any block_size."""
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss in nats over all targets of the batches, without dropout."""
@@ -34,7 +34,7 @@ def evaluate(engine: Losses, tokens: Tokens, block_size: int, stride: int) -> fl
 
 
 def estimate(engine: Losses, tokens: Tokens, recipe: Recipe, stream: int, step: int) -> float:
-    """Return nanoGPT's estimate: the mean loss of ``eval_iters`` random batches, different ones at each step."""
+    """Return nanoGPT's estimate: the mean loss of ``eval_iters`` random batches, which differ from step to step."""
     training = recipe.training
     sampler = BatchSampler(tokens, recipe.model.block_size, training.batch_size, training.seed, stream=stream)
     return engine.mean_loss(sampler.batch(step * training.eval_iters + place) for place in range(training.eval_iters))
@@ -63,7 +63,7 @@ def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate
 
 
 def loss_estimates(engine: Losses, recipe: Recipe, corpus: Corpus, step: int) -> tuple[float | None, float | None]:
-    """Return nanoGPT's estimates of the training and the validation loss, or None twice if ``eval_iters`` is 0."""
+    """Return nanoGPT's estimates of the training and the validation loss, or (None, None) if ``eval_iters`` is 0."""
     if recipe.training.eval_iters == 0:
         return None, None
     return (

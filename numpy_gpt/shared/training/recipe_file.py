@@ -1,4 +1,4 @@
-"""Recipes in TOML files: the names of the flags, at the top level or in the tables [model] and [training].
+"""Recipes in TOML files, with the names of the flags, at the top level or in the tables [model] and [training].
 
 preset = "shakespeare-cpu"
 dataset = "my-texts"
@@ -88,7 +88,7 @@ def _parse_value(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> A
     if NoneType in types and isinstance(value, str) and value.lower() == "none":
         return None
     if int in types and isinstance(value, float) and value.is_integer():
-        return int(value)  # people write a thousand steps as 1e3, which TOML reads as a float
+        return int(value)  # a thousand steps may be written as 1e3, which TOML reads as a float
     if not has_type(value, types):
         raise UserError(f"{name} must be {_TYPE_NAMES[types[0]]}, not {value!r:.60}")
     return float(value) if float in types else value
