@@ -6,9 +6,9 @@
     parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
     loss, gradients = loss_and_gradients(parameters, config, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
 
-Of numpy_gpt it takes ``shared`` alone, which holds no mathematics. Every layer is written out in elementary
-operations, and below that on torch's fused ones, which ``fused=True`` chooses. PyTorch is imported with the first name
-that is used, so that the command line can say what to do where it is missing.
+From numpy_gpt it imports only ``shared``, which contains no mathematics. Every layer is written out in elementary
+operations and, below that, with torch's fused operations, which ``fused=True`` selects. PyTorch is imported when a name
+is first used, so that the command line can say what to do if it is missing.
 """
 
 from importlib import import_module

@@ -19,7 +19,7 @@ from torch_gpt.device_options import add_device_flags, read_device_options
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser, _ = program_parser(PROGRAM, "A small GPT in PyTorch.")
-    # torchrun terminates all processes when one is lost: the others must still say why before they end.
+    # torchrun terminates all processes when one is lost; the others must still report why before they exit.
     with StopSignals() if started_by_torchrun() else nullcontext():
         return run_command(lambda arguments: int(arguments.command(arguments)), parser, argv)
 
