@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from numpy_gpt.parameters import Parameters, in_parts
+from numpy_gpt.parameters import Parameters, in_chunks
 
 _ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes its other threads, which then spin
 
@@ -14,7 +14,7 @@ _ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes its oth
 def global_norm(gradients: Parameters) -> float:
     """Return ‖g‖₂ over all parameters together (13.1), summed in float64 so that no square overflows early."""
     total = 0.0
-    for (part,) in in_parts(gradients.flat, part=_ON_ONE_THREAD):
+    for (part,) in in_chunks(gradients.flat, part=_ON_ONE_THREAD):
         values = part.astype(np.float64, copy=False)
         total += float(values.dot(values))
     return math.sqrt(total)

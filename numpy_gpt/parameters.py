@@ -105,7 +105,7 @@ class Parameters(Mapping[str, Array]):
         return Parameters(self.config, np.empty_like(self.flat))
 
 
-def in_parts(*flats: Array, part: int = _PART) -> Iterator[tuple[Array, ...]]:
+def in_chunks(*flats: Array, part: int = _PART) -> Iterator[tuple[Array, ...]]:
     """Yield views of flat arrays of equal length, chunk by chunk: a chunk stays in the CPU's cache while in use."""
     size = len(flats[0])
     if size <= part:

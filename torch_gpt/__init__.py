@@ -39,13 +39,13 @@ __all__ = [
     "predict",
 ]
 
-_HOMES = ("bigram", "engine", "gpt", "model", "parameters", "record")
+_MODULES = ("bigram", "engine", "gpt", "model", "parameters", "record")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"{__name__}.{home}")
+        for module_name in _MODULES:
+            module = import_module(f"{__name__}.{module_name}")
             if hasattr(module, name):
                 return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Literal, NamedTuple, get_args
 
-from numpy_gpt.shared.cli.parser import number, read_options, truth
+from numpy_gpt.shared.cli.parser import boolean, number, read_options
 
 OperationPath = Literal["fast", "fused", "explicit"]
 
@@ -43,7 +43,7 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
         ),
         ("--fsdp", "shard weights and moments among torchrun's processes with FSDP2 (default: no, DDP)"),
     ):
-        group.add_argument(flag, type=truth, nargs="?", const=True, metavar="BOOL", help=what)
+        group.add_argument(flag, type=boolean, nargs="?", const=True, metavar="BOOL", help=what)
     what = "the GPU's peak throughput in TFLOPS, for MFU (default: looked up by its name)"
     group.add_argument("--peak_tflops", type=number, metavar="X", help=what)
 

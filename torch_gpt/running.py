@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.cli.program import Backend, InitialState
-from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup, started_by_torchrun
+from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup, is_torchrun_job
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.device import choose_device, describe_device, limit_threads, set_tf32
 from torch_gpt.device_options import DeviceOptions
@@ -45,7 +45,7 @@ def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> I
     set_tf32(bool(options.tf32))
     device = choose_device(options.device)  # fails early if the device does not exist
     group: ProcessGroup = SINGLE_PROCESS
-    if started_by_torchrun():
+    if is_torchrun_job():
         if not trains:
             raise UserError("torchrun is for training; start other commands without it")
         device = local_device(device)

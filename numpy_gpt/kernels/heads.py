@@ -10,7 +10,7 @@ import numpy as np
 from numpy_gpt.shared.model.arrays import Array
 
 
-def split_thirds(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
+def split_qkv(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
     """Return q, k and v, each (B, H, T, D), as views of qkv (B, T, 3C): writing to them writes to qkv."""
     batch, time, width = qkv.shape
     # (B, T, 3C) → (B, T, 3, H, D) → (3, B, H, T, D)

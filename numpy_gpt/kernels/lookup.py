@@ -26,7 +26,7 @@ def scatter_add_(table: Array, ids: Tokens, rows: Array) -> Array:
     return table
 
 
-def entries_of(x: Array, ids: Tokens) -> Tokens:
+def flat_indices(x: Array, ids: Tokens) -> Tokens:
     """Return the index of x[n, ids[n]] in the flattened x, for each row n; all are different. (…, W), (…) → (N).
 
     Indexing with one array is faster than with two.

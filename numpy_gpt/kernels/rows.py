@@ -29,7 +29,7 @@ def row_mean(x: Array) -> Array:
     return means
 
 
-def row_mean_kept(x: Array) -> Array:
+def row_mean_keepdims(x: Array) -> Array:
     """Return the mean of each row in a form that broadcasts to x: (…, W) → (…, W) or (…, 1).
 
     For short rows it is one product with a (W, W) matrix of 1/W. Each column may round differently, so do not use it

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.kernels.elementwise import multiply_
-from numpy_gpt.kernels.heads import mask_future_, split_heads, split_thirds, weighted_sums
+from numpy_gpt.kernels.heads import mask_future_, split_heads, split_qkv, weighted_sums
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.layers.softmax import SoftmaxCache, softmax_backward, softmax_forward
@@ -67,7 +67,7 @@ def attention_forward(
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, S) or None → (B, T, C).
     """
     qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
-    q, k, v = split_thirds(qkv, n_head)
+    q, k, v = split_qkv(qkv, n_head)
     record("q", q)
     record("k", k)
     record("v", v)
@@ -104,7 +104,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
     dqkv = np.empty((batch, time, 3 * n_head * size), dout.dtype)
-    dq, dk, dv = split_thirds(dqkv, n_head)  # views: the products below fill dqkv
+    dq, dk, dv = split_qkv(dqkv, n_head)  # views: the products below fill dqkv
     np.matmul(cache.used.swapaxes(-1, -2), dheads, out=dv)  # (8.12) undoes (8.6)
     if cache.mask is not None:
         record("dweights_dropout", dused)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.kernels.lookup import entries_of, pick, subtract_at_
+from numpy_gpt.kernels.lookup import flat_indices, pick, subtract_at_
 from numpy_gpt.layers.softmax import softmax_of_rows
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.record import Record, ignore, unflattened
@@ -37,7 +37,7 @@ def cross_entropy_forward(
     rows, record = logits.reshape(-1, logits.shape[-1]), unflattened(record, *targets.shape)
     probabilities, largest, total = softmax_of_rows(rows, record)
     record("probabilities", probabilities)
-    entries = entries_of(rows, targets)
+    entries = flat_indices(rows, targets)
     losses = np.log(total) + (largest - pick(rows, entries))  # (11.1)
     record("losses", losses)
     count = count or losses.size

@@ -10,7 +10,7 @@ from numpy_gpt.kernels.rows import (
     column_sum,
     multiply_per_row_,
     row_mean,
-    row_mean_kept,
+    row_mean_keepdims,
     subtract_per_row,
 )
 from numpy_gpt.shared.model.arrays import Array
@@ -62,6 +62,6 @@ def layer_norm_backward(dy: Array, cache: LayerNormCache, record: Record = ignor
 
     # (4.10) undoes (4.5) to (4.1). A shift of x does not change `normalized`, and scaling x hardly does. So dx has no
     # part along the constant vector, and hardly any along `normalized`: both are subtracted.
-    dx = dnormalized - row_mean_kept(dnormalized)
-    dx -= normalized * row_mean_kept(dnormalized * normalized)
+    dx = dnormalized - row_mean_keepdims(dnormalized)
+    dx -= normalized * row_mean_keepdims(dnormalized * normalized)
     return multiply_per_row_(dx, rstd), dweight, dbias

@@ -93,15 +93,15 @@ class WholeStep:
         parts = len(batches)
         total = torch.zeros((), device=self._device, dtype=self._dtype)
         for part, windows in enumerate(batches):
-            with self._unsynchronized(alone or part < parts - 1), self._precision.context(self._device):
+            with self._no_sync(alone or part < parts - 1), self._precision.context(self._device):
                 loss = self.loss_of(windows[:, :-1].contiguous(), windows[:, 1:].contiguous()) / parts
             scaled: Any = loss if self._scaler is None else self._scaler.scale(loss)
-            with self._unsynchronized(alone or part < parts - 1):
+            with self._no_sync(alone or part < parts - 1):
                 scaled.backward()
             total += loss.detach()
         return total
 
-    def _unsynchronized(self, wanted: bool) -> Any:
+    def _no_sync(self, wanted: bool) -> Any:
         # Only the backward pass of the last batch sends the sum of the gradients to the other processes.
         parallel: Any = self.loss_of
         return parallel.no_sync() if wanted and hasattr(parallel, "no_sync") else nullcontext()

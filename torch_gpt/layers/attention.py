@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.model.record import Record, ignore
-from torch_gpt.layers.dropout import draws_here, dropout_forward
+from torch_gpt.layers.dropout import dropout_forward, is_own_draw_faster
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.layers.softmax import softmax_forward, softmax_fused
 
@@ -76,7 +76,7 @@ def attention_fused(
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if isinstance(mask, Tensor):
         heads = causal_attention(q, k, v, mask, record)
-    elif mask and q.dtype != torch.float16 and draws_here(q.device, q.shape[:-1].numel() * q.shape[-2]):
+    elif mask and q.dtype != torch.float16 and is_own_draw_faster(q.device, q.shape[:-1].numel() * q.shape[-2]):
         # On a CPU, scaled_dot_product_attention uses torch's slow dropout, but in float16 it is still the fastest.
         heads = _attention_with_dropout(q, k, v, mask)
     else:

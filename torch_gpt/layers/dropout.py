@@ -10,8 +10,8 @@ _NUMBERS = 1 << 16  # distinct numbers, four from 64 random bits, so rates are r
 _MANY = 1 << 16  # entries: for fewer, torch's own dropout is faster
 
 
-def draws_here(device: torch.device, entries: int) -> bool:
-    """Return whether ``draw_kept`` draws this many entries faster than torch's own dropout."""
+def is_own_draw_faster(device: torch.device, entries: int) -> bool:
+    """Return whether ``draw_keep_mask`` draws this many entries faster than torch's own dropout."""
     return device.type == "cpu" and entries >= _MANY
 
 
@@ -23,14 +23,14 @@ def dropout_forward(x: Tensor, mask: Tensor | float) -> Tensor:
     """
     if isinstance(mask, Tensor):
         return x * mask
-    if not draws_here(x.device, x.numel()):
+    if not is_own_draw_faster(x.device, x.numel()):
         return functional.dropout(x, mask)
-    keep: Tensor = draw_kept(x, mask) if torch.compiler.is_compiling() else _draw(x, mask)
+    keep: Tensor = draw_keep_mask(x, mask) if torch.compiler.is_compiling() else _draw(x, mask)
     return x * keep * (_NUMBERS / (_NUMBERS - _count_dropped(mask)))  # the rounded rate, so that the mean stays x
 
 
-@torch.library.custom_op("torch_gpt::draw_kept", mutates_args=())
-def draw_kept(x: Tensor, rate: float) -> Tensor:
+@torch.library.custom_op("torch_gpt::draw_keep_mask", mutates_args=())
+def draw_keep_mask(x: Tensor, rate: float) -> Tensor:
     """Do the same as _draw, as an operation that torch.compile does not change: compiled steps drop the same entries.
 
     The compiler assumes a pure function of the arguments, so never call it twice with the same tensor.
@@ -38,7 +38,7 @@ def draw_kept(x: Tensor, rate: float) -> Tensor:
     return _draw(x, rate)
 
 
-@draw_kept.register_fake
+@draw_keep_mask.register_fake
 def _(x: Tensor, rate: float) -> Tensor:
     return torch.empty(x.shape, dtype=torch.bool, device=x.device)
 

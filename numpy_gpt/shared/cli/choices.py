@@ -18,7 +18,7 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.parser import number, read_options, truth, whole_number
+from numpy_gpt.shared.cli.parser import boolean, number, read_options, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, field_types
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
@@ -27,7 +27,7 @@ from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 from numpy_gpt.shared.training.recipe_file import read_recipe_file
 
 PRECEDENCE = "a recipe starts from the preset; the --config file overrides it, and flags override both"
-_READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: number, bool: truth, str: str}
+_READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: number, bool: boolean, str: str}
 
 
 class RecipeChoice(NamedTuple):

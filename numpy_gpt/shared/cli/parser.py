@@ -79,7 +79,7 @@ def _float_or_nan(text: str) -> float:
         return float("nan")
 
 
-def truth(text: str) -> bool:
+def boolean(text: str) -> bool:
     """Return True or False for true, false, 1, 0, yes, no in any case."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in known:

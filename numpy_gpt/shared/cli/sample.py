@@ -14,7 +14,7 @@ from gpt_data.files.streams import terminal_columns
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import ModelChoice, add_model_flags, load_model, read_model_choice, recipe_of
-from numpy_gpt.shared.cli.parser import number, print_record, read_options, truth, whole_number
+from numpy_gpt.shared.cli.parser import boolean, number, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
 from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, single_token, token_text, token_width
@@ -61,7 +61,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add("--seed", metavar="N", type=whole_number, default=1337, help="seed of the sampling (default: 1337)")
     add("--stop", metavar="TOKEN", help="end a sample before this token, such as a full stop")
     what = "cache keys and values: the same text, faster (default: True)"
-    add("--cache", type=truth, default=True, metavar="BOOL", help=what)
+    add("--cache", type=boolean, default=True, metavar="BOOL", help=what)
     what = f"show the tokens of the prompt, and the N likeliest candidates for each new token (default: {_LIKELIEST})"
     add("--show", type=whole_number, nargs="?", const=_LIKELIEST, metavar="N", help=what)
     add("--json", action="store_true", help="print one JSON record instead of the text")

@@ -17,7 +17,7 @@ from numpy_gpt.shared.training.stopping import Diverged
 _TRAIN_ESTIMATE, VAL_ESTIMATE = 3, 4
 
 
-class Losses(Protocol):
+class Evaluable(Protocol):
     """Anything that can be evaluated."""
 
     evaluation_tokens: int
@@ -27,20 +27,20 @@ class Losses(Protocol):
         """Return the mean loss in nats over all targets of the batches, without dropout."""
 
 
-def evaluate(engine: Losses, tokens: Tokens, block_size: int, stride: int) -> float:
+def evaluate(engine: Evaluable, tokens: Tokens, block_size: int, stride: int) -> float:
     """Return the mean loss in nats per token over all windows of ``tokens``, one every ``stride`` tokens."""
     rows = max(1, engine.evaluation_tokens // block_size)
     return engine.mean_loss(evaluation_windows(tokens, block_size, stride, rows))
 
 
-def estimate(engine: Losses, tokens: Tokens, recipe: Recipe, stream: int, step: int) -> float:
+def estimate(engine: Evaluable, tokens: Tokens, recipe: Recipe, stream: int, step: int) -> float:
     """Return nanoGPT's estimate: the mean loss of ``eval_iters`` random batches, which differ from step to step."""
     training = recipe.training
     sampler = BatchSampler(tokens, recipe.model.block_size, training.batch_size, training.seed, stream=stream)
     return engine.mean_loss(sampler.batch(step * training.eval_iters + place) for place in range(training.eval_iters))
 
 
-def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate: float) -> Evaluation:
+def evaluate_run(engine: Evaluable, recipe: Recipe, corpus: Corpus, step: int, rate: float) -> Evaluation:
     """Return the losses after ``step`` steps: over the whole validation split and an equally long training excerpt.
 
     Raises
@@ -62,7 +62,7 @@ def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate
     return Evaluation(step, train_loss, val_loss, rate, *estimates)
 
 
-def loss_estimates(engine: Losses, recipe: Recipe, corpus: Corpus, step: int) -> tuple[float | None, float | None]:
+def loss_estimates(engine: Evaluable, recipe: Recipe, corpus: Corpus, step: int) -> tuple[float | None, float | None]:
     """Return nanoGPT's estimates of the training and the validation loss, or (None, None) if ``eval_iters`` is 0."""
     if recipe.training.eval_iters == 0:
         return None, None

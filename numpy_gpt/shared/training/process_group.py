@@ -38,7 +38,7 @@ class SingleProcess:
 SINGLE_PROCESS = SingleProcess()
 
 
-def started_by_torchrun() -> bool:
+def is_torchrun_job() -> bool:
     """Return whether torchrun started several processes: it sets all these variables, a job script perhaps only one."""
     size = os.environ.get("WORLD_SIZE", "")
     return size.isdecimal() and int(size) > 1 and {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
