@@ -147,7 +147,7 @@ class FastEngine(TorchEngine):
         return parameters_from(self.recipe.model, self.values(), self.device)
 
     def engine_state(self) -> Mapping[str, Any] | None:
-        """Return what a resumed run needs besides weights and moments: the scaler's state in float16."""
+        """Return what a resumed run needs in addition to weights and moments: the scaler's state in float16."""
         return None if self._scaler is None else {"scaler": self._scaler.state_dict()}
 
     def _arrays(self, tensors: Mapping[str, Tensor]) -> dict[str, Array]:

@@ -51,7 +51,7 @@ def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corp
     """
     if name not in CORPORA:
         hint = suggest(name, CORPORA) or ";"
-        raise UserError(f"unknown corpus {quote(name)}{hint} there are: {list_names(CORPORA)}")
+        raise UserError(f"unknown corpus {quote(name)}{hint} known: {list_names(CORPORA)}")
     if source is None:
         return CORPORA[name]()
     if name != "shakespeare":

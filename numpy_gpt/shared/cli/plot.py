@@ -103,7 +103,7 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
 
 
 def terminal_chart(curves: Sequence[Curve], colour: bool | None = None) -> str:
-    """Return the curves as text that fits the terminal, told apart by colour or, without colour, by marks.
+    """Return the curves as text that fits the terminal, distinguished by colour or, without colour, by marks.
 
     Colours are used if stdout supports them, unless ``colour`` says otherwise.
 

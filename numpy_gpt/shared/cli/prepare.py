@@ -84,7 +84,7 @@ def _check_corpus_flags(options: PrepareOptions) -> None:
     if options.corpus not in CORPORA:
         known = [*CORPORA, _TEXT]
         hint = suggest(options.corpus, known) or ";"
-        raise UserError(f"unknown corpus {quote(options.corpus)}{hint} known are {list_names(known)}")
+        raise UserError(f"unknown corpus {quote(options.corpus)}{hint} known: {list_names(known)}")
     given = {"files": options.files, "--tokens": options.tokens, "--val_share": options.val_share}
     for name, value in given.items():
         if value not in (None, []):

@@ -121,7 +121,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
         raise UserError(f"the kind of a model must be one of {', '.join(KINDS)}, not {kind!r:.60}")
     known = {item.name for item in fields(KINDS[kind])}
     if unknown := sorted(set(rest) - known):
-        raise UserError(f"unknown config field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise UserError(f"unknown config field {unknown[0]!r}; known: {', '.join(sorted(known))}")
     try:
         return KINDS[kind](**rest)
     except TypeError as error:

@@ -104,7 +104,7 @@ class Engine(ABC):
         return total / count
 
     def engine_state(self) -> Mapping[str, Any] | None:
-        """Return what a resumed run needs besides weights and moments, as plain values; None if nothing."""
+        """Return what a resumed run needs in addition to weights and moments, as plain values; None if nothing."""
         return None
 
     def peak_memory(self) -> int | None:

@@ -19,7 +19,7 @@ def preset(name: str) -> Recipe:
         If there is no such preset; the message lists them and suggests the closest.
     """
     if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r}{suggest(name, PRESETS) or ';'} there are: {list_names(PRESETS)}")
+        raise UserError(f"unknown preset {name!r}{suggest(name, PRESETS) or ';'} known: {list_names(PRESETS)}")
     return PRESETS[name]
 
 

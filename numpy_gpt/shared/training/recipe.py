@@ -139,7 +139,7 @@ class Recipe:
                 parts[owners[name]][name] = value
             elif name != "dataset":
                 known = ["dataset", *owners]
-                raise UserError(f"unknown field {name!r}{suggest(name, known) or ';'} there are: {list_names(known)}")
+                raise UserError(f"unknown field {name!r}{suggest(name, known) or ';'} known: {list_names(known)}")
         return replace(
             self,
             dataset=changes.get("dataset", self.dataset),

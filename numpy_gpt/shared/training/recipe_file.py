@@ -81,7 +81,7 @@ def _parse_value(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> A
             if name in names:
                 raise UserError(f"{name} belongs to the table [{table}]; move it there")
         hint = suggest(name, known) or ";"
-        raise UserError(f"unknown name {quote(name)}{hint} there may be: {list_names(known)}")
+        raise UserError(f"unknown name {quote(name)}{hint} known: {list_names(known)}")
     types = known[name]
     if isinstance(value, int) and abs(value) >= _TOO_LARGE:
         raise UserError(f"{name} must be a number of at most 300 digits")
