@@ -1,4 +1,4 @@
-# Everything from a fresh clone with Python, make and git alone; second runs start at once.
+# Everything works from a fresh clone with only Python, make and git; later runs start immediately.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 trace: $(VENV)/core  ## follow a trained GPT's arithmetic for "hello world"
 	$(BIN)/python -m handcalc.trace "hello world"
 
-test: $(VENV)/test  ## prove that the implementations are the same
+test: $(VENV)/test  ## prove that the implementations compute the same function
 	$(BIN)/python -m pytest parity_tests
 
-prove: $(VENV)/test  ## the long tests that `make test` leaves out: whole runs, kills, jobs of several processes
+prove: $(VENV)/test  ## the long tests that `make test` skips: whole runs, kills, jobs with several processes
 	$(BIN)/python -m pytest parity_tests -m prove
 
 check: $(VENV)/dev  ## lint, types, import contracts
@@ -20,13 +20,13 @@ check: $(VENV)/dev  ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-model: $(VENV)/core  ## train the model that ships again, from nothing
+model: $(VENV)/core  ## retrain the shipped model from scratch
 	$(BIN)/numpy_gpt rebuild --out_dir numpy_gpt/shared/runs/models/tiny
 
 clean:
 	rm -rf $(VENV)
 
-# A file in the environment says what has been installed into it; it is made again when pyproject.toml changes.
+# A marker file in the environment records each installation, which is repeated when pyproject.toml changes.
 $(VENV)/core: extras := .
 $(VENV)/test: extras := ".[torch,test]"
 $(VENV)/dev: extras := ".[dev]"

@@ -1,4 +1,4 @@
-"""A small GPT in pure NumPy: forward and backward written by hand, the reference that the twins are checked against.
+"""A small GPT in pure NumPy: forward and backward written by hand; the reference for the other implementations.
 
     from numpy_gpt import GPTConfig, initial_values, loss_and_gradients, parameters_from
 
@@ -6,9 +6,9 @@
     parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
     loss, gradients = loss_and_gradients(parameters, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
 
-``layers`` is the mathematics of each layer, ``kernels`` what makes it fast. ``gpt`` puts the layers together,
-``bigram`` is the baseline of one table, ``model`` has loss and gradients of both, ``engine`` trains, and ``shared`` is
-everything without mathematics. ``gradcheck`` tells whether a gradient is right.
+``layers`` contains the mathematics of each layer, and ``kernels`` the code that makes it fast. ``gpt`` combines the
+layers, ``bigram`` is a single-table baseline, ``model`` computes the loss and gradients of both, ``engine`` trains, and
+``shared`` is everything without mathematics. ``gradcheck`` checks whether a gradient is right.
 """
 
 from __future__ import annotations

@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.parameters import Parameters, in_parts
+from numpy_gpt.parameters import Parameters, in_chunks
 
 
 class AdamWState(NamedTuple):
-    """The moving averages of the gradient (m) and of its square (v), in the form of the parameters."""
+    """The moving averages of the gradient (m) and of its square (v), laid out like the parameters."""
 
     m: Parameters
     v: Parameters
 
 
 def adamw_state(parameters: Parameters) -> AdamWState:
-    """Return the state before the first step: all zero."""
+    """Return the state before the first step: all zeros."""
     return AdamWState(parameters.zeros_like(), parameters.zeros_like())
 
 
@@ -43,8 +43,8 @@ def adamw_step(
     """
     matrices = parameters.decayed
     matrices *= 1 - learning_rate * weight_decay  # (13.3)
-    # In parts that stay in cache; g's memory is reused for intermediate results.
-    for theta, g, m, v in in_parts(parameters.flat, gradients.flat, state.m.flat, state.v.flat):
+    # Processed in chunks that stay in cache; g's memory is reused for intermediate results.
+    for theta, g, m, v in in_chunks(parameters.flat, gradients.flat, state.m.flat, state.v.flat):
         m *= beta1
         m += (1 - beta1) * g  # (13.4)
         g *= g
@@ -62,7 +62,7 @@ def adamw_step(
 
 def update_ema(ema: Parameters, parameters: Parameters, weight: float) -> None:
     """Move the EMA in place toward the parameters, by ``weight`` of the difference (13.11)."""
-    for average, theta in in_parts(ema.flat, parameters.flat):
+    for average, theta in in_chunks(ema.flat, parameters.flat):
         change = theta - average
         change *= weight
         average += change

@@ -1,7 +1,7 @@
 """The bigram model, the baseline that a GPT must beat: the logits of the next token are a row of one table.
 
-It learns nothing that could not be counted: at the minimum of the loss, row v contains the logarithms of how often each
-token follows v, up to a constant (15.3), and the loss is the text's conditional entropy (15.4).
+Everything it learns could be counted instead: at the minimum of the loss, row v contains the logarithms of how often
+each token follows v, up to a constant (15.3), and the loss is the text's conditional entropy (15.4).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore)
     Raises
     ------
     UserError
-        If the tokens are not such an array.
+        If the tokens do not meet these conditions.
     """
     return bigram_logits_of(parameters, check_tokens(tokens, parameters.config), record)
 
 
 def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ignore) -> tuple[Array, BigramCache]:
-    """Return what bigram_forward does for tokens that have been checked."""
+    """Return the result of bigram_forward for tokens that have already been checked."""
     logits = gather_rows(parameters["wte.weight"], tokens)  # (15.1)
     record("logits", logits)
     return logits, BigramCache(parameters, tokens)

@@ -1,4 +1,4 @@
-"""``train --by_hand``: print every number that the first training steps compute, and every weight they change."""
+"""``train --by_hand``: print every number computed in the first training steps, and every weight change."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ByHandEngine(NumpyEngine):
         batch, time = inputs.shape
         for name in activation_shapes(self.recipe.model, batch, time, dropout=True):
             if name in arrays:
-                # embedding.position and the loss have no axis of sequences
+                # embedding.position and the loss have no batch axis
                 shared = name in ("embedding.position", "loss")
                 self._print_array(name, arrays[name] if shared else arrays[name][0])
 

@@ -1,4 +1,4 @@
-"""The command ``numpy_gpt``: the shared commands, computed by NumPy, and those of this program alone."""
+"""The command ``numpy_gpt``: the shared commands, computed with NumPy, and the commands that only this program has."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(by_hand=0)  # only `train` has a flag for it; NumPy leaves nothing else to choose
+    parser.set_defaults(by_hand=0)  # only `train` has the flag; the NumPy backend has no other options
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def _make_engine(recipe: Recipe, initial: InitialState, by_hand: int) -> Engine:
         return NumpyEngine(recipe, initial.values, initial.moments, initial.trained)
     if recipe.training.gradient_accumulation_steps > 1:
         raise UserError("--by_hand prints one batch a step; leave out --gradient_accumulation_steps")
-    from numpy_gpt.by_hand import ByHandEngine  # here and below: other commands start faster without it
+    from numpy_gpt.by_hand import ByHandEngine  # imported here, and below, so that other commands start faster
 
     return ByHandEngine(recipe, initial, by_hand, sys.stdout)
 

@@ -6,22 +6,22 @@ import math
 
 import numpy as np
 
-from numpy_gpt.parameters import Parameters, in_parts
+from numpy_gpt.parameters import Parameters, in_chunks
 
-_ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes other threads, which then spin
+_ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes its other threads, which then spin
 
 
 def global_norm(gradients: Parameters) -> float:
     """Return ‖g‖₂ over all parameters together (13.1), summed in float64 so that no square overflows early."""
     total = 0.0
-    for (part,) in in_parts(gradients.flat, part=_ON_ONE_THREAD):
+    for (part,) in in_chunks(gradients.flat, part=_ON_ONE_THREAD):
         values = part.astype(np.float64, copy=False)
         total += float(values.dot(values))
     return math.sqrt(total)
 
 
 def clip_gradients(gradients: Parameters, max_norm: float) -> float:
-    """Scale the gradients in place so that their global norm is at most ``max_norm``; return the norm before (13.2).
+    """Scale the gradients in place so that their global norm is at most ``max_norm``; return the original norm (13.2).
 
     The scale is min(1, max_norm / (norm + 1e-6)), as in torch. ``max_norm`` 0 means no clipping.
     """

@@ -1,4 +1,4 @@
-"""Generating with a cache: the logits of new tokens from these tokens and the keys and values of the earlier ones."""
+"""Generation with a cache: the logits of new tokens from these tokens and the cached keys and values of the past."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Decoder:
         return self.read_checked(tokens)
 
     def read_checked(self, tokens: Tokens) -> Array:
-        """Return what ``read`` does for tokens that have been checked and fit: the model's own."""
+        """Return the result of ``read`` for tokens known to be valid and to fit, such as the model's own."""
         parameters, config, length = self._parameters, self._config, self.length
         wte, wpe, views = parameters["wte.weight"], parameters["wpe.weight"], parameters.views
         x, _ = embedding_forward(tokens, wte, wpe, first=length)

@@ -59,7 +59,7 @@ class NumpyEngine(Engine):
         return predict(self._inference_parameters, tokens)
 
     def values(self) -> Mapping[str, Array]:
-        """Return the parameters by name that the model is used with; not a copy."""
+        """Return the parameters used for inference, by name; not a copy."""
         return self._inference_parameters
 
     def trained_values(self) -> Mapping[str, Array] | None:
@@ -75,7 +75,7 @@ class NumpyEngine(Engine):
 
     def _mean_loss_and_gradients(self, batches: Iterable[Batch], record: Record) -> tuple[float, Parameters]:
         losses: list[float] = []
-        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is reported once, by the returned loss
+        with np.errstate(over="ignore", invalid="ignore"):  # reported once, by the returned loss
             for inputs, targets, masks in batches:
                 out = self.parameters.empty_like() if losses else self._gradients
                 loss, out = sliced_loss_and_gradients(self.parameters, inputs, targets, masks, out, record)
@@ -104,7 +104,7 @@ class NumpyEngine(Engine):
 def _keep_freed_memory() -> None:
     """Stop glibc from returning freed memory to the operating system between steps.
 
-    glibc returns memory beyond twice the largest block ever freed, up to 32 MiB. So one such block is freed here; it is
-    never written to and therefore costs nothing. With another C library this has no effect.
+    glibc returns free memory beyond twice the size of the largest block ever freed, up to 32 MiB. So one such block is
+    freed here; it is never written to, so it costs nothing. With another C library this has no effect.
     """
     np.empty(31 << 20, np.uint8)

@@ -1,4 +1,4 @@
-"""The whole GPT: from tokens to logits, and from the logits' gradient back to that of every parameter."""
+"""The whole GPT: from tokens to logits, and from the gradient of the logits back to that of every parameter."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def gpt_forward(
 ) -> tuple[Array, GPTCache]:
     """Return the logits of every next token.
 
-    Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are given in training with
-    dropout only.
+    Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are needed only in
+    training with dropout.
 
     Raises
     ------
     UserError
-        If the model is no GPT, the tokens are not such an array, or masks are given but not all of them, in their
-        shapes and this dtype.
+        If the model is not a GPT, the tokens do not meet these conditions, or some masks are given but not all of
+        them with the right shapes and dtype.
     """
     config = require_gpt(parameters.config)
     tokens = check_tokens(tokens, config)
@@ -51,7 +51,7 @@ def gpt_forward(
 
 
 def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Record = ignore) -> tuple[Array, GPTCache]:
-    """Return what gpt_forward does for tokens and masks that have been checked."""
+    """Return the result of gpt_forward for tokens and masks that have already been checked."""
     config = require_gpt(parameters.config)
     wte, wpe = parameters["wte.weight"], parameters["wpe.weight"]
     x, embedding = embedding_forward(tokens, wte, wpe, scoped(record, "embedding"))  # (12.1)
@@ -99,7 +99,7 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     if require_gpt(cache.parameters.config).tie_weights:
         dwte += dhead_transposed.T  # (12.6): one matrix in two places, so both gradients add
     gradients |= {"wte.weight": dwte, "wpe.weight": dwpe, "lm_head.weight": dhead_transposed.T}
-    return {name: gradients[name] for name in cache.parameters}  # without those of absent biases or of a tied head
+    return {name: gradients[name] for name in cache.parameters}  # drops the entries of absent biases and of a tied head
 
 
 def _inside(masks: Masks, name: str) -> Masks:

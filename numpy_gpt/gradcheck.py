@@ -1,4 +1,4 @@
-"""Check whether gradients are right, by central differences in random directions (docs/derivations.md §14)."""
+"""Check gradients by central differences in random directions (docs/derivations.md §14)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def gradient_errors(
 
     For random directions u of one input x at a time, d/dε ⟨cotangent, f(x + ε·u)⟩ must equal ⟨gradient, u⟩ (14.1).
     The derivative is a central difference (14.2) with one Richardson extrapolation (14.3). The relative error is the
-    Euclidean norm of the differences over all directions, divided by that of the derivatives, so that one direction
-    in which the derivative happens to vanish does no harm. If all derivatives are 0, it is 0 if the differences are
-    too, and otherwise inf.
+    Euclidean norm of the differences over all directions, divided by that of the derivatives, so that a
+    direction in which the derivative happens to vanish does no harm. If all derivatives are 0, the error is 0 if all
+    differences are 0 too, and inf otherwise.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def gradient_errors(
     Raises
     ------
     UserError
-        If an input is not float64, a gradient's name or shape does not fit, or there is nothing to check.
+        If an input is not float64, a gradient's name or shape does not match, or there is nothing to check.
     """
     whole_number("directions", directions, 1)
     if not 0 < step < math.inf:
@@ -86,7 +86,7 @@ def check_gradients(
     GradientError
         If an error exceeds ``tolerance`` or is NaN; the message names the input.
     UserError
-        If an input is not float64, a gradient's name or shape does not fit, or there is nothing to check.
+        If an input is not float64, a gradient's name or shape does not match, or there is nothing to check.
     """
     errors = gradient_errors(function, inputs, gradients, cotangent, **options)
     for name, error in errors.items():

@@ -1,4 +1,4 @@
-"""What all kinds of model have in common: loss, gradients and predictions."""
+"""Loss, gradients and predictions for every kind of model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ModelCache = GPTCache | BigramCache
 def model_forward(
     parameters: Parameters, tokens: Any, masks: Masks | None = None, record: Record = ignore
 ) -> tuple[Array, ModelCache]:
-    """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are for a GPT with dropout only.
+    """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
 
     Raises
     ------
@@ -63,9 +63,9 @@ def loss_and_gradients(
 def sliced_loss_and_gradients(
     parameters: Parameters, tokens: Any, targets: Any, masks: Masks, out: Parameters, record: Record = ignore
 ) -> tuple[Array, Parameters]:
-    """Return what ``loss_and_gradients`` does, the gradients in ``out``, computed in slices of the batch.
+    """Return the same as ``loss_and_gradients``, with the gradients in ``out``, computed in slices of the batch.
 
-    The slices' results are added in the slices' order, whichever finishes first. With a ``record`` there is one slice.
+    The slices' results are added in order, whichever finishes first. With a ``record`` there is only one slice.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def sliced_loss_and_gradients(
 
     def compute(rows: slice) -> tuple[Array, dict[str, Array]]:
         part = {name: mask[rows] for name, mask in masks.items()}
-        # Each thread has its own settings. An overflow shows in what is returned.
+        # Each thread has its own settings. An overflow shows up in the returned numbers.
         with np.errstate(over="ignore", invalid="ignore"):
             return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, tokens.size)
 
@@ -96,13 +96,13 @@ def sliced_loss_and_gradients(
 
 
 def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
-    """Return the mean loss in nats per token without any gradient; the same arguments and errors."""
+    """Return the mean loss in nats per token without gradients; the arguments and errors are the same."""
     tokens, targets = _check_pair(parameters, tokens, targets)
     return _loss(parameters, tokens, targets, tokens.size)
 
 
 def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
-    """Return what ``loss_of`` does, computed in slices of the batch and added in their order."""
+    """Return the same as ``loss_of``, computed in slices of the batch that are added in order."""
     tokens, targets = _check_pair(parameters, tokens, targets)
 
     def compute(rows: slice) -> Array:
@@ -123,7 +123,7 @@ def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Arr
     return probabilities
 
 
-# Below, nothing is checked again: every argument has been checked above, once.
+# The functions below check nothing: their arguments have already been checked above.
 
 
 def _logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Record) -> tuple[Array, ModelCache]:

@@ -1,7 +1,7 @@
-"""All numbers of a model in one flat array, with a named view for each tensor.
+"""All parameters of a model in one flat array, with a named view for each tensor.
 
-The optimizer, clipping and checkpoints use one array, the layers use tensors, and nothing is copied. Matrices come
-first in the flat array, so that the parameters with weight decay are one slice.
+The optimizer and clipping use the flat array, layers and checkpoints use the tensors, and nothing is copied. Matrices
+come first in the flat array, so that the parameters with weight decay are one slice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PART = 1 << 16  # numbers, 256 KiB in float32: an optimizer uses four such arra
 class _Layout(NamedTuple):
     """The names in order of computation, each tensor's place in the flat array, and the array's ``size``.
 
-    The first ``matrices`` of its numbers belong to matrices.
+    The first ``matrices`` entries belong to matrices.
     """
 
     names: tuple[str, ...]
@@ -35,10 +35,10 @@ class _Layout(NamedTuple):
 
 
 class Parameters(Mapping[str, Array]):
-    """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same form.
+    """A mapping from GPT-2's names to views of one flat array; gradients and moments have the same layout.
 
-    A deep copy (``copy.deepcopy``, ``pickle``) has its own numbers, a shallow one (``copy.copy``) shares them. Two are
-    equal only if they are the same object; compare ``flat`` to compare numbers.
+    A deep copy (``copy.deepcopy``, ``pickle``) has its own numbers; a shallow one (``copy.copy``) shares them. Two
+    Parameters are equal only if they are the same object; compare ``flat`` to compare numbers.
     """
 
     def __init__(self, config: ModelConfig, flat: Array) -> None:
@@ -49,7 +49,7 @@ class Parameters(Mapping[str, Array]):
         if flat.shape != (size,):
             raise UserError(f"this model has {size:,} parameters, but the flat array has shape {flat.shape}")
 
-    __eq__ = object.__eq__  # a mapping's would ask each array whether it is true
+    __eq__ = object.__eq__  # Mapping's own would ask each array for its truth value
     __hash__ = object.__hash__
 
     def __reduce__(self) -> tuple[type[Parameters], tuple[ModelConfig, Array]]:
@@ -58,7 +58,7 @@ class Parameters(Mapping[str, Array]):
     @cached_property
     def views(self) -> dict[str, Array]:
         """The tensors by name, as one dictionary."""
-        # Made on first use: nobody looks at the tensors of a step's gradients.
+        # Created on first use: a step's gradients are often used only as a flat array.
         return {name: self.flat[place].reshape(shape) for name, (place, shape) in self._layout.places.items()}
 
     def __getitem__(self, name: str) -> Array:
@@ -77,13 +77,13 @@ class Parameters(Mapping[str, Array]):
 
     @cached_property
     def block_names(self) -> list[dict[str, str]]:
-        """The full name of each of ``blocks``' tensors, by its name inside the block."""
+        """The full names of the tensors of each block, by their names inside the block."""
         prefixes = [f"h.{layer}." for layer in range(require_gpt(self.config).n_layer)]
         return [{name.removeprefix(prefix): name for name in self if name.startswith(prefix)} for prefix in prefixes]
 
     @cached_property
     def head(self) -> Array:
-        """The output head (V, C) of a GPT: ``wte.weight`` itself where the weights are tied."""
+        """The output head (V, C) of a GPT: ``wte.weight`` itself if the weights are tied."""
         return self["wte.weight" if require_gpt(self.config).tie_weights else "lm_head.weight"]
 
     @cached_property
@@ -92,21 +92,21 @@ class Parameters(Mapping[str, Array]):
         return self.flat[: self._layout.matrices]
 
     def zeros_like(self) -> Parameters:
-        """Return the same shapes and dtype, all zero."""
+        """Return Parameters of the same shapes and dtype, all zeros."""
         return Parameters(self.config, np.zeros_like(self.flat))
 
     def copy_from(self, tensors: Mapping[str, Array]) -> Parameters:
-        """Copy tensors of these names and shapes into the flat array, and return it as Parameters."""
+        """Copy tensors with the same names and shapes into the flat array, and return self."""
         np.concatenate([tensors[name] for name in self._layout.places], axis=None, out=self.flat)
         return self
 
     def empty_like(self) -> Parameters:
-        """Return the same shapes and dtype, uninitialised."""
+        """Return Parameters of the same shapes and dtype, uninitialised."""
         return Parameters(self.config, np.empty_like(self.flat))
 
 
-def in_parts(*flats: Array, part: int = _PART) -> Iterator[tuple[Array, ...]]:
-    """Yield views of flat arrays of equal length, part by part: each part stays in the CPU's cache while it is used."""
+def in_chunks(*flats: Array, part: int = _PART) -> Iterator[tuple[Array, ...]]:
+    """Yield views of flat arrays of equal length, chunk by chunk: a chunk stays in the CPU's cache while in use."""
     size = len(flats[0])
     if size <= part:
         yield flats
@@ -121,7 +121,7 @@ def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Paramet
     Raises
     ------
     UserError
-        If a tensor is missing, superfluous, of another shape, or not of the same floating dtype as the others.
+        If a tensor is missing or unknown, has the wrong shape, or has a different floating dtype from the others.
     """
     shapes = check_values(config, values)
     dtype = values["wte.weight"].dtype

@@ -27,15 +27,15 @@ def rebuild(out_dir: Path) -> Checkpoint:
     Raises
     ------
     UserError
-        If ``out_dir`` cannot be written, or contains anything but a checkpoint.
+        If ``out_dir`` cannot be written, or contains anything other than a checkpoint.
     """
-    check_place(out_dir)  # before training, which would be in vain
+    check_place(out_dir)  # fail now rather than after training
     recipe = preset("tiny").override({"dtype": "float64"})
     corpus = load_corpus(recipe.dataset)
     engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))
     with tempfile.TemporaryDirectory() as run:
         state = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
-    # + 0 turns the −0 that rounding may leave into 0, which looks better on a page.
+    # Adding 0 turns the −0 that rounding may leave into 0, which is easier to read.
     rounded = {name: np.round(array, DECIMALS) + 0.0 for name, array in engine.values().items()}
     block_size, stride = recipe.model.block_size, recipe.eval_stride
     facts = {

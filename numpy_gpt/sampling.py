@@ -1,4 +1,4 @@
-"""Sampling: the next token is drawn from the model's probabilities with a given uniform number."""
+"""Sampling: draw the next token from the model's probabilities with a given uniform number."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from numpy_gpt.shared.model.sampling_choice import Draw, check_choice, check_dra
 def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Array:
     """Return the probabilities (V,) that sampling uses, for the logits (V,) of one position, in float64.
 
-    ``temperature`` divides the logits; at 0 the argmax gets probability 1 (the first of equals). ``top_k`` keeps the k
-    likeliest tokens, of equals the lower ids. ``top_p`` keeps the smallest set of likeliest tokens whose probabilities
-    sum to at least p (Holtzman et al. 2020). The remaining probabilities are scaled to sum to 1.
+    ``temperature`` divides the logits; at 0 the argmax gets probability 1 (the first if several are equal). ``top_k``
+    keeps the k likeliest tokens, and the lower ids if several are equal. ``top_p`` keeps the smallest set of likeliest
+    tokens whose probabilities sum to at least p (Holtzman et al. 2020). The remaining probabilities are scaled to sum
+    to 1.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
 
 
 def _likeliest_first(z: Array) -> NDArray[np.intp]:
-    return np.argsort(-z, kind="stable")  # of equals the lower id first
+    return np.argsort(-z, kind="stable")  # equal logits in order of their ids
 
 
 def sample_token(probabilities: Array, uniform: float) -> int:
@@ -67,7 +68,7 @@ def sample_token(probabilities: Array, uniform: float) -> int:
     check_uniform(uniform)
     cumulative = np.add.accumulate(probabilities, dtype=np.float64)
     total = float(cumulative[-1])  # a Python float: NumPy's would warn of 0·∞ before the error is raised
-    # Scaled by the last sum, which rounding may leave just below 1: so no token of probability 0 can be drawn.
+    # Scaled by the total, which rounding may leave just below 1, so that no token of probability 0 can be drawn.
     return check_drawn(int(cumulative.searchsorted(uniform * total, side="right")), len(cumulative), total)
 
 
@@ -83,7 +84,7 @@ def draws(
     """Yield a token and its probabilities for each of ``uniforms``; beyond block_size the window slides.
 
     With ``cache``, a GPT's keys and values are kept until the window slides: then every token changes its position, and
-    with it all of them. A bigram model looks at the last token only, and has none.
+    all keys and values change too. A bigram model uses only the last token and has none.
 
     Raises
     ------

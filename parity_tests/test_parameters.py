@@ -10,7 +10,7 @@ import pytest
 
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, initial_values, loss_and_gradients, loss_of, parameters_from
-from numpy_gpt.parameters import in_parts
+from numpy_gpt.parameters import in_chunks
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=2, n_embd=4)
@@ -33,7 +33,7 @@ def test_views_share_the_flat_array():
 @pytest.mark.parametrize("size", [1, 2, 6, 7, 8, 14, 100])
 def test_every_number_is_in_one_part(size):
     numbers, others = np.arange(size), -np.arange(size)
-    parts = list(in_parts(numbers, others, part=7))
+    parts = list(in_chunks(numbers, others, part=7))
     assert max(len(part) for part, _ in parts) <= 7
     assert np.array_equal(np.concatenate([part for part, _ in parts]), numbers)
     assert np.array_equal(np.concatenate([part for _, part in parts]), others)

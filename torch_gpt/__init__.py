@@ -6,9 +6,9 @@
     parameters = parameters_from(config, initial_values(config, seed=0, dtype="float64"))
     loss, gradients = loss_and_gradients(parameters, config, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
 
-Of numpy_gpt it takes ``shared`` alone, which holds no mathematics. Every layer is written out in elementary
-operations, and below that on torch's fused ones, which ``fused=True`` chooses. PyTorch is imported with the first name
-that is used, so that the command line can say what to do where it is missing.
+From numpy_gpt it imports only ``shared``, which contains no mathematics. Every layer is written out in elementary
+operations and, below that, with torch's fused operations, which ``fused=True`` selects. PyTorch is imported when a name
+is first used, so that the command line can say what to do if it is missing.
 """
 
 from importlib import import_module
@@ -39,13 +39,13 @@ __all__ = [
     "predict",
 ]
 
-_HOMES = ("bigram", "engine", "gpt", "model", "parameters", "record")
+_MODULES = ("bigram", "engine", "gpt", "model", "parameters", "record")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"{__name__}.{home}")
+        for module_name in _MODULES:
+            module = import_module(f"{__name__}.{module_name}")
             if hasattr(module, name):
                 return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,7 +22,7 @@ class AdamWState(NamedTuple):
 
 
 def adamw_state(parameters: Mapping[str, Tensor]) -> AdamWState:
-    """Return the state before the first step: all zero."""
+    """Return the state before the first step: all zeros."""
     m, v = ({name: torch.zeros_like(parameter) for name, parameter in parameters.items()} for _ in range(2))
     return AdamWState(m, v)
 
@@ -66,9 +66,9 @@ def fused_adamw(
     weight_decay: float,
     rate: Tensor | None = None,
 ) -> torch.optim.AdamW:
-    """Return torch's own fused AdamW, which does the same; it updates ``state``, in which ``step`` steps are done.
+    """Return torch's own fused AdamW, which does the same and updates ``state``, the state after ``step`` steps.
 
-    ``rate`` is a tensor from which it reads the learning rate, so that a CUDA graph can contain the step.
+    It reads the learning rate from the tensor ``rate``, so that a CUDA graph can contain the step.
     """
     matrices = [parameter for parameter in parameters.values() if decays(parameter)]
     vectors = [parameter for parameter in parameters.values() if not decays(parameter)]

@@ -21,12 +21,12 @@ def bigram_forward(
     """Return logits[b, t] = table[tokens[b, t]] (15.1).
 
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``.
-    ``fused`` chooses torch's embedding, which has a faster backward; all activations are recorded there too.
+    ``fused`` selects torch's embedding, which has a faster backward; it records the same activations.
 
     Raises
     ------
     UserError
-        If the tokens are not such an array.
+        If the tokens do not meet these conditions.
     """
     ids = tensor_from(check_tokens(on_host(tokens), config), parameters["wte.weight"].device, torch.int64)
     return bigram_logits_of(parameters, ids, record, fused)
@@ -35,7 +35,7 @@ def bigram_forward(
 def bigram_logits_of(
     parameters: Mapping[str, Tensor], tokens: Tensor, record: Record = ignore, fused: bool = False
 ) -> Tensor:
-    """Return what bigram_forward does for tokens that have been checked and are on the device."""
+    """Return the result of bigram_forward for tokens that have already been checked and are on the device."""
     table = parameters["wte.weight"]
     logits = functional.embedding(tokens, table) if fused else table[tokens]  # (15.1)
     record("logits", logits)

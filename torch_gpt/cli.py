@@ -11,7 +11,7 @@ from gpt_data.errors import UserError
 from numpy_gpt.shared.cli.commands import program_parser
 from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.cli.program import Backend, Program
-from numpy_gpt.shared.training.process_group import started_by_torchrun
+from numpy_gpt.shared.training.process_group import is_torchrun_job
 from numpy_gpt.shared.training.stopping import StopSignals
 from torch_gpt.device_options import add_device_flags, read_device_options
 
@@ -19,8 +19,8 @@ from torch_gpt.device_options import add_device_flags, read_device_options
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser, _ = program_parser(PROGRAM, "A small GPT in PyTorch.")
-    # torchrun terminates all processes when one is lost: the others must still say why before they end.
-    with StopSignals() if started_by_torchrun() else nullcontext():
+    # torchrun terminates all processes when one is lost; the others must still report why before they exit.
+    with StopSignals() if is_torchrun_job() else nullcontext():
         return run_command(lambda arguments: int(arguments.command(arguments)), parser, argv)
 
 

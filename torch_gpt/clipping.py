@@ -18,7 +18,7 @@ def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
 
 
 def clip_gradients(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
-    """Scale the gradients in place so that their global norm is at most ``max_norm``; return the norm before (13.2).
+    """Scale the gradients in place so that their global norm is at most ``max_norm``; return the original norm (13.2).
 
     ``max_norm`` 0 means no clipping. If the norm is NaN, all gradients become NaN, as (13.2) says.
     """
@@ -29,7 +29,7 @@ def clip_gradients(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
 
 
 def clip_gradients_fused(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
-    """Do the same with torch's own norm, computed in a few kernels and in the gradients' own dtype."""
+    """Do the same with torch's own norm, computed in a few kernels and in the gradients' dtype."""
     norm = torch.nn.utils.get_total_norm(list(gradients.values()))
     if max_norm > 0:
         _scale(gradients, norm, max_norm)

@@ -1,4 +1,4 @@
-"""Generating with a cache: the logits of new tokens from these tokens and the keys and values of the earlier ones."""
+"""Generation with a cache: the logits of new tokens from these tokens and the cached keys and values of the past."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torch_gpt.parameters import head, inside, tensor_from
 class Decoder:
     """A GPT that reads a text piece by piece and keeps the keys and values of at most block_size tokens.
 
-    ``fused`` chooses torch's fused operations: the same function.
+    ``fused`` selects torch's fused operations: the same function.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class Decoder:
         self._parameters, self._config, self._fused = parameters, config, fused
         self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
         self._past: list[KeyValues | None] = [None] * config.n_layer
-        self._batch = 0  # known from the first reading on
+        self._batch = 0  # set by the first read
         self.length = 0
 
     @torch.no_grad()

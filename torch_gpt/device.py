@@ -1,4 +1,4 @@
-"""The device that computes, its float32 arithmetic and its number of threads: set once per command."""
+"""The device, its float32 arithmetic and its number of threads: set once per command."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_count
 
 _WORTH_THREADS = 2e8
-"""Operations in a training step from which a second thread pays; below, waiting for it costs more than it gains."""
+"""Operations per training step above which a second thread pays; below, synchronising costs more than it gains."""
 
 
 def choose_device(name: str, dtype: str = "float32") -> torch.device:
-    """Return the device that ``name`` asks for: cpu, cuda, cuda:N, mps, or auto, the first available of cuda, mps, cpu.
+    """Return the device named cpu, cuda, cuda:N or mps, or for auto the first available of cuda, mps, cpu.
 
     Raises
     ------
@@ -47,17 +47,17 @@ def set_tf32(allowed: bool) -> None:
     TF32 keeps 10 bits of each factor instead of 23: faster on CUDA, but less exact.
     """
     torch.set_float32_matmul_precision("high" if allowed else "highest")
-    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # their existence is documented in --help
+    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # --help documents TF32
 
 
 def limit_threads(model: ModelConfig, batch_size: int) -> None:
-    """Use one CPU thread for a small model: on a busy machine, waiting for others can take 100 times as long."""
+    """Use one CPU thread for a small model: on a busy machine, waiting for other threads can take 100 times as long."""
     # For each parameter and token: a multiplication and an addition forward, twice as many backward.
     if 6 * parameter_count(model) * batch_size * model.block_size < _WORTH_THREADS:
         torch.set_num_threads(1)
 
 
 def describe_device(device: torch.device, how: str) -> str:
-    """Return the line that says what computes."""
+    """Return one line that describes the device; ``how`` describes its operations."""
     name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     return f"device: {device}{name}, {how}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Literal, NamedTuple, get_args
 
-from numpy_gpt.shared.cli.parser import number, read_options, truth
+from numpy_gpt.shared.cli.parser import boolean, number, read_options
 
 OperationPath = Literal["fast", "fused", "explicit"]
 
 
 class DeviceOptions(NamedTuple):
-    """The device, the path of its operations, and what the fast path may use; None leaves the choice to the device."""
+    """The device, the path, and the features that the fast path may use; None means the device's default."""
 
     device: str
     path: OperationPath | None
@@ -43,8 +43,8 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
         ),
         ("--fsdp", "shard weights and moments among torchrun's processes with FSDP2 (default: no, DDP)"),
     ):
-        group.add_argument(flag, type=truth, nargs="?", const=True, metavar="BOOL", help=what)
-    what = "the GPU's peak throughput, for MFU (default: by its name)"
+        group.add_argument(flag, type=boolean, nargs="?", const=True, metavar="BOOL", help=what)
+    what = "the GPU's peak throughput in TFLOPS, for MFU (default: looked up by its name)"
     group.add_argument("--peak_tflops", type=number, metavar="X", help=what)
 
 

@@ -30,7 +30,7 @@ class TorchEngine(Engine):
     With ``fused``, layers, clipping and AdamW are torch's fused operations; otherwise they are written out. Both paths
     use the shared dropout masks on every device, so a run drops the same values wherever it is computed. If the recipe
     has an EMA of the weights, ``values`` are the EMA and ``trained`` the weights in training. ``on_host`` keeps them
-    all in host memory for a caller that shards them: a device need not have room for all of them.
+    all in host memory for a caller that shards them, because one device may not have enough memory for all of them.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class TorchEngine(Engine):
         if moments is not None:
             m, v = (parameters_from(recipe.model, part, place) for part in moments)
             self._state = AdamWState(*({name: part[name].detach() for name in part} for part in (m, v)))
-        self._optimizer: torch.optim.AdamW | None = None  # made at the first step, whose number it needs
+        self._optimizer: torch.optim.AdamW | None = None  # created at the first step, because it needs the step number
 
     @torch.no_grad()
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
@@ -72,7 +72,7 @@ class TorchEngine(Engine):
         return array
 
     def values(self) -> Mapping[str, Array]:
-        """Return a copy of the parameters by name that the model is used with."""
+        """Return a copy of the parameters used for inference, by name."""
         return self._arrays(self._inference_parameters)
 
     def trained_values(self) -> Mapping[str, Array] | None:
@@ -84,11 +84,11 @@ class TorchEngine(Engine):
         return self._arrays(self._state.m), self._arrays(self._state.v)
 
     def full_parameters(self) -> dict[str, Tensor]:
-        """Return the parameters that the model is used with as full tensors on the device."""
+        """Return the parameters used for inference as full tensors on the device."""
         return self._inference_parameters
 
     def peak_memory(self) -> int | None:
-        """Return the peak memory in bytes: a CUDA device's own memory, otherwise the process's."""
+        """Return the peak memory in bytes: that of the CUDA device, otherwise that of the process."""
         cuda = self.device.type == "cuda"
         return torch.cuda.max_memory_allocated(self.device) if cuda else peak_memory_of_process()
 

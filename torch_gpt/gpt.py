@@ -1,4 +1,4 @@
-"""The whole GPT: tokens to logits; autograd finds the way back."""
+"""The whole GPT: from tokens to logits; autograd computes the way back."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def gpt_forward(
 ) -> Tensor:
     """Return the logits of every next token.
 
-    Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are given in training with
-    dropout only. ``fused`` chooses torch's fused operations: the same function, but of the activations inside a fused
-    operation none is recorded.
+    Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are needed only in
+    training with dropout. ``fused`` selects torch's fused operations: the same function, but activations inside a fused
+    operation are not recorded.
 
     Raises
     ------
     UserError
-        If the model is no GPT, the tokens are not such an array, or masks are given but not all of them, in their
-        shapes and this dtype.
+        If the model is not a GPT, the tokens do not meet these conditions, or some masks are given but not all of
+        them with the right shapes and dtype.
     """
     config = require_gpt(config)
     device = parameters["wte.weight"].device
@@ -62,9 +62,9 @@ def logits_of(
     fused: bool = False,
     blocks: Sequence[Callable[[Tensor], Tensor]] | None = None,
 ) -> Tensor:
-    """Return what gpt_forward does for tokens and masks that have been checked and are on the device.
+    """Return the result of gpt_forward for tokens and masks that have already been checked and are on the device.
 
-    If ``blocks`` are given, they compute each layer's (12.2), and ``parameters`` need not contain theirs.
+    If ``blocks`` are given, they compute (12.2), and ``parameters`` need not contain their parameters.
     """
     embedding = embedding_fused if fused else embedding_forward
     layer_norm = layer_norm_fused if fused else layer_norm_forward

@@ -1,4 +1,4 @@
-"""What all kinds of model have in common: loss, gradients by autograd and predictions."""
+"""Loss, gradients by autograd, and predictions for every kind of model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model_forward(
     record: Record = ignore,
     fused: bool = False,
 ) -> Tensor:
-    """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are for a GPT with dropout only.
+    """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
 
     Raises
     ------
@@ -75,12 +75,12 @@ def loss_and_gradients(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the mean loss in nats per token, a 0-d tensor, and the gradient of every parameter by name.
 
-    ``record`` is given the activations in the forward pass, and their gradients, by ``shared.names.gradient_name``, in
-    the backward pass; both are detached. Arguments, shapes and errors are those of ``loss_of``.
+    ``record`` receives the activations in the forward pass and their gradients, named by ``gradient_name``, in the
+    backward pass; both are detached. Arguments, shapes and errors are those of ``loss_of``.
     """
     loss = loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused)
     gradients = torch.autograd.grad(loss, list(parameters.values()))
-    # Autograd may return a transposed view; the optimizer wants the parameter's own layout.
+    # Autograd may return a transposed view, but the optimizer needs the parameter's layout.
     return loss.detach(), {name: part.contiguous() for name, part in zip(parameters, gradients, strict=True)}
 
 
@@ -98,7 +98,7 @@ def predict(
 def _logits_of(
     parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Tokens, masks: Masks, record: Record, fused: bool
 ) -> Tensor:
-    """Return the logits for tokens that have been checked; the masks are checked here."""
+    """Return the logits for tokens that have already been checked; the masks are checked here."""
     device = parameters["wte.weight"].device
     batch, time = tokens.shape
     check_masks(masks, config, batch, time, str(parameters["wte.weight"].dtype))

@@ -1,4 +1,4 @@
-"""The numbers of a model as tensors by GPT-2's names, leaves of autograd's graph; no tensor is there twice."""
+"""The parameters of a model as tensors with GPT-2's names, leaves of autograd's graph; a tied tensor appears once."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def parameters_from(
 ) -> dict[str, Tensor]:
     """Return copies of the NumPy arrays ``values`` as tensors that require gradients, in order of computation.
 
-    They keep the arrays' dtype unless another one is asked for.
+    They keep the arrays' dtype unless ``dtype`` is given.
 
     Raises
     ------
     UserError
-        If a tensor is missing, superfluous, of another shape, or not of the same floating dtype as the others.
+        If a tensor is missing or unknown, has the wrong shape, or has a different floating dtype from the others.
     """
     return {name: tensor_from(values[name], device, dtype).requires_grad_() for name in check_values(config, values)}
 
 
 def tensor_from(array: Any, device: torch.device | str, dtype: torch.dtype | None = None) -> Tensor:
-    """Return a copy of a NumPy array as a tensor; it may be read-only and have any strides and byte order."""
+    """Return a copy of a NumPy array as a tensor; the array may be read-only and have any strides and byte order."""
     native = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
     return torch.from_numpy(native).to(device, dtype)
 
@@ -46,7 +46,7 @@ def on_host(ids: Any) -> Any:
 
 
 def head(parameters: Mapping[str, Tensor], config: GPTConfig) -> Tensor:
-    """Return the output head (V, C): ``wte.weight`` itself where the weights are tied."""
+    """Return the output head (V, C): ``wte.weight`` itself if the weights are tied."""
     return parameters["wte.weight" if config.tie_weights else "lm_head.weight"]
 
 
@@ -56,6 +56,6 @@ def decays(parameter: Tensor) -> bool:
 
 
 def inside(tensors: Mapping[str, Value], scope: str) -> dict[str, Value]:
-    """Return the tensors of one scope under their names in it: of ``h.0``, ``h.0.ln_1.weight`` as ``ln_1.weight``."""
+    """Return the tensors of one scope by their names in it: for ``h.0``, ``h.0.ln_1.bias`` becomes ``ln_1.bias``."""
     prefix = f"{scope}."
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,6 +1,6 @@
-"""Recorders for tensors: gradients of recorded activations by autograd's hooks, and conversion to NumPy arrays.
+"""Recorders for tensors: gradients of recorded activations by autograd hooks, and conversion to NumPy arrays.
 
-The forward functions pass their tensors to ``record(name, tensor)`` as they are, as part of autograd's graph.
+The forward functions pass their tensors to ``record(name, tensor)`` undetached, as part of autograd's graph.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy_gpt.shared.model.record import keep_in as keep_arrays_in
 
 
 def with_gradients(record: Record) -> Record:
-    """Return a recorder that during backward also passes on each activation's gradient, named by ``gradient_name``.
+    """Return a recorder that also passes on each activation's gradient during backward, named by ``gradient_name``.
 
-    ``h.0.attn.q`` comes in the forward pass and ``h.0.attn.dq`` in the backward pass, both detached from autograd's
-    graph. An activation that the loss does not depend on, such as ``probabilities``, has no gradient.
+    ``h.0.attn.q`` is recorded in the forward pass and ``h.0.attn.dq`` in the backward pass, both detached from
+    autograd's graph. An activation that the loss does not depend on, such as ``probabilities``, has no gradient.
     """
     if record is ignore:
         return ignore

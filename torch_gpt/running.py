@@ -1,4 +1,4 @@
-"""From the device flags to an engine on its device, in one process or in one of torchrun's."""
+"""Make an engine on its device from the device flags, in a single process or in one of torchrun's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.cli.program import Backend, InitialState
-from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup, started_by_torchrun
+from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup, is_torchrun_job
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.device import choose_device, describe_device, limit_threads, set_tf32
 from torch_gpt.device_options import DeviceOptions
@@ -43,16 +43,16 @@ def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> I
         If there is no such device, its memory runs out, or another process of the job was lost.
     """
     set_tf32(bool(options.tf32))
-    device = choose_device(options.device)  # before any work is done for a device that does not exist
+    device = choose_device(options.device)  # fails early if the device does not exist
     group: ProcessGroup = SINGLE_PROCESS
-    if started_by_torchrun():
+    if is_torchrun_job():
         if not trains:
             raise UserError("torchrun is for training; start other commands without it")
         device = local_device(device)
         group = TorchProcessGroup(device)
         silence_others()
     try:
-        alone = group.size == 1 or sys.platform == "win32"  # where a pipe cannot report signals
+        alone = group.size == 1 or sys.platform == "win32"  # on Windows a pipe cannot report signals
         with nullcontext() if alone else TerminationWatchdog(run):
             yield Backend(partial(_make_engine, options, device, group), _recipe_defaults(options, device))
     except RuntimeError as error:
@@ -69,7 +69,7 @@ def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> I
 
 
 def _recipe_defaults(options: DeviceOptions, device: torch.device) -> dict[str, str]:
-    """Return bfloat16 for GPUs that compute in it, where it halves the time of the fast path."""
+    """Return bfloat16 for GPUs that support it in hardware, where it halves the time of the fast path."""
     fast = options.path in (None, "fast")
     return {"dtype": "bfloat16"} if fast and device.type == "cuda" and has_bfloat16(device) else {}
 
@@ -77,7 +77,7 @@ def _recipe_defaults(options: DeviceOptions, device: torch.device) -> dict[str, 
 def _make_engine(
     options: DeviceOptions, device: torch.device, group: ProcessGroup, recipe: Recipe, initial: InitialState
 ) -> TorchEngine:
-    """Return the engine that the flags ask for, and print to stderr what computes.
+    """Return the engine that the flags choose, and print the device and path to stderr.
 
     Raises
     ------

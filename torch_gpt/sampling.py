@@ -1,4 +1,4 @@
-"""Sampling: the next token is drawn from the model's probabilities with a given uniform number."""
+"""Sampling: draw the next token from the model's probabilities with a given uniform number."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def token_probabilities(
 ) -> Tensor:
     """Return the probabilities (V,) that sampling uses, for the logits (V,) of one position, in float64 on the CPU.
 
-    ``temperature`` divides the logits; at 0 the argmax gets probability 1 (the first of equals). ``top_k`` keeps the k
-    likeliest tokens, of equals the lower ids. ``top_p`` keeps the smallest set of likeliest tokens whose probabilities
-    sum to at least p (Holtzman et al. 2020). The remaining probabilities are scaled to sum to 1.
+    ``temperature`` divides the logits; at 0 the argmax gets probability 1 (the first if several are equal). ``top_k``
+    keeps the k likeliest tokens, and the lower ids if several are equal. ``top_p`` keeps the smallest set of likeliest
+    tokens whose probabilities sum to at least p (Holtzman et al. 2020). The remaining probabilities are scaled to sum
+    to 1.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def token_probabilities(
 
 
 def _likeliest_first(z: Tensor) -> Tensor:
-    return z.argsort(descending=True, stable=True)  # of equals the lower id first
+    return z.argsort(descending=True, stable=True)  # equal logits in order of their ids
 
 
 def sample_token(probabilities: Tensor, uniform: float) -> int:
@@ -66,7 +67,7 @@ def sample_token(probabilities: Tensor, uniform: float) -> int:
     check_uniform(uniform)
     cumulative = probabilities.to(torch.float64).cumsum(0)
     total = float(cumulative[-1])
-    # Scaled by the last sum, which rounding may leave just below 1: so no token of probability 0 can be drawn.
+    # Scaled by the total, which rounding may leave just below 1, so that no token of probability 0 can be drawn.
     return check_drawn(int(torch.searchsorted(cumulative, uniform * total, right=True)), len(cumulative), total)
 
 

@@ -28,7 +28,7 @@ def whole_number(name: str, value: object, least: int, remedy: str = "") -> int:
 
 
 def token_sequence(ids: npt.ArrayLike, what: str = "ids") -> TokenIds:
-    """Return the ids as a plain one-dimensional integer array, without copying one that already is.
+    """Return the ids as a plain one-dimensional integer array, without a copy if they already are.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Text and names in messages: always short, always on one line."""
+"""Text and names for messages: always short, always on one line."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def _escape(text: str) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'hello'?`` with the most similar known name, or nothing if none is similar."""
-    from difflib import get_close_matches  # only errors need it; without it the import is faster
+    from difflib import get_close_matches  # imported only for errors, so that other imports stay fast
 
-    known, word = list(known), word[:100]  # difflib is quadratic: a page without a space must not block it
+    known, word = list(known), word[:100]  # difflib is quadratic, and a word may be a page without spaces
     lower = word.lower()
     near = [lower] if lower in known else get_close_matches(word, known, 1) or get_close_matches(lower, known, 1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def list_names(names: Iterable[str], limit: int = 50) -> str:
-    """Return the first ``limit`` names in quotes, separated by commas, and the number of the others."""
+    """Return the first ``limit`` names in quotes, separated by commas, and the number of those left out."""
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(quote(name) for name in names[:limit]) + more

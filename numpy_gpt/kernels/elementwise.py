@@ -1,6 +1,6 @@
-"""Elementwise functions that NumPy would compute in more passes, or with slower constants.
+"""Elementwise functions that would take NumPy more passes, or slower constants.
 
-A Python number in an operation with an array is converted at each call (0.4 µs); 0-d arrays are kept here instead.
+NumPy converts a Python number at each operation with an array (0.4 µs); cached 0-d arrays avoid that.
 """
 
 from __future__ import annotations

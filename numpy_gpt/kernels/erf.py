@@ -1,7 +1,8 @@
-"""The error function of a whole array: NumPy has none, and ``math.erf`` for each entry takes 30 to 60 times as long.
+"""The error function of a whole array: NumPy has none, and ``math.erf`` on each entry takes 30 to 60 times as long.
 
-A table contains erf and its slope on a fine grid. A short Taylor series leads from the nearest grid point on the side
-of 0 to the argument (docs/derivations.md §16). ``math.erf`` makes the table, so that no coefficient has to be trusted.
+A table contains erf and its slope on a fine grid. From the grid point next to the argument, on the side of 0, a short
+Taylor series gives the value (docs/derivations.md §16). ``math.erf`` fills the table, so no coefficient has to be
+trusted.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import numpy as np
 
 from numpy_gpt.shared.model.arrays import Array
 
-# Entries computed at once: few enough to stay in cache, and enough to make NumPy's calls cheap. Between two calls
-# threads wait for each other, so there should be few calls.
+# Entries computed at once: few enough to stay in cache, and enough to amortise NumPy's calls. Threads wait for
+# each other between calls, so there should be few of them.
 CHUNK = 65_536
 
 
 class _Grid(NamedTuple):
-    """erf(a) and erf′(a) at a = −limit … −1/n, 0, 1/n … limit, beyond which erf is 1 to the last digit."""
+    """erf(a) and erf′(a) at a = −limit … −1/n, 0, 1/n … limit, beyond which erf rounds to ±1."""
 
     n: float
     limit: float
@@ -35,7 +36,7 @@ def erf(x: Array) -> Array:
     """
     flat, grid = x.reshape(-1), _grid(x.dtype.name)
     out = np.empty(flat.shape, grid.values.dtype)
-    with np.errstate(invalid="ignore"):  # NaN has no place in the table; any place gives NaN
+    with np.errstate(invalid="ignore"):  # NaN has no index in the table, but the result is NaN for any index
         for first in range(0, flat.size, CHUNK):
             part = slice(first, first + CHUNK)
             _fill(out[part], flat[part], grid)
@@ -47,7 +48,7 @@ def _fill(out: Array, x: Array, grid: _Grid) -> None:
     h = np.clip(x, -grid.limit, grid.limit)
     a = h * grid.n
     np.trunc(a, out=a)
-    a += middle  # exact: all whole numbers of this size are
+    a += middle  # exact, like all whole numbers of this size
     place = a.astype(np.intp)
     a -= middle
     a *= 1 / grid.n  # (16.2): exact, since n is a power of 2

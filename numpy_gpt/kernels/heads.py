@@ -1,4 +1,4 @@
-"""Attention's heads without copies, and its mask."""
+"""Splitting and merging attention heads without copies, and the causal mask."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy_gpt.shared.model.arrays import Array
 
 
-def split_thirds(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
-    """Return q, k and v, each (B, H, T, D), as views of qkv (B, T, 3C): what is written to them is written to qkv."""
+def split_qkv(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
+    """Return q, k and v, each (B, H, T, D), as views of qkv (B, T, 3C): writing to them writes to qkv."""
     batch, time, width = qkv.shape
     # (B, T, 3C) → (B, T, 3, H, D) → (3, B, H, T, D)
     thirds = qkv.reshape(batch, time, 3, n_head, width // (3 * n_head)).transpose(2, 0, 3, 1, 4)
@@ -25,9 +25,9 @@ def split_heads(merged: Array, n_head: int) -> Array:
 
 
 def weighted_sums(weights: Array, values: Array) -> tuple[Array, Array]:
-    """Return ``weights @ values`` twice: as heads and, the same memory, with the heads side by side.
+    """Return ``weights @ values`` as two views of the same memory: by head, and with the heads side by side.
 
-    The product is written to where it lies side by side, which saves a copy. Shapes: weights (B, H, T, S), values
+    The product is written directly into the merged layout, which saves a copy. Shapes: weights (B, H, T, S), values
     (B, H, S, D) → heads (B, H, T, D), merged (B, T, C).
     """
     batch, n_head, time, _ = weights.shape
@@ -40,8 +40,8 @@ def weighted_sums(weights: Array, values: Array) -> tuple[Array, Array]:
 def mask_future_(scores: Array) -> Array:
     """Write −inf over the score of every key s that comes after its query t, even over a NaN. (B, H, T, S).
 
-    The queries are the last T of the S positions. ``fmin`` with a table of −inf and NaN, which is no limit, takes half
-    the time of ``np.copyto(scores, -inf, where=future)``.
+    The queries are the last T of the S positions. ``fmin`` ignores NaN, so a table of −inf and NaN does it, in half the
+    time of ``np.copyto(scores, -inf, where=future)``.
     """
     time, keys = scores.shape[-2:]
     if time > 1:  # a single query comes last, and sees every key
@@ -52,5 +52,5 @@ def mask_future_(scores: Array) -> Array:
 @lru_cache(maxsize=8)
 def _limits(time: int, keys: int, dtype: np.dtype[np.floating]) -> Array:
     limits = np.where(np.tri(time, keys, keys - time, dtype=np.bool_), math.nan, -math.inf).astype(dtype)
-    limits.flags.writeable = False  # it is kept from step to step, and shared by all who ask
+    limits.flags.writeable = False  # the cached array is shared by all callers
     return limits

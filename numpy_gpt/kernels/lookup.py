@@ -1,4 +1,4 @@
-"""Rows of a table, and single entries of rows, by whole numbers."""
+"""Looking up rows of a table, and single entries of rows, by index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def gather_rows(table: Array, ids: Tokens) -> Array:
 
 
 def scatter_add_(table: Array, ids: Tokens, rows: Array) -> Array:
-    """Add each row to the table's row of its id; repeated ids add up, in their order. (V, W), (…), (…, W).
+    """Add each row to the table's row with its id; repeated ids accumulate, in order. (V, W), (…), (…, W).
 
-    ``np.add.at`` of single numbers in a flat array takes half the time of rows. ``table`` must be C-contiguous.
+    ``np.add.at`` on single numbers of a flat array takes half the time it takes on rows. ``table`` must be
+    C-contiguous.
     """
     width = table.shape[1]
     entries = ids.astype(np.intp, copy=False)[..., None] * width + np.arange(width)
@@ -25,21 +26,21 @@ def scatter_add_(table: Array, ids: Tokens, rows: Array) -> Array:
     return table
 
 
-def entries_of(x: Array, ids: Tokens) -> Tokens:
-    """Return where x[n, ids[n]] is in the flat x, for each row n; no two are equal. (…, W), (…) → (N).
+def flat_indices(x: Array, ids: Tokens) -> Tokens:
+    """Return the index of x[n, ids[n]] in the flattened x, for each row n; all are different. (…, W), (…) → (N).
 
-    Looking up by one index is faster than by two.
+    Indexing with one array is faster than with two.
     """
     return _row_starts(ids.size, x.shape[-1]) + ids.reshape(-1)
 
 
 def pick(x: Array, entries: Tokens) -> Array:
-    """Return so many entries of x. (…), (N) → (N)."""
+    """Return the entries of the flattened x at these indices. (…), (N) → (N)."""
     return x.reshape(-1).take(entries)
 
 
 def subtract_at_(x: Array, entries: Tokens, number: float) -> Array:
-    """Subtract a number from entries of x that are all different. (…), (N) → (…)."""
+    """Subtract a number from the entries of x at these flat indices, which must all be different. (…), (N) → (…)."""
     x.reshape(-1)[entries] -= number
     return x
 

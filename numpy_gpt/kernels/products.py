@@ -1,7 +1,7 @@
 """Matrix products with a weight: all positions at once, as the rows of one matrix.
 
-NumPy's ``@`` multiplies a (B, T, I) array with a matrix in B small products; one product of B·T rows is faster. For two
-matrices, ``dot`` is ``@`` without the search for leading axes.
+NumPy's ``@`` multiplies a (B, T, I) array by a matrix in B small products; one product of B·T rows is faster. For two
+matrices, ``dot`` gives the same result as ``@`` without the cost of handling leading axes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def matmul(x: Array, weight: Array) -> Array:
 
 
 def transposed_matmul(x: Array, y: Array) -> Array:
-    """Return xᵀ y, where all leading axes are flattened to N rows. (…, I), (…, O): (I, N) (N, O) → (I, O)."""
+    """Return xᵀ y, with all leading axes flattened to N rows. (…, I), (…, O): (I, N) (N, O) → (I, O)."""
     if x.ndim > 2:
         x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     product: Array = x.T.dot(y)

@@ -13,7 +13,7 @@ import numpy as np
 
 from numpy_gpt.shared.model.arrays import Array
 
-_FEW = 16  # rows: for no more than these, NumPy's own way is as fast
+_FEW = 16  # rows: for up to this many, NumPy's own functions are as fast
 _NARROW = 16  # up to this width, softmax works with the rows' axis outermost in memory
 _SHORT = 32  # longer rows are halved for their maximum, if they have an even width
 _LONG = 512  # but not rows longer than this
@@ -22,18 +22,18 @@ WIDE = 128  # beyond this width, NumPy's own broadcast and maximum are as fast
 
 
 def row_mean(x: Array) -> Array:
-    """Return the mean of each row, as a product with a vector of 1/W: 0.5 of the time of np.mean. (…, W) → (…)."""
+    """Return the mean of each row, as a product with a vector of 1/W, in half the time of np.mean. (…, W) → (…)."""
     width = x.shape[-1]
     shares = _shares((width,), x.dtype)
     means: Array = x.dot(shares) if x.ndim == 2 else x.reshape(-1, width).dot(shares).reshape(x.shape[:-1])
     return means
 
 
-def row_mean_kept(x: Array) -> Array:
+def row_mean_keepdims(x: Array) -> Array:
     """Return the mean of each row in a form that broadcasts to x: (…, W) → (…, W) or (…, 1).
 
-    For short rows it is one product with a (W, W) matrix of 1/W. Each column may round differently, so this is not for
-    the mean that a variance is taken about: Σ (x − mean) would no longer be almost 0.
+    For short rows it is one product with a (W, W) matrix of 1/W. Each column may round differently, so do not use it
+    for the mean in a variance: Σ (x − mean) would no longer be almost 0.
     """
     width = x.shape[-1]
     if width > _SPREAD:
@@ -53,10 +53,10 @@ def row_dot(x: Array, y: Array) -> Array:
 
 
 def row_sum(x: Array) -> Array:
-    """Return Σ of each row; equal rows have equal sums, wherever they are. (…, W) → (…).
+    """Return the sum of each row; equal rows have equal sums, wherever they are. (…, W) → (…).
 
-    That is why it is no product with ones, which rounds by a row's position, too: equal logits must get equal
-    probabilities. Rows of up to 32 numbers are added from first to last.
+    That is why it is not a product with ones, whose rounding also depends on the row's position: equal logits must get
+    equal probabilities. Rows of up to 32 numbers are added from first to last.
     """
     sums: Array
     if _is_row_axis_outermost(x):
@@ -78,15 +78,15 @@ def column_sum(x: Array) -> Array:
 
 
 def batch_sum(x: Array) -> Array:
-    """Return the sum over the first axis: x.sum(axis=0) without 2 µs of Python. (B, …) → (…)."""
+    """Return the sum over the first axis: x.sum(axis=0) without its 2 µs of Python overhead. (B, …) → (…)."""
     sums: Array = np.add.reduce(x, axis=0)
     return sums
 
 
 def subtract_row_max(x: Array) -> tuple[Array, Array]:
-    """Return x − its row's maximum, and the maxima, NaN where there is one. (…, W) → (…, W), (…).
+    """Return x minus the maximum of its row, and the maxima, NaN for a row with a NaN. (…, W) → (…, W), (…).
 
-    Many narrow rows come back with the rows' axis outermost in memory, so that everything that follows goes along the
+    Many narrow rows are returned with the rows' axis outermost in memory, so that all later operations run along the
     long axis.
     """
     if x.shape[-1] <= _NARROW and x.size > _FEW * x.shape[-1]:
@@ -98,10 +98,10 @@ def subtract_row_max(x: Array) -> tuple[Array, Array]:
 
 
 def row_max(x: Array) -> Array:
-    """Return the maximum of each row, NaN where there is one. (…, W) → (…).
+    """Return the maximum of each row, NaN for a row with a NaN. (…, W) → (…).
 
-    A maximum along short rows is slow; of the two halves of all rows at once it is fast. So rows are halved, then
-    copied with their axis outermost: 65 logits in 0.3 of the time.
+    A maximum along short rows is slow; an elementwise maximum of the two halves of all rows is fast. So rows are
+    halved, then copied with the rows' axis outermost: for 65 logits this takes 0.3 of the time.
     """
     largest: Array
     if x.size <= _FEW * x.shape[-1] or _is_row_axis_outermost(x):
@@ -116,36 +116,36 @@ def row_max(x: Array) -> Array:
 
 
 def subtract_per_row(x: Array, numbers: Array) -> Array:
-    """Return x − its row's number. (…, W), (…) → (…, W)."""
+    """Return x minus the number of its row. (…, W), (…) → (…, W)."""
     difference: Array = x - _along_rows(numbers, x)
     return difference
 
 
 def multiply_per_row(x: Array, numbers: Array) -> Array:
-    """Return x times its row's number. (…, W), (…) → (…, W)."""
+    """Return x times the number of its row. (…, W), (…) → (…, W)."""
     product: Array = x * _along_rows(numbers, x)
     return product
 
 
 def multiply_per_row_(x: Array, numbers: Array) -> Array:
-    """Return x times its row's number, written over x. (…, W), (…) → (…, W)."""
+    """Return x times the number of its row, written over x. (…, W), (…) → (…, W)."""
     x *= _along_rows(numbers, x)
     return x
 
 
 def divide_per_row_(x: Array, numbers: Array) -> Array:
-    """Return x over its row's number, written over x; always with rows that lie in one piece. (…, W), (…) → (…, W)."""
+    """Return x divided by the number of its row, written over x if C-contiguous, else copied. (…, W), (…) → (…, W)."""
     x /= _along_rows(numbers, x)
     return x if x.flags.c_contiguous else x.copy()
 
 
 def _along_rows(numbers: Array, x: Array) -> Array:
-    """Return what broadcasts to x so that each number is repeated along its row. (…) → (…, W) or (…, 1)."""
+    """Return an array that broadcasts to x, with each number repeated along its row. (…) → (…, W) or (…, 1)."""
     column, width = numbers[..., None], x.shape[-1]
     if numbers.size <= _FEW or width > WIDE or x.strides[-1] != x.itemsize:
         return column
-    # Writing the numbers out costs less than a broadcast along short rows. With an axis, repeat returns an array of its
-    # own, not a view of one, in which NumPy may put the result of a product.
+    # Repeating the numbers costs less than a broadcast along short rows. With an axis, repeat returns a new array
+    # rather than a view, so NumPy can reuse it for the result of a product.
     return column.repeat(width, -1)
 
 
@@ -170,5 +170,5 @@ def _ones(count: int, dtype: np.dtype[np.floating]) -> Array:
 
 
 def _read_only(x: Array) -> Array:
-    x.flags.writeable = False  # whoever asks gets the same array
+    x.flags.writeable = False  # the cached array is shared by all callers
     return x

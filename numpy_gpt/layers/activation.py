@@ -1,7 +1,7 @@
 """The feed-forward network's activation: GPT-2's tanh GELU, the exact erf GELU, or ReLU.
 
 GELU is x·Φ(x), x times the probability that a standard normal number lies below it (Hendrycks & Gimpel 2016). GPT-2
-computes it through a tanh, which differs by up to 5e-4. Mixing the two up is a common reason why a port does not
+approximates it with a tanh, which differs by up to 5e-4. Confusing the two is a common reason why a port fails to
 reproduce a checkpoint.
 """
 
@@ -54,7 +54,7 @@ def activation_backward(dy: Array, cache: ActivationCache) -> Array:
     if kind == "gelu_tanh":
         # (5.4) undoes (5.3), (5.2), (5.1): ½·(1 + t) + ½·x·(1 − t²)·w′, where ½·(1 − t²) = 2·gate·(1 − gate)
         slope = even_quadratic(x, 2 * _SQRT_2_OVER_PI, 2 * 3 * _CUBIC)  # 2·w′
-        slope *= gate * (1 - gate)  # before x: it is 0 where tanh is ±1, while x² is finite
+        slope *= gate * (1 - gate)  # before multiplying by x: this is 0 where tanh is ±1, while x² is still finite
     else:
         # (5.7) undoes (5.6), (5.5): ½·(1 + e) + x·exp(−x²/2)/√(2π)
         slope = exp_(multiply_(x * x, -0.5))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.kernels.elementwise import multiply_
-from numpy_gpt.kernels.heads import mask_future_, split_heads, split_thirds, weighted_sums
+from numpy_gpt.kernels.heads import mask_future_, split_heads, split_qkv, weighted_sums
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.layers.softmax import SoftmaxCache, softmax_backward, softmax_forward
@@ -17,7 +17,7 @@ from numpy_gpt.shared.model.record import Record, ignore
 
 
 class AttentionCache(NamedTuple):
-    """What attention_backward needs; ``used`` are the weights after dropout."""
+    """What attention_backward needs; ``used`` is the weights after dropout."""
 
     c_attn: LinearCache
     q: Array
@@ -40,7 +40,7 @@ class AttentionGradients(NamedTuple):
 
 
 class KeyValues(NamedTuple):
-    """Room for the keys and values (B, H, block_size, D) of one layer; the caller knows how much of it is filled."""
+    """Buffers for the keys and values (B, H, block_size, D) of one layer; the caller tracks how much is filled."""
 
     k: Array
     v: Array
@@ -61,13 +61,13 @@ def attention_forward(
     """Return c_proj(concat over heads of softmax(causal(q kᵀ / √D)) v), with q, k, v = split(c_attn(x)).
 
     The scale is the root of the head's size D, not of the width C. With ``past``, the positions of x follow ``length``
-    earlier ones, whose keys and values are there, and theirs are added to it: the same function, of which only the last
-    T rows are computed.
+    earlier ones, whose keys and values it contains, and the new keys and values are appended to it: the same function,
+    but only its last T rows are computed.
 
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, S) or None → (B, T, C).
     """
     qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
-    q, k, v = split_thirds(qkv, n_head)
+    q, k, v = split_qkv(qkv, n_head)
     record("q", q)
     record("k", k)
     record("v", v)
@@ -104,7 +104,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
     dqkv = np.empty((batch, time, 3 * n_head * size), dout.dtype)
-    dq, dk, dv = split_thirds(dqkv, n_head)  # views: the products below fill dqkv
+    dq, dk, dv = split_qkv(dqkv, n_head)  # views: the products below fill dqkv
     np.matmul(cache.used.swapaxes(-1, -2), dheads, out=dv)  # (8.12) undoes (8.6)
     if cache.mask is not None:
         record("dweights_dropout", dused)
@@ -120,8 +120,8 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     record("dq", dq)
     record("dk", dk)
     record("dv", dv)
-    # (8.17) undoes (8.1). (8.18): softmax ignores a shift of its row, so the key bias (the middle third) gets zero, but
-    # for rounding.
+    # (8.17) undoes (8.1). (8.18): softmax ignores a shift of its row, so the gradient of the key bias (the middle
+    # third) is zero, apart from rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)
     return AttentionGradients(dx, dc_attn_weight, dc_attn_bias, dc_proj_weight, dc_proj_bias)
 

@@ -1,4 +1,4 @@
-"""One transformer block, pre-norm as in GPT-2: attention, then the feed-forward network, each added to the stream."""
+"""A transformer block, pre-norm as in GPT-2: attention, then feed-forward, each added to the residual stream."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def block_forward(
 ) -> tuple[Array, BlockCache]:
     """Return y = a + mlp(ln_2(a)) with a = x + attn(ln_1(x)).
 
-    ``parameters`` and ``masks`` have their names inside the block, such as ``ln_1.weight`` and
-    ``attn.weights_dropout``. With ``past``, the positions follow ``length`` earlier ones, whose keys and values are
-    there. Shapes: x (N, C) → y (N, C), the N = B·T positions of ``batch`` sequences; attention alone separates these.
+    ``parameters`` and ``masks`` are keyed by their names inside the block, such as ``ln_1.weight`` and
+    ``attn.weights_dropout``. With ``past``, the positions follow ``length`` earlier ones, whose keys and values it
+    contains. Shapes: x (N, C) → y (N, C), the N = B·T positions of ``batch`` sequences; only attention separates them.
     """
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
     normed, ln_1 = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1"))
@@ -77,7 +77,7 @@ def block_forward(
 
 
 def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
-    """Return dx and the parameters' gradients by name for dout (N, C); None stands for an absent bias."""
+    """Return dx and the parameters' gradients by name for dout (N, C); None for an absent bias."""
     batch, _, time, _ = cache.attn.q.shape
     record("mlp.dresidual", dout)
     dfed = dout
@@ -86,7 +86,7 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
         dfed = dropout_backward(dfed, cache.mlp_mask)
     mlp = feed_forward_backward(dfed, cache.mlp, scoped(record, "mlp"))
     da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, scoped(record, "ln_2"))
-    da += dout  # (10.3): a went into ln_2 and past it; the bypass joins after the norm's backward, not before
+    da += dout  # (10.3): a went into ln_2 and around it; the bypass joins after the norm's backward, not before
     record("attn.dresidual", da)
 
     dattended = da
@@ -95,7 +95,7 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
         dattended = dropout_backward(dattended, cache.attn_mask)
     attn = attention_backward(dattended.reshape(batch, time, -1), cache.attn, scoped(record, "attn"))
     dx, dln_1_weight, dln_1_bias = layer_norm_backward(attn.x.reshape(da.shape), cache.ln_1, scoped(record, "ln_1"))
-    dx += da  # (10.4): x went into ln_1 and past it
+    dx += da  # (10.4): x went into ln_1 and around it
     return dx, {
         "ln_1.weight": dln_1_weight,
         "ln_1.bias": dln_1_bias,

@@ -1,4 +1,4 @@
-"""Cross-entropy: how surprised the model is by the token that really came next, in nats per token."""
+"""Cross-entropy: how surprised the model is by the actual next token, in nats per token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.kernels.lookup import entries_of, pick, subtract_at_
+from numpy_gpt.kernels.lookup import flat_indices, pick, subtract_at_
 from numpy_gpt.layers.softmax import softmax_of_rows
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.record import Record, ignore, unflattened
@@ -15,7 +15,7 @@ from numpy_gpt.shared.model.record import Record, ignore, unflattened
 class CrossEntropyCache(NamedTuple):
     """What cross_entropy_backward needs.
 
-    ``entries`` are the places of the targets in the flat logits; the mean was taken over so many ``positions``.
+    ``entries`` are the indices of the targets in the flat logits; ``positions`` is the number of positions averaged.
     """
 
     probabilities: Array
@@ -28,7 +28,7 @@ def cross_entropy_forward(
 ) -> tuple[Array, CrossEntropyCache]:
     """Return the mean over all positions of −ln softmax(logits)[target], a NumPy scalar, in nats per token.
 
-    For a slice of a batch, ``count`` is the number of positions of the whole batch: then the losses and gradients of
+    For a slice of a batch, ``count`` is the number of positions in the whole batch, so that the losses and gradients of
     the slices add up to those of the batch.
 
     Each loss is ln Σ exp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
@@ -37,7 +37,7 @@ def cross_entropy_forward(
     rows, record = logits.reshape(-1, logits.shape[-1]), unflattened(record, *targets.shape)
     probabilities, largest, total = softmax_of_rows(rows, record)
     record("probabilities", probabilities)
-    entries = entries_of(rows, targets)
+    entries = flat_indices(rows, targets)
     losses = np.log(total) + (largest - pick(rows, entries))  # (11.1)
     record("losses", losses)
     count = count or losses.size

@@ -8,7 +8,7 @@ from numpy_gpt.shared.model.arrays import Array
 def dropout_forward(x: Array, mask: Array) -> tuple[Array, Array]:
     """Return (x·mask, mask) (7.1); mask has as many entries as x, each 0 (dropped) or 1/(1 − rate) (kept).
 
-    Scaling what is kept preserves the expectation, so evaluation needs no dropout at all.
+    Scaling the kept values preserves the expectation, so evaluation needs no dropout at all.
     """
     return x * mask.reshape(x.shape), mask
 

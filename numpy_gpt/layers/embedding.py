@@ -26,7 +26,8 @@ def embedding_forward(
     """Return x[b, t] = wte[tokens[b, t]] + wpe[first + t] (3.1).
 
     Shapes: tokens (B, T), wte (V, C), wpe (block_size, C) → x (B, T, C). The ids must lie in [0, V) and first + T must
-    not exceed block_size: ``gpt_forward`` and ``Decoder`` check that, since indexing would take −1 from the end.
+    not exceed block_size: ``gpt_forward`` and ``Decoder`` check that, because indexing with −1 would count from the
+    end.
     """
     token = gather_rows(wte, tokens)
     position = wpe[first : first + tokens.shape[1]]
@@ -44,7 +45,7 @@ def embedding_backward(dx: Array, cache: EmbeddingCache, record: Record = ignore
     record("dtoken", dx)  # a sum passes its gradient to both of its terms
 
     dwpe = np.zeros((cache.block_size, width), dx.dtype)
-    dwpe[:time] = batch_sum(dx)  # (3.3) undoes (3.1): every sequence of the batch used a position's row
+    dwpe[:time] = batch_sum(dx)  # (3.3) undoes (3.1): every sequence of the batch used the row of each position
     record("dposition", dwpe[:time])
 
     dwte = np.zeros((cache.vocab_size, width), dx.dtype)

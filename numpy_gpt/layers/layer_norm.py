@@ -1,4 +1,4 @@
-"""Layer norm: each position's channels are shifted to mean 0 and scaled to variance 1 (Ba, Kiros & Hinton 2016)."""
+"""Layer norm: shift each position's channels to mean 0 and scale them to variance 1 (Ba, Kiros & Hinton 2016)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy_gpt.kernels.rows import (
     column_sum,
     multiply_per_row_,
     row_mean,
-    row_mean_kept,
+    row_mean_keepdims,
     subtract_per_row,
 )
 from numpy_gpt.shared.model.arrays import Array
@@ -31,8 +31,8 @@ def layer_norm_forward(
 ) -> tuple[Array, LayerNormCache]:
     """Return y = (x − mean) / √(variance + ε) · weight + bias, over the last axis.
 
-    The variance is that of the centered values: mean(x²) − mean(x)² would cancel every digit if the mean is large.
-    Shapes: x (…, C), weight (C), bias (C) or None → y (…, C).
+    The variance is that of the centered values: mean(x²) − mean(x)² would lose every digit to cancellation if the mean
+    is large. Shapes: x (…, C), weight (C), bias (C) or None → y (…, C).
     """
     mean = row_mean(x)  # (4.1)
     record("mean", mean)
@@ -52,7 +52,7 @@ def layer_norm_forward(
 
 
 def layer_norm_backward(dy: Array, cache: LayerNormCache, record: Record = ignore) -> tuple[Array, Array, Array | None]:
-    """Return (dx, dweight, dbias) for dy (…, C); dbias is None where there is no bias."""
+    """Return (dx, dweight, dbias) for dy (…, C); dbias is None if there is no bias."""
     normalized, rstd, weight, has_bias = cache
     record("dout", dy)
     dbias = column_sum(dy) if has_bias else None  # (4.8) undoes (4.6)
@@ -62,6 +62,6 @@ def layer_norm_backward(dy: Array, cache: LayerNormCache, record: Record = ignor
 
     # (4.10) undoes (4.5) to (4.1). A shift of x does not change `normalized`, and scaling x hardly does. So dx has no
     # part along the constant vector, and hardly any along `normalized`: both are subtracted.
-    dx = dnormalized - row_mean_kept(dnormalized)
-    dx -= normalized * row_mean_kept(dnormalized * normalized)
+    dx = dnormalized - row_mean_keepdims(dnormalized)
+    dx -= normalized * row_mean_keepdims(dnormalized * normalized)
     return multiply_per_row_(dx, rstd), dweight, dbias

@@ -1,4 +1,4 @@
-"""A linear layer, y = x w + b: every matrix product with a weight is this one."""
+"""A linear layer, y = x w + b: every matrix product with a weight goes through it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def linear_forward(x: Array, weight: Array, bias: Array | None) -> tuple[Array, 
 
 
 def linear_backward(dy: Array, cache: LinearCache) -> tuple[Array, Array, Array | None]:
-    """Return (dx, dweight, dbias) for dy (…, O); dbias is None where there is no bias."""
+    """Return (dx, dweight, dbias) for dy (…, O); dbias is None if there is no bias."""
     dbias = column_sum(dy) if cache.has_bias else None  # (2.4): the bias was broadcast over every position
     dweight = transposed_matmul(cache.x, dy)  # (2.3)
     dx = matmul(dy, cache.weight.T)  # (2.2)

@@ -19,8 +19,8 @@ class SoftmaxCache(NamedTuple):
 def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCache]:
     """Return p = exp(x − max) / Σ exp(x − max) over the last axis.
 
-    Subtracting the maximum keeps exp from overflowing and changes nothing else. An entry of −inf gets exactly 0; a row
-    that is all −inf has no softmax and gives NaN. Shapes: x (…, W) → p (…, W).
+    Subtracting the maximum prevents exp from overflowing and does not change the result. An entry of −inf gets exactly
+    0; a row that is all −inf has no softmax and gives NaN. Shapes: x (…, W) → p (…, W).
     """
     rows = x.reshape(-1, x.shape[-1])
     probabilities = softmax_of_rows(rows, unflattened(record, *x.shape[:-1]))[0].reshape(x.shape)

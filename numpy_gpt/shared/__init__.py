@@ -1,5 +1,5 @@
-"""Everything that contains no mathematics of the model and no framework: ALL that torch_gpt may import from numpy_gpt.
+"""Everything without model mathematics and without a framework: ALL that torch_gpt may import from numpy_gpt.
 
 ``model`` describes a model, ``runs`` stores it, ``training`` trains it, ``cli`` is the command line; each imports only
-rooms before it in this list. Nothing here computes an activation or a gradient.
+from those before it in this list. Nothing here computes an activation or a gradient.
 """

@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from numpy_gpt.kernels.heads import mask_future_, split_heads, split_thirds, weighted_sums
+from numpy_gpt.kernels.heads import mask_future_, split_heads, split_qkv, weighted_sums
 
 
 def test_thirds_are_views():
     batch, time, n_head, size = 2, 3, 4, 5
     qkv = np.arange(batch * time * 3 * n_head * size, dtype=float).reshape(batch, time, -1)
-    for third, part in enumerate(split_thirds(qkv, n_head)):
+    for third, part in enumerate(split_qkv(qkv, n_head)):
         assert np.shares_memory(part, qkv)
         for b, h, t, d in np.ndindex(part.shape):
             assert part[b, h, t, d] == qkv[b, t, third * n_head * size + h * size + d]

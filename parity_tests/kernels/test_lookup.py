@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numpy_gpt.kernels.lookup import entries_of, gather_rows, pick, scatter_add_, subtract_at_
+from numpy_gpt.kernels.lookup import flat_indices, gather_rows, pick, scatter_add_, subtract_at_
 
 
 def whole(shape, seed=0):
@@ -27,7 +27,7 @@ def test_repeated_ids_add_up(kind):
 @pytest.mark.parametrize("leading", [(), (4,), (2, 3)])
 def test_one_entry_of_each_row(leading):
     x, ids = whole((*leading, 7)), np.random.default_rng(1).integers(0, 7, leading)
-    entries = entries_of(x, ids)
+    entries = flat_indices(x, ids)
     expected = np.take_along_axis(x, ids[..., None], -1)[..., 0]
     assert np.array_equal(pick(x, entries).reshape(leading), expected)
     changed = subtract_at_(x.copy(), entries, 1)

@@ -13,7 +13,7 @@ from numpy_gpt.kernels.rows import (
     row_dot,
     row_max,
     row_mean,
-    row_mean_kept,
+    row_mean_keepdims,
     row_sum,
     subtract_per_row,
     subtract_row_max,
@@ -60,9 +60,9 @@ def test_means(width, dtype):
     rounding = 4 * width * np.finfo(dtype).eps * 9
     for x in arrangements(rows):
         expected = x.mean(-1)
-        assert row_mean(x).dtype == row_mean_kept(x).dtype == dtype
+        assert row_mean(x).dtype == row_mean_keepdims(x).dtype == dtype
         assert_close("means of rows", row_mean(x), expected, rounding)
-        assert_close("means of rows, kept", row_mean_kept(x) + 0 * x, expected[..., None] + 0 * x, rounding)
+        assert_close("means of rows, kept", row_mean_keepdims(x) + 0 * x, expected[..., None] + 0 * x, rounding)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

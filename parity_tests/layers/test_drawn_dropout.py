@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from torch_gpt.layers.attention import attention_forward, attention_fused
-from torch_gpt.layers.dropout import draw_kept, dropout_forward
+from torch_gpt.layers.dropout import draw_keep_mask, dropout_forward
 
 _ENTRIES = 1 << 20
 
@@ -18,14 +18,14 @@ _ENTRIES = 1 << 20
 @pytest.mark.parametrize("place", range(4))
 def test_each_number_is_dropped_at_the_rate(rate, place):
     torch.manual_seed(1)
-    dropped = (~draw_kept(torch.empty(4 * _ENTRIES), rate))[place::4].sum().item()
+    dropped = (~draw_keep_mask(torch.empty(4 * _ENTRIES), rate))[place::4].sum().item()
     deviation = np.sqrt(_ENTRIES * rate * (1 - rate))
     assert abs(dropped - rate * _ENTRIES) <= 4 * deviation + _ENTRIES / 65536  # the rate's own rounding
 
 
 def test_neighbours_are_dropped_independently():
     torch.manual_seed(2)
-    drop = (~draw_kept(torch.empty(_ENTRIES), 0.5)).double() - 0.5
+    drop = (~draw_keep_mask(torch.empty(_ENTRIES), 0.5)).double() - 0.5
     for distance in (1, 2, 3, 4, 8, 64, 2496):  # 2496 numbers are one state of the generator
         mean = (drop[distance:] * drop[:-distance]).mean().item() / 0.25
         assert abs(mean) < 5 / np.sqrt(_ENTRIES)
@@ -58,7 +58,7 @@ def test_fused_attention_uses_the_drawn_mask():
     torch.manual_seed(6)
     drawn = attention_fused(x, c_attn, None, c_proj, None, 3, 0.3)
     torch.manual_seed(6)
-    mask = draw_kept(torch.empty(4, 3, 80, 80), 0.3).double() / (1 - round(0.3 * 65536) / 65536)
+    mask = draw_keep_mask(torch.empty(4, 3, 80, 80), 0.3).double() / (1 - round(0.3 * 65536) / 65536)
     given = attention_forward(x, c_attn, None, c_proj, None, 3, mask)
     np.testing.assert_allclose(drawn.numpy(), given.numpy(), rtol=0, atol=1e-12)
     assert (drawn - attention_forward(x, c_attn, None, c_proj, None, 3)).abs().max() > 0.1

@@ -89,7 +89,7 @@ MUTANTS = [
             "row_mean(centered**2) * len(weight) / max(len(weight) - 1, 1)",
         ),
         ("one-pass variance", "row_mean(centered * centered)", "row_mean(x * x) - mean * mean"),
-        ("mean term dropped backward", "dx = dnormalized - row_mean_kept(dnormalized)", "dx = 1 * dnormalized"),
+        ("mean term dropped backward", "dx = dnormalized - row_mean_keepdims(dnormalized)", "dx = 1 * dnormalized"),
         ("normalized term dropped backward", "dx -= normalized * row", "dx -= 0 * row"),
         ("rstd dropped backward", "return multiply_per_row_(dx, rstd), dweight", "return dx, dweight"),
         ("dweight without the normalized values", "column_sum(dy * normalized)", "column_sum(dy)"),

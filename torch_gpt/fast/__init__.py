@@ -1,5 +1,5 @@
 """Training for real: fused operations, compiled, replayed as CUDA graphs, in half precision, on several GPUs.
 
-This room is about how a step is executed; what it computes is in ``torch_gpt.layers``. It computes the same function as
-the explicit path of ``torch_gpt.gpt``, as ``parity_tests/fast/test_engine.py`` verifies.
+This package decides how a step is executed; the mathematics is in ``torch_gpt.layers``. It computes the same function
+as the explicit path of ``torch_gpt.gpt``, which ``parity_tests/fast/test_engine.py`` verifies.
 """

@@ -1,4 +1,4 @@
-"""CUDA graphs: work that is recorded once and then launched as a whole, without Python and without waiting."""
+"""CUDA graphs: record work once, then launch it as a whole, without Python and without waiting."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def capture_graph(work: Callable[[], Result]) -> tuple[Callable[[], None], Resul
         with torch.cuda.graph(graph):
             result = work()
     except RuntimeError as error:
-        # torch cannot end a capture in which something failed: it reports that instead of the original error, which may
-        # be Ctrl-C, and stays on the capture's stream.
+        # torch cannot end a failed capture: it reports that instead of the original error, which may be Ctrl-C, and
+        # stays on the capture's stream.
         torch.cuda.set_stream(before)
         raise error.__context__ or error from None
     return graph.replay, result

@@ -14,8 +14,8 @@ from numpy_gpt.shared.training.process_group import ProcessGroup
 class DeviceBatches:
     """The training text on a device, and the positions at which each step's windows start.
 
-    Of each batch of B windows, process r of n takes B/n: r, r + n, r + 2n …, so that all processes together read what
-    a single one would read.
+    Process r of n takes B/n of the B windows of each batch: r, r + n, r + 2n …, so that all processes together read the
+    same windows as a single process would.
     """
 
     def __init__(self, tokens: Tokens, sampler: BatchSampler, device: torch.device, group: ProcessGroup) -> None:

@@ -1,4 +1,4 @@
-"""The engine for training for real: the same steps as ``torch_gpt.engine``'s, without waiting for any of them."""
+"""The engine for real training: the same steps as in ``torch_gpt.engine``, without waiting for any of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _EVALUATION_TOKENS = {"cuda": 1 << 16, "cpu": 1 << 12, "mps": 1 << 14}
 
 
 class FastOptions(NamedTuple):
-    """The features that the fast engine uses if they are available; ``peak_flops`` is the user's own figure."""
+    """The features that the fast engine uses if they are available; ``peak_flops`` is given by the user."""
 
     compile: bool = False
     graphs: bool = False
@@ -48,7 +48,7 @@ class FastEngine(TorchEngine):
     Raises
     ------
     UserError
-        If there is no such device, it cannot compute in the recipe's dtype, or values and moments do not fit.
+        If there is no such device, it cannot compute in the recipe's dtype, or values and moments do not fit the model.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class FastEngine(TorchEngine):
         return None
 
     def latest(self) -> tuple[int, StepResult]:
-        """Wait for the last step; return the first that was not finite, or if there was none, the last."""
+        """Wait for the last step; return the first step with a non-finite result, or the last if there was none."""
         if self._step is None:
             raise ValueError("no step has been taken yet")
         whole = self._step
@@ -127,7 +127,7 @@ class FastEngine(TorchEngine):
             self._evaluator = Evaluator(self._evaluation_loss, self.device, self.options.graphs, self._report)
         total, count = torch.zeros((), dtype=torch.float64), 0
         total = total.to(self.device) if self.device.type != "mps" else total.float().to(self.device)
-        self._swap_ema()  # the module, compiled or captured, computes with its own tensors
+        self._swap_ema()  # the module, compiled or captured, always uses its own tensors
         try:
             for inputs, targets in batches:
                 total += self._evaluator(inputs, targets) * targets.size
@@ -147,7 +147,7 @@ class FastEngine(TorchEngine):
         return parameters_from(self.recipe.model, self.values(), self.device)
 
     def engine_state(self) -> Mapping[str, Any] | None:
-        """Return what a resumed run needs besides weights and moments: in float16 the scaler's state."""
+        """Return what a resumed run needs in addition to weights and moments: the scaler's state in float16."""
         return None if self._scaler is None else {"scaler": self._scaler.state_dict()}
 
     def _arrays(self, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
@@ -158,7 +158,7 @@ class FastEngine(TorchEngine):
         self.module.eval()
         try:
             with self._precision.context(self.device):
-                loss: Tensor = self.module(inputs, targets)  # not the module compiled for a training batch's shape
+                loss: Tensor = self.module(inputs, targets)  # not compiled, as that is for a training batch's shape
             return loss
         finally:
             self.module.train()
@@ -175,7 +175,7 @@ class FastEngine(TorchEngine):
             self._manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1)
 
     def _manual_seed(self, seed: int) -> None:
-        """Seed only the generator of this device: torch.manual_seed seeds all devices', which takes 100 µs."""
+        """Seed only this device's generator: torch.manual_seed seeds those of all devices, which takes 100 µs."""
         if self.device.type == "cuda":
             index = torch.cuda.current_device() if self.device.index is None else self.device.index
             torch.cuda.default_generators[index].manual_seed(seed)
@@ -189,7 +189,7 @@ class FastEngine(TorchEngine):
         whole = self._whole_step(step)
         check_memory(whole, self.recipe.training.batch_size, self.device, self.group.size)
         if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)  # the dry run is not compiled and needs more
+            torch.cuda.reset_peak_memory_stats(self.device)  # the dry run is uncompiled and needs more memory
         if self.options.compile:
             whole.loss_of = self._loss_of = try_compile(whole, self._loss_of, self._report)
         if not self.options.graphs or self.device.type != "cuda" or self.group.size > 1 or self._scaler is not None:
@@ -208,7 +208,7 @@ class FastEngine(TorchEngine):
         training = self.recipe.training
         if self.options.fsdp:
             self._state = AdamWState(*(distribute(part, self.parameters) for part in self._state))
-        # CUDA's fused AdamW reads a float32 learning rate only.
+        # CUDA's fused AdamW accepts only a float32 learning rate.
         dtype = torch.float64 if training.dtype == "float64" and self.device.type == "cpu" else torch.float32
         rate = torch.zeros((), device=self.device, dtype=dtype)
         return WholeStep(

@@ -26,7 +26,7 @@ class _LossGraph(NamedTuple):
 
 
 class Evaluator:
-    """The mean loss of a batch on its device; on CUDA through one graph for each shape of batch, if graphs work."""
+    """The mean loss of a batch on its device; on CUDA with one graph per batch shape, if graphs work."""
 
     def __init__(
         self, loss_of: Callable[[Tensor, Tensor], Tensor], device: torch.device, graphs: bool, report: Report

@@ -1,4 +1,4 @@
-"""Fallbacks for unavailable features: report them in one line and continue without them, or suggest what would work."""
+"""Fallbacks for unavailable features: continue without them after a one-line note, or suggest what would work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def try_compile(whole: WholeStep, loss_of: Any, report: Report) -> Any:
     whole.loss_of = torch.compile(loss_of)
     try:
         whole.dry_run()
-    except Exception as error:  # the compiler's errors have no common class
+    except Exception as error:  # the compiler's errors have no common base class
         if is_out_of_memory(error):
             raise
         report(f"torch.compile is unavailable, training continues without it: {type(error).__name__}: {error}")
@@ -36,15 +36,15 @@ def try_compile(whole: WholeStep, loss_of: Any, report: Report) -> Any:
 
 
 def check_memory(whole: WholeStep, batch_size: int, device: torch.device, processes: int = 1) -> None:
-    """Run the step dry; if it runs out of memory, find the largest batch that fits.
+    """Do a dry run of the step; if it runs out of memory, find a smaller batch that fits.
 
-    Each process runs its own part of the batch alone: if only one of them is out of memory, the others must not wait
-    for its gradient.
+    Each process runs its part of the batch independently: if only one runs out of memory, the others must not wait for
+    its gradient.
 
     Raises
     ------
     UserError
-        If the batch does not fit; the message names a batch_size that fits, and how the step stays the same.
+        If the batch does not fit; the message gives a batch_size that fits, and how to keep the step the same.
     """
     try:
         whole.dry_run(alone=True)

@@ -1,4 +1,4 @@
-"""The peak of a GPU: multiplications and additions per second in dense products, as stated by its maker."""
+"""The peak of a GPU: multiplications and additions per second in dense products, as stated by the manufacturer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _peak(float32: float, tf32: float | None, half: float, source: str) -> Peak:
     return Peak(float32 * _TERA, tf32 and tf32 * _TERA, half * _TERA, source)
 
 
-# By words of the name that CUDA reports; the first match counts, so a longer name precedes its prefix.
+# Keyed by a part of the name that CUDA reports; the first match counts, so a longer name precedes its prefix.
 PEAKS = {
     "H200": _peak(67, 494.5, 989, "NVIDIA H200 Tensor Core GPU datasheet, SXM; half of the figures with sparsity"),
     "H100 PCIe": _peak(51, 378, 756, "NVIDIA H100 Tensor Core GPU datasheet, PCIe; half of those with sparsity"),
@@ -44,7 +44,7 @@ _VARIANT = re.compile(r"\b(NVL|MIG|Laptop|Max-Q|Ti|SUPER|D)\b|V100-(PCIE|FHHL)")
 
 
 def peak_flops(name: str, dtype: str, tf32: bool) -> float | None:
-    """Return the peak of a GPU of this name in a dtype, or None if unknown: no figure is better than a wrong one."""
+    """Return the peak of a GPU of this name in a dtype, or None if unknown: no number is better than a wrong one."""
     peak = next((peak for part, peak in PEAKS.items() if re.search(rf"\b{part}\b", name)), None)
     if peak is None or _VARIANT.search(name) or dtype == "float64":
         return None

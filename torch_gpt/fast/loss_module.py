@@ -14,15 +14,15 @@ from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.cross_entropy import cross_entropy_fused
 from torch_gpt.parameters import inside
 
-# A parameter's full name, its owner and its name in the owner. Not the parameter itself, because FSDP replaces that
-# tensor during computation.
+# A parameter's full name, its owner and its name in the owner. It does not hold the parameter itself, because FSDP
+# replaces that tensor during computation.
 _Slot = tuple[str, nn.Module, str]
 
 
 class LossModule(nn.Module):
-    """The mean loss of tokens and targets, by the fused operations.
+    """The mean loss of tokens and targets, computed with the fused operations.
 
-    Its parameters have GPT-2's names: ``named_parameters()`` has the names of ``names.parameter_shapes``.
+    ``named_parameters()`` has GPT-2's names, those of ``names.parameter_shapes``.
     """
 
     def __init__(self, config: ModelConfig, values: Mapping[str, Tensor]) -> None:

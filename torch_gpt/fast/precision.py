@@ -18,7 +18,7 @@ HALF_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Precision(NamedTuple):
-    """``half`` is the type of matrix products, None if it is the weights' own; ``scaled``, the loss is scaled."""
+    """``half`` is the dtype of matrix products, None if it is that of the weights; ``scaled`` means loss scaling."""
 
     half: torch.dtype | None
     scaled: bool

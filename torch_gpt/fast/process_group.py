@@ -15,7 +15,7 @@ from gpt_data.errors import UserError
 from numpy_gpt.shared.training.recipe import TrainingConfig
 
 Value = TypeVar("Value")
-_SIGNAL_INTERVAL = 10  # steps between checks whether any process was asked to stop: all processes wait for a check
+_SIGNAL_INTERVAL = 10  # steps between checks for a request to stop: every check synchronises all processes
 
 
 class TorchProcessGroup:
@@ -33,7 +33,7 @@ class TorchProcessGroup:
         return values[0]
 
     def agree_on_signal(self, signal_number: int, step: int) -> int:
-        """Return a signal that any process has received, in all processes after the same step; 0 for none."""
+        """Return a signal that any process has received, to all processes after the same step; 0 for none."""
         if (step + 1) % _SIGNAL_INTERVAL:
             return 0
         received = torch.tensor(signal_number, device=self._device)
@@ -42,7 +42,7 @@ class TorchProcessGroup:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """Return the device of this process: each process on a machine has its own GPU."""
+    """Return the device of this process: each process on a machine uses its own GPU."""
     if device.type != "cuda":
         return device
     if device.index is not None:
@@ -58,7 +58,7 @@ def local_device(device: torch.device) -> torch.device:
 
 
 def check_divisible(training: TrainingConfig, size: int) -> None:
-    """Check that a batch can be divided among so many processes.
+    """Check that a batch can be divided among ``size`` processes.
 
     Raises
     ------
@@ -79,14 +79,14 @@ def silence_others() -> None:
 
 def is_lost_connection(error: RuntimeError) -> bool:
     """Return whether the error means that another process can no longer be reached."""
-    # gloo's errors have no class of their own.
+    # gloo's errors do not have their own class.
     signs = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe")
     return isinstance(error, dist.DistError) or any(sign in str(error).lower() for sign in signs)
 
 
 def lost_process_error(error: RuntimeError, run: Path | None) -> UserError:
-    """Return the error for the user when another process of the job has ended and this one cannot continue alone."""
-    reason = re.sub(r"^\[[^]]*\] ", "", str(error)).partition(". ")[0]  # without the place in gloo's source
+    """Return the user error for when another process of the job has ended and this one cannot continue alone."""
+    reason = re.sub(r"^\[[^]]*\] ", "", str(error)).partition(". ")[0]  # without the source location that gloo prepends
     return UserError(
         f"another process of this job has ended, and training cannot continue without it ({reason:.100}); "
         f"{restart_advice(run)}, with any number of processes"

@@ -1,4 +1,4 @@
-"""FSDP2: each process keeps a shard of every weight, gradient and moment, and gathers the weights while it computes."""
+"""FSDP2: each process keeps a shard of every weight, gradient and moment, and gathers weights only to compute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch_gpt.fast.loss_module import BlockModule
 
 
 def shard(module: nn.Module, device: torch.device) -> None:
-    """Replace the module's parameters in place by this process's shards, on its device.
+    """Replace the module's parameters in place with this process's shards, on its device.
 
     Each block is gathered separately, only while it computes; embeddings, head and last norm are gathered together.
     """
@@ -45,7 +45,7 @@ def gather(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
 
 
 def full_scalar(tensor: Tensor) -> Tensor:
-    """Return a number of which every process has a part, such as a norm, as an ordinary tensor."""
+    """Return a scalar that is distributed over the processes, such as a norm, as an ordinary tensor."""
     return _full_tensor(tensor).to(torch.get_default_dtype()) if isinstance(tensor, DTensor) else tensor
 
 

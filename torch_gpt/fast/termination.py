@@ -1,7 +1,7 @@
-"""Ends a process that cannot end itself because it is waiting in C++ for another process of its job.
+"""Terminate a process that cannot exit by itself because it is waiting in C++ for another process of its job.
 
-Python runs signal handlers only between its own instructions. A process inside a collective operation reaches none if
-another process is dead or frozen: NCCL waits for minutes. torchrun kills it without a message 30 seconds after SIGTERM.
+Python runs signal handlers only between its own instructions. A process inside a collective operation never gets there
+if another process is dead or frozen: NCCL waits for minutes. torchrun kills it silently 30 seconds after SIGTERM.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ GRACE = 25.0  # seconds: just below torchrun's 30
 
 
 class TerminationWatchdog:
-    """While entered, in the main thread: prints a line and ends the process ``grace`` seconds after SIGTERM.
+    """A context for the main thread that prints a line and ends the process ``grace`` seconds after SIGTERM.
 
-    It does nothing if the block is left before. SIGTERM must have a Python handler, as it has during training.
+    It does nothing if the block exits before that. SIGTERM must have a Python handler, as it does during training.
     """
 
     def __init__(self, run: Path | None, grace: float = GRACE) -> None:
@@ -38,7 +38,7 @@ class TerminationWatchdog:
     def __exit__(self, *error: object) -> None:
         self._exited.set()
         signal.set_wakeup_fd(self._previous)
-        os.close(self._writer)  # which also ends the thread
+        os.close(self._writer)  # this also ends the thread
 
     def _watch(self) -> None:
         with os.fdopen(self._reader, "rb", buffering=0) as signals:

@@ -1,4 +1,4 @@
-"""A whole training step as a function without arguments: everything that it reads and writes stays on the device."""
+"""A whole training step as a function without arguments; everything it reads and writes stays on the device."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from torch_gpt.fast.sharding import full_scalar
 class WholeStep:
     """Batches, forward, backward, clipping, AdamW and EMA; called repeatedly, or captured and replayed.
 
-    The step reads ``rate`` and ``ema_weight``, and writes ``loss``, ``norm`` and ``bad``. From the first step that is
-    not finite, ``bad`` is 1, nothing is updated, and loss and norm keep that step's values. (In float16 an overflow of
-    the gradient does not count: the scaler skips the update and reduces its scale. After a loss that is not finite, the
-    scaler also decides what to skip.)
+    The step reads ``rate`` and ``ema_weight``, and writes ``loss``, ``norm`` and ``bad``. From the first step with a
+    non-finite result on, ``bad`` is 1, nothing is updated, and loss and norm keep that step's values. (In float16 an
+    overflow of the gradient does not count: the scaler skips the update and reduces its scale. After a loss that is not
+    finite, the scaler also decides what to skip.)
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class WholeStep:
         self.step, self.bad_step = (torch.zeros((), dtype=torch.int64, device=self._device) for _ in range(2))
 
     def __call__(self) -> None:
-        """Take the step to which ``batches`` was set."""
+        """Take the step that was selected in ``batches``."""
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._forward_and_backward(self._batches.windows().chunk(self._training.gradient_accumulation_steps))
         if dist.is_initialized():
@@ -76,7 +76,7 @@ class WholeStep:
     def dry_run(self, rows: int | None = None, *, alone: bool = False) -> None:
         """Compute the loss and the gradient of the first batch, or of ``rows`` rows of it, and discard them.
 
-        With ``alone``, a process does so without the others, unless the weights are sharded.
+        With ``alone``, a process does not wait for the others, unless the weights are sharded.
         """
         windows = self._batches.windows()
         size = len(windows) // self._training.gradient_accumulation_steps
@@ -89,19 +89,19 @@ class WholeStep:
             tensor.zero_()
 
     def _forward_and_backward(self, batches: Sequence[Tensor], alone: bool = False) -> Tensor:
-        """Return this process's mean loss of the batches; the mean gradient of all processes is left in ``grad``."""
+        """Return this process's mean loss of the batches; the mean gradient over all processes is left in ``grad``."""
         parts = len(batches)
         total = torch.zeros((), device=self._device, dtype=self._dtype)
         for part, windows in enumerate(batches):
-            with self._unsynchronized(alone or part < parts - 1), self._precision.context(self._device):
+            with self._no_sync(alone or part < parts - 1), self._precision.context(self._device):
                 loss = self.loss_of(windows[:, :-1].contiguous(), windows[:, 1:].contiguous()) / parts
             scaled: Any = loss if self._scaler is None else self._scaler.scale(loss)
-            with self._unsynchronized(alone or part < parts - 1):
+            with self._no_sync(alone or part < parts - 1):
                 scaled.backward()
             total += loss.detach()
         return total
 
-    def _unsynchronized(self, wanted: bool) -> Any:
+    def _no_sync(self, wanted: bool) -> Any:
         # Only the backward pass of the last batch sends the sum of the gradients to the other processes.
         parallel: Any = self.loss_of
         return parallel.no_sync() if wanted and hasattr(parallel, "no_sync") else nullcontext()

@@ -17,7 +17,7 @@ from numpy_gpt.shared.model.record import Record, ignore
 def activation_forward(x: Tensor, kind: str, record: Record = ignore) -> Tensor:
     """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8)."""
     if kind == "gelu_tanh":
-        # (5.1) with x taken out of the bracket: x³ alone would overflow float32 from 7e12 on
+        # (5.1) with x factored out: x³ alone would overflow float32 from 7e12 on
         argument = math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x.square())
         record("gelu.argument", argument)
         tanh = torch.tanh(argument)  # (5.2)
@@ -27,12 +27,12 @@ def activation_forward(x: Tensor, kind: str, record: Record = ignore) -> Tensor:
         erf = torch.erf(x / math.sqrt(2))  # (5.5)
         record("gelu.erf", erf)
         return 0.5 * x * (1 + erf)
-    # Not clamp(min=0) nor maximum(x, 0), whose gradients at exactly 0 are 1 and ½; and a NaN stays a NaN.
+    # Not clamp(min=0) nor maximum(x, 0), whose gradients at exactly 0 are 1 and ½. NaN stays NaN.
     return x.masked_fill(x <= 0, 0)
 
 
 def activation_fused(x: Tensor, kind: str) -> Tensor:
-    """Return the same by torch's gelu and relu; but its erf GELU of +inf may be NaN instead of +inf."""
+    """Return the same with torch's gelu and relu, except that its erf GELU of +inf may be NaN instead of +inf."""
     if kind == "relu":
         return functional.relu(x)
     return functional.gelu(x, approximate="tanh" if kind == "gelu_tanh" else "none")

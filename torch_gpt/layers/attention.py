@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.model.record import Record, ignore
-from torch_gpt.layers.dropout import draws_here, dropout_forward
+from torch_gpt.layers.dropout import dropout_forward, is_own_draw_faster
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.layers.softmax import softmax_forward, softmax_fused
 
@@ -69,15 +69,15 @@ def attention_fused(
     mask: Tensor | float | None = None,
     record: Record = ignore,
 ) -> Tensor:
-    """Return the same by torch's scaled_dot_product_attention; scores and weights are never stored.
+    """Return the same with torch's scaled_dot_product_attention; scores and weights are never stored.
 
     It drops weights at random if ``mask`` is a rate. With a given mask, the weights are computed as above.
     """
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if isinstance(mask, Tensor):
         heads = causal_attention(q, k, v, mask, record)
-    elif mask and q.dtype != torch.float16 and draws_here(q.device, q.shape[:-1].numel() * q.shape[-2]):
-        # On a CPU, scaled_dot_product_attention uses torch's slow dropout; only in float16 is everything else slower.
+    elif mask and q.dtype != torch.float16 and is_own_draw_faster(q.device, q.shape[:-1].numel() * q.shape[-2]):
+        # On a CPU, scaled_dot_product_attention uses torch's slow dropout, but in float16 it is still the fastest.
         heads = _attention_with_dropout(q, k, v, mask)
     else:
         heads = functional.scaled_dot_product_attention(q, k, v, dropout_p=mask or 0.0, is_causal=True)
@@ -88,7 +88,7 @@ def attention_fused(
 
 
 def _attention_with_dropout(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Tensor:
-    """Return what causal_attention does with weights dropped at ``rate``; the same equations.
+    """Return the same as causal_attention, with weights dropped at ``rate``.
 
     Even under autocast the scores are float32, as in torch's own operation: softmax amplifies their rounding.
     """
@@ -102,7 +102,7 @@ def _attention_with_dropout(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Ten
 
 
 def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
-    """Return q, k and v, each (B, H, T, D), of qkv (B, T, 3C)."""
+    """Return q, k and v, each (B, H, T, D), from qkv (B, T, 3C)."""
     batch, time = qkv.shape[:2]
     # The 3C columns are q, k and v, C each; in each, head h has the columns h·D to h·D + D − 1:
     # (B, T, C) → (B, T, H, D) → (B, H, T, D)

@@ -25,9 +25,9 @@ def block_forward(
 ) -> Tensor:
     """Return y = a + mlp(ln_2(a)) with a = x + attn(ln_1(x)).
 
-    ``parameters`` and ``masks`` have their names inside the block, such as ``ln_1.weight`` and
-    ``attn.weights_dropout``; ``fused`` chooses torch's fused operations. ``attend`` replaces attention: a decoder's
-    also reads the keys and values of earlier positions. Shapes: x (B, T, C) → y (B, T, C).
+    ``parameters`` and ``masks`` are keyed by their names inside the block, such as ``ln_1.weight`` and
+    ``attn.weights_dropout``; ``fused`` selects torch's fused operations. ``attend`` replaces attention: that of
+    a decoder also reads the keys and values of earlier positions. Shapes: x (B, T, C) → y (B, T, C).
     """
     layer_norm = layer_norm_fused if fused else layer_norm_forward
     feed_forward = feed_forward_fused if fused else feed_forward_forward

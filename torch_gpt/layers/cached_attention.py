@@ -1,4 +1,4 @@
-"""Attention while generating: the keys and values of the past are kept, so that only new rows are computed."""
+"""Attention during generation: the keys and values of the past are cached, so only new rows are computed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch_gpt.layers.softmax import softmax_forward
 
 
 class KeyValues(NamedTuple):
-    """The keys and values (B, H, S, D) of the S positions that one layer has read."""
+    """The keys and values (B, H, S, D) of the S positions that a layer has processed."""
 
     k: Tensor
     v: Tensor
@@ -31,9 +31,9 @@ def cached_attention_forward(
     past: KeyValues | None = None,
     fused: bool = False,
 ) -> tuple[Tensor, KeyValues]:
-    """Return attention's output for T new positions, and the keys and values of the past with theirs.
+    """Return attention's output for T new positions, and the keys and values of the past with the new ones appended.
 
-    Shapes: x (B, T, C), past S positions or None → (B, T, C), S + T positions. ``fused`` chooses torch's operations.
+    Shapes: x (B, T, C), past S positions or None → (B, T, C), S + T positions. ``fused`` selects torch's operations.
     """
     linear = linear_fused if fused else linear_forward
     q, k, v = split_heads(linear(x, c_attn_weight, c_attn_bias), n_head)  # (8.1)

@@ -1,4 +1,4 @@
-"""Token and position embeddings: what a token means plus its position."""
+"""Token and position embeddings: each token becomes the sum of two rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def embedding_forward(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record =
 
 
 def embedding_fused(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record = ignore) -> Tensor:
-    """Return the same by torch's embedding, which has a faster backward; it records the same activations."""
+    """Return the same with torch's embedding, which has a faster backward; it records the same activations."""
     return _with_positions(functional.embedding(tokens, wte), wpe, record)
 
 

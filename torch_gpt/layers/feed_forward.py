@@ -40,7 +40,7 @@ def feed_forward_fused(
     activation: str,
     record: Record = ignore,
 ) -> Tensor:
-    """Return the same by torch's linear, gelu and relu; the values inside the GELU are not computed."""
+    """Return the same with torch's linear, gelu and relu; the values inside the GELU are not recorded."""
     hidden = linear_fused(x, c_fc_weight, c_fc_bias)
     record("hidden", hidden)
     activated = activation_fused(hidden, activation)

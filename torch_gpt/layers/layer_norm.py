@@ -1,4 +1,4 @@
-"""Layer norm: each position gets mean 0 and variance 1, then a learned scale and shift (Ba et al. 2016)."""
+"""Layer norm: shift and scale each position to mean 0 and variance 1, then by learned parameters (Ba et al. 2016)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def layer_norm_forward(
 ) -> Tensor:
     """Return y = (x − μ)/√(σ² + ε)·weight + bias, with mean μ and biased variance σ² over the last axis.
 
-    The variance is the mean of the squared deviations from the mean: mean(x²) − μ² would cancel.
+    The variance is the mean of the squared deviations from the mean: mean(x²) − μ² would lose digits to cancellation.
     Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
     """
     mean = x.mean(dim=-1)  # (4.1)
@@ -34,7 +34,7 @@ def layer_norm_forward(
 
 
 def layer_norm_fused(x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: float, record: Record = ignore) -> Tensor:
-    """Return the same by torch's layer_norm; of the activations only ``out`` exists.
+    """Return the same with torch's layer_norm; ``out`` is the only activation.
 
     It multiplies before it subtracts: if all channels are equal, ``out`` is the bias up to rounding, not exactly.
     """

@@ -16,10 +16,10 @@ def linear_forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def linear_fused(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the same, all positions as one matrix, product and bias in one operation.
+    """Return the same with all positions as one matrix, and product and bias in one operation.
 
-    torch's own linear wants the weight as (out, in); given a transposed view, it returns a gradient that must be
-    transposed again.
+    torch's own linear expects the weight as (out, in); given a transposed view, it returns a gradient that must be
+    transposed back.
     """
     rows = x.flatten(0, -2)  # (…, I) → (N, I)
     product = rows @ weight if bias is None else torch.addmm(bias, rows, weight)

@@ -21,7 +21,7 @@ def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:
 def shifted_exponentials(x: Tensor, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
     """Return x − max (…, N), its exponentials (…, N) and their sum (…,): the parts of softmax and of its logarithm."""
     record = scoped(record, "softmax")
-    # The result does not depend on what is subtracted, so autograd may treat the maximum as a constant.
+    # The result does not depend on the number subtracted, so autograd may treat the maximum as a constant.
     largest = x.detach().amax(dim=-1)  # (6.1)
     record("max", largest)
     shifted = x - largest.unsqueeze(-1)
@@ -33,5 +33,5 @@ def shifted_exponentials(x: Tensor, record: Record = ignore) -> tuple[Tensor, Te
 
 
 def softmax_fused(x: Tensor) -> Tensor:
-    """Return the same by torch's softmax."""
+    """Return the same with torch's softmax."""
     return torch.softmax(x, dim=-1)

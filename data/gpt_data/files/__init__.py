@@ -1,1 +1,1 @@
-"""Safe reading and writing of files: atomic and sealed files, regular files only, downloads; nothing about tokens."""
+"""Safe file access: atomic writes, JSON with checksums, regular files only, downloads; nothing about tokens."""

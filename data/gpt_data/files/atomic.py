@@ -1,6 +1,6 @@
 """Files that are never half written: a temporary file in the same directory is synced, then renamed over the old one.
 
-A directory is replaced only if all that it contains was written by this program.
+A directory is replaced only if everything in it was written by this program.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def atomic_write(path: str | os.PathLike[str], content: bytes) -> None:
 def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...]]:
     """Open files for a ``with`` block to write; they replace the old ones only if the block succeeds.
 
-    All files are complete and on the disk before the first is renamed, so a full disk leaves every old file
+    All files are complete and on disk before the first is renamed, so a full disk leaves every old file
     unchanged. They are renamed in the order given: put the file that verifies the others last. A crash between
     two renames leaves a mix of complete old and new files, so that last file needs the checksums of the others. The
     block should only write: an OSError in it is reported as a failure to write.
@@ -62,7 +62,7 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
                 os.fsync(file.fileno())
                 file.close()
             for path, target in zip(temporary, targets, strict=True):
-                os.replace(path, target)  # noqa: PTH105 - tests make this very call fail
+                os.replace(path, target)  # noqa: PTH105 - tests make this exact call fail
             for directory in dict.fromkeys(target.parent for target in targets):
                 sync_directory(directory)
     except OSError as error:
@@ -73,12 +73,12 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
 
 @contextmanager
 def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a directory and its parents for a ``with`` block to fill; if it fails, the new directories are removed.
+    """Create a directory and its parents for a ``with`` block to fill; if it fails, the new directories are removed.
 
     Raises
     ------
     UserError
-        If it cannot be made.
+        If it cannot be created.
     """
     place, missing = Path(path), list[Path]()
     try:
@@ -93,14 +93,14 @@ def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
             ) from error
         yield place
     except BaseException:
-        for directory in missing:  # innermost first; a directory that others have filled stays
+        for directory in missing:  # innermost first; a directory with other files stays
             with suppress(OSError):
                 directory.rmdir()
         raise
 
 
 def sync_directory(directory: Path) -> None:
-    """Make earlier renames in the directory survive a power cut; the files' contents are already on the disk."""
+    """Make earlier renames in the directory survive a power cut; the contents of the files are already on disk."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open directories
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -115,7 +115,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def check_replaceable(directory: Path, kind: str, is_ours: Callable[[str], bool]) -> None:
-    """Refuse a directory with a file whose name ``is_ours`` does not accept; ``kind`` names the directories accepted.
+    """Refuse a directory with a file whose name ``is_ours`` rejects; ``kind`` describes accepted directories.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Downloading one known file: complete, unchanged and in time, or a one-line error."""
+"""Download one known file: complete, unchanged and in time, or fail with a one-line error."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def download(url: str, *, sha256: str, max_bytes: int, timeout: float = 10.0, de
     Parameters
     ----------
     url
-        Their address. Redirects are followed, but never from https to anything else.
+        The address. Redirects are followed, but never from https to anything else.
     sha256
-        Their SHA-256, in hexadecimal.
+        The expected SHA-256, in hexadecimal.
     max_bytes
         The largest accepted size; reading stops there.
     timeout
-        The longest silence, in seconds: before the connection is made, and between two pieces of the response.
+        The longest silence, in seconds: until the connection is made, and between two pieces of the response.
     deadline
         The longest total time, in seconds.
 
     Raises
     ------
     UserError
-        If the server cannot be reached, refuses, is silent or too slow, or sends too much, too little or a
-        different file.
+        If the server cannot be reached, refuses, is silent or too slow, or sends too much, too little or the
+        wrong file.
     """
     if not url.lower().startswith(("http://", "https://")):
         raise UserError(f"cannot download {show_path(url)}: an address must begin with http:// or https://")
@@ -50,7 +50,7 @@ def download(url: str, *, sha256: str, max_bytes: int, timeout: float = 10.0, de
         except Exception as error:
             result.put(error)
 
-    # The standard library cannot bound the whole exchange: a timeout is for one silence, and the name look-up has
+    # The standard library cannot limit the total time: its timeout is for a single silence, and the DNS lookup has
     # none. So another thread does the work while this one waits; as a daemon it does not delay the program's exit.
     Thread(target=work, name="download", daemon=True).start()
     try:
@@ -70,7 +70,7 @@ class _TooSlow(Exception):
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from an encrypted to an open connection, where the file could be exchanged."""
+    """Follows redirects, but never from an encrypted to an unencrypted connection, where the file could be replaced."""
 
     def redirect_request(
         self,
@@ -108,7 +108,7 @@ def _fetch(url: str, max_bytes: int, timeout: float, end: float) -> bytes:
 
 
 def _describe(error: Exception, timeout: float, deadline: float) -> str:
-    """Return one line that says what went wrong."""
+    """Return a one-line description of the error."""
     if isinstance(error, urllib.error.HTTPError):
         error.close()  # closes the connection
         return f"the server answered {error.code} ({_one_line(error.msg)})"

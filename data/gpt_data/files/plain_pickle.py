@@ -1,7 +1,7 @@
-"""Reading a pickle of dicts, strings and small whole numbers without running anything.
+"""Read a pickle of dicts, strings and small whole numbers without running code.
 
 A pickle is a program: it may import and call anything, and even without calls it can build values that take forever to
-hash or fill the memory. So every instruction is checked before the first is executed, and only the instructions that
+hash or exhaust memory. So every instruction is checked before the first is executed, and only the instructions that
 plain values need are allowed.
 """
 
@@ -22,11 +22,11 @@ _PLAIN = _NUMBERS | {
 
 
 class NotPlainError(ValueError):
-    """The pickle is damaged, or contains or does something else; the message says what."""
+    """The pickle is damaged, or does more than build plain values; the message says what."""
 
 
 class _Unpickler(pickle.Unpickler):
-    """The second line of defence: an instruction that passed the check still cannot name anything to import."""
+    """The second line of defence: even an instruction that passed the check cannot import anything."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise NotPlainError(f"it asks for {module}.{name}"[:100])
@@ -41,14 +41,14 @@ def load_plain(content: bytes, largest: int) -> object:
     Raises
     ------
     NotPlainError
-        If it is damaged, continues after its end, or has an instruction that these do not need.
+        If it is damaged, has data after its end, or has an instruction that these values do not need.
     """
     try:
         _check(content, largest)
         return _Unpickler(io.BytesIO(content)).load()
     except NotPlainError:
         raise
-    except Exception as error:  # a damaged pickle can raise a dozen kinds
+    except Exception as error:  # a damaged pickle can raise a dozen kinds of exception
         raise NotPlainError(str(error).splitlines()[0][:100] if str(error) else type(error).__name__) from error
 
 
@@ -58,7 +58,7 @@ def _check(content: bytes, largest: int) -> None:
         end = (position or 0) + 1
         if instruction.name not in _PLAIN:
             raise NotPlainError(f"it has the instruction {instruction.name} at byte {position}")
-        # The unpickler allocates as many values as the argument of a PUT says, even if they never come.
+        # The unpickler allocates as many slots as the argument of a PUT requires, even if they are never used.
         if "PUT" in instruction.name:
             _check_number(argument, len(content))
         elif instruction.name in _NUMBERS:

@@ -1,4 +1,4 @@
-"""Reading regular files, whole or as text in pieces; a pipe or a device is refused without waiting for it."""
+"""Read regular files, whole or as text in pieces; a pipe or a device is refused without blocking."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import BinaryIO
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
 
-# Opening a pipe blocks until somebody writes to it; with O_NONBLOCK it opens at once and can be refused.
+# Opening a pipe blocks until somebody writes to it; with O_NONBLOCK it opens immediately and can be refused.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_SLICE = 1 << 18  # bytes of text read at a time: decoded, they still fit the CPU's cache
+_SLICE = 1 << 18  # bytes of text read at a time: even decoded, they fit the CPU's cache
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -52,7 +52,7 @@ def read_regular(path: str | os.PathLike[str], limit: int | None = None) -> byte
 
 
 def read_bytes(file: BinaryIO, path: str | os.PathLike[str], size: int = -1) -> bytes:
-    """Return the next ``size`` bytes of an open file, or all the rest; ``path`` is its name for the error.
+    """Return the next ``size`` bytes of an open file, or all the rest; ``path`` is its name in error messages.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def read_texts(files: Iterable[Path]) -> Iterator[str]:
     """Yield the texts of the files, one after another, in pieces.
 
     The files are UTF-8. Nothing is changed: line ends, NUL and accents are kept, and nothing is inserted between
-    two files. Only a byte-order mark at the start of a file is dropped, as it is not part of the text.
+    two files. Only a byte-order mark at the start of a file is dropped, because it is not part of the text.
 
     Raises
     ------

@@ -1,6 +1,7 @@
-"""JSON files with a checksum of themselves, which detects the change of a single bit.
+"""JSON files that contain their own checksum, which detects even a single changed bit.
 
-A sealed file is one JSON object with a ``format_version`` and, last, a ``sha256``: that of the file without this entry.
+A sealed file is one JSON object with a ``format_version`` and, as its last entry, the ``sha256`` of the file without
+it.
 """
 
 from __future__ import annotations

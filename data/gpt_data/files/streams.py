@@ -1,4 +1,4 @@
-"""Standard output and error: missing, closed by the reader, or a terminal that shows colours."""
+"""Standard output and error: replace missing ones, discard output nobody reads, and query the terminal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def open_null_device() -> TextIO:
 
 
 def discard_stdout() -> None:
-    """Discard what is still in the buffer of standard output, so that Python does not fail again when it ends."""
+    """Discard what is still buffered for standard output, so that Python does not fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def shows_colours() -> bool:
-    """Return whether standard output is a terminal that shows colours, and NO_COLOR does not forbid them."""
+    """Return whether standard output is a terminal that supports colours, and NO_COLOR does not disable them."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
@@ -34,6 +34,6 @@ def terminal_columns(default: int) -> int:
     """Return the width of the terminal that standard output writes to, or ``default`` if it is not a terminal."""
     if not sys.stdout.isatty():
         return default
-    from shutil import get_terminal_size  # imported only for terminals: the import takes time
+    from shutil import get_terminal_size  # imported only if needed: the import takes time
 
     return get_terminal_size((default, 24)).columns

@@ -1,1 +1,1 @@
-"""The lowest losses that a model can reach on a text: any model, and any bigram model."""
+"""The lowest loss that any model, or any bigram model, can reach on a text."""

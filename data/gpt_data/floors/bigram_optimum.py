@@ -35,7 +35,7 @@ def bigram_optimum(tokens: npt.ArrayLike, vocab_size: int) -> float:
 
         L(q*) = −1/N Σ n(a, b)·ln(n(a, b)/n(a))
 
-    No table is better. For any q, by ln x ≤ x − 1 (Gibbs' inequality), for each row over the b that do follow a,
+    No table has a lower loss. For any q, by ln x ≤ x − 1 (Gibbs' inequality), for each row over the b that do follow a,
 
         Σ_b q*(b | a)·ln(q(b | a)/q*(b | a)) ≤ Σ_b (q(b | a) − q*(b | a)) ≤ 1 − 1 = 0
 
@@ -64,8 +64,8 @@ def bigram_counts_loss(train: npt.ArrayLike, val: npt.ArrayLike, vocab_size: int
 
         q(b | a) = (n(a, b) + s) / (n(a) + s·V)
 
-    The smoothing s gives pairs that are absent from the training text a probability above 0. Without it (s = 0) a
-    single such pair makes the loss infinite, and infinity is returned.
+    The smoothing s gives pairs absent from the training text a probability above 0. Without it (s = 0) a single such
+    pair makes the loss infinite, and infinity is returned.
 
     Parameters
     ----------

@@ -23,8 +23,8 @@ def entropy_rate() -> float:
     """Return the process's entropy in nats per token, for a reader who sees the text from its beginning.
 
     It is not a floor for windows (that is ``gpt_data.floors.loss_floor``): a reader who sees only a window does not
-    know how its first sentence began, and has a higher expected loss. It is also an expectation: on one finite text the
-    loss of the process itself is a little higher or lower.
+    know how its first sentence began, and has a higher expected loss. It is also an expectation: on a finite text
+    the loss of the process itself is a little higher or lower.
     """
     entropy, words = _entropy_and_words(START)
     return entropy / (2 * words)

@@ -35,7 +35,7 @@ def corpus_loss_floor(corpus: Corpus, split: str, block_size: int, stride: int =
     Raises
     ------
     UserError
-        If there is no such split, or for the reasons of ``loss_floor``.
+        If there is no such split, or as in ``loss_floor``.
     """
     if split not in ("train", "val"):
         raise UserError(f"split must be 'train' or 'val', not {split!r}")
@@ -60,7 +60,7 @@ def loss_floor(tokens: npt.ArrayLike, phrases: Sequence[npt.ArrayLike], block_si
     Raises
     ------
     UserError
-        If there is no phrase or an empty one, the text is too short, or the process cannot have generated it.
+        If there are no phrases or one is empty, the text is too short, or the process cannot have generated it.
     """
     process = [token_sequence(phrase, "phrases") for phrase in phrases]
     if not process or not all(phrase.size for phrase in process):
@@ -94,7 +94,7 @@ def _surprisal(windows: TokenIds, process: list[TokenIds]) -> float:
 
 
 def _transition(belief: npt.NDArray[np.float64], last: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-    """Return belief · A (B, S): each state moves on by one, a phrase's last state to the first of any phrase.
+    """Return belief · A (B, S): each state advances by one, and a phrase's last state leads to the first of any phrase.
 
     With the states in one row, phrase after phrase, A is a shift: no matrix product is needed.
     """

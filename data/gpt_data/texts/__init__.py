@@ -1,1 +1,1 @@
-"""The corpora: one module for each text, and ``corpora``, which opens them by name; a new corpus goes here."""
+"""The corpora: one module per text, and ``corpora``, which opens them by name; a new corpus goes here."""

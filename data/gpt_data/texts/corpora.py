@@ -1,4 +1,4 @@
-"""The corpora by name, and corpora in directories of token files.
+"""Corpora by name, and corpora in directories of token files.
 
 A new corpus is a module in ``gpt_data/texts`` with a function that returns its text, an entry in ``CORPORA`` below, and
 a section with its facts in data/README.md.
@@ -51,7 +51,7 @@ def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corp
     """
     if name not in CORPORA:
         hint = suggest(name, CORPORA) or ";"
-        raise UserError(f"unknown corpus {quote(name)}{hint} there are: {list_names(CORPORA)}")
+        raise UserError(f"unknown corpus {quote(name)}{hint} known: {list_names(CORPORA)}")
     if source is None:
         return CORPORA[name]()
     if name != "shakespeare":
@@ -67,7 +67,7 @@ def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> 
     Raises
     ------
     UserError
-        If it is neither, for the reasons of ``load_corpus`` and ``open_corpus``, or if a directory is given a source.
+        If it is neither, if a source is given for a directory, or as in ``load_corpus`` and ``open_corpus``.
     """
     if dataset in CORPORA:
         return load_corpus(dataset, source)
@@ -90,7 +90,7 @@ def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> 
     )
 
 
-# Each text is imported where it is used: loading one corpus does not import the others, nor modules for the network.
+# Each text is imported where it is used: loading one corpus imports neither the others nor networking modules.
 
 
 def _tiny() -> Corpus:
@@ -191,7 +191,7 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
 
 
 def fingerprint(corpus: Corpus) -> str:
-    """Return a SHA-256 of both splits and the vocabulary, for a resumed run to check that its text is the same.
+    """Return a SHA-256 of both splits and the vocabulary, so that a resumed run can check that its text is the same.
 
     It does not depend on the integer type of the tokens.
     """

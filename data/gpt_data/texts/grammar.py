@@ -1,4 +1,4 @@
-"""The corpus ``grammar``: sentences of a small English grammar, one a line. The grammar is a table.
+"""The corpus ``grammar``: sentences of a small English grammar, one per line. The grammar is a table.
 
 In the table a name in capitals is a category and everything else is a word. The category's alternatives follow ``=``. A
 number before an alternative is its weight (1 if there is none): the generator takes each alternative with probability
@@ -6,14 +6,14 @@ weight / sum of weights. The parser (``grammar_parser``) shares the table with t
 
 The table describes this part of English:
 
-- Agreement. The cat chases, the cats chase; nouns joined by *and* are plural, whatever each of them is: the cat and the
+- Agreement. The cat chases, the cats chase; nouns joined by *and* are plural, even if each is singular: the cat and the
   dog chase, cats and dogs are friends.
 - *a* precedes a singular, *the* a singular or a plural, and a plural needs no article.
 - A colour comes directly before its noun, after any other adjective: the quick brown fox.
 - A verb has an object (chases the bird) or none (sleeps), or is *is* or *are* with an adjective or a noun.
 - A noun phrase may be an utterance, like the caption of a picture: the quick brown fox.
 - *and* joins nouns, *but* and *while* join clauses. If *and* joined clauses too, "the cat sees the dog and mice and
-  birds sleep" would have two readings; as it is, each sentence of the table has exactly one.
+  birds sleep" would have two readings; this way, each sentence of the table has exactly one.
 
 No category leads back to itself, so the number of sentences is finite. The longest have 15 words.
 

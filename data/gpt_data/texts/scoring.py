@@ -1,6 +1,6 @@
-"""The share of a generated text that is right: its words on the list of ``words``, its sentences in the ``grammar``.
+"""The share of a generated text that is right: words that are in ``words``, or sentences that ``grammar`` allows.
 
-Only complete pieces count, those with a separator on both sides: sampling may begin and end inside a piece.
+Only complete pieces, with a separator on both sides, count: sampling may begin and end inside a piece.
 """
 
 from __future__ import annotations

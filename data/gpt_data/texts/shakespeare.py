@@ -17,7 +17,7 @@ URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshake
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 BYTES = 1_115_394
 MAX_BYTES = 2_000_000
-FILE_NAMES = ("tinyshakespeare.txt", "input.txt")  # the name in the cache, and the name at the source
+FILE_NAMES = ("tinyshakespeare.txt", "input.txt")  # the name in the cache, and the original name
 
 _REMEDY = f"give the file by --source FILE, or in a directory that GPT_DATA_DIR names, as {' or '.join(FILE_NAMES)}"
 
@@ -31,7 +31,7 @@ def shakespeare_text(source: str | os.PathLike[str] | None = None) -> str:
     Raises
     ------
     UserError
-        If the named file is missing or a different one, or the text cannot be downloaded or written to the cache.
+        If the given file is missing or a different text, or the text cannot be downloaded or written to the cache.
     """
     named = Path(source) if source is not None else _find_in_data_directory()
     if named is not None:

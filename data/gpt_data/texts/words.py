@@ -1,7 +1,7 @@
 """The corpus ``words``: English words of one to four letters in random order, to be completed letter by letter.
 
-The alphabet is ten letters and the blank. The words that begin with ``ca`` decide what may follow ``ca``; anything may
-follow a blank, because the words are drawn independently. So ``gpt_data.floors.loss_floor`` can compute the lowest
+The alphabet is ten letters and the blank. The words that begin with ``ca`` determine what may follow ``ca``; anything
+may follow a blank, because the words are drawn independently. So ``gpt_data.floors.loss_floor`` can compute the lowest
 possible loss exactly.
 """
 

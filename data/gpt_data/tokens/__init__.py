@@ -1,1 +1,1 @@
-"""From a text to tokens, files of tokens and batches."""
+"""Tokenizers, token files and batches."""

@@ -25,7 +25,7 @@ CHUNK = 256
 class BatchSampler:
     """Batches of windows drawn uniformly, with repetition, as a pure function of (seed, stream, step).
 
-    Training can therefore resume at any step without other state. ``stream`` makes draws for other purposes, such
+    So training can resume at any step without further state. ``stream`` makes draws for other purposes, such
     as an estimate of the loss, independent of the training batches.
 
     Raises
@@ -38,7 +38,7 @@ class BatchSampler:
         self._windows = _all_windows(tokens, block_size)
         self.block_size, self.batch_size = block_size, whole_number("batch_size", batch_size, 1)
         self._key = (whole_number("seed", seed, 0), whole_number("stream", stream, 0))
-        self._chunk = (-1, np.empty((0, 0), dtype=np.int64))  # a cache: the current chunk and its windows' starts
+        self._chunk = (-1, np.empty((0, 0), dtype=np.int64))  # a cache: the current chunk and the starts of its windows
 
     def batch(self, step: int) -> Batch:
         """Return inputs (B, T) and targets (B, T) of one step.

@@ -1,7 +1,7 @@
-"""The character tokenizer: one token per character, without loss; an unknown character is an error.
+"""The character tokenizer: one token per character, lossless; an unknown character is an error.
 
-A character is a Unicode code point: an accent written as a separate mark is a separate token. Texts are mapped through
-tables over code points, one slice at a time, so that intermediate arrays stay in the CPU's cache.
+A character is a Unicode code point: an accent written as a separate mark is a separate token. Texts are mapped with
+tables indexed by code point, one slice at a time, so that intermediate arrays stay in the CPU's cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gpt_data.tokens.tokenizer import number_tokens, require_text
 from gpt_data.wording import list_names, quote
 
 _SLICE = 1 << 17  # characters mapped at a time
-_PLAIN = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}  # typographic signs, and the keyboard's
+_PLAIN = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}  # typographic characters: keyboard equivalents
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CharacterTokenizer:
     def __post_init__(self) -> None:
         number_tokens(self.vocabulary, lambda token: len(token) == 1, "a single character")
         points = _code_points("".join(self.vocabulary))
-        # The id of each code point, or −1; the last entry is that of all larger code points.
+        # The id of each code point, or −1; the last entry stands for all larger code points.
         ids = np.full(int(points.max()) + 2, -1, dtype=np.int64)
         ids[points] = np.arange(points.size)
         object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
@@ -72,7 +72,8 @@ class CharacterTokenizer:
         Raises
         ------
         UserError
-            If the text is empty or contains a character outside the vocabulary; the message gives it and its position.
+            If the text is empty or contains a character outside the vocabulary; the message gives the character and its
+            position.
         """
         ids = np.empty(len(require_text(text)), dtype=np.int64)
         start = 0
@@ -116,7 +117,7 @@ def survey_characters(pieces: Iterable[str]) -> tuple[tuple[str, ...], int]:
     for piece in pieces:
         count += len(piece)
         for points in _code_point_slices(piece):
-            if not seen.take(points, mode="clip").all():  # almost always all are, and checking is faster than setting
+            if not seen.take(points, mode="clip").all():  # usually all are, and checking is faster than setting
                 seen[points] = True
     return tuple(map(chr, np.flatnonzero(seen).tolist())), count
 
@@ -131,7 +132,7 @@ def _code_points(text: str) -> npt.NDArray[np.uint32]:
 
 
 def _similar_characters(text: str, index: int) -> Iterator[str]:
-    """Yield what the author may have meant: other case, one accented character, no accent, a keyboard's sign."""
+    """Yield what the author may have meant: other case, a composed accent, no accent, the keyboard's equivalent."""
     letter = text[index]
     yield from (letter.lower(), letter.upper())
     yield unicodedata.normalize("NFC", text[max(index - 1, 0) : index + 1])

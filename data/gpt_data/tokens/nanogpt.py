@@ -1,7 +1,7 @@
-"""Directories that nanoGPT's prepare.py wrote: train.bin and val.bin, uint16 each, and meta.pkl.
+"""Directories written by nanoGPT's prepare.py: train.bin and val.bin, uint16 each, and meta.pkl.
 
 meta.pkl is a pickled dict of ``vocab_size``, ``itos`` (the token of each id) and ``stoi`` (the id of each token). It is
-read without running anything. There are no checksums, so only contradictions are detected.
+read without running code. There are no checksums, so only contradictions are detected.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def read_nanogpt_directory(directory: str | os.PathLike[str]) -> tuple[Tokenizer
     Raises
     ------
     UserError
-        If a file is missing, not a regular file or of another format; a pickle with anything but that dict is
-        refused before it can do harm.
+        If a file is missing, not a regular file or in another format; a pickle with anything other than that dict
+        is refused before it can do harm.
     """
     place = Path(directory)
     path = place / "meta.pkl"

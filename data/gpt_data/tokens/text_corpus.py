@@ -1,4 +1,4 @@
-"""Your own text files converted to token files, in memory that grows with the vocabulary but not with the text.
+"""Convert your own text files to token files, with memory that grows with the vocabulary but not with the text.
 
 The text is read twice: first for its vocabulary and its length, then for its tokens.
 """
@@ -34,7 +34,7 @@ def prepare_text(
     """Write the texts of the files, in order, as token files for ``open_corpus``.
 
     The vocabulary is all tokens of the text, sorted. Of n tokens the first ⌊n·(1 − val_share)⌋ are for training and
-    the rest for validation. ``name`` is by default that of the directory.
+    the rest for validation. ``name`` defaults to that of the directory.
 
     Raises
     ------
@@ -43,13 +43,13 @@ def prepare_text(
         range, or the directory cannot be written or contains other files; it is then unchanged.
     """
     share = _exact_share(val_share)
-    if kind not in tuple(KINDS):  # in the tuple, as an unhashable value would raise TypeError
+    if kind not in tuple(KINDS):  # a tuple, because an unhashable value would raise TypeError
         raise UserError(f"kind must be {' or '.join(KINDS)}, not {kind!r:.60}")
     place, paths = Path(directory), [Path(file) for file in files]
     if not paths:
         raise UserError("a corpus must have a text: name at least one text file")
     for path in paths:
-        open_regular(path).close()  # a missing last file is reported before the first is read for minutes
+        open_regular(path).close()  # report a missing last file before spending minutes on the first
     check_directory(place)
     with make_directory(place):
         vocabulary, tokens = KINDS[kind].survey(read_texts(paths))
@@ -61,7 +61,7 @@ def prepare_text(
 
 
 def _encode(tokenizer: Tokenizer, pieces: Iterable[str], tokens: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield the ids of each piece, and check that vocabulary and number are those of the first reading."""
+    """Yield the ids of each piece, and check that they match the vocabulary and number of tokens of the first pass."""
     count, reason = 0, ""
     for piece in pieces:
         try:
@@ -79,7 +79,7 @@ def _encode(tokenizer: Tokenizer, pieces: Iterable[str], tokens: int) -> Iterato
 
 
 def _exact_share(val_share: object) -> Fraction:
-    # The decimal value: 1 − 0.9 is not 0.1 in binary, and a token would move from one split to the other.
+    # Exact decimal arithmetic: 1 − 0.9 is not 0.1 in binary, which would move a token from one split to the other.
     if isinstance(val_share, int | float | np.floating) and 0 < val_share < 1:
         return Fraction(str(val_share))
     raise UserError(f"val_share must be a number between 0 and 1, not {val_share!r:.60}; try 0.1")

@@ -4,7 +4,7 @@ Numbers are little-endian uint16, or uint32 if the vocabulary has more than 65,5
 only the pages in use take memory.
 
 meta.json is one JSON object: format_version, dtype, vocab_size; the corpus's name, tokenizer and phrases; for each
-split its tokens and sha256; and last its own ``sha256``, that of the file without this entry.
+split its tokens and sha256; and last its own ``sha256``, computed without this entry.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class TokenFiles:
 
 
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
-    """Return the little-endian type of a token: two bytes if every id fits, otherwise four."""
+    """Return the little-endian dtype of a token: two bytes if every id fits, otherwise four."""
     return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
 
 
 def check_directory(directory: Path) -> None:
-    """Refuse a directory with other files than token files and the temporary files of an earlier crash.
+    """Refuse a directory with files other than token files and the temporary files of an earlier crash.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def write_token_chunks(
     vocab_size: int,
     meta: Mapping[str, Any],
 ) -> None:
-    """Write token files of a text given as consecutive arrays of ids (n,); the first ids are for training.
+    """Write token files for a text given as consecutive arrays of ids (n,); ``train_tokens`` come before validation.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def _require_tokens(split: str, count: int) -> int:
 
 
 def read_token_files(directory: str | os.PathLike[str]) -> TokenFiles:
-    """Return both splits and meta.json, each byte verified.
+    """Return both splits and meta.json, with every byte verified.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def _verify(
 ) -> None:
     """Read the file once to verify its checksum and the range of its ids.
 
-    It is read instead of taken from the mapping, whose pages would all count as memory in use.
+    It is read rather than memory-mapped, because all pages of a mapping would count as memory in use.
     """
     digest, start, complaint, place = hashlib.sha256(), 0, None, show_path(path)
     while content := read_bytes(file, path, _SLICE):

@@ -1,4 +1,4 @@
-"""The interface of a tokenizer, and the checks of text and vocabulary that every tokenizer makes."""
+"""The interface of a tokenizer, and the checks of text and vocabulary that all tokenizers share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tokenizer(Protocol):
 
 
 def number_tokens(vocabulary: object, is_token: Callable[[str], object], definition: str) -> dict[str, int]:
-    """Return the index of each token in the vocabulary, its id; ``definition`` says what ``is_token`` accepts.
+    """Return the id of each token, its index in the vocabulary; ``definition`` describes what ``is_token`` accepts.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def number_tokens(vocabulary: object, is_token: Callable[[str], object], definit
 
 
 def require_text(text: str) -> str:
-    """Return the text.
+    """Return the text unchanged, after checking that it is not empty.
 
     Raises
     ------

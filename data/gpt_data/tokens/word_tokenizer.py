@@ -1,4 +1,4 @@
-"""The word tokenizer: words, white space and punctuation, without loss; an unknown token is an error.
+"""The word tokenizer: words, white space and punctuation, lossless; an unknown token is an error.
 
 A token is a word or any other single character: a space, a line break, a comma, an accent written as a separate mark.
 A word consists of letters, digits and underscores, and may contain an apostrophe or a hyphen between two of them:
@@ -23,7 +23,7 @@ from gpt_data.wording import list_names, quote, suggest
 _JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the non-breaking hyphen and the keyboard's
 _TOKEN = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+|\W")
 # Most tokens are followed by a space; matching both together creates half as many objects. For ASCII text the same
-# search takes two thirds of the time with ASCII's smaller tables.
+# search with re.ASCII takes two thirds of the time.
 _SPACED = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+ ?+|\W ?+")
 _SPACED_ASCII = re.compile(r"\w++(?:['-]\w++)*+ ?+|\W ?+", re.ASCII)
 _END = re.compile(rf"[^\w{_JOINERS}]")  # a character that ends any word
@@ -79,7 +79,8 @@ class WordTokenizer:
         Raises
         ------
         UserError
-            If the text is empty or contains a token outside the vocabulary; the message gives it and its position.
+            If the text is empty or contains a token outside the vocabulary; the message gives the token and its
+            position.
         """
         slices = (text[start : start + _SLICE] for start in range(0, len(require_text(text)), _SLICE))
         try:
@@ -139,7 +140,7 @@ def survey_words(pieces: Iterable[str]) -> tuple[tuple[str, ...], int]:
 
 
 def whole_words(pieces: Iterable[str]) -> Iterator[str]:
-    """Yield the same text in other pieces, of which none ends inside a token."""
+    """Yield the same text in pieces that never end inside a token."""
     rest: list[str] = []
     for piece in pieces:
         end = _END.search(piece[::-1])

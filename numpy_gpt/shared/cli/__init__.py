@@ -1,1 +1,1 @@
-"""The command line of both programs: the parser, one file a command, progress and tables."""
+"""The command line of both programs: the parser, one file per command, progress and tables."""

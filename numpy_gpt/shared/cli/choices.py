@@ -1,6 +1,6 @@
-"""The recipe or the trained model that a command line names.
+"""The recipe or the trained model that a command line chooses.
 
-A recipe is the preset's, changed by the file of --config, changed by the flags: the last one wins.
+A recipe starts from the preset; the --config file overrides it, and flags override both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.parser import number, read_options, truth, whole_number
+from numpy_gpt.shared.cli.parser import boolean, number, read_options, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, field_types
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
@@ -26,12 +26,12 @@ from numpy_gpt.shared.training.presets import PRESETS, preset
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 from numpy_gpt.shared.training.recipe_file import read_recipe_file
 
-PRECEDENCE = "a recipe is the preset's, changed by the file of --config, changed by the flags: the last one wins"
-_READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: number, bool: truth, str: str}
+PRECEDENCE = "a recipe starts from the preset; the --config file overrides it, and flags override both"
+_READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: number, bool: boolean, str: str}
 
 
 class RecipeChoice(NamedTuple):
-    """Which recipe to use: preset and file, the fields given as flags, and where the corpus shakespeare is on disk."""
+    """Which recipe to use: preset and file, the fields given as flags, and the file of the corpus shakespeare."""
 
     preset: str | None
     default_preset: str
@@ -41,7 +41,7 @@ class RecipeChoice(NamedTuple):
 
 
 def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, several: bool = False) -> None:
-    """Add the flags that choose a recipe and its text; with ``several``, a field may have values a,b,c: a tuple."""
+    """Add the flags that choose a recipe and its text; with ``several``, a flag accepts values a,b,c as a tuple."""
     parser.add_argument("preset", nargs="?", help=f"one of {', '.join(PRESETS)} (default: {default_preset})")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a recipe in TOML, with the names of the flags below"
@@ -63,9 +63,9 @@ def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, se
 def add_field_flag(
     add_argument: Callable[..., object], config: type, name: str, *, several: bool = False, **options: Any
 ) -> None:
-    """Add the flag of a config's field, with the field's type and help; it is absent if not given.
+    """Add a flag for a field of a config, with its type and help; if not given, it is absent from the namespace.
 
-    ``options`` replace arguments of ``add_argument``, which is that of a parser or of one of its groups.
+    ``options`` override arguments of ``add_argument``, a method of a parser or of one of its groups.
     """
     kind, *others = field_types(config)[name]
     read = _or_none(_READERS[kind]) if NoneType in others else _READERS[kind]
@@ -108,12 +108,12 @@ def read_recipe_choice(arguments: argparse.Namespace, default_preset: str) -> Re
 
 
 def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Recipe, Corpus]:
-    """Return the recipe, with its corpus's vocabulary, and the corpus; a user's choice wins over ``defaults``.
+    """Return the recipe, with its corpus's vocabulary size, and the corpus; the user's choices override ``defaults``.
 
     Raises
     ------
     UserError
-        If preset, file or a flag is wrong, there is no such corpus, or its vocabulary does not fit.
+        If the preset, the file or a flag is invalid, there is no such corpus, or its vocabulary does not fit.
     """
     in_file = read_recipe_file(choice.config) if choice.config else {}
     named = in_file.pop("preset", choice.default_preset)
@@ -131,7 +131,7 @@ def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Reci
 
 
 def _file_prefix(recipe: Recipe, choice: RecipeChoice) -> str:
-    """Return the file's name as the beginning of an error message, if the flags would be valid without the file."""
+    """Return the file's name as a prefix of the error message, if the flags are valid without the file."""
     if choice.config is not None:
         with suppress(UserError):
             recipe.override(choice.fields)
@@ -164,11 +164,12 @@ class ModelChoice(NamedTuple):
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that name a trained model."""
+    """Add the flags that choose a trained model."""
     parser.add_argument(
         "run", type=Path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
     )
-    parser.add_argument("--checkpoint", choices=WHICH, default="last", help="which one of the run (default: last)")
+    what = "which checkpoint of the run (default: last)"
+    parser.add_argument("--checkpoint", choices=WHICH, default="last", help=what)
 
 
 def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
@@ -190,7 +191,7 @@ def load_last(run: Path) -> Checkpoint:
 
 
 def recipe_of(checkpoint: Checkpoint) -> Recipe:
-    """Return the recipe that a model was trained with; a checkpoint without one has the default training numbers."""
+    """Return the recipe that a model was trained with, or default training settings if the checkpoint has none."""
     if checkpoint.recipe is None:
         recipe = Recipe(name="model", dataset="", model=checkpoint.config, training=TrainingConfig())
     else:

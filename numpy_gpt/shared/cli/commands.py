@@ -19,7 +19,7 @@ _SHARED = (*_WITH_MODEL, PLOT, PREPARE)
 
 
 def program_parser(program: Program, description: str) -> tuple[Parser, Any]:
-    """Return a program's parser with the shared commands, and the place where further commands are added."""
+    """Return a program's parser with the shared commands, and the subparsers object to which commands can be added."""
     overview = "\n".join(f"  {program.name} {command.examples[0]}" for command in _WITH_MODEL)
     parser = Parser(prog=program.name, description=description, epilog=f"examples:\n{overview}\n\n{EXIT_STATUS}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
@@ -29,7 +29,7 @@ def program_parser(program: Program, description: str) -> tuple[Parser, Any]:
 
 
 def add_command(commands: Any, program: Program, command: Command) -> Parser:
-    """Add a command to a program, with its flags, its examples and what all commands have; return its parser."""
+    """Add a command to a program, with its flags, examples and the common flags; return its parser."""
     examples = "\n".join(f"  {program.name} {example}" for example in command.examples)
     note = f"{command.note}\n" if command.note else ""
     description = f"{command.purpose[0].upper()}{command.purpose[1:]}."

@@ -1,4 +1,4 @@
-"""``compare``: change one field of a recipe, train once for each of its values, and print a table and a plot of all."""
+"""``compare``: vary one field of a recipe, train once per value, and print a table and a plot of all runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCHEMA_VERSION = 1
 
 
 class CompareOptions(NamedTuple):
-    """The flags of ``compare``: a recipe, the field that changes, and its values."""
+    """The flags of ``compare``: a recipe, the field to vary, and its values."""
 
     recipe: RecipeChoice
     field: str
@@ -42,7 +42,7 @@ class CompareOptions(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One training run to come: the value, its recipe and text, and its run directory."""
+    """A planned training run: the value, its recipe and text, and its run directory."""
 
     value: Any
     recipe: Recipe
@@ -53,7 +53,7 @@ class Trial(NamedTuple):
 class Result(NamedTuple):
     """A finished trial: the record of ``train --json``, and the lowest possible loss.
 
-    If the run diverged, the record has no losses, and its ``error`` says how.
+    If the run diverged, the record has no losses, and its ``error`` describes what happened.
     """
 
     trial: Trial
@@ -119,13 +119,13 @@ def compare(options: CompareOptions, backend: Backend) -> int:
     if out_dir.exists():
         raise UserError(f"{show_path(out_dir)} already exists; remove it, or choose another --out_dir")
     trials = _trials(options, backend, out_dir)
-    engines = [_make_engine(backend, trial) for trial in trials]  # all now: one may be unavailable, hours later
+    engines = [_make_engine(backend, trial) for trial in trials]  # all now, so that a failure does not come hours later
     results: list[Result] = []
     try:
         for number, trial in enumerate(trials, start=1):
             print(f"training with {field} {trial.value} ({number} of {len(trials)})", file=sys.stderr)
             results.append(_run_trial(trial, engines.pop(0)))
-    finally:  # also if the comparison is interrupted
+    finally:  # even if the comparison is interrupted
         if results:
             print("\n".join(_result_table(field, results)))
     if all(result.error for result in results):
@@ -138,7 +138,7 @@ def compare(options: CompareOptions, backend: Backend) -> int:
 
 
 def _trials(options: CompareOptions, backend: Backend, out_dir: Path) -> list[Trial]:
-    """Return the trials; an error in any value is reported before the first is trained."""
+    """Return the trials; an error in any value is reported before the first run starts."""
     trials: list[Trial] = []
     for value in options.values:
         fields = {**options.recipe.fields, options.field: value}
@@ -169,7 +169,7 @@ def _run_trial(trial: Trial, engine: Engine) -> Result:
 
 
 class _QuietDisplay(PlainDisplay):
-    """Shows progress on stderr only: the table has the last evaluation."""
+    """Shows progress on stderr only, because the table has the last evaluation."""
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print nothing."""

@@ -36,7 +36,7 @@ SCHEMA_VERSION = 1
 
 
 class EvaluateOptions(NamedTuple):
-    """The flags of ``evaluate``; ``fields`` are the recipe's that were given."""
+    """The flags of ``evaluate``; ``fields`` contains the recipe fields given as flags."""
 
     model: ModelChoice
     dataset: str | None
@@ -46,7 +46,7 @@ class EvaluateOptions(NamedTuple):
 
 
 class LossFloor(NamedTuple):
-    """The lowest possible loss in nats per token on the validation text, and what it is the loss of."""
+    """The lowest possible loss in nats per token on the validation text, and what achieves it."""
 
     loss: float
     reason: str
@@ -123,7 +123,7 @@ def _recipe_and_corpus(model: Checkpoint, options: EvaluateOptions) -> tuple[Rec
 
 
 def loss_floor_of(recipe: Recipe, corpus: Corpus) -> LossFloor | None:
-    """Return the lowest loss of any bigram table, or of any model if it is known how the text was generated."""
+    """Return the lowest loss of any bigram table, or of any model if the process that generated the text is known."""
     if isinstance(recipe.model, BigramConfig):
         vocab_size = corpus.tokenizer.vocab_size
         counted = bigram_counts_loss(corpus.train, corpus.val, vocab_size)

@@ -1,4 +1,4 @@
-"""``parameters``: all weights of a small model on one page; and the parameter table, a line for each tensor."""
+"""``parameters``: all weights of a small model on one page; and the parameter table, one line per tensor."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def parameter_table(config: ModelConfig) -> list[str]:
 
 
 def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: Sequence[str]) -> list[str]:
-    """Return every weight, as lines of columns: embeddings and final norm, then one column for each block.
+    """Return every weight, as lines of columns: embeddings and final norm, then one column per block.
 
-    Each row is one vector of width C, labelled with what it belongs to: the matrices c_attn and c_fc have a row for
-    each of their columns, so that a row is what one q, k, v or hidden unit multiplies its input with. A bigram model is
-    one table, printed row by row. Two blocks take 138 characters.
+    Each row is one labelled vector of width C. The matrices c_attn and c_fc are printed column by column, so that a row
+    contains the weights with which one q, k, v or hidden unit multiplies its input. A bigram model is one table,
+    printed row by row. Two blocks take 138 characters.
 
     Raises
     ------

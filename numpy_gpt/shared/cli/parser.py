@@ -1,4 +1,4 @@
-"""The parser of all commands, its readers of numbers, and how errors become one line and an exit status.
+"""The parser of all commands, its number readers, and the conversion of errors to one line and an exit status.
 
 Exit status: 0 done; 2 invalid input (one line on stderr); 130 interrupted (Ctrl-C), 143 terminated.
 """
@@ -25,7 +25,7 @@ EXIT_STATUS = "exit status: 0 done, 2 invalid input, 130 interrupted (Ctrl-C), 1
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are UserErrors and whose options may be written with - or _ between words."""
+    """An ArgumentParser whose errors are UserErrors and whose options may be spelled with - or _ between words."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
@@ -79,7 +79,7 @@ def _float_or_nan(text: str) -> float:
         return float("nan")
 
 
-def truth(text: str) -> bool:
+def boolean(text: str) -> bool:
     """Return True or False for true, false, 1, 0, yes, no in any case."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in known:
@@ -92,7 +92,7 @@ def _wrong_kind(kind: type, text: str) -> argparse.ArgumentTypeError:
 
 
 def read_options(kind: Callable[..., Options], arguments: argparse.Namespace, **given: Any) -> Options:
-    """Return the options of a command, a NamedTuple: each field is the flag of its name, unless it is ``given``."""
+    """Return a command's options, a NamedTuple; each field is the flag of the same name, unless it is in ``given``."""
     flags = {name: getattr(arguments, name) for name in kind.__annotations__ if name not in given}
     return kind(**flags, **given)
 
@@ -108,16 +108,16 @@ def add_debug_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def run_command(command: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequence[str] | None) -> int:
-    """Parse ``argv``, run the command and return its exit status; a user's error is one line on stderr."""
+    """Parse ``argv``, run the command and return its exit status; user errors are printed as one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
     replace_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # an ASCII-only output shows other characters escaped
+        sys.stdout.reconfigure(errors="backslashreplace")  # ASCII-only output shows other characters escaped
     try:
         status = command(parser.parse_args(words))
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
+    except BrokenPipeError:  # the reader of our output stopped reading, as `head` does
         _discard_unwritable_output()
         return 0
     except (UserError, OSError) as error:

@@ -24,7 +24,7 @@ from numpy_gpt.shared.cli.program import Command, Program
 SCHEMA_VERSION = 1
 _COLUMNS, _ROWS = 80, 22
 _FEWEST_COLUMNS, _MOST_COLUMNS = 40, 120
-_COLOURS = (4, 1, 2, 5, 6, 3)  # of the terminal's own palette: blue, red, green, magenta, cyan, yellow
+_COLOURS = (4, 1, 2, 5, 6, 3)  # in the terminal's own palette: blue, red, green, magenta, cyan, yellow
 _MARKS = "ox+*#@%&=~"
 
 
@@ -48,7 +48,7 @@ class Curve(NamedTuple):
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``plot``."""
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories; several share one chart")
-    parser.add_argument("--png", type=Path, metavar="FILE", help="draw into this file instead of the terminal")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="draw to this file instead of the terminal")
     parser.add_argument("--json", action="store_true", help="print the curves as one JSON record instead of a chart")
     parser.set_defaults(command=lambda arguments: plot(read_options(PlotOptions, arguments)))
 
@@ -62,7 +62,7 @@ PLOT = Command(
 
 
 def plot(options: PlotOptions) -> int:
-    """Draw, and return the exit status."""
+    """Draw the curves and return the exit status."""
     curves = [read_curve(run) for run in options.runs]
     if options.png:
         write_png(curves, options.png)
@@ -85,7 +85,7 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
     """
     path = run / "metrics.jsonl"
     curve = Curve(name or show_path(run), [], [], [])
-    *lines, _ = read_regular(path).split(b"\n")  # a last line without its end is still being written
+    *lines, _ = read_regular(path).split(b"\n")  # a last line without a line end is still being written
     for number, line in enumerate(lines, start=1):
         try:
             values = json.loads(line)
@@ -103,9 +103,9 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
 
 
 def terminal_chart(curves: Sequence[Curve], colour: bool | None = None) -> str:
-    """Return the curves as text that fits the terminal; curves differ in colour, or else in their marks.
+    """Return the curves as text that fits the terminal, distinguished by colour or, without colour, by marks.
 
-    Colours are used if stdout shows them, unless ``colour`` decides otherwise.
+    Colours are used if stdout supports them, unless ``colour`` says otherwise.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def terminal_chart(curves: Sequence[Curve], colour: bool | None = None) -> str:
     text: str = chart.build()
     text = text if colour else chart.uncolorize(text)
     body = "\n".join(line.rstrip() for line in text.rstrip().splitlines())
-    # The legend is below: inside the chart it would cover where the curves begin.
+    # The legend is below the chart: inside it would cover the start of the curves.
     return f"loss in nats per token, by training step\n{body}\n" + "\n".join(f"  {line}" for line in legend)
 
 
@@ -137,7 +137,7 @@ def _lines(curves: Sequence[Curve]) -> list[tuple[str, list[int], list[float]]]:
 
 
 def write_png(curves: Sequence[Curve], path: Path) -> None:
-    """Draw the curves into a PNG file.
+    """Draw the curves to a PNG file.
 
     Raises
     ------

@@ -68,7 +68,7 @@ def write_dataset(options: PrepareOptions, program: str) -> int:
         _check_corpus_flags(options)
         prepare(load_corpus(options.corpus, options.source), options.out_dir)
     place = str(options.out_dir)
-    place = f".{os.sep}{place}" if place in CORPORA else place  # otherwise it would name the corpus
+    place = f".{os.sep}{place}" if place in CORPORA else place  # a bare name would mean the corpus
     corpus = open_dataset(place)
     size, train, val = corpus.tokenizer.vocab_size, len(corpus.train), len(corpus.val)
     if options.json:
@@ -84,7 +84,7 @@ def _check_corpus_flags(options: PrepareOptions) -> None:
     if options.corpus not in CORPORA:
         known = [*CORPORA, _TEXT]
         hint = suggest(options.corpus, known) or ";"
-        raise UserError(f"unknown corpus {quote(options.corpus)}{hint} known are {list_names(known)}")
+        raise UserError(f"unknown corpus {quote(options.corpus)}{hint} known: {list_names(known)}")
     given = {"files": options.files, "--tokens": options.tokens, "--val_share": options.val_share}
     for name, value in given.items():
         if value not in (None, []):

@@ -1,4 +1,4 @@
-"""What a program brings to the shared commands: its name, its own flags, and the backend that computes."""
+"""What a program contributes to the shared commands: its name, its own flags, and its backend, which computes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from numpy_gpt.shared.training.recipe import Recipe
 
 
 class InitialState(NamedTuple):
-    """What an engine starts from: new values, or a checkpoint's values and moments.
+    """What an engine starts from: new values, or the values and moments of a checkpoint.
 
-    Where ``values`` are averages of the weights, ``trained`` are the weights that training continues with.
+    If ``values`` are an EMA of the weights, ``trained`` are the weights with which training continues.
     """
 
     values: Mapping[str, Array]
@@ -31,14 +31,14 @@ class InitialState(NamedTuple):
 
 
 def initial_state_of(checkpoint: Checkpoint) -> InitialState:
-    """Return the state from which an engine continues a checkpoint."""
+    """Return the state from which an engine resumes a checkpoint."""
     return InitialState(
         checkpoint.values, checkpoint.moments, checkpoint.tokenizer, checkpoint.engine_state, checkpoint.trained
     )
 
 
 class Backend(NamedTuple):
-    """What computes while a command runs; ``recipe_defaults`` are recipe fields that suit it, which users override."""
+    """What computes for a command; ``recipe_defaults`` are recipe fields that suit it and that users can override."""
 
     make_engine: Callable[[Recipe, InitialState], Engine]
     recipe_defaults: Mapping[str, Any] = {}
@@ -52,13 +52,13 @@ class OpenBackend(Protocol):
     ) -> AbstractContextManager[Backend]:
         """Read the program's own flags and return their backend, which is closed when the command ends.
 
-        ``trains`` is True for ``train``, whose run directory, as far as the user names it, is ``run``.
+        ``trains`` is True for ``train``; ``run`` is then its run directory, if the user gave one.
         """
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program: its name, the preset that its ``train`` trains by default, its own flags and its backend."""
+    """A program: its name, the default preset of its ``train`` command, its own flags and its backend."""
 
     name: str
     default_preset: str

@@ -1,4 +1,4 @@
-"""What training prints: evaluations on stdout as data, and progress on stderr, as a bar if stderr is a terminal."""
+"""What training prints: evaluations as data on stdout, and progress on stderr, as a bar if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluation_line(evaluation: Evaluation) -> str:
 
 
 class PlainDisplay:
-    """Prints progress as lines, at most one a second, for logs and pipes."""
+    """Prints progress as lines, at most one per second, for logs and pipes."""
 
     def __init__(self, max_iters: int) -> None:
         self._max_iters, self._last_line = max_iters, time.monotonic()
@@ -90,7 +90,7 @@ class BarDisplay:
         self._bar.update(self._task, completed=progress.step, description=_progress_text(progress))
 
     def evaluation_progress(self, step: int, tokens: int) -> None:
-        """Say so next to the bar."""
+        """Show the number of evaluated tokens next to the bar."""
         self._bar.update(self._task, completed=step, description=_evaluation_text(tokens))
 
     def evaluation(self, evaluation: Evaluation) -> None:

@@ -1,4 +1,4 @@
-"""``sample``: text that a trained model writes, token by token; with ``--show`` the probabilities behind each token."""
+"""``sample``: generate text with a trained model, token by token; ``--show`` adds the probabilities of each token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpt_data.files.streams import terminal_columns
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import ModelChoice, add_model_flags, load_model, read_model_choice, recipe_of
-from numpy_gpt.shared.cli.parser import number, print_record, read_options, truth, whole_number
+from numpy_gpt.shared.cli.parser import boolean, number, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
 from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, single_token, token_text, token_width
@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 _FROM_FILE = "FILE:"
 _LIKELIEST = 5
 _MOST_TOKENS = 10_000_000  # their random numbers are drawn in advance
-_PAGE = 120  # columns where the output is not a terminal
+_PAGE = 120  # columns if the output is not a terminal
 
 
 class SampleOptions(NamedTuple):
@@ -48,10 +48,10 @@ class SampleOptions(NamedTuple):
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Add the flags of ``sample``, with nanoGPT's names and defaults where it has them,."""
+    """Add the flags of ``sample``, with nanoGPT's names and defaults where they exist."""
     add = parser.add_argument
     add_model_flags(parser)
-    add("--prompt", metavar="TEXT", help="how the text begins, or FILE:PATH (default: a line break or a space)")
+    add("--prompt", metavar="TEXT", help="the beginning of the text, or FILE:PATH (default: a line break or a space)")
     add("--max_new_tokens", metavar="N", type=whole_number, default=200, help="tokens in a sample (default: 200)")
     add("--num_samples", metavar="N", type=whole_number, default=1, help="number of samples (default: 1)")
     add("--temperature", metavar="T", type=number, default=1.0, help="divides the logits; 0 is argmax (default: 1)")
@@ -60,8 +60,8 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add("--top_p", metavar="P", type=number, default=1.0, help=what)
     add("--seed", metavar="N", type=whole_number, default=1337, help="seed of the sampling (default: 1337)")
     add("--stop", metavar="TOKEN", help="end a sample before this token, such as a full stop")
-    what = "cache keys and values: the same text, sooner (default: True)"
-    add("--cache", type=truth, default=True, metavar="BOOL", help=what)
+    what = "cache keys and values: the same text, faster (default: True)"
+    add("--cache", type=boolean, default=True, metavar="BOOL", help=what)
     what = f"show the tokens of the prompt, and the N likeliest candidates for each new token (default: {_LIKELIEST})"
     add("--show", type=whole_number, nargs="?", const=_LIKELIEST, metavar="N", help=what)
     add("--json", action="store_true", help="print one JSON record instead of the text")
@@ -171,7 +171,7 @@ def _stream_text(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None
             sys.stdout.write(token_text(tokenizer, draw.token))
             sys.stdout.flush()  # every token appears as soon as it is sampled
     finally:
-        print(flush=True)  # also after Ctrl-C: the message gets its own line
+        print(flush=True)  # also after Ctrl-C, so that the message gets its own line
 
 
 def _stream_table(
@@ -187,7 +187,7 @@ def _stream_table(
 
 
 def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int) -> list[str]:
-    """Return how a text was tokenized: a line for each token, with its position and id."""
+    """Return the tokens of a text: one line per token, with its position and id."""
     columns = [Column("position"), Column("token", "left", width), Column("id", width=4)]
     rows = [(str(place), quote_token(tokenizer, token), str(token)) for place, token in enumerate(tokens)]
     title = f"prompt {quote(text)}: {count_of(len(tokens), 'token')} of a vocabulary of {tokenizer.vocab_size:,}"
@@ -203,7 +203,7 @@ def _draw_columns(count: int, width: int) -> list[Column]:
 def draw_lines(tokenizer: Tokenizer, step: int, draw: Draw, count: int, width: int) -> list[str]:
     """Return one sampled token as a row: the token, the argmax and the likeliest ones, with their probabilities.
 
-    The probabilities are those it was sampled from: after temperature, top-k and top-p. A row that is wider than the
+    The probabilities are those used for sampling: after temperature, top-k and top-p. A row that is wider than the
     terminal continues on the next line.
     """
     p = draw.probabilities

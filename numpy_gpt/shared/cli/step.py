@@ -1,4 +1,4 @@
-"""``step``: train on one example once, and show every next-token probability before and after."""
+"""``step``: train on one example once, and show all next-token probabilities before and after."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add = parser.add_argument
     add_model_flags(parser)
     add("--text", metavar="TEXT", required=True, help="the example: each token after the first is a target")
-    what = "learning rate (default: the last one of the model's training)"
+    what = "learning rate (default: the last one used to train the model)"
     add_field_flag(add, TrainingConfig, "learning_rate", default=None, metavar="RATE", help=what)
     add("--steps", metavar="N", type=whole_number, default=1, help="number of training steps (default: 1)")
     add("--top", type=whole_number, metavar="N", help="show only the N likeliest tokens (default: all)")
@@ -92,7 +92,7 @@ def step(options: StepOptions, backend: Backend) -> int:
         print_record(_step_record(options.text, tokens.tolist(), rate, outcome))
         return 0
     if model.trained is not None:
-        print("this model's weights are averages; the tables are of the weights in training, before averaging\n")
+        print("this model's weights are averages; the tables show the weights in training, before averaging\n")
     for place, target in enumerate(tokens[1:].tolist()):
         print(f"after {model.tokenizer.decode(tokens[: place + 1])!r} comes {quote_token(model.tokenizer, target)}")
         before, after = outcome.before[place], outcome.after[place]
@@ -112,9 +112,9 @@ def _check_length(count: int, model: Checkpoint) -> None:
 
 
 def _step_recipe(model: Checkpoint, learning_rate: float | None) -> tuple[Recipe, float]:
-    """Return the recipe of one batch without dropout, so that only the example causes the change, and its rate.
+    """Return a recipe for one batch without dropout, so that only the example causes the change, and its rate.
 
-    If the model's weights are averages, the step changes the weights in training, and those are shown.
+    If the model's weights are averages, the step updates the weights in training, and the tables show those.
     """
     recipe = recipe_of(model)
     changes: dict[str, Any] = {"gradient_accumulation_steps": 1, "ema_decay": 0.0}
@@ -122,7 +122,7 @@ def _step_recipe(model: Checkpoint, learning_rate: float | None) -> tuple[Recipe
         changes["learning_rate"] = learning_rate
     config = replace(recipe.model, dropout=0.0) if isinstance(recipe.model, GPTConfig) else recipe.model
     recipe = replace(recipe, model=config).override(changes)
-    # A recipe's peak would overshoot: AdamW's first step moves every weight by the whole rate.
+    # The recipe's peak rate would overshoot: AdamW's first step moves every weight by nearly the full rate.
     return recipe, recipe.training.schedule()["min_lr"] if learning_rate is None else learning_rate
 
 

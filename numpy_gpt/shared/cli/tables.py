@@ -1,4 +1,4 @@
-"""Tables as plain text: the columns of all commands' output, aligned left, right or at the decimal point."""
+"""Plain-text tables for all commands, with columns aligned left, right or at the decimal point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Alignment = Literal["left", "right", "point"]
 
 
 class Column(NamedTuple):
-    """A column: its title, how its cells are aligned, and how many characters it takes at least."""
+    """A column: its title, the alignment of its cells, and its minimum width in characters."""
 
     title: str
     align: Alignment = "right"
@@ -48,13 +48,13 @@ def row_line(columns: Sequence[Column], cells: Sequence[str]) -> str:
 
 
 def side_by_side(blocks: Sequence[Sequence[str]]) -> list[str]:
-    """Return blocks of lines as columns next to one another."""
+    """Return blocks of lines side by side, as columns."""
     columns = [Column("", "left", max(map(len, block))) for block in blocks]
     return [row_line(columns, row) for row in zip_longest(*blocks, fillvalue="")]
 
 
 def align_at_point(cells: Sequence[str]) -> list[str]:
-    """Return numbers padded so that their decimal points are below one another; words stay as they are."""
+    """Return numbers padded so that their decimal points line up; words are unchanged."""
     parts = [_split_at_point(cell) for cell in cells]
     after = max((len(rest) for whole, rest in parts if whole), default=0)
     return [f"{whole}{rest:<{after}}" if whole else rest for whole, rest in parts]

@@ -1,4 +1,4 @@
-"""Tokens on a page and in flags: their text, in quotes with invisible characters escaped, and their ids."""
+"""Tokens in output and in flags: their text, quoted with invisible characters escaped, and their ids."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def token_text(tokenizer: Tokenizer, token: int) -> str:
 
 
 def quote_token(tokenizer: Tokenizer, token: int) -> str:
-    """Return the token in quotes, on one line; a very long one is cut."""
+    """Return the token in quotes, on one line; a very long token is truncated."""
     return quote(token_text(tokenizer, token), 40)
 
 
 def token_width(tokenizer: Tokenizer, vocab_size: int) -> int:
-    """Return how wide a table's column of tokens is; ``vocab_size`` is the model's, which may be padded."""
+    """Return the width of a table's token column; ``vocab_size`` is the model's, which may be padded."""
     longest = max(len(quote_token(tokenizer, token)) for token in range(vocab_size))
     return min(max(longest, _NARROWEST), _WIDEST)
 
 
 def likeliest(probabilities: Array, count: int | None) -> list[int]:
-    """Return the ids of the ``count`` likeliest tokens of (V,), or of all; of equally likely ones the lower id first.
+    """Return the ids of the ``count`` likeliest tokens of (V,), or of all; equally likely ones in order of id.
 
     The first is the argmax.
     """
@@ -43,7 +43,7 @@ def encode_flag(tokenizer: Tokenizer, text: str, flag: str) -> npt.NDArray[np.in
     Raises
     ------
     UserError
-        If it is empty or contains what is not in the vocabulary.
+        If it is empty or contains a token outside the vocabulary.
     """
     try:
         return tokenizer.encode(text)
@@ -57,7 +57,7 @@ def single_token(tokenizer: Tokenizer, text: str, flag: str) -> int:
     Raises
     ------
     UserError
-        If it is none, or several.
+        If it is not exactly one token.
     """
     ids = encode_flag(tokenizer, text, flag)
     if len(ids) != 1:

@@ -51,7 +51,7 @@ class TrainOptions(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run before it trains, new or resumed."""
+    """A new or resumed run, ready to train."""
 
     recipe: Recipe
     corpus: Corpus
@@ -95,7 +95,7 @@ TRAIN = Command(
 
 
 def train(options: TrainOptions, backend: Backend) -> int:
-    """Train as the flags say and return the exit status."""
+    """Train according to the flags and return the exit status."""
     start_time = time.perf_counter()
     resume = options.resume
     run = _new_run(options, backend) if resume is None else _resumed_run(resume, options)
@@ -198,7 +198,7 @@ def _sample_text(engine: Engine, recipe: Recipe, corpus: Corpus) -> str:
 def run_record(
     recipe: Recipe, state: RunState | None, floor: LossFloor | None, seconds: float, out_dir: Path
 ) -> dict[str, Any]:
-    """Return the record of ``--json``; for a run that diverged there is no state, and its losses are None."""
+    """Return the record of ``--json``; a diverged run has no state, and its losses are None."""
     evaluation = state and state.current_evaluation
     return {
         "schema_version": SCHEMA_VERSION,

@@ -1,4 +1,4 @@
-"""The array types used in signatures, and the search for numbers that are not finite."""
+"""The array types used in signatures, and a check for non-finite numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration of a model: everything that determines its parameters and how they are combined."""
+"""The configuration of a model: everything that determines its parameters and how they are used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GPTConfig:
     Raises
     ------
     UserError
-        If a field is out of its range or ``n_embd`` is not a multiple of ``n_head``.
+        If a field is out of range or ``n_embd`` is not a multiple of ``n_head``.
     """
 
     vocab_size: int = config_field("tokens in the vocabulary (V)")
@@ -75,7 +75,7 @@ class GPTConfig:
 class BigramConfig:
     """A bigram model: one table (V, V) whose row for a token contains the logits of the next one.
 
-    ``block_size`` is only the length of the training windows; the model itself sees nothing but the last position.
+    ``block_size`` is only the length of the training windows; the model itself sees only the last position.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
     Raises
     ------
     UserError
-        If the kind or a field is unknown, a field is missing, or out of its range.
+        If the kind or a field is unknown, or a field is missing or out of range.
     """
     rest = dict(values)
     kind = rest.pop("kind", "gpt")
@@ -121,7 +121,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
         raise UserError(f"the kind of a model must be one of {', '.join(KINDS)}, not {kind!r:.60}")
     known = {item.name for item in fields(KINDS[kind])}
     if unknown := sorted(set(rest) - known):
-        raise UserError(f"unknown config field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise UserError(f"unknown config field {unknown[0]!r}; known: {', '.join(sorted(known))}")
     try:
         return KINDS[kind](**rest)
     except TypeError as error:

@@ -17,8 +17,8 @@ def initial_values(config: ModelConfig, seed: int, dtype: str = "float32") -> di
     """Return every parameter by name: matrices and a bigram's table from N(0, 0.02²), norm scales 1, biases 0.
 
     The two projections of each block that write to the residual stream are scaled by 1/√(2·n_layer), so that the
-    stream's variance does not grow with depth (Radford et al. 2019, section 2.3). float32 values are the float64
-    values rounded, so that runs in both precisions start at the same point.
+    stream's variance does not grow with depth (Radford et al. 2019, section 2.3). The float32 values are the rounded
+    float64 values, so that runs in both precisions start at the same point.
     """
     rng = np.random.default_rng(seed)
     # A bigram model has no such projections.

@@ -1,4 +1,4 @@
-"""Checks of everything a model is given, the same for both twins; no input is cast, clipped or wrapped around."""
+"""Checks of all inputs to a model, the same for both twins; no input is cast, clipped or wrapped around."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_tokens(tokens: Any, config: ModelConfig) -> Tokens:
             f"{ids.shape[1]} tokens do not fit into block_size={config.block_size}; give at most {config.block_size}"
         )
     _check_range(ids, config.vocab_size)
-    return ids.astype(np.intp, copy=False)  # every id fits, and NumPy indexes with this type
+    return ids.astype(np.intp, copy=False)  # every id fits this type, and NumPy indexes with it
 
 
 def check_targets(targets: Any, tokens: Tokens, config: ModelConfig) -> Tokens:
@@ -67,7 +67,7 @@ def check_prompt(prompt: Any, config: ModelConfig) -> list[int]:
 
 
 def check_masks(masks: Mapping[str, Any], config: ModelConfig, batch: int, time: int, dtype: Any) -> None:
-    """Check dropout masks; no masks at all are valid and mean no dropout. ``dtype`` is NumPy's or torch's.
+    """Check dropout masks; having no masks at all is valid and means no dropout. ``dtype`` is NumPy's or torch's.
 
     Raises
     ------
@@ -87,12 +87,12 @@ def check_masks(masks: Mapping[str, Any], config: ModelConfig, batch: int, time:
 
 
 def check_values(config: ModelConfig, values: Mapping[str, Array]) -> dict[str, Shape]:
-    """Return the model's parameter shapes, after checking that ``values`` have them.
+    """Check that ``values`` have the model's parameter names and shapes, and return these shapes.
 
     Raises
     ------
     UserError
-        If a tensor is missing, superfluous, of another shape, or not of the same floating dtype as the others.
+        If a tensor is missing or unknown, has the wrong shape, or has a different floating dtype from the others.
     """
     shapes = parameter_shapes(config)
     for name in sorted(shapes.keys() ^ values.keys()):
@@ -140,7 +140,7 @@ def _check_integers(ids: Tokens) -> None:
 
 
 def _check_range(ids: Tokens, vocab_size: int) -> None:
-    # As an unsigned number a negative id is huge, so one maximum checks both bounds.
+    # Viewed as unsigned, a negative id is huge, so one maximum checks both bounds.
     if np.maximum.reduce(ids.astype(np.int64, copy=False).view(np.uint64), axis=None) >= vocab_size:
         place = tuple(int(axis) for axis in np.argwhere((ids < 0) | (ids >= vocab_size))[0])
         raise UserError(f"token ids must lie in [0, {vocab_size}), but the one at {place} is {ids[place]}")

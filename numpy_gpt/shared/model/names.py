@@ -1,7 +1,7 @@
 """The one list of names: every parameter, activation and gradient with its shape, in order of computation.
 
-Parameters carry GPT-2's own names, and activations carry names of the same kind. Caches, the torch twin, the hand
-calculation and the tests all use these lists, so that one name means one array everywhere.
+Parameters carry GPT-2's own names, and activations carry names of the same kind. Both twins, the hand calculation and
+the tests all use these lists, so that a name means the same array everywhere.
 
 Axis letters: B batch, T query time, S key time, C channels, H heads, D = C/H, F hidden, V vocabulary.
 """
@@ -151,6 +151,6 @@ def gradient_name(name: str) -> str:
 
 
 def dropout_shapes(config: ModelConfig, batch: int, time: int) -> dict[str, Shape]:
-    """Return the name and shape of each dropout mask, in order of computation; its output has the same name."""
+    """Return the name and shape of each dropout mask, in order of computation; a dropout's output has the same name."""
     shapes = activation_shapes(config, batch, time, dropout=True)
     return {name: shape for name, shape in shapes.items() if name.endswith("dropout")}

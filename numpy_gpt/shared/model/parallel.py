@@ -1,7 +1,7 @@
-"""A batch in cache-sized slices, and slices computed in parallel; results are the same on any number of threads.
+"""Cut a batch into cache-sized slices and compute them in parallel; results are the same on any number of threads.
 
-The slices depend only on the shapes of the model and the batch, not on the time, the number of cores or the machine. So
-a resumed run computes exactly what the uninterrupted run would have computed.
+The slices depend only on the shapes of the model and the batch, not on timing, the number of cores or the machine, so a
+resumed run computes exactly what the uninterrupted run would have computed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numpy_gpt.shared.model.names import parameter_count
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_BUDGET = 1 << 21  # bytes of one layer's activations; with what is computed from them, about the cache of one core
+_BUDGET = 1 << 21  # bytes of one layer's activations; with temporaries, about the cache of one core
 
 
 @lru_cache(maxsize=64)
 def slices_of(config: ModelConfig, batch: int, time: int, itemsize: int) -> tuple[slice, ...]:
     """Return nearly equal slices of the sequences of a batch (B, T) of numbers of ``itemsize`` bytes.
 
-    A slice has as many sequences as fit into _BUDGET bytes of one layer's activations. But each slice has a gradient
-    as large as the model: all its activations together must be at least that large, or adding the gradients would cost
+    A slice has as many sequences as fit into _BUDGET bytes of one layer's activations. But each slice has gradients
+    as large as the model: its activations in all layers must be at least that large, or adding the gradients would cost
     more than the cache saves.
     """
     if not isinstance(config, GPTConfig) or config.n_layer == 0:

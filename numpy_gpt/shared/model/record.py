@@ -17,7 +17,7 @@ The layer may overwrite the array afterwards: a recorder that keeps it must copy
 
 
 def ignore(name: str, array: Any) -> None:
-    """Record nothing, the default everywhere: only what backward needs is kept."""
+    """Record nothing: the default everywhere, so that only what backward needs is kept."""
 
 
 def scoped(record: Record, prefix: str) -> Record:
@@ -28,9 +28,9 @@ def scoped(record: Record, prefix: str) -> Record:
 
 
 def unflattened(record: Record, *leading: int) -> Record:
-    """Return a record that gives what has one row per position, (N) or (N, W), its leading axes again: (…) or (…, W).
+    """Return a recorder that restores the leading axes of arrays with one row per position: (N) → (…), (N, W) → (…, W).
 
-    Arrays of more dimensions are passed on as they are.
+    Arrays of more dimensions are passed on unchanged.
     """
     if record is ignore:
         return ignore

@@ -1,4 +1,4 @@
-"""A draw of the next token, and checks of what it may be drawn from, the same for both twins."""
+"""A draw of the next token, and checks of its probabilities and options, the same for both twins."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_uniform(uniform: float) -> None:
 
 
 def check_drawn(token: int, vocab_size: int, total: float) -> int:
-    """Return the token found in cumulative probabilities (V,), the last of which is ``total``.
+    """Return the token that was found by searching cumulative probabilities (V,) that end in ``total``.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check_logits(logits: Array) -> None:
     UserError
         If one is NaN or +inf, or all are −inf, so that no token is possible.
     """
-    if math.isfinite(logits[logits.argmax()]):  # false if there is a NaN or +inf, or nothing but −inf
+    if math.isfinite(logits[logits.argmax()]):  # false if there is a NaN or +inf, or if all are −inf
         return
     bad = np.isnan(logits) | (logits == math.inf)
     if bad.any():

@@ -32,7 +32,7 @@ MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetenso
 _REPLACEABLE = {MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # macOS creates the last one everywhere
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
 REPLACED_SUFFIX = ".replaced"
-"""The suffix of a checkpoint while a newer one takes its place; it stays complete until that is done."""
+"""The suffix of a checkpoint that is being replaced; it stays complete until the new one is in place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Checkpoint:
 
     ``values`` and the two ``moments`` (m, v) are keyed by parameter name; ``facts`` are measured figures such as
     losses; ``state`` is a ``RunState`` as plain values; ``corpus`` is the fingerprint of the run's text;
-    ``engine_state`` is what the engine keeps besides weights and moments. If ``values`` are an EMA, ``trained`` are the
+    ``engine_state`` is the engine's state apart from weights and moments. If ``values`` are an EMA, ``trained`` are the
     weights in training, stored with the moments.
     """
 
@@ -60,12 +60,12 @@ class Checkpoint:
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint to ``directory``, replacing an existing one only when everything is on the disk.
+    """Write the checkpoint to ``directory``, replacing an existing one only once everything is on disk.
 
     Raises
     ------
     UserError
-        If a weight is not finite, the directory contains anything but a checkpoint, or it cannot be written; its
+        If a weight is not finite, the directory contains anything other than a checkpoint, or it cannot be written; its
         previous contents are then untouched and no temporary directory is left.
     """
     check_place(directory)
@@ -88,19 +88,19 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
 
 
 def check_place(directory: Path) -> None:
-    """Refuse a directory whose contents are not a checkpoint's: writing a checkpoint there would remove them.
+    """Refuse a directory that contains anything other than a checkpoint, because saving there would remove it.
 
     Raises
     ------
     UserError
-        If it is a file, or contains a file that no checkpoint has.
+        If it is a file, or contains a file that does not belong to a checkpoint.
     """
     check_replaceable(directory, "a checkpoint's", _REPLACEABLE.__contains__)
 
 
 def _put_in_place(temporary: Path, directory: Path) -> None:
-    # A directory cannot be renamed over another. So the old one is renamed to a name that readers know, the new one
-    # takes its place, and only then is the old one removed: at any moment there is a complete checkpoint.
+    # A directory cannot be renamed over another. So the old one gets a name that readers recognise, the new one takes
+    # its place, and only then is the old one removed: there is a complete checkpoint at every moment.
     replaced = directory.with_name(f"{directory.name}{REPLACED_SUFFIX}")
     if directory.exists():
         if replaced.exists():
@@ -118,7 +118,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     Raises
     ------
     UserError
-        If there is none, or it is damaged, incomplete, of another format, or does not fit its own config.
+        If there is none, or it is damaged, incomplete, in another format, or inconsistent with its own config.
     """
     manifest, place = _read_manifest(directory), show_path(directory)
     try:
@@ -192,7 +192,7 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove a checkpoint; it is renamed first, so that no reader ever sees it half removed."""
+    """Remove a checkpoint, after renaming it so that no reader ever sees it half removed."""
     old = _hidden_path(directory, "old")
     directory.rename(old)
     shutil.rmtree(old, ignore_errors=True)

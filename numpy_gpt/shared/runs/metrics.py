@@ -25,7 +25,7 @@ class MetricsLog(Protocol):
 
 
 class MetricsFile:
-    """Appends lines to a file; on entry it drops the lines that a run resumed from ``state`` will write again."""
+    """Appends lines to a file; on entry, drops the lines that a run resumed from ``state`` will write again."""
 
     def __init__(self, path: Path, state: RunState) -> None:
         self._path, self._state = path, state
@@ -67,7 +67,7 @@ class MetricsFile:
         for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
                 values = json.loads(line)
-                # The steps so far are done; the evaluation after them comes first unless the state contains it.
+                # The resumed run writes the evaluation of this step again, unless the state contains it.
                 is_pending = values["kind"] == "evaluation" and self._state.evaluation is None
                 if values["step"] > self._state.step - is_pending:
                     break
@@ -92,9 +92,9 @@ class TensorBoardLog:
         except ModuleNotFoundError as error:
             raise UserError('--tensorboard needs tensorboardX: pip install "numpy-gpt[tensorboard]"') from error
         self._directory, self._make_writer = out_dir / "tensorboard", SummaryWriter
-        # TensorBoard hides what a resumed run will write again; the state's own step is already there.
+        # TensorBoard hides the records that a resumed run will write again; the record of this step is kept.
         self._purge_step = None if state == RunState() else state.step + 1
-        self._writer: Any = None  # made by the first line: a run that cannot begin leaves no files
+        self._writer: Any = None  # created with the first record, so that a run that fails to start leaves no files
 
     def __enter__(self) -> TensorBoardLog:
         return self

@@ -37,10 +37,10 @@ WHICH = ("last", "best")
 
 @contextmanager
 def lock_run(run: Path) -> Iterator[None]:
-    """Lock the run directory, which is created if necessary: two processes would overwrite each other's checkpoints.
+    """Create the run directory if necessary and lock it: two processes would overwrite each other's checkpoints.
 
-    The operating system releases the lock however the process ends. If the system or the file system cannot lock
-    directories, there is no lock.
+    The operating system releases the lock however the process ends. If the operating system or the file system
+    cannot lock directories, there is no lock.
 
     Raises
     ------
@@ -106,8 +106,8 @@ def _needed_steps(
 ) -> set[int | None]:
     """Return the steps whose checkpoints are kept: this one, the best one, and the two newest evaluated ones.
 
-    A checkpoint that an interruption wrote between two evaluations is removed at the next one; then the directory is
-    the same as without the interruption.
+    A checkpoint written by an interruption between two evaluations is removed at the next evaluation; the directory is
+    then the same as without the interruption.
     """
     training = recipe.get("training", {})
     interval, end = training.get("eval_interval", 1), training.get("max_iters")
@@ -116,12 +116,12 @@ def _needed_steps(
 
 
 def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
-    """Return the checkpoint in ``path``: a checkpoint directory, or a run's newest good one, or its best one.
+    """Return the checkpoint in ``path``, which is a checkpoint directory or a run: its newest intact one, or its best.
 
     Raises
     ------
     UserError
-        If there is none, or it is damaged, incomplete, of another format, or does not fit its own config.
+        If there is none, or it is damaged, incomplete, in another format, or inconsistent with its own config.
     """
     last = load_newest(path)[0]
     best = (last.state or {}).get("best_step")
@@ -129,12 +129,12 @@ def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
 
 
 def load_newest(path: Path) -> tuple[Checkpoint, str]:
-    """Return the newest good checkpoint, and one line about newer ones that are damaged, or an empty string.
+    """Return the newest intact checkpoint, and one line about newer, damaged ones, or an empty string.
 
     Raises
     ------
     UserError
-        If there is no good checkpoint.
+        If there is no intact checkpoint.
     """
     candidates = _newest_first(path) or [path]
     damage = ""

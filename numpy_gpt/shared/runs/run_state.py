@@ -1,6 +1,6 @@
-"""The state of a run besides its weights and moments: its progress, and which evaluation was the best.
+"""The state of a run apart from its weights and moments: its progress, and which evaluation was the best.
 
-Nothing else needs to be remembered: batches, dropout masks and the learning rate are functions of the step.
+Nothing else needs to be saved: batches, dropout masks and the learning rate are functions of the step.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from gpt_data.errors import UserError
 class Evaluation:
     """Losses in nats per token after ``step`` steps, and the learning rate of the next step.
 
-    ``train_loss`` and ``val_loss`` are over all evaluation windows; the estimates are over random batches, as
-    nanoGPT's.
+    ``train_loss`` and ``val_loss`` cover all evaluation windows; the estimates use random batches, as nanoGPT's do.
     """
 
     step: int

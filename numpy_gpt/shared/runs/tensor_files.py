@@ -1,4 +1,4 @@
-"""Files of named tensors in safetensors format; a file is read only if every tensor has its shape and is finite."""
+"""Files of named tensors in safetensors format; files with wrong shapes or non-finite numbers are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy_gpt.shared.model.names import Shape
 
 
 def tensor_bytes(arrays: Mapping[str, Array]) -> bytes:
-    """Return the contents of a file with these tensors."""
+    """Return the contents of a safetensors file with these tensors."""
     from safetensors.numpy import save
 
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
@@ -29,8 +29,8 @@ def read_tensors(path: Path, expected: Any, shapes: Mapping[str, Shape]) -> dict
     Raises
     ------
     UserError
-        If the file is missing, damaged or not in the format, or a tensor is missing, superfluous, of another shape,
-        neither float32 nor float64, or contains a number that is not finite.
+        If the file is missing, damaged or not safetensors, or a tensor is missing or unknown, has the wrong shape, is
+        neither float32 nor float64, or contains a non-finite number.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load

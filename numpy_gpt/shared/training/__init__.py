@@ -1,1 +1,1 @@
-"""How a model is trained: recipes, presets, schedules, random numbers, the engine's base, and the one training loop."""
+"""Training: recipes, presets, schedules, random numbers, the base class of the engines, and the one training loop."""

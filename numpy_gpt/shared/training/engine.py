@@ -1,7 +1,7 @@
-"""The engine: everything that the trainer and the commands ask of a model, and the base class of both twins' engines.
+"""The engine: everything the trainer and the commands need from a model, and the base class of both twins' engines.
 
-The base class contains what is not mathematics: drawing batches, splitting them for gradient accumulation, taking a
-step, and averaging losses. The twins supply the loss and its gradients, clipping, the update, and sampling.
+The base class contains everything that is not mathematics: drawing batches, splitting them for gradient accumulation,
+taking a step, and averaging losses. The twins supply the loss and its gradients, clipping, the update, and sampling.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Batch(NamedTuple):
 
 
 class Engine(ABC):
-    """A model in training or in use; arrays are NumPy's in both twins. Axis letters: B batch, T time, V vocabulary.
+    """A model for training and inference, with NumPy arrays in both twins. Axis letters: B batch, T time, V vocabulary.
 
     With an EMA of the weights (``ema_decay``), the model is evaluated and sampled with the EMA, while training
-    continues from the trained weights themselves.
+    continues with the weights themselves.
     """
 
     recipe: Recipe
@@ -60,15 +60,15 @@ class Engine(ABC):
         self._sampler = BatchSampler(tokens, self.recipe.model.block_size, size, training.seed)
 
     def take_step(self, step: int, learning_rate: float) -> StepResult | None:
-        """Take one step, counted from 0, on its own batches, as ``training_step`` does.
+        """Take one step, counted from 0, on batches that it draws itself, as ``training_step`` does.
 
-        None means that the step is still running: ``latest`` waits for it.
+        None means that the step is still running; ``latest`` waits for it.
         """
         self._latest = step, self.training_step(*self._sampler.batch(step), step, learning_rate)
         return self._latest[1]
 
     def latest(self) -> tuple[int, StepResult]:
-        """Return the first step that was not finite, or if there was none, the last step; and its result."""
+        """Return the first step with a non-finite result, or the last step if there was none, and its result."""
         return self._latest
 
     def training_step(
@@ -77,7 +77,7 @@ class Engine(ABC):
         """Take one step, counted from 0: forward, backward, clipping, AdamW.
 
         Shapes: inputs, targets (A·B, T), the A = gradient_accumulation_steps batches one after another. If the loss or
-        the gradient is not finite, it is returned as it is, and the parameters do not change.
+        the gradient is not finite, it is returned unchanged, and the parameters are not updated.
         """
         loss, gradients = self._mean_loss_and_gradients(self._batches(inputs, targets, step), record)
         norm = self._clip(gradients)
@@ -90,7 +90,7 @@ class Engine(ABC):
         return result
 
     def first_not_finite(self, step: int) -> str | None:
-        """Return the name of the first array that is not finite when this step is computed, or None."""
+        """Recompute this step, and return the name of the first non-finite array, or None."""
         watch = FirstNotFinite(self.trained_values() or self.values())
         batches = self._batches(*self._sampler.batch(step), step)
         return watch.name_among(self._recorded_gradients(batches, watch.record))
@@ -104,7 +104,7 @@ class Engine(ABC):
         return total / count
 
     def engine_state(self) -> Mapping[str, Any] | None:
-        """Return what a resumed run needs besides weights and moments, as plain values; None if nothing."""
+        """Return what a resumed run needs in addition to weights and moments, as plain values; None if nothing."""
         return None
 
     def peak_memory(self) -> int | None:
@@ -133,7 +133,7 @@ class Engine(ABC):
 
     @abstractmethod
     def values(self) -> Mapping[str, Array]:
-        """Return the parameters by name that the model is used with: their EMA if the recipe has one."""
+        """Return the parameters used for inference, by name: their EMA if the recipe has one."""
 
     @abstractmethod
     def trained_values(self) -> Mapping[str, Array] | None:
@@ -145,7 +145,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _draws(self, prompt: Sequence[int], uniforms: Iterable[float], **choices: Any) -> Iterator[Draw]:
-        """Yield the draws of ``draws``, whose arguments these are."""
+        """Yield the draws for the arguments of ``draws``."""
 
     @abstractmethod
     def _mean_loss_and_gradients(self, batches: Iterable[Batch], record: Record) -> tuple[Any, Any]:
@@ -157,11 +157,11 @@ class Engine(ABC):
 
     @abstractmethod
     def _clip(self, gradients: Any) -> Any:
-        """Clip the gradients in place and return their global norm before."""
+        """Clip the gradients in place and return their original global norm."""
 
     @abstractmethod
     def _update(self, gradients: Any, step: int, learning_rate: float) -> None:
-        """Update parameters, moments and EMA in place, by the step counted from 0."""
+        """Update parameters, moments and EMA in place; ``step`` counts from 0."""
 
     def _batches(self, inputs: Tokens, targets: Tokens, step: int) -> Iterator[Batch]:
         """Yield the batches whose gradients are accumulated in one step, each with its own dropout masks."""

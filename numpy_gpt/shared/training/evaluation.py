@@ -1,4 +1,4 @@
-"""Losses of a model on a text: over all its windows, which is deterministic, and nanoGPT's random estimate."""
+"""A model's losses on a text: over all its windows, which is deterministic, and nanoGPT's random estimate."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.stopping import Diverged
 
-# Streams of random numbers, besides those of randomness.py and the training batches.
+# Streams of random numbers, in addition to those of randomness.py and the training batches.
 _TRAIN_ESTIMATE, VAL_ESTIMATE = 3, 4
 
 
-class Losses(Protocol):
+class Evaluable(Protocol):
     """Anything that can be evaluated."""
 
     evaluation_tokens: int
-    """How many tokens are evaluated at once; it limits the memory for any context."""
+    """How many tokens are evaluated at once; this limits memory for any block_size."""
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss in nats over all targets of the batches, without dropout."""
 
 
-def evaluate(engine: Losses, tokens: Tokens, block_size: int, stride: int) -> float:
+def evaluate(engine: Evaluable, tokens: Tokens, block_size: int, stride: int) -> float:
     """Return the mean loss in nats per token over all windows of ``tokens``, one every ``stride`` tokens."""
     rows = max(1, engine.evaluation_tokens // block_size)
     return engine.mean_loss(evaluation_windows(tokens, block_size, stride, rows))
 
 
-def estimate(engine: Losses, tokens: Tokens, recipe: Recipe, stream: int, step: int) -> float:
-    """Return nanoGPT's estimate: the mean loss of ``eval_iters`` random batches, different ones at each step."""
+def estimate(engine: Evaluable, tokens: Tokens, recipe: Recipe, stream: int, step: int) -> float:
+    """Return nanoGPT's estimate: the mean loss of ``eval_iters`` random batches, which differ from step to step."""
     training = recipe.training
     sampler = BatchSampler(tokens, recipe.model.block_size, training.batch_size, training.seed, stream=stream)
     return engine.mean_loss(sampler.batch(step * training.eval_iters + place) for place in range(training.eval_iters))
 
 
-def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate: float) -> Evaluation:
+def evaluate_run(engine: Evaluable, recipe: Recipe, corpus: Corpus, step: int, rate: float) -> Evaluation:
     """Return the losses after ``step`` steps: over the whole validation split and an equally long training excerpt.
 
     Raises
@@ -62,8 +62,8 @@ def evaluate_run(engine: Losses, recipe: Recipe, corpus: Corpus, step: int, rate
     return Evaluation(step, train_loss, val_loss, rate, *estimates)
 
 
-def loss_estimates(engine: Losses, recipe: Recipe, corpus: Corpus, step: int) -> tuple[float | None, float | None]:
-    """Return nanoGPT's estimates of the training and the validation loss, or None twice if ``eval_iters`` is 0."""
+def loss_estimates(engine: Evaluable, recipe: Recipe, corpus: Corpus, step: int) -> tuple[float | None, float | None]:
+    """Return nanoGPT's estimates of the training and the validation loss, or (None, None) if ``eval_iters`` is 0."""
     if recipe.training.eval_iters == 0:
         return None, None
     return (

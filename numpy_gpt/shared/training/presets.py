@@ -1,4 +1,4 @@
-"""Named recipes: a corpus, a model's config, and training settings that suit them."""
+"""Named recipes: a corpus, a model config, and suitable training settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def preset(name: str) -> Recipe:
         If there is no such preset; the message lists them and suggests the closest.
     """
     if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r}{suggest(name, PRESETS) or ';'} there are: {list_names(PRESETS)}")
+        raise UserError(f"unknown preset {name!r}{suggest(name, PRESETS) or ';'} known: {list_names(PRESETS)}")
     return PRESETS[name]
 
 
@@ -46,9 +46,9 @@ _NANO = TrainingConfig(
 )
 
 _PRESETS = (
-    # 1,134 parameters: small enough to follow every digit by hand. Its low learning rate and long warm-up keep training
-    # from being chaotic: in float64 a difference in the last bit at the start is still invisible at the end, so that
-    # the twins can agree.
+    # 1,134 parameters: small enough to follow every digit by hand. The low learning rate and long warm-up keep training
+    # from becoming chaotic: in float64 a difference in the last bit at the start is still invisible at the end, so the
+    # twins can agree.
     _recipe("tiny", "tiny", _TINY, TrainingConfig()),
     # 6,864 parameters could memorize the order of the 170 training phrases: dropout prevents that.
     _recipe(
@@ -76,15 +76,15 @@ _PRESETS = (
         TrainingConfig(batch_size=32, max_iters=4000, learning_rate=5e-3, warmup_iters=100, eval_stride=None),
     ),
     _recipe("shakespeare", "shakespeare", _SHAKESPEARE, _NANO),
-    # The same model, to reach a lower loss in fewer steps: smaller batches, and an EMA of the weights.
+    # The same model reaches a lower loss in fewer steps with smaller batches and an EMA of the weights.
     _recipe(
         "shakespeare-best",
         "shakespeare",
         _SHAKESPEARE,
         replace(_NANO, batch_size=24, max_iters=3600, lr_decay_iters=3200, eval_interval=400, ema_decay=0.997),
     ),
-    # nanoGPT's recipe for a CPU, 804,096 parameters and no dropout, at twice its learning rate: 2,000 steps are few,
-    # and the higher rate reaches a validation loss of 1.82 instead of 1.90 to 1.92.
+    # nanoGPT's recipe for a CPU, 804,096 parameters and no dropout, at twice its learning rate: in only 2,000
+    # steps, the higher rate reaches a validation loss of 1.82 instead of 1.90 to 1.92.
     _recipe(
         "shakespeare-cpu",
         "shakespeare",

@@ -18,7 +18,7 @@ class ProcessGroup(Protocol):
         """Return the main process's value in every process."""
 
     def agree_on_signal(self, signal_number: int, step: int) -> int:
-        """Return a signal that any process has received, in all processes after the same step; 0 for none."""
+        """Return a signal that any process has received, to all processes after the same step; 0 for none."""
 
 
 class SingleProcess:
@@ -38,7 +38,7 @@ class SingleProcess:
 SINGLE_PROCESS = SingleProcess()
 
 
-def started_by_torchrun() -> bool:
-    """Return whether this is one of several processes: torchrun sets all these variables, a job script perhaps one."""
+def is_torchrun_job() -> bool:
+    """Return whether torchrun started several processes: it sets all these variables, a job script perhaps only one."""
     size = os.environ.get("WORLD_SIZE", "")
     return size.isdecimal() and int(size) > 1 and {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()

@@ -1,6 +1,6 @@
 """Every random number of training and sampling, as a pure function of seed, purpose and step.
 
-Both twins use the same numbers, and a run can resume from any step with no state but the step number.
+Both twins use the same numbers, and a run can resume from any step with no state other than the step number.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy_gpt.shared.model.parallel import parallel_map
 
 # One stream for each purpose, so that drawing more from one never changes another. Batches are stream 0 (gpt_data).
 DROPOUT, _SAMPLING = 1, 2
-_AT_ONCE = 1 << 16  # numbers drawn and compared at once, so that they stay in the cache
-_RUN = 1 << 18  # numbers drawn by one thread; with fewer, starting the thread would take longer than it saves
+_AT_ONCE = 1 << 16  # numbers drawn and compared at once: few enough to stay in cache
+_RUN = 1 << 18  # numbers drawn by one thread; for fewer, starting a thread costs more than it saves
 _shapes = lru_cache(maxsize=16)(dropout_shapes)  # the same in every step
 
 
@@ -38,7 +38,7 @@ def dropout_masks(
     mask = np.empty(sum(map(prod, shapes.values())), dtype)
 
     # Drawn as float32 for every dtype, so that runs in both precisions drop the same values. The numbers do not depend
-    # on how many are drawn at once or by which thread: each run starts where the previous one ends in the stream.
+    # on how many are drawn at once or by which thread: each part of the stream starts where the previous one ends.
     def draw(start: int) -> None:
         rng = _stream(seed, DROPOUT, step, part)
         if start:
@@ -60,7 +60,7 @@ def dropout_masks(
 def sampling_uniforms(seed: int, count: int, sample: int = 0) -> NDArray[np.float64]:
     """Return ``count`` numbers in [0, 1), one for each token to be sampled.
 
-    ``sample`` is the index, from 0, of a text among those sampled with one seed: each has different numbers.
+    ``sample`` is the index, from 0, of the sample among those drawn with one seed: each has different numbers.
     """
     return _stream(seed, _SAMPLING, sample).random(count)
 
@@ -68,8 +68,8 @@ def sampling_uniforms(seed: int, count: int, sample: int = 0) -> NDArray[np.floa
 def _stream(seed: int, purpose: int, step: int, part: int = 0) -> np.random.Generator:
     """Return the generator of this seed, purpose, step and part; all have different streams.
 
-    A generator is seeded with 32-bit words, padded with zeros to four, so part 0 would be the same as no part. The part
-    is always passed, because a seed beyond 32 bits has one more word and could otherwise be mistaken for a smaller seed
-    with another purpose and a part. With it, the number of words determines how many belong to the seed.
+    A generator is seeded with 32-bit words, zero-padded to four, so part 0 would be equivalent to no part. The part is
+    always passed because a seed beyond 32 bits takes one more word and could otherwise collide with a smaller seed with
+    another purpose and a part. As it is always there, the number of words determines how many belong to the seed.
     """
     return np.random.default_rng([seed, purpose, step, part])

@@ -1,4 +1,4 @@
-"""A recipe: a corpus, a model's config, and how it is trained; everything that determines a run."""
+"""A recipe: a corpus, a model config, and training settings; everything that determines a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numpy_gpt.shared.model.config import (
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _ROUNDS_TO_0 = 2.0**-150  # half of the smallest float32 above 0
-_TOO_MANY = 1 << 31  # more sequences or steps than any machine can handle: surely a typing error
+_TOO_MANY = 1 << 31  # more sequences or steps than any machine can handle: surely a typo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class TrainingConfig:
     Raises
     ------
     UserError
-        If a field is out of its range.
+        If a field is out of range.
     """
 
     batch_size: int = config_field("sequences in a batch (B)", default=16)
@@ -79,7 +79,7 @@ class TrainingConfig:
         for name in ("beta1", "beta2", "ema_decay"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         self._require("dtype", self.dtype in DTYPES, " or ".join(DTYPES))
-        if self.weights_dtype == "float32" and self.adam_epsilon <= _ROUNDS_TO_0:  # else 0/0 without a gradient
+        if self.weights_dtype == "float32" and self.adam_epsilon <= _ROUNDS_TO_0:  # otherwise a zero gradient gives 0/0
             raise UserError(f"adam_epsilon={self.adam_epsilon!r} must not be 0 in {self.weights_dtype}; try 1e-8")
 
     def _require(self, name: str, is_valid: bool, what: str) -> None:
@@ -88,7 +88,7 @@ class TrainingConfig:
 
     @property
     def weights_dtype(self) -> str:
-        """The type of weights and moments: float64 for float64, and otherwise, also in half precision, float32."""
+        """The dtype of weights and moments: float64 for float64, otherwise float32, even in half precision."""
         return "float64" if self.dtype == "float64" else "float32"
 
     def schedule(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class Recipe:
 
     @property
     def eval_stride(self) -> int:
-        """The distance between the starts of evaluation windows: the training config's, or the block size."""
+        """The distance between the starts of evaluation windows: the one in the training config, or the block size."""
         return self.training.eval_stride or self.model.block_size
 
     def override(self, changes: Mapping[str, Any]) -> Recipe:
@@ -130,7 +130,7 @@ class Recipe:
         Raises
         ------
         UserError
-            If a name is unknown or a value out of its range.
+            If a name is unknown or a value out of range.
         """
         owners = {item.name: part for part in ("model", "training") for item in fields(getattr(self, part))}
         parts: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
@@ -139,7 +139,7 @@ class Recipe:
                 parts[owners[name]][name] = value
             elif name != "dataset":
                 known = ["dataset", *owners]
-                raise UserError(f"unknown field {name!r}{suggest(name, known) or ';'} there are: {list_names(known)}")
+                raise UserError(f"unknown field {name!r}{suggest(name, known) or ';'} known: {list_names(known)}")
         return replace(
             self,
             dataset=changes.get("dataset", self.dataset),
@@ -154,7 +154,7 @@ class Recipe:
         Raises
         ------
         UserError
-            If a field is missing, unknown or out of its range.
+            If a field is missing, unknown or out of range.
         """
         try:
             model, training = config_from_dict(values["model"]), TrainingConfig(**values["training"])

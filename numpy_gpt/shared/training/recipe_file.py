@@ -1,4 +1,4 @@
-"""Recipes in TOML files: the names of the flags, at the top level or in the tables [model] and [training].
+"""Recipes in TOML files, with the names of the flags, at the top level or in the tables [model] and [training].
 
 preset = "shakespeare-cpu"
 dataset = "my-texts"
@@ -81,14 +81,14 @@ def _parse_value(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> A
             if name in names:
                 raise UserError(f"{name} belongs to the table [{table}]; move it there")
         hint = suggest(name, known) or ";"
-        raise UserError(f"unknown name {quote(name)}{hint} there may be: {list_names(known)}")
+        raise UserError(f"unknown name {quote(name)}{hint} known: {list_names(known)}")
     types = known[name]
     if isinstance(value, int) and abs(value) >= _TOO_LARGE:
         raise UserError(f"{name} must be a number of at most 300 digits")
     if NoneType in types and isinstance(value, str) and value.lower() == "none":
         return None
     if int in types and isinstance(value, float) and value.is_integer():
-        return int(value)  # people write a thousand steps as 1e3, which TOML reads as a float
+        return int(value)  # a thousand steps may be written as 1e3, which TOML reads as a float
     if not has_type(value, types):
         raise UserError(f"{name} must be {_TYPE_NAMES[types[0]]}, not {value!r:.60}")
     return float(value) if float in types else value

@@ -24,7 +24,7 @@ def learning_rate_at(
 def ema_weight(step: int, ema_decay: float) -> float:
     """Return the weight of the newest parameters in their EMA after ``step`` steps, counted from 1.
 
-    1 − min(ema_decay, (1 + step)/(10 + step)) (13.12): the smaller decay of the first steps quickly removes the initial
-    values from the EMA.
+    1 − min(ema_decay, (1 + step)/(10 + step)) (13.12): in the first steps the smaller decay quickly removes the
+    initial values from the EMA.
     """
     return 1 - min(ema_decay, (1 + step) / (10 + step))

@@ -1,4 +1,4 @@
-"""The ways in which training ends early: a signal, after the current step, or a loss that is not finite."""
+"""How training can end early: on a signal, after the current step, or because a loss is not finite."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """While entered, SIGINT and SIGTERM are stored in ``received``; a second SIGINT ends the program immediately.
+    """A context that stores SIGINT and SIGTERM in ``received``; a second SIGINT ends the program immediately.
 
-    If entered inside another instance, it takes over the signal that the outer one has stored.
+    A nested instance takes over the signal that the outer one has stored.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class StopSignals:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():  # Python allows no other thread to set handlers
+        if threading.current_thread() is threading.main_thread():  # only the main thread may set signal handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._store)
                 outer = getattr(self._previous[number], "__self__", None)

@@ -16,7 +16,7 @@ _REFRESH_SECONDS = 0.1
 
 
 class Throughput(NamedTuple):
-    """The throughput of training, without evaluations and checkpoints.
+    """The throughput of training, excluding evaluations and checkpoints.
 
     ``mfu``, the model FLOPs utilization, is the fraction of the GPU's peak that the model's own operations use: NaN if
     the peak is unknown, None on a CPU. ``peak_memory`` is in bytes, None if it cannot be measured.
@@ -31,14 +31,15 @@ class Throughput(NamedTuple):
 def operations_per_token(config: ModelConfig) -> float:
     """Return the number of multiplications and additions per training token (Chowdhery et al. 2022, appendix B).
 
-    6 for each weight except the positions' (one of each forward, two of each backward), and 12·n_layer·C·T for the
-    scores and the weighted sums of attention. A bigram model only looks up: its count is 0.
+    6 for each weight except the position embeddings (one of each in forward, two of each in backward), and
+    12·n_layer·C·T for the scores and the weighted sums of attention. A bigram model only looks up rows, so its count is
+    0.
     """
     if not isinstance(config, GPTConfig):
         return 0.0
     weights = parameter_count(config) - config.block_size * config.n_embd
     if not config.tie_weights:
-        weights -= config.vocab_size * config.n_embd  # the token embedding is looked up, not multiplied with
+        weights -= config.vocab_size * config.n_embd  # the token embedding is looked up, not multiplied
     return 6.0 * weights + 12.0 * config.n_layer * config.n_embd * config.block_size
 
 
@@ -69,7 +70,7 @@ class ThroughputMeter:
         self._displayed_at = time.perf_counter()
 
     def seconds_per_step(self, step: int) -> float:
-        """Return the mean time of a step since the first measurement, which itself returns NaN: it ends the warm-up."""
+        """Return the mean time of a step since the first measurement, which returns NaN and ends the warm-up."""
         now = time.perf_counter()
         if self._start is None:
             self._start = step, now
@@ -91,7 +92,7 @@ class ThroughputMeter:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Exclude the time spent inside a ``with`` block."""
+        """Exclude the time spent in a ``with`` block."""
         start = time.perf_counter()
         yield
         if self._start is not None:

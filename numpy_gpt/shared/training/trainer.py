@@ -46,9 +46,9 @@ class Display(Protocol):
         """Show the progress; called at most about ten times per second."""
 
     def evaluation_progress(self, step: int, tokens: int) -> None:
-        """Show that the evaluation after ``step`` steps has read so many tokens; called after each batch.
+        """Show how many tokens the evaluation after ``step`` steps has read so far; called after each batch.
 
-        It is not called if several processes train.
+        It is not called if several processes are training.
         """
 
     def evaluation(self, evaluation: Evaluation) -> None:
@@ -64,9 +64,9 @@ def train(
     state: RunState | None = None,
     logs: Sequence[MetricsLog] = (),
 ) -> RunState:
-    """Train from ``state`` until max_iters, or until patience ends; return the last state, with its evaluation.
+    """Train from ``state`` until max_iters, or until patience runs out; return the last state, with its evaluation.
 
-    Metrics and checkpoints are written to the run directory ``out_dir``; ``logs`` receive the same metrics.
+    Metrics and checkpoints are written to the run directory ``out_dir``; ``logs`` also receive the metrics.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def _enter_logs(
 
 
 class _TrainingRun:
-    """What a run does between its steps: evaluate, check and report results, save checkpoints."""
+    """The work between training steps: evaluate, check and report results, save checkpoints."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class _TrainingRun:
         self._val_loss = math.nan  # of the last evaluation
 
     def evaluate(self, state: RunState, stop: StopSignals) -> RunState:
-        """Evaluate and save, unless a resumed run has done so already; show the evaluation and return the new state.
+        """Evaluate and save, unless the resumed state includes the evaluation; show it and return the new state.
 
         Raises
         ------
@@ -155,9 +155,9 @@ class _TrainingRun:
         return state
 
     def report_step(self, step: int, result: StepResult | None, at_once: bool) -> None:
-        """Check that the step's result is finite, then log and display it, each if it is due.
+        """Check that the step's result is finite, then log it and display it, if either is due.
 
-        If the result is not available yet, it is awaited only in those cases, so that the device is not kept waiting.
+        A result that is not yet available is awaited only if it is needed now, so that the device does not idle.
         """
         training, done = self._recipe.training, step + 1
         log, display = done % training.log_interval == 0, self._meter.is_display_due()
@@ -183,7 +183,7 @@ class _TrainingRun:
                 self._display.progress(Progress(done, result.loss, self._val_loss, rate, throughput, left))
 
     def save(self, state: RunState) -> None:
-        """Write a checkpoint to resume from ``state``; all processes of a group take part, and the main one writes."""
+        """Write a checkpoint to resume from ``state``; all processes of a group must call this; the main one writes."""
         m, v = self._engine.moments()
         checkpoint = Checkpoint(
             self._recipe.model,
@@ -236,7 +236,7 @@ def _divergence_message(engine: Engine, result: StepResult, step: int, out_dir: 
     value = result.loss if what == "loss" else result.gradient_norm
     first = engine.first_not_finite(step) or ""
     where = f", where {first} was the first to go bad" if first else ""
-    # A bad parameter is the result of the previous step's update.
+    # A non-finite parameter comes from the previous step's update.
     unchanged = "" if first.startswith("the parameter") else "the weights are unchanged since the step before, and "
     return (
         f"the {what} must be finite, but is {value} at step {step}{where}; {unchanged}{show_path(out_dir)} keeps its "

@@ -55,8 +55,8 @@ def test_a_corpus_survives_token_files(name, tmp_path):
 
 def test_unknown_corpus():
     names = "'tiny', 'tiny-characters', 'words', 'grammar', 'shakespeare'"
-    assert refusal(load_corpus, "tinny") == f"unknown corpus 'tinny'; did you mean 'tiny'? there are: {names}"
-    assert refusal(load_corpus, "a\nb") == f"unknown corpus 'a\\nb'; there are: {names}"
+    assert refusal(load_corpus, "tinny") == f"unknown corpus 'tinny'; did you mean 'tiny'? known: {names}"
+    assert refusal(load_corpus, "a\nb") == f"unknown corpus 'a\\nb'; known: {names}"
 
 
 @pytest.mark.parametrize("name", GENERATED)

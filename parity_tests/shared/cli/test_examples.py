@@ -65,5 +65,5 @@ def test_examples_run(program, command, capsys):
 def test_help_states_exit_status_and_precedence(program, command, capsys):
     out = _help(program, command, capsys)
     assert "exit status: 0 done, 2 invalid input" in out
-    assert ("the last one wins" in out) == (command in ("train", "compare"))
+    assert ("flags override both" in out) == (command in ("train", "compare"))
     assert max(map(len, out.splitlines())) <= 120

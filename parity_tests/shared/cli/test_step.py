@@ -64,7 +64,7 @@ def test_averaged_model_shows_trained_weights(program, run):
     np.testing.assert_allclose(record["before"], expected, rtol=0, atol=1e-6)  # torch may use fused operations or not
     assert record["losses"][0] == pytest.approx(record["losses"][1], rel=1e-6)
     out = run("step", "run", "--text", TEXT).out
-    assert out.startswith("this model's weights are averages; the tables are of the weights in training")
+    assert out.startswith("this model's weights are averages; the tables show the weights in training")
 
 
 def test_programs_print_the_same(capsys, trained):
