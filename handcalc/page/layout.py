@@ -40,12 +40,12 @@ def prose(text: str, *, indent: str = "", continued: str | None = None) -> list[
 
 
 def table_lines(table: Table) -> list[str]:
-    """Return the table's lines: as it is if it fits the page, else transposed, else cut into several tables."""
+    """Return the table's lines: unchanged if it fits the page, else transposed, else cut into several tables."""
     return side_by_side(*_columns(fit_width(table)))
 
 
 def fit_width(table: Table) -> Table:
-    """Return the table, transposed if it fits the page only then."""
+    """Return the table, transposed if it fits the page only that way."""
     across = table.transpose()
     return table if _fits(table) or not _fits(across) else across
 
@@ -136,7 +136,7 @@ def left_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def side_by_side(label: list[str], blocks: Sequence[list[str]]) -> list[str]:
-    """Return blocks of equally many lines side by side, as many as fit the page; the others follow below."""
+    """Return blocks with the same number of lines side by side, as many as fit the page; the others follow below."""
     lines: list[str] = []
     padded, rest = align_left(label), [align_left(block) for block in blocks]
     while rest:
