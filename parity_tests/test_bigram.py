@@ -164,7 +164,7 @@ def test_the_twin_drifts_as_rounding_does(dtype, fused):
     for field in ("weight", "loss"):
         (values,), allowed = field_of([run], field), allowed_by([control], field, dtype)
         assert_close(f"bigram's {field} after a step ({'fused' if fused else 'explicit'})", values, 0 * values, allowed)
-    assert np.abs(ours.values()[TABLE] - start).max() > 0.05  # it did learn, so the comparison is worth something
+    assert np.abs(ours.values()[TABLE] - start).max() > 0.05  # it did learn, so the comparison is meaningful
 
 
 CONFIG = BigramConfig(vocab_size=5, block_size=3)

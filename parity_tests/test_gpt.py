@@ -57,7 +57,7 @@ def test_every_gradient_agrees_with_central_differences(bias, tie_weights, activ
         key = slice(config.n_embd, 2 * config.n_embd)
         assert np.abs(checked[name][key]).max() < 1e-13 * np.abs(checked[name]).max()
         checked[name][key] = 0
-    # ReLU has kinks: a step across one is no error of the gradient, so the step is made small enough to meet none.
+    # ReLU has kinks: a step across one is no error of the gradient, so the step is small enough to meet none.
     step = 1e-5 if activation == "relu" else 1e-4
     check_gradients(logits, dict(parameters), checked, cotangent, tolerance=1e-7, step=step)
 

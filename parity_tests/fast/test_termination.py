@@ -1,4 +1,4 @@
-"""A process that waits in C++ for one that does not answer: SIGTERM ends it nevertheless, with a reason."""
+"""A process that waits in C++ for another that never answers: SIGTERM still ends it, with a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package is light: importing it loads nothing but itself."""
+"""The package is light: importing it loads no other module."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Elementwise kernels: the values of the plain formulas, in the array's own dtype, written where the name says so."""
+"""Elementwise kernels: the values of the plain formulas, in the array's dtype, in place if the name says so."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ Engine = numpy_gpt.engine.NumpyEngine | torch_gpt.engine.TorchEngine
 
 
 class Implementation(Protocol):
-    """What every verdict is asked of."""
+    """The methods that every verdict is computed with."""
 
     name: str
     fused: bool
@@ -50,7 +50,7 @@ class Implementation(Protocol):
         """Return the whole model's loss and the gradient of every parameter."""
 
     def token_probabilities(self, logits: Array, **choice: Any) -> Array:
-        """Return what sampling draws from."""
+        """Return the probabilities that sampling draws from."""
 
     def sample_token(self, probabilities: Array, uniform: float) -> int:
         """Return the token drawn."""
@@ -219,7 +219,7 @@ def _detached(config: GPTConfig, arrays: Mapping[str, Array]) -> dict[str, Tenso
 
 
 def _tensor(value: Any) -> Any:
-    """Return arrays as tensors of the same strides where torch has such tensors, else copied; the rest as it is."""
+    """Return arrays as tensors with the same strides if torch supports them, else copied; other values unchanged."""
     if not isinstance(value, np.ndarray):
         return value
     if min(value.strides, default=0) < 0 or not value.dtype.isnative:

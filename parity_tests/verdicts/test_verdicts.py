@@ -42,7 +42,7 @@ EVERY_INPUT = {
     "AdamW": "v = 0; learning rate 1e10; NaN; +inf",
     "One training step": "learning rate 1e10; infinite gradient norm; NaN",
 }
-"""What NUMERICS asks for, as parts of the first column."""
+"""The inputs that each section must have, as parts of its first column."""
 
 
 def test_the_document_is_up_to_date():

@@ -96,7 +96,7 @@ def _gelu(x: Scalar) -> Scalar:
 
 
 def _surprise(logits: Row, target: int) -> Scalar:
-    # 50 digits and a range without end: exp needs no shift by the maximum.
+    # 50 digits and an unlimited range: exp needs no shift by the maximum.
     return total([logit.exp() for logit in logits]).log() - logits[target]
 
 

@@ -54,7 +54,7 @@ def number(text: str) -> Constant:
         (tanh(number("0")), "0"),
         (tanh(number("-40")), "-1"),
         (tanh(number("1e-30")), "1e-30"),
-        (exp(number("-1e6")), "0"),  # nearer to 0 than 1e-9999
+        (exp(number("-1e6")), "0"),  # closer to 0 than 1e-9999
         (exp(number("-100000000000000000000")), "0"),
         (largest([number("-1"), number("-1.5")]), "-1"),
     ],

@@ -64,7 +64,7 @@ def as_mpf(value: Number) -> Any:
 
 
 def rounded(value: Number, digits: int) -> Fraction:
-    """Return ``value`` at so many significant digits, half to even; 0 where it is nearer to 0 than 1e-9999."""
+    """Return ``value`` at so many significant digits, half to even; 0 if it is closer to 0 than 1e-9999."""
     if not isinstance(value, Fraction):
         # 60 of the 80 digits: a root that is exact is a short decimal again, so that a tie is seen as one.
         value = Fraction(mpmath.nstr(value, 60, min_fixed=0, max_fixed=0))
@@ -171,7 +171,7 @@ def test_training_step_of_random_models(
 
 
 def literals(expression: str) -> Iterator[str]:
-    """Yield the numbers of an expression as they are written, the sign included."""
+    """Yield the numbers of an expression as they are written, with their signs."""
     pending: list[ast.AST] = [ast.parse(expression, mode="eval")]
     while pending:
         node = pending.pop()

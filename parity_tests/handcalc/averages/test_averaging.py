@@ -1,4 +1,4 @@
-"""Four versions of one average: every line is true, and they are equal and different where the page says so."""
+"""Four versions of one average: every line is true, and they agree and differ where the page says so."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ by at most Σ_j |∂i/∂j|·e_j, to first order. The derivatives are exact, thr
 errors that cancel do cancel, which interval arithmetic would miss after a few steps. The bound is doubled for the terms
 of second order. Nothing in it is fitted: a violation is a mistake, in one of the two or in this reasoning.
 
-With 16 digits and more the bound is a few units of float64's own last place, and a mistake of one part in 10^10 shows.
-With 4 digits it is what rounding can do at worst.
+With 16 or more digits the bound is a few units in float64's last place, and a mistake of one part in 10^10 is detected.
+With 4 digits it is the worst that rounding can do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SECOND_ORDER = 2.0
 
 
 class Dual(NamedTuple):
-    """A value, its derivatives by every earlier cell's error, the sum of absolute values in it, and its operations."""
+    """A value, its derivatives by every earlier cell's error, the sum of its absolute values, and its operations."""
 
     value: float
     slopes: Any
@@ -73,7 +73,7 @@ class Bounds:
                 cell += 1
 
     def add(self, step: Step, index: Any, printed: Decimal, cell: int, digits: int) -> float:
-        """Take a cell in and return the bound of its error."""
+        """Add a cell and return the bound of its error."""
         expression = step.cell(*index)
         if isinstance(expression, Masked):
             return 0.0
@@ -90,7 +90,7 @@ class Bounds:
         return float(np.sum(np.abs(dual.slopes) * self.errors))
 
     def switching(self, node: Expression) -> float:
-        """Return how much more a maximum may be off because another argument is the largest one in float64."""
+        """Return the additional error of a maximum if another argument is the largest one in float64."""
         if not isinstance(node, Maximum):
             return 0.0
         ends = [(part.value, part.value + self.bound(part)) for part in map(self.dual, node.parts)]

@@ -44,7 +44,7 @@ def of(trace: Trace, name: str, shape: tuple[int, ...]) -> Any:
 def unlike(trace: Trace, exact: Arrays) -> list[str]:
     """Return the names of the steps that are farther from ``exact`` than rounding explains.
 
-    Masked cells are not worked out; NaN is what ``exact`` does not know.
+    Masked cells are not worked out; ``exact`` is NaN where it is uncertain.
     """
     names = []
     for name in [step.name for step in trace.plan.steps if step.name in exact]:
@@ -59,8 +59,8 @@ def unlike(trace: Trace, exact: Arrays) -> list[str]:
     return names
 
 
-# Always the same examples: in one of a thousand a tensor is what is left when larger terms cancel by chance, and there
-# it is float64 that has no 12 digits.
+# Always the same examples: in one of a thousand, larger terms of a tensor cancel by chance, and then float64 itself
+# does not have 12 correct digits.
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(tokens=TOKENS, seed=st.integers(0, 10_000), scale=st.sampled_from([0.1, 0.4, 0.6]), changes=VARIANTS)
 def test_equals_numpy_and_torch(
@@ -92,7 +92,7 @@ def test_every_number_is_compared(train_random: Train) -> None:
         norms = {name.rpartition(".")[0] for name in trace.numbers if name.endswith(".rstd") and "updated" not in name}
         zeros = {name for name in rest if name.endswith("softmax.dmax")}
         assert all(not any(trace.numbers[name].values()) for name in zeros)
-        # What comes out of a norm is compared in the sum that it goes into, the clipping scale in what it scales.
+        # A norm's dx is compared in the sum that it goes into, the clipping scale in the gradients that it scales.
         assert rest - zeros == {f"{norm}.dx" for norm in norms} | {"clipping.scale"}
 
 
@@ -121,7 +121,7 @@ def test_backward_order(train_random: Train) -> None:
     trace, _ = train_random((1, 0, 2), 4, bias=True, n_layer=2)
     forward = [step.name for step in trace.plan.steps if step.phase == FORWARD]
     backward_steps = [step for step in trace.plan.steps if step.phase == BACKWARD]
-    # Every forward step is undone, but for probabilities, which the loss does not use, and the softmaxes' maxima, whose
+    # Every forward step is undone, except probabilities, which the loss does not use, and the softmaxes' maxima, whose
     # gradient is 0.
     undone = {name for step in backward_steps for name in step.undoes}
     assert undone == {name for name in forward if name != "probabilities" and not name.endswith("softmax.max")}

@@ -24,7 +24,7 @@ SURE = 1e-6
 
 
 def numpy_step(trace: Trace, arrays: Arrays) -> Arrays:
-    """Return every activation, gradient, moment and new weight, none with a batch axis; NaN where none is sure."""
+    """Return every activation, gradient, moment and new weight without batch axes; NaN where a value is uncertain."""
     parameters = parameters_from(trace.plan.config, arrays)
     found = _recorded(parameters, trace)
     _, gradients = loss_and_gradients(parameters, [trace.plan.tokens], [trace.plan.targets])
@@ -32,7 +32,7 @@ def numpy_step(trace: Trace, arrays: Arrays) -> Arrays:
     found |= _two_jobs(trace, arrays)
     found |= _updated(trace, parameters, gradients)
     for name, gradient in gradients_of(found, trace).items():
-        # AdamW's first step is the gradient over its own size: below this, rounding noise decides where it goes.
+        # AdamW's first step is the gradient divided by its own size: below this, rounding noise decides its sign.
         found[f"updated.{name}"][np.abs(gradient) < SURE] = np.nan
     return found
 
@@ -97,7 +97,7 @@ def again(trace: Trace) -> Arrays:
 
 
 def torch_step(trace: Trace, arrays: Arrays) -> Arrays:
-    """Return every activation, and the gradient of each that autograd gives one."""
+    """Return every activation, and every gradient that autograd computes."""
     parameters = {name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()}
     found: Arrays = {}
     record = torch_keep_in(found)
@@ -112,5 +112,5 @@ def _recorded(parameters: Parameters, trace: Trace) -> Arrays:
 
 
 def _unbatched(name: str, array: Any) -> Any:
-    """Return the array of the one sequence; positions and the loss belong to no sequence of their own."""
+    """Return the array without its batch axis; positions and the loss have none."""
     return array if name in ("embedding.position", "embedding.dposition", "loss", "dloss") else array[0]

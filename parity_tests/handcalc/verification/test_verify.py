@@ -1,4 +1,4 @@
-"""handcalc.verify: what it accepts, what it rejects and how it says so, in traces and in typed pages."""
+"""handcalc.verify: what it accepts and rejects in traces and typed pages, and its messages."""
 
 from __future__ import annotations
 

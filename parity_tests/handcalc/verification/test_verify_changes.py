@@ -32,7 +32,7 @@ class Page(NamedTuple):
     places: list[tuple[int, int]]
 
     def changed(self, place: tuple[int, int], by: int) -> list[str]:
-        """Return the lines with one digit made another one."""
+        """Return the lines with one digit changed."""
         line, column = place
         digit = str((int(self.lines[line][column]) + by) % 10)
         text = self.lines[line]
@@ -89,7 +89,7 @@ def test_whole_trace_is_right() -> None:
 @settings(max_examples=5, deadline=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_thousand_changes_are_found(data: st.DataObject) -> None:
-    """200 at a time, each in another line: each of those lines must be reported, or the change when it is alone."""
+    """Change 200 digits at a time, each in a different line: each line must be reported, or the change by itself."""
     page = whole_trace()
     owner = owners(page)
     chosen = data.draw(
@@ -118,7 +118,7 @@ def _owners(lines: tuple[str, ...]) -> dict[int, int]:
 
 
 def owners(page: Page) -> dict[int, int]:
-    """Return of each line that continues a worked line, or is one, the line where it starts."""
+    """Return, for each line of a worked line, the line where it starts."""
     return _owners(tuple(page.lines))
 
 
@@ -172,12 +172,12 @@ def test_change_anywhere_is_found(form: str) -> None:
         # the weight as it was, beside its change
         (r"(before +-?\d\.\d?)(\d)", "{0}{1}"),
         (r"(after +-?\d\.\d?)(\d)", "{0}{1}"),
-        # lines that differ in nothing but their index: every word's exponential gets the gradient of the sum
+        # lines that differ only in their index: every word's exponential gets the gradient of the sum
         (r"(    softmax\.dexponentials\[0,)(1)", "{0}2"),
         (r"(    softmax\.dexponentials\[)(0)", "{0}1"),
         # the label of a column whose numbers are those of the next
         (r"(softmax\.dexponentials\n(?:.*\n)*?    t \\ v .*)(1)", "{0}2"),
-        # a step that is not there
+        # a step that does not exist
         (r"(    h\.)(0)", "{0}1"),
     ],
 )
@@ -200,7 +200,7 @@ def found_in(text: str) -> bool:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_line_check_alone_misses_changes(form: str, monkeypatch: Any) -> None:
-    """With the lines only worked out again, some changed operand goes unnoticed: rounding hides it."""
+    """If lines are only worked out again, some changed operands go unnoticed, because rounding hides them."""
     page = small_page(form)
     monkeypatch.setattr("handcalc.verification.document.plan_of_text", lambda lines: None)
     monkeypatch.setattr("handcalc.verification.document.plan_of_json", lambda record: None)

@@ -19,7 +19,7 @@ from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT
 from parity_tests.support.some_threads import on_threads, without_threadpoolctl
 
-# Many tokens and few weights, so that slices pay; seven sequences give slices of different sizes.
+# Many tokens and few weights, so that slicing pays off; seven sequences give slices of different sizes.
 CONFIG = GPTConfig(vocab_size=7, block_size=32, n_layer=2, n_head=2, n_embd=4, dropout=0.2)
 BATCH = 7
 
