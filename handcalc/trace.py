@@ -50,12 +50,7 @@ def _parser() -> Parser:
     add("text", nargs="*", metavar="TEXT", help='the text to read, in quotes: "hello world"')
     add("--backward", action="store_true", help="also work out the loss, and the gradient of every number and weight")
     add("--update", action="store_true", help="also work out the new weights, and the forward pass with them")
-    add(
-        "--learning_rate",
-        type=float,
-        metavar="RATE",
-        help="learning rate of the update (default: the last one of the training run)",
-    )
+    add("--learning_rate", type=float, metavar="RATE", help="of the update (default: the last one of the training run)")
     add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
     add("--full", action="store_true", help="work out every number, not only one of each step")
     add(

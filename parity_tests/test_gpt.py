@@ -185,7 +185,7 @@ def test_every_integer_type_is_accepted(kind):
         (np.zeros((0, 3), int), r"at least one token, not \(0, 3\)"),
     ],
 )
-def test_tokens_that_are_none_are_refused(tokens, message):
+def test_bad_tokens_are_refused(tokens, message):
     config = GPTConfig(**SMALL)
     with pytest.raises(UserError, match=message):
         gpt_forward(_random_parameters(config, 22), tokens)
@@ -201,7 +201,7 @@ def test_tokens_that_are_none_are_refused(tokens, message):
         ([[]], r"not \(1, 0\)"),
     ],
 )
-def test_targets_that_are_none_are_refused(targets, message):
+def test_bad_targets_are_refused(targets, message):
     config = GPTConfig(**SMALL)
     with pytest.raises(UserError, match=message):
         loss_and_gradients(_random_parameters(config, 23), [[0, 1]], targets)

@@ -80,7 +80,7 @@ class _Member:
         self.rank, self.size = rank, size
 
 
-def test_processes_share_out_the_batch():
+def test_processes_divide_the_batch():
     import torch
 
     tokens, device = load_corpus("tiny").train, torch.device("cpu")
@@ -109,7 +109,7 @@ def test_an_indivisible_batch_is_refused():
         pytest.param(["--fsdp", *AVERAGED], id="FSDP, averaged", marks=pytest.mark.prove),
     ],
 )
-def test_two_processes_end_where_one_ends(tmp_path, flags, capsys):
+def test_two_processes_equal_one(tmp_path, flags, capsys):
     assert main([*TRAIN, *SHORT, *flags, "--out_dir", str(tmp_path / "one")]) == 0
     job = _torchrun(2, *TRAIN, *SHORT, *flags, "--out_dir", tmp_path / "two", "--json")
     out, errors = job.communicate(timeout=120)

@@ -72,7 +72,7 @@ def _table(section: Section) -> str:
     names = " | ".join(twin.name for twin in IMPLEMENTATIONS)
     rows = [_row(case, verdict) for case in section.cases for verdict in verdicts(case)]
     head = [f"| input | {names} | why |", "|---|---|---|---|---|"]
-    return "\n".join([f"## {section.title}", "", _wrapped(section.introduction), "", *head, *rows, ""])
+    return "\n".join([f"## {section.title}", "", _wrap(section.introduction), "", *head, *rows, ""])
 
 
 def _row(case: Case, verdict: Verdict) -> str:
@@ -90,10 +90,10 @@ def _reasons() -> Iterator[str]:
     for key, reason in REASONS.items():
         yield f"### Reason {_number_of(key)}\n"
         kind = "Deliberate." if reason.deliberate else "To be removed."
-        yield _wrapped(f"**{reason.title}.** {kind} {reason.text}") + "\n"
+        yield _wrap(f"**{reason.title}.** {kind} {reason.text}") + "\n"
 
 
-def _wrapped(text: str) -> str:
+def _wrap(text: str) -> str:
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 

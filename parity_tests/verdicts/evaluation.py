@@ -105,7 +105,7 @@ def _texts(case: Case, dtype: str) -> tuple[str, ...]:
     reference, fused = found[0], found[-1]
     if not isinstance(reference, str) and not isinstance(fused, str):
         found[-1] = {label: _unless_close(case, label, value, reference[label]) for label, value in fused.items()}
-    return tuple(result if isinstance(result, str) else _joined(result, case.negligible) for result in found)
+    return tuple(result if isinstance(result, str) else _join_results(result, case.negligible) for result in found)
 
 
 def _results(case: Case, implementation: Implementation, dtype: str) -> Mapping[str, Any] | str:
@@ -125,7 +125,7 @@ def _unless_close(case: Case, label: str, value: Any, reference: Any) -> Any:
     return f"as numpy_gpt ± {_number(within)}" if close else value
 
 
-def _joined(results: Mapping[str, Any], negligible: float) -> str:
+def _join_results(results: Mapping[str, Any], negligible: float) -> str:
     return "<br>".join(f"{label}: {text_of(value, negligible)}" for label, value in results.items())
 
 

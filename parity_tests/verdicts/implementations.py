@@ -180,15 +180,15 @@ class TorchGPT:
 
     def clip(self, config: GPTConfig, gradients: Mapping[str, Array], max_norm: float) -> tuple[float, Results]:
         """Call ``clip_gradients`` or ``clip_gradients_fused``."""
-        clipped = _detached(config, gradients)
+        clipped = _detached_parameters(config, gradients)
         clip = torch_gpt.clipping.clip_gradients_fused if self.fused else torch_gpt.clipping.clip_gradients
         norm = clip(clipped, max_norm)
         return float(norm), {name: _array(part) for name, part in clipped.items()}
 
     def adamw(self, config: GPTConfig, values: Any, gradients: Any, moments: Any, step: int, **choice: Any) -> Results:
         """Call ``adamw_step`` or ``fused_adamw_step``."""
-        parameters, given = torch_parameters(config, values), _detached(config, gradients)
-        state = torch_gpt.adamw.AdamWState(*(_detached(config, part) for part in moments))
+        parameters, given = torch_parameters(config, values), _detached_parameters(config, gradients)
+        state = torch_gpt.adamw.AdamWState(*(_detached_parameters(config, part) for part in moments))
         if self.fused:
             learning_rate = choice.pop("learning_rate")
             optimizer = torch_gpt.adamw.fused_adamw(parameters, state, step - 1, **choice)
@@ -214,7 +214,7 @@ def _differentiable(inputs: Mapping[str, Any]) -> list[str]:
     return [f"d{name}" for name, value in inputs.items() if value is None or value.dtype.kind == "f"]
 
 
-def _detached(config: GPTConfig, arrays: Mapping[str, Array]) -> dict[str, Tensor]:
+def _detached_parameters(config: GPTConfig, arrays: Mapping[str, Array]) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in torch_parameters(config, arrays).items()}
 
 

@@ -31,7 +31,7 @@ class Page(NamedTuple):
     lines: list[str]
     places: list[tuple[int, int]]
 
-    def changed(self, place: tuple[int, int], by: int) -> list[str]:
+    def change_digit(self, place: tuple[int, int], by: int) -> list[str]:
         """Return the lines with one digit changed."""
         line, column = place
         digit = str((int(self.lines[line][column]) + by) % 10)
@@ -102,12 +102,12 @@ def test_thousand_changes_are_found(data: st.DataObject) -> None:
     )
     lines = page.lines
     for place, by in chosen:
-        lines = Page(lines, []).changed(place, by)
+        lines = Page(lines, []).change_digit(place, by)
     reported = {found.place - 1 for found in check_document(read_document("\n".join(lines)), None)}
     missed = [(place, by) for place, by in chosen if owner.get(place[0], place[0]) not in reported]
     # Among 200 changes one may stand where another makes its line unreadable as part of a step: it counts by itself.
     for place, by in missed:
-        alone = Page(page.lines, []).changed(place, by)
+        alone = Page(page.lines, []).change_digit(place, by)
         assert check_document(read_document("\n".join(alone)), None), (place, alone[place[0]])
 
 
@@ -160,7 +160,7 @@ def test_change_anywhere_is_found(form: str) -> None:
     @settings(max_examples=20, deadline=None)
     @given(place=st.sampled_from(page.places), by=st.integers(1, 9))
     def change(place: tuple[int, int], by: int) -> None:
-        lines = page.changed(place, by)
+        lines = page.change_digit(place, by)
         assert found_in("\n".join(lines)), (page.lines[place[0]], lines[place[0]])
 
     change()
@@ -205,4 +205,4 @@ def test_line_check_alone_misses_changes(form: str, monkeypatch: Any) -> None:
     monkeypatch.setattr("handcalc.verification.document.plan_of_text", lambda lines: None)
     monkeypatch.setattr("handcalc.verification.document.plan_of_json", lambda record: None)
     step = max(1, len(page.places) // 60)
-    assert not all(found_in("\n".join(page.changed(place, 1))) for place in page.places[::step])
+    assert not all(found_in("\n".join(page.change_digit(place, 1))) for place in page.places[::step])
