@@ -1,6 +1,6 @@
 """Measurements: each module here is a command, run from the repository's root; README.md has the figures.
 
-What several commands share is in ``support``, what they compare us with in ``peers``, measurements on a GPU in ``gpu``.
+``support`` has the code that commands share, ``peers`` what they compare us with, ``gpu`` measurements on a GPU.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""What the recipes of the small corpora learn, judged by what their models write: ``python -m benchmarks.corpora``.
+"""How well the recipes of the small corpora learn, judged by samples: ``python -m benchmarks.corpora``.
 
 Each recipe is trained unchanged, with several seeds. The table has its validation loss and the lowest possible one, and
 the share of correct pieces in a sample at temperature 1: words on the list, sentences of the grammar.

@@ -192,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=at_least_one, default=7, help="timed at each point in each round")
     parser.add_argument("--threads", type=at_least_one, default=1)
     parser.add_argument("--plot", type=Path, default=Path("runs/growth.png"))
-    parser.add_argument("--json", type=Path, help="a file for all numbers")
+    parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)  # a single point, in this process
     options = parser.parse_args(arguments)
     if options.point is not None:

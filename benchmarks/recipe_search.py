@@ -4,7 +4,7 @@ Every candidate is that preset with one or two changes, trained completely with 
 keeps moving averages of the weights with several decays, so that one run measures all of them.
 
 It needs a GPU: on two cores one run takes hours, and smaller models with less text, which would take minutes, give
-other results: with them, more dropout only slows training.
+different results: with them, more dropout only slows training.
 """
 
 from __future__ import annotations
@@ -141,10 +141,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mode", choices=list(training_modes("cpu")), help="(default: the device's fastest)")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it GPT_DATA_DIR or the cache")
-    parser.add_argument(
-        "--budget", type=float, default=86400.0, help="seconds; no run takes more than the rest of them"
-    )
-    parser.add_argument("--json", type=Path, help="a file for all numbers, updated after each run")
+    parser.add_argument("--budget", type=float, default=86400.0, help="time budget of the search in seconds")
+    parser.add_argument("--json", type=Path, help="write all numbers to this file, after each run")
     options = parser.parse_args(arguments)
     with errors_in_one_line():
         run(options)

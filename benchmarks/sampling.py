@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=at_least_one, default=len(available_cores()), help="of NumPy and torch")
     parser.add_argument("--rounds", type=at_least_one, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each implementation in each round")
-    parser.add_argument("--json", type=Path, help="a file for all numbers")
+    parser.add_argument("--json", type=Path, help="write all numbers to this file")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     with errors_in_one_line(), limit_numpy_threads(options.threads):

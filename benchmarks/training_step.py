@@ -2,7 +2,7 @@
 
 A step is the repeated part of training: drawing the batch, forward, backward, clipping and AdamW, in float32. Each
 preset and number of threads is a separate process, limited to as many cores, in which all implementations are
-interleaved. Ratios are those of the medians over the rounds, and the median of the rounds' ratios. The part of the
+interleaved. Ratios are those of the medians over the rounds, and the median of the rounds' ratios. The fraction of the
 limit is the step's multiplications and additions per second (``numpy_gpt.shared.training.throughput``) divided by those
 of a float32 product of 1024³, NumPy's or torch's, whichever is faster, timed in the same rounds.
 """
@@ -27,7 +27,7 @@ PRESETS = ("tiny", "tiny16", "words", "shakespeare-cpu", "shakespeare")
 BASE = "torch eager"
 HEADER = (
     "preset", "threads", "implementation", "ms per step", f"time, that of {BASE} = 1", "median of the rounds' ratios",
-    "tokens per second", "part of the products' limit",
+    "tokens per second", "fraction of the products' limit",
 )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def parse_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=at_least_one, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each implementation in each round")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it and GPT_DATA_DIR, random tokens")
-    parser.add_argument("--json", type=Path, help="a file for all numbers")
+    parser.add_argument("--json", type=Path, help="write all numbers to this file")
     return parser.parse_args(arguments)
 
 

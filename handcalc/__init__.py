@@ -1,8 +1,8 @@
 """The pocket calculator: the GPT's formulas as scalar arithmetic in decimal numbers, for people to follow.
 
-The commands are ``trace``, ``verify``, ``exercise`` and ``averaging``. Behind them, each room uses only earlier ones:
-``arithmetic`` has the tree that is behind every number; ``formulas`` says, for each cell of each named activation,
-gradient and weight, its expression; ``tracing`` plans a calculation and works it out; ``page`` writes it down;
-``verification``, ``exercises`` and ``averages`` serve one command each. Nothing here computes with arrays, and nothing
-here imports torch.
+The commands are ``trace``, ``verify``, ``exercise`` and ``averaging``. The packages behind them use only earlier ones
+in this list: ``arithmetic`` has the expression tree behind every number; ``formulas`` gives the expression of each cell
+of each named activation, gradient and weight; ``tracing`` plans a calculation and works it out; ``page`` writes the
+result; ``verification``, ``exercises`` and ``averages`` serve one command each. Nothing here computes with arrays or
+imports torch.
 """

@@ -17,7 +17,7 @@ from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.model.inputs import require_gpt
 
 _EPILOG = """\
-The worked lines have the form of handcalc.trace: python -m handcalc.verify checks each of them.
+The worked lines look like those of handcalc.trace, and python -m handcalc.verify checks each of them.
 
 exit status:
   0    success (also if the reader of a pipe stopped reading)

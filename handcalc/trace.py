@@ -21,8 +21,9 @@ from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 _EPILOG = """\
-Everything is worked out, whatever is shown: --only, --layer, --head and --position select from it. On a terminal, a
-page longer than the screen is shown with $PAGER, or less. docs/trace-format.md says how a program reads the output.
+Everything is always worked out; --only, --layer, --head and --position select what is shown. On a terminal, a
+page longer than the screen is shown with $PAGER, or less. docs/trace-format.md explains how programs can read the
+output.
 
 exit status:
   0    success (also if the reader of a pipe stopped reading)
@@ -66,11 +67,12 @@ def _parser() -> Parser:
         "--position",
         type=whole_number,
         metavar="N",
-        help="show only position N, counted from 0; keys and values of all positions stay, because attention uses them",
+        help="show only position N, counted from 0; keys and values are shown for all positions, because attention "
+        "uses them",
     )
     add("--list", action="store_true", help="list the steps with their shapes and equations, and exit")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
-    add("--format", choices=("text", "markdown", "json"), default="text", help="how to write the trace (default text)")
+    add("--format", choices=("text", "markdown", "json"), default="text", help="output format (default text)")
     add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
     add("--no_pager", action="store_true", help="never show the page screen by screen")
     add("--force", action="store_true", help="work out and print even a very large trace")
@@ -98,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection) -> Iterator[str]:
     if options.format == "json":
-        from handcalc.page.json_format import json_lines  # not needed for text, and start-up time counts
+        from handcalc.page.json_format import json_lines  # not needed for text, and start-up time matters
 
         return json_lines(trace, selection, full=options.full)
     if options.format == "markdown":

@@ -2,18 +2,18 @@
 
 What it guarantees:
 
-- **Any file, by anybody.** Each worked line ``name[index] = arithmetic = value`` is worked out again, exactly, from the
-  numbers in it, and rounded once. The number of digits is ``--digits``, or else the one that the file states ("rounding
-  to 4 significant digits", or "digits" in JSON), and then the value must be exactly that number. If the file states
-  none, each value must be right to the last digit that it shows. A line that looks like a worked one but cannot be read
-  counts as wrong.
+- **Any file, from anywhere.** Each worked line ``name[index] = arithmetic = value`` is worked out again, exactly, from
+  the numbers in it, and rounded once. The number of digits is ``--digits``, or else the one that the file states
+  ("rounding to 4 significant digits", or "digits" in JSON), and then the value must be exactly that number. If the file
+  states none, each value must be right to the last digit that it shows. A line that looks like a worked one but cannot
+  be read counts as wrong.
 - **A trace of this program**, as text, Markdown or JSON, which states its model and its words. Each number is also
   compared with the formula of its cell over the other numbers of the page. In a complete trace (``--full``, and nothing
-  left out) each changed digit is found that is part of a worked line (its name, index, operands, value), of a step's
-  table, or of a table of weights that a worked line uses. A weight that no line uses, such as the vector of a position
-  beyond the end of the text, contradicts nothing, unless the trace has an ``--update``, which uses all weights. If not
-  every number is worked out, the tables are compared with the formulas too, but a change of an operand that is so small
-  that rounding hides it is found only if the operand itself is printed with a formula.
+  left out) every changed digit is found if it is part of a worked line (its name, index, operands, value), of a step's
+  table, or of a table of weights that a worked line uses. A changed weight that no line uses, such as the vector of a
+  position beyond the end of the text, contradicts nothing, unless the trace has an ``--update``, which uses all
+  weights. If not every number is worked out, the tables are still compared with the formulas, but a change of an
+  operand that is small enough for rounding to hide it is found only if the operand itself is printed with a formula.
 - A changed digit can also make a file unreadable (JSON has no number 01): then the exit status is 2.
 - Prose, headings, and the comparison with float64 at the end are not checked.
 """
@@ -62,11 +62,15 @@ examples:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m handcalc.verify",
-        description="Work out every line of a trace again, and report which are wrong.",
+        description="Work out every line of a trace again, and report the wrong ones.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add("file", metavar="FILE", help="a trace as text, Markdown or JSON, by this program or typed by hand; - for stdin")
+    add(
+        "file",
+        metavar="FILE",
+        help="a trace as text, Markdown or JSON, written by this program or typed by hand; - for stdin",
+    )
     add("--digits", type=whole_number, metavar="N", help="the significant digits that values are rounded to")
     add("--all", action="store_true", help=f"show everything that is wrong, not only the first {_MOST_SHOWN}")
     add("--debug", action="store_true", help="show the traceback of an error")
@@ -74,7 +78,7 @@ def _parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 all right, 1 something wrong, 2 unreadable, 130 interrupted."""
+    """Run the command and return its exit status: 0 all right, 1 a line is wrong, 2 unreadable, 130 interrupted."""
     return run_command(_run, _parser(), argv)
 
 

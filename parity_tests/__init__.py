@@ -1,4 +1,4 @@
-"""The proof that the computations agree: tests, their tolerances, and what both are built on.
+"""The proof that the computations agree: the tests, their tolerances and shared helpers.
 
 Subfolders mirror the paths that they test; README.md says where a new test goes.
 """

@@ -35,13 +35,13 @@ def pytest_addoption(parser: Any) -> None:
 
 
 def pytest_configure(config: Any) -> None:
-    """Restore Ctrl-C, give torch one thread, and give the run a compile cache of its own."""
+    """Restore Ctrl-C, limit torch to one thread, and give the run its own compile cache."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for background jobs, and every
         signal.signal(signal.SIGINT, signal.default_int_handler)  # program under test would inherit that
     config.stash[_LONG] = 0
     if not _is_worker(config):
-        # torch reuses compiled code by its source alone. Code that another kind of CPU compiled may crash or round
-        # differently here. Workers inherit the variable, so they share one cache.
+        # torch finds compiled code by its source alone. Code that was compiled on another kind of CPU may crash or
+        # round differently here. Workers inherit the variable, so they share one cache.
         config.stash[_CACHE] = os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp(prefix="parity-tests-")
     try:
         import torch

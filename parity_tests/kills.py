@@ -32,7 +32,7 @@ import numpy_gpt.engine, numpy_gpt.cli, safetensors.numpy
 print("ready", flush=True)
 sys.exit(numpy_gpt.cli.main(sys.argv[1:]))
 """
-# An orderly end on a signal, as the shell reports it, and a death by the signal before training has begun.
+# An orderly exit on a signal, as the shell reports it, and death by the signal before training has begun.
 _ENDS = (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 130, 143)
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -56,7 +56,7 @@ def run_undisturbed(run: Path) -> float:
 
 
 def run_with_kills(run: Path, kills: int, seconds: float, rng: random.Random) -> int:
-    """Train with that many kills at random moments, then to the end; return how many hit a process that still ran.
+    """Train with that many kills at random moments, then to the end; return how many hit a running process.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def test_twenty_steps_agree_with_the_textbook():
 
 
 @pytest.mark.parametrize("part", [1, 7, 12, 10**6])
-def test_parts_change_not_one_bit(monkeypatch, part):
+def test_part_size_changes_no_bit(monkeypatch, part):
     def three_steps():
         parameters = _parameters("float32")
         state = adamw_state(parameters)

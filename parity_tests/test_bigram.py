@@ -131,7 +131,7 @@ def test_predictions_depend_on_the_last_token(case):
         assert_close(f"bigram's predictions ({'fused' if fused else 'explicit'})", theirs.numpy(), predicted, allowed)
 
 
-def _counted(text: list[int], size: int) -> tuple[np.ndarray, float]:
+def _count_pairs(text: list[int], size: int) -> tuple[np.ndarray, float]:
     """Return the pairs' counts and the conditional entropy, by counting in plain Python."""
     pairs, firsts = Counter(pairwise(text)), Counter(text[:-1])
     table = np.array([[pairs[v, w] for w in range(size)] for v in range(size)], float)
@@ -141,7 +141,7 @@ def _counted(text: list[int], size: int) -> tuple[np.ndarray, float]:
 
 def test_the_counted_table_is_the_optimum():
     text = np.random.default_rng(0).choice(4, 300, p=[0.5, 0.3, 0.15, 0.05]).tolist()
-    counts, entropy = _counted(text, 4)
+    counts, entropy = _count_pairs(text, 4)
     assert counts.all()  # every pair occurs, so that every logarithm is finite
     parameters = parameters_from(BigramConfig(vocab_size=4, block_size=299), {TABLE: np.log(counts)})
     loss, gradients = loss_and_gradients(parameters, [text[:-1]], [text[1:]])
@@ -164,7 +164,7 @@ def test_the_twin_drifts_as_rounding_does(dtype, fused):
     for field in ("weight", "loss"):
         (values,), allowed = field_of([run], field), allowed_by([control], field, dtype)
         assert_close(f"bigram's {field} after a step ({'fused' if fused else 'explicit'})", values, 0 * values, allowed)
-    assert np.abs(ours.values()[TABLE] - start).max() > 0.05  # it did learn, so the comparison is worth something
+    assert np.abs(ours.values()[TABLE] - start).max() > 0.05  # it did learn, so the comparison is meaningful
 
 
 CONFIG = BigramConfig(vocab_size=5, block_size=3)

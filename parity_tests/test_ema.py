@@ -48,7 +48,7 @@ def _engine(kind, recipe, start=None):
     return engine
 
 
-def _copied(values):
+def _copy(values):
     return {name: np.array(value) for name, value in values.items()}
 
 
@@ -83,7 +83,7 @@ def test_both_twins_average_identically(dtype):
 @pytest.mark.parametrize("kind", KINDS)
 def test_averaging_does_not_change_training(kind):
     plain, engine = _engine(kind, _recipe(0.0)), _engine(kind, _recipe())
-    expected = _copied(plain.values())
+    expected = _copy(plain.values())
     for step in range(30):
         _steps(plain, step, step + 1)
         _steps(engine, step, step + 1)
@@ -102,7 +102,7 @@ def test_averaging_does_not_change_training(kind):
 def test_the_average_is_evaluated_and_sampled(kind):
     engine = _engine(kind, _recipe())
     _steps(engine, 0, 40)
-    averages, trained = _copied(engine.values()), _copied(engine.trained_values())
+    averages, trained = _copy(engine.values()), _copy(engine.trained_values())
     plain = _engine(kind, _recipe(0.0), (averages, None, None))
     inputs, targets = CORPUS.val[None, :8], CORPUS.val[None, 1:9]
     assert engine.loss(inputs, targets) == plain.loss(inputs, targets)
@@ -120,7 +120,7 @@ def test_a_resumed_engine_ends_at_equal_bits(kind):
     whole, first = _engine(kind, _recipe(dropout=0.1)), _engine(kind, _recipe(dropout=0.1))
     _steps(whole, 0, 30)
     _steps(first, 0, 11)
-    start = (_copied(first.values()), [_copied(part) for part in first.moments()], _copied(first.trained_values()))
+    start = (_copy(first.values()), [_copy(part) for part in first.moments()], _copy(first.trained_values()))
     second = _engine(kind, _recipe(dropout=0.1), start)
     _steps(second, 11, 30)
     for name, value in whole.values().items():
@@ -133,7 +133,7 @@ def test_a_bad_step_leaves_the_average(monkeypatch):
     _steps(engine, 0, 5)
     forward = engine.module.forward
     monkeypatch.setattr(engine.module, "forward", lambda *batch: forward(*batch) * math.nan)
-    before = _copied(engine.values())
+    before = _copy(engine.values())
     _steps(engine, 5, 8)
     assert engine.latest()[0] == 5
     for name, value in before.items():

@@ -57,7 +57,7 @@ def test_every_gradient_agrees_with_central_differences(bias, tie_weights, activ
         key = slice(config.n_embd, 2 * config.n_embd)
         assert np.abs(checked[name][key]).max() < 1e-13 * np.abs(checked[name]).max()
         checked[name][key] = 0
-    # ReLU has kinks: a step across one is no error of the gradient, so the step is made small enough to meet none.
+    # ReLU has kinks: a step across one is no error of the gradient, so the step is small enough to meet none.
     step = 1e-5 if activation == "relu" else 1e-4
     check_gradients(logits, dict(parameters), checked, cotangent, tolerance=1e-7, step=step)
 
@@ -185,7 +185,7 @@ def test_every_integer_type_is_accepted(kind):
         (np.zeros((0, 3), int), r"at least one token, not \(0, 3\)"),
     ],
 )
-def test_tokens_that_are_none_are_refused(tokens, message):
+def test_bad_tokens_are_refused(tokens, message):
     config = GPTConfig(**SMALL)
     with pytest.raises(UserError, match=message):
         gpt_forward(_random_parameters(config, 22), tokens)
@@ -201,7 +201,7 @@ def test_tokens_that_are_none_are_refused(tokens, message):
         ([[]], r"not \(1, 0\)"),
     ],
 )
-def test_targets_that_are_none_are_refused(targets, message):
+def test_bad_targets_are_refused(targets, message):
     config = GPTConfig(**SMALL)
     with pytest.raises(UserError, match=message):
         loss_and_gradients(_random_parameters(config, 23), [[0, 1]], targets)

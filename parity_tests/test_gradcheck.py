@@ -68,7 +68,7 @@ def test_a_flat_function_needs_zero_gradient():
         ({"x": np.ones(3)}, {"y": np.ones(3)}, "no such input"),
     ],
 )
-def test_what_cannot_be_checked_is_said(inputs, gradients, message):
+def test_uncheckable_inputs_are_refused(inputs, gradients, message):
     with pytest.raises(UserError, match=message):
         check_gradients(lambda given: given["x"].sum(), inputs, gradients)
 

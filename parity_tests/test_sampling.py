@@ -115,7 +115,7 @@ def test_the_cache_changes_nothing(seed, split, bias):
     assert kept == recomputed
 
 
-def test_a_full_cache_is_said():
+def test_a_full_cache_is_refused():
     config = GPTConfig(vocab_size=5, block_size=3, n_layer=1, n_head=1, n_embd=4)
     values = initial_values(config, 0)
     decoders = Decoder(parameters_from(config, values)), TwinDecoder(twin_parameters_from(config, values), config)

@@ -1,6 +1,6 @@
 """The central claim, over random models: logits, loss, every activation and every gradient of both twins are equal.
 
-Equal means: no further apart than the rounding errors of both can move them, computed for every entry of every array
+Equal means no farther apart than the rounding errors of both can explain, computed for every entry of every array
 (tolerances.sensitivity). The explicit and the fused path of torch_gpt are compared with numpy_gpt and with each other.
 """
 
@@ -69,7 +69,7 @@ def _assume_no_kink(case: Case, arrays: dict) -> None:
 def _near_ties(arrays: dict) -> set[str]:
     """Return the exponentials and sums whose largest score is within rounding of the second.
 
-    Either of the two may then be taken off, and both are right: the weights do not depend on it, but these do.
+    Then either may be subtracted, and both are right: the weights do not depend on the choice, but these do.
     """
     found = set()
     for name, scores in arrays.items():

@@ -1,4 +1,4 @@
-"""Whether the fast modes train equally: their losses, step by step, compared with the explicit float32 path's.
+"""Whether the fast modes train equally well: their losses, step by step, compared with those of the explicit path.
 
 Two correct implementations diverge because training amplifies rounding errors. So, as in
 ``parity_tests/fast/test_engine.py``, a control determines the bound: the explicit path itself, with injected errors of
@@ -109,7 +109,7 @@ def reference_losses(setting: Setting, dtypes: list[str], steps: int) -> tuple[L
 
 
 def compare_losses(setting: Setting, mode: Mode, explicit: Losses, bounds: Mapping[str, Losses]) -> dict[str, Any]:
-    """Return a mode's differences from the explicit path, step by step, and the largest part of the bound."""
+    """Return a mode's differences from the explicit path, step by step, and the largest fraction of the bound."""
     notes: list[str] = []
     differences = np.abs(losses_of(make_engine(setting, mode, notes.append), len(explicit)) - explicit)
     parts = differences / bounds[mode.dtype]
@@ -118,7 +118,7 @@ def compare_losses(setting: Setting, mode: Mode, explicit: Losses, bounds: Mappi
         "differences": differences.tolist(),
         "bounds": bounds[mode.dtype].tolist(),
         "worst_step": worst + 1,
-        "worst_part": float(parts[worst]),
+        "worst_fraction": float(parts[worst]),
         "holds": bool((parts <= 1).all()),  # False for a NaN
         "notes": notes,
     }

@@ -40,7 +40,7 @@ from torch_gpt.fast.engine import FastOptions
 from torch_gpt.fast.hardware import peak_of
 
 NO_GPU = "not measured: no CUDA device"
-# The part of the budget by whose end each of the first three must be done; the fourth has the rest.
+# The fraction of the budget within which each of the first three must finish; the fourth gets the rest.
 SPEED, DIVERGENCE, PEER = 0.4, 0.65, 0.8
 _EXACT = Mode("compiled, with graphs, float32", "float32", FastOptions(compile=True, graphs=True))
 _ROUNDS, _ROUND_SECONDS = 7, 1.0  # of the comparison with nanoGPT; seconds of each
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def compare_modes(setting: Setting, chosen: dict[str, Mode], until: float) -> dict[str, Any]:
-    """Return each mode's comparison with the explicit path, or a text that says why there is none."""
+    """Return each mode's comparison with the explicit path, or a message that says why there is none."""
     small = comparison_setting(setting)
     dtypes = list(dict.fromkeys(["float32", *(mode.dtype for mode in chosen.values())]))
     now = time.perf_counter()
@@ -172,7 +172,7 @@ def _setting(options: argparse.Namespace, name: str, device: str) -> Setting:
 
 def _print_heading(options: argparse.Namespace, report: dict[str, Any], setting: Setting, absent: bool) -> None:
     recipe, device = setting.recipe, torch.device(setting.device)
-    rehearsal = "" if device.type == "cuda" else "REHEARSAL on the CPU: no figure is that of a GPU. "
+    rehearsal = "" if device.type == "cuda" else "REHEARSAL on the CPU: no figure here is that of a GPU. "
     if absent:
         rehearsal = "There is no CUDA device: only the losses of a small model on the CPU are compared. "
     peak = peak_of(device, "bfloat16", False)

@@ -1,4 +1,4 @@
-"""The tables of ``benchmarks.cuda`` and the line about the GPU; a text as a result says why there are no figures."""
+"""The tables of ``benchmarks.cuda`` and the line about the GPU; a text as a result explains missing figures."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def divergence_table(results: Results) -> str:
     header = (
         "training",
         "holds",
-        "largest part of the bound",
+        "largest fraction of the bound",
         *(f"difference (bound) at step {s}" for s in steps),
         "notes",
     )
@@ -79,7 +79,7 @@ def divergence_table(results: Results) -> str:
             rows.append([name, result, *[""] * (len(header) - 2)])
             continue
         differences = [f"{result['differences'][s - 1]:.1e} ({result['bounds'][s - 1]:.1e})" for s in steps]
-        worst = f"{result['worst_part']:.2f}, at step {result['worst_step']}"
+        worst = f"{result['worst_fraction']:.2f}, at step {result['worst_step']}"
         rows.append([name, "yes" if result["holds"] else "NO", worst, *differences, "; ".join(result["notes"])])
     return markdown_table(header, rows)
 

@@ -24,7 +24,7 @@ _REPEAT = 5.0  # seconds until the exception is raised again, in case a handler 
 
 
 class OutOfTime(BaseException):
-    """A measurement's time is over; not an Exception, which a handler that tries something else would catch."""
+    """The end of a measurement's time; not an Exception, so that a handler that tries a fallback does not catch it."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A training step of an unmodified nanoGPT, from a checkout of it, to be timed with ours.
+"""A training step of an unmodified nanoGPT, run from a checkout and timed with ours.
 
 Model and optimizer are those of the checkout, imported by path. The rest of the step, with batches taken from the text
 on the CPU, autocast and torch.compile, is written here as in nanoGPT's train.py.

@@ -1,6 +1,6 @@
 """Measurements in a child process: on chosen cores, with chosen numbers of threads, and reported as JSON.
 
-It imports no library for linear algebra, so that a child process can measure the memory of its own imports.
+It imports no linear-algebra library, so that a child process can measure the memory of its own imports.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run_json(task: str, arguments: Sequence[str], threads: int) -> dict[str, Any
     Raises
     ------
     UserError
-        If it fails; ``task`` says in the message what it was doing.
+        If it fails; the message says that it was doing ``task``.
     """
     with limit_cores(threads) as environment:
         process = subprocess.run(

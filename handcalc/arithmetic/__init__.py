@@ -1,1 +1,1 @@
-"""Arithmetic as expressions: how to calculate one, bound its error, write it and read it."""
+"""Arithmetic expressions: evaluating, bounding, writing and reading them."""

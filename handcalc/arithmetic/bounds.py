@@ -42,7 +42,7 @@ Bounds = tuple[Decimal, Decimal]
 
 ZERO, ONE, TWO, THREE = Decimal(0), Decimal(1), Decimal(2), Decimal(3)
 MOST_EXACT_DIGITS = 200_000
-"""Far more than any sum or product of a trace has; 1 + exp(1e9) in full would fill the memory."""
+"""Far more than any sum or product in a trace needs; writing out 1 + exp(1e9) in full would exhaust the memory."""
 
 EXACT = Context(
     prec=MOST_EXACT_DIGITS,

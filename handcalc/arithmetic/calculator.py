@@ -29,7 +29,7 @@ class Calculator:
     An exact tie is a value half-way between two displays. Sums, products, finite quotients and perfect roots are
     evaluated without any error, so their ties are recognised and go to the even digit. exp, log and tanh of a rational
     number are transcendental and never tie, except where they are 0 or 1. That leaves quotients and roots inside larger
-    formulas: one that is the same as a tie to 2,000 digits *is* taken for a tie.
+    formulas: one that agrees with a tie to 2,000 digits is treated as a tie.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """A small tree of arithmetic: what one cell of the trace is, before it is evaluated or printed.
 
-Trees are written as mathematics: with ``x`` and ``mean`` two ``Cells``, ``x[t, c] - mean[t]`` is the tree of a
-difference. The tree itself computes nothing. Whoever needs a number, a printed line or another notation folds the tree:
-a rule for each kind of node says what follows from the results of its ``parts``.
+Trees are written like mathematics: if ``x`` and ``mean`` are ``Cells``, ``x[t, c] - mean[t]`` is the tree of a
+difference. The tree itself computes nothing. Numbers, printed lines and other notations are obtained by folding it: a
+rule combines the results of each node's ``parts`` into the result of the node.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Numbers = Mapping[str, Mapping[Index, Decimal]]
 """The numbers that are known so far: name → index → value."""
 
 MutableNumbers = dict[str, dict[Index, Decimal]]
-"""The same, while they are being added."""
+"""The same, while numbers are still being added."""
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Expression:
         return ()
 
     def fold(self, rule: Callable[[Expression, list[T]], T]) -> T:
-        """Return what ``rule`` makes of this node and the results for its parts."""
+        """Return ``rule`` applied to this node and to the results for its parts."""
         return rule(self, [part.fold(rule) for part in self.parts])
 
     def map_refs(self, change: Callable[[Ref], Expression]) -> Expression:
@@ -77,7 +77,7 @@ class Constant(Expression):
 
 
 class Masked(Constant):
-    """A cell of the future: it is not worked out; its value is the one that the causal mask puts there, −inf or 0."""
+    """A cell of the future: it is not worked out; the causal mask sets its value to −inf or 0."""
 
     __slots__ = ()
 
@@ -104,7 +104,7 @@ class Operation(Expression):
 
 
 class Sum(Operation):
-    """The sum of two parts or more."""
+    """The sum of two or more parts."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class Difference(Operation):
 
 
 class Product(Operation):
-    """The product of two parts or more."""
+    """The product of two or more parts."""
 
     __slots__ = ()
 
@@ -128,7 +128,7 @@ class Quotient(Operation):
 
 
 class Maximum(Operation):
-    """The largest of two parts or more."""
+    """The largest of two or more parts."""
 
     __slots__ = ()
 

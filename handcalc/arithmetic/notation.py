@@ -1,4 +1,4 @@
-"""The signs that people type for arithmetic, and numbers as they are written."""
+"""The symbols that people type for arithmetic, and numbers as they are written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WrittenNumber(NamedTuple):
 
 
 def normalize_signs(text: str) -> str:
-    """Return ``text`` with · × − ÷ ² ³ ** ≈ replaced by the signs of the grammar."""
+    """Return ``text`` with · × − ÷ ² ³ ** ≈ replaced by the symbols of the grammar."""
     return text.translate(_SIGNS).translate(_EQUALS).replace("**", "^")
 
 

@@ -71,7 +71,7 @@ def _tokens(text: str) -> list[str]:
 
 
 class _Parser:
-    """Recursive descent over the tokens, with a count of how deep it is."""
+    """A recursive-descent parser that counts its nesting depth."""
 
     def __init__(self, tokens: list[str]) -> None:
         self._tokens, self._place, self._depth, self._copies = tokens, 0, 0, 1

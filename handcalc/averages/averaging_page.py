@@ -30,7 +30,7 @@ _HEAD_STEPS = ("q", "k", "scores", "scaled", "masked", "softmax.max", "softmax.e
 
 
 def averaging_blocks(trace: Trace, layer: int, head: int, *, full: bool) -> Iterator[Block]:
-    """Yield the page's blocks: ``trace`` is the text worked out, version 4 the attention of ``layer`` and ``head``."""
+    """Yield the page's blocks for a worked-out text; version 4 is the attention of ``layer`` and ``head``."""
     x, attn = f"h.{layer}.ln_1.out", f"h.{layer}.attn"
     versions = {
         LOOP: [loop_step(x)],
@@ -59,7 +59,7 @@ def averaging_blocks(trace: Trace, layer: int, head: int, *, full: bool) -> Iter
 
 
 class _Page:
-    """How steps are shown: which head, and how many of their cells are worked out."""
+    """How steps are shown: which head, and how many of the cells are worked out."""
 
     def __init__(self, trace: Trace, selection: Selection, *, full: bool) -> None:
         self._trace, self._selection, self._full = trace, selection, full
@@ -126,7 +126,7 @@ def _opening_blocks(trace: Trace, x: str, attn: str, head: int) -> Iterator[Bloc
 
 
 def _comparison_blocks(trace: Trace, one: str, a: str, other: str, b: str) -> Iterator[Block]:
-    """Yield in how many cells two tensors are equal, and where they are not."""
+    """Yield the number of cells in which two tensors are equal, and the cells in which they differ."""
     cells, others, what = trace.numbers[a], trace.numbers[b], last_part(a)
     differing = [index for index in cells if cells[index] != others[index]]
     if not differing:
@@ -158,13 +158,13 @@ def _rounding_paragraph(trace: Trace) -> Paragraph:
 def _attention_blocks(trace: Trace, page: _Page, attn: str, head: int) -> Iterator[Block]:
     yield Paragraph(
         "Now the scores are no longer all 0. Each position has a query and a key, both computed from x with weights "
-        "that were learned in training; a score says how well a query matches a key. From there on it is the same as "
-        f"version 3. This is head {head} of {attn}; its columns of {attn}.c_attn.weight are printed with q, k and v."
+        "that were learned in training; a score says how well a query matches a key. From there on, everything is as "
+        f"in version 3. This is head {head} of {attn}; its columns of {attn}.c_attn.weight are printed with q, k and v."
     )
     for name in _HEAD_STEPS:
         yield from page.head_step_blocks(f"{attn}.{name}", head)
     yield from _weights_blocks(trace, f"{attn}.weights", head)
-    yield Paragraph("One more thing is learned: a position passes on not x itself, but its value.")
+    yield Paragraph("One more thing is learned: a position does not pass on x itself, but its value.")
     for name in ("v", "heads"):
         yield from page.head_step_blocks(f"{attn}.{name}", head)
 
@@ -175,8 +175,8 @@ def _weights_blocks(trace: Trace, weights: str, head: int) -> Iterator[Block]:
     same = [t for t in range(time) if all(learned[head, t, s] == equal[t, s] for s in range(t + 1))]
     yield Paragraph(
         f"Version 3 and Version 4, weights: equal in {len(same)} of {time} rows (t = {', '.join(map(str, same))}). "
-        "Position 0 sees nothing but itself, so its weight is 1 in every version. In every other row version 3 gives "
-        "equal shares, while here the scores decide; if all scores of a row were equal, version 4 would be version 3. "
+        "Position 0 sees only itself, so its weight is 1 in every version. In every other row, version 3 gives equal "
+        "shares, while here the scores decide; if all the scores of a row were equal, version 4 would equal version 3. "
         "The attention of the last position:"
     )
     last = time - 1

@@ -35,8 +35,8 @@ def loop_step(x: str) -> Step:
         axes="tc",
         equation="out[t,c] = (x[0,c] + … + x[t,c]) / (t + 1)",
         section="",
-        meaning="For each position, the numbers of all positions up to it are added up and divided by their count. "
-        "In code: a loop over t with a mean inside.",
+        meaning="For each position, the numbers of all positions up to it are added up and divided by their count. In "
+        "code: a loop over t that takes a mean.",
         cell=lambda t, c: total(source[s, c] for s in range(t + 1)) / Constant(t + 1),
     )
 
@@ -50,7 +50,7 @@ def triangle_steps(x: str, sizes: Sizes) -> Iterator[Step]:
         axes="ts",
         equation="ones[t,s] = 1 where s ≤ t, else 0",
         section="",
-        meaning="A triangle of ones: row t says which positions s it sees, all up to t itself.",
+        meaning="A triangle of ones: row t marks the positions s that it sees, up to and including t.",
         cell=lambda t, s: Constant(int(s <= t)),
     )
     yield Step(
@@ -74,7 +74,7 @@ def triangle_steps(x: str, sizes: Sizes) -> Iterator[Step]:
         x,
         sizes,
         "The average as a sum of products: row t of the weights times column c of x. One matrix product computes all "
-        "cells at once, which the loop computed one by one.",
+        "the cells at once; the loop computed them one by one.",
         lambda t, s: weights[t, s],
     )
 

@@ -52,7 +52,7 @@ def first_moment(source: Source, rng: Random) -> Exercise:
         [Line("m_new", (), beta1 * m + (ONE - beta1) * g)],
         [
             Mistake("swapped the two factors", (ONE - beta1) * m + beta1 * g),
-            Mistake("added all of the gradient", beta1 * m + g),
+            Mistake("added the whole gradient", beta1 * m + g),
             Mistake("forgot to scale down the old average", m + (ONE - beta1) * g),
             Mistake("forgot the old average", (ONE - beta1) * g),
             Mistake("a plain mean of the two", (m + g) / TWO),
@@ -82,7 +82,7 @@ def length_of_step(source: Source, rng: Random) -> Exercise:
             Mistake("corrected only m", _step(m, v, rates, correct_v=False)),
             Mistake("corrected only v", _step(m, v, rates, correct_m=False)),
             Mistake("counted the steps from 0", _step(m, v, rates, step=STEP_NUMBER - 1)),
-            Mistake("forgot the power: 1 - beta in every step", _step(m, v, rates, step=1)),
+            Mistake("forgot the power: 1 - beta at every step", _step(m, v, rates, step=1)),
             Mistake(
                 "forgot the root", rates.eta * _correct(m, rates.beta1) / (_correct(v, rates.beta2) + rates.epsilon)
             ),
@@ -179,7 +179,7 @@ def _correction_lines(m: Expression, v: Expression, rates: Rates) -> list[Line]:
 
 
 def _all(g: Expression, m: Expression, v: Expression, rates: Rates) -> Expression:
-    """Return the step from the gradient and the moments before it."""
+    """Return the step, computed from the gradient and the moments before it."""
     return _step(_moment(m, g, rates.beta1), _moment(v, g * g, rates.beta2), rates)
 
 

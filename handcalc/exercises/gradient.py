@@ -22,9 +22,7 @@ def of_a_logit(source: Source, rng: Random) -> Exercise:
     v = came if rng.random() < 0.5 else rng.choice(likeliest_words(trace, t))[0]
     word, next_word = make_visible(trace.vocabulary[v]), make_visible(trace.vocabulary[came])
     p = givens.number("p", f'the probability of "{word}" after {source.word(t)}', trace.numbers["probabilities"][t, v])
-    count = givens.number(
-        "predictions", "the number of predictions, of which the loss is the mean", len(trace.plan.tokens)
-    )
+    count = givens.number("predictions", "the number of predictions; the loss is their mean", len(trace.plan.tokens))
     right = (p - ONE) / count if v == came else p / count
     mistakes = [
         Mistake("the sign is wrong: the direction in which the loss falls", MINUS_ONE * right),

@@ -23,7 +23,7 @@ def one_product(source: Source, rng: Random) -> Exercise:
         DOT_PRODUCT,
         1,
         source.scene(head.where),
-        f"A dot product is a sum of products. Work out the one of channel {d} (channels count from 0).",
+        f"A dot product is a sum of products. Work out the product for channel {d} (channels are counted from 0).",
         f"product[{d}] = q[{t},{d}]·k[{s},{d}]",
         (Line("product", (d,), q[t, d] * k[s, d]),),
         (

@@ -87,8 +87,8 @@ def weight_from_queries(source: Source, rng: Random) -> Exercise:
         SOFTMAX,
         3,
         source.scene(head.where),
-        f"What share of its attention does {source.word(t)} give to {source.word(s)}? Scores, scale, mask, softmax: "
-        "the whole way.",
+        f"What share of its attention does {source.word(t)} give to {source.word(s)}? Go all the way: scores, scale, "
+        "mask, softmax.",
         f"{_formula(head)}\nscaled[{t},s] = Σ_d q[{t},d]·k[s,d] / √head_size",
         [*working, *_working(head)],
         [*mistakes, *_softmax_mistakes(head, scale_by(sqrt(size)))],

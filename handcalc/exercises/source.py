@@ -98,7 +98,7 @@ class Source:
         return Weight(name, index, *(self.round(float(array[name][index])) for array in arrays))
 
     def _train(self, texts: Sequence[tuple[int, ...]]) -> tuple[Parameters, Parameters, AdamWState]:
-        """Return weights and moments after a training step on each text but the last, and the last one's gradients."""
+        """Return the weights and moments after a step on each text except the last, and the gradients of the last."""
         numbers = {name: float(value) for name, value in self.optimizer._asdict().items()}
         rate, clip = numbers.pop("learning_rate"), numbers.pop("grad_clip")
         numbers["epsilon"] = numbers.pop("adam_epsilon")

@@ -35,7 +35,7 @@ TOPICS = {
         (weighted_sum.one_term, weighted_sum.mixed_value, weighted_sum.residual),
     ),
     layer_norm.LAYER_NORM: Topic(
-        "mean, variance, and the normed vector", (layer_norm.mean, layer_norm.variance, layer_norm.normalized)
+        "mean, variance, and the normalized vector", (layer_norm.mean, layer_norm.variance, layer_norm.normalized)
     ),
     gelu.GELU: Topic("the feed-forward network's activation", (gelu.activated, gelu.argument, gelu.whole)),
     cross_entropy.CROSS_ENTROPY: Topic(

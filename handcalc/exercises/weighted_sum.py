@@ -76,7 +76,7 @@ def residual(source: Source, rng: Random) -> Exercise:
     working = [Line("out", (c,), projected), Line("residual", (c,), stream[c] + Cells("out")[c])]
     mistakes = [
         Mistake("forgot the residual: only what attention found", projected),
-        Mistake("added to the normed vector, not to the stream", normed[c] + projected),
+        Mistake("added to the normalized vector, not to the stream", normed[c] + projected),
         Mistake("subtracted it from the stream instead of adding", stream[c] - projected),
         Mistake("c_proj transposed: read along a row", stream[c] + across + added),
     ]

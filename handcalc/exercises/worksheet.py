@@ -26,8 +26,8 @@ class Worksheet(NamedTuple):
         """Yield the page for the student."""
         yield title(f"A GPT by hand: {count_of(len(self.exercises), 'exercise')} (seed {self.seed})")
         yield paragraph(
-            "All numbers come from a real, trained model. Indices count from 0. log is the natural logarithm. Work "
-            f"with one or two digits more than the {self.digits} asked for, and round at the end."
+            "All numbers come from a real, trained model. Indices count from 0. log is the natural logarithm. Carry "
+            f"one or two more digits than the {self.digits} asked for, and round at the end."
         )
         for number, exercise in enumerate(self.exercises, 1):
             yield from question(exercise, self.digits, _title(number, exercise))
@@ -48,7 +48,7 @@ def make_worksheet(
     levels: Sequence[int],
     source_of: Callable[[Random], Source],
 ) -> Worksheet:
-    """Return a worksheet: the topics in turn, each round at another level, with a new text every few exercises."""
+    """Return a worksheet that cycles through the topics, changing the level each round and the text now and then."""
     exercises = []
     source = source_of(Random(f"{seed} text 0"))
     for number in range(count):

@@ -31,8 +31,8 @@ from handcalc.formulas.step import Sizes, Step, gradient, gradient_step
 from numpy_gpt.shared.model.config import GPTConfig
 
 ROOT_2_OVER_PI = "0.7978845608028653558798921198687637369517172623298693153318516593"
-"""√(2/π). A page shows 10 digits of it, as calculators do, or 6 more than its other numbers have if that is more: so
-the constant's own error is far below theirs."""
+"""√(2/π). A page shows 10 digits of it, as calculators do, or 6 more than its other numbers have, if that is more, so
+that the constant's own error is far below theirs."""
 
 CUBIC = Constant("0.044715")
 

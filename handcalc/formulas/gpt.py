@@ -24,7 +24,7 @@ def forward_steps(
 ) -> Iterator[Step]:
     """Yield every step from the tokens to the probabilities of the next word, and with ``targets`` to the loss.
 
-    ``digits`` decides how many digits are used of constants that are not finite decimal numbers.
+    ``digits`` decides how many digits of constants without a finite decimal expansion are used.
 
     Raises
     ------

@@ -200,8 +200,8 @@ def _centering_gradient_steps(norm: str, sizes: Sizes) -> Iterator[Step]:
         "tc",
         f"dx[t,c] = dcentered[t,c] + dmean[t] / {width}",
         "4.15",
-        "What the norm passes back to its input x: each number was used for its own distance from the mean, and was "
-        f"one of the {width} numbers in the mean.",
+        "The gradient of the norm's input x: each number was used in its own distance from the mean, and was one of "
+        f"the {width} numbers in the mean.",
         lambda t, c: dcentered[t, c] + dmean[t] / Constant(width),
         undoes=(f"{norm}.centered", f"{norm}.mean"),
     )

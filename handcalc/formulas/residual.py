@@ -31,7 +31,7 @@ def branch_gradient_step(part: str, *, section: str) -> Step:
         "tc",
         "dout[t,c] = dresidual[t,c]",
         section,
-        "What was added to the stream has the gradient of the sum, unchanged.",
+        "This was added to the stream, so its gradient is that of the sum, unchanged.",
         lambda t, c: dresidual[t, c],
         undoes=(f"{part}.residual",),
     )

@@ -22,7 +22,7 @@ AXES = {
     "i": ("3C", "columns of c_attn: queries, keys, values"),
     "j": ("J", "channels of all heads, concatenated"),
 }
-"""Index letter → the axis letter of the project's shapes, and what is counted along that axis."""
+"""Index letter → the axis letter in the project's shapes, and what the axis counts."""
 
 _PARAMETER_AXES = {
     "wte.weight": "vc",
@@ -48,7 +48,7 @@ CHANGE = "change"
 
 
 class Sizes(NamedTuple):
-    """How far each index letter runs in the trace of one text."""
+    """The range of each index letter in the trace of one text."""
 
     h: int
     t: int

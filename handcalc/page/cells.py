@@ -1,4 +1,4 @@
-"""How the cells of a trace read: their labels, their numbers, and their arithmetic."""
+"""How the cells of a trace are written: their labels, their numbers, and their arithmetic."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _context(trace: Trace, position: int) -> str:
 
 
 _TOO_FAR = (
-    " The step was too long: a gradient is only right for tiny changes. Try a smaller --learning_rate, and see whether "
+    " The step was too large: a gradient is only valid for tiny changes. Try a smaller --learning_rate and see whether "
     "the loss falls."
 )
 

@@ -40,7 +40,7 @@ def prose(text: str, *, indent: str = "", continued: str | None = None) -> list[
 
 
 def table_lines(table: Table) -> list[str]:
-    """Return the table's lines: as it is if it fits the page, else transposed, else cut into several tables."""
+    """Return the table's lines: unchanged if it fits the page, else transposed, else cut into several tables."""
     columns = _columns(table)
     if _width(*columns) > WIDTH:
         across = _columns(table.transpose())
@@ -49,7 +49,7 @@ def table_lines(table: Table) -> list[str]:
 
 
 def fit_width(table: Table) -> Table:
-    """Return the table, transposed if it fits the page only then."""
+    """Return the table, transposed if it fits the page only that way."""
     across = table.transpose()
     return across if _width(*_columns(table)) > WIDTH >= _width(*_columns(across)) else table
 
@@ -136,7 +136,7 @@ def left_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def side_by_side(label: list[str], blocks: Sequence[list[str]]) -> list[str]:
-    """Return blocks of equally many lines side by side, as many as fit the page; the others follow below."""
+    """Return blocks with the same number of lines side by side, as many as fit the page; the others follow below."""
     lines: list[str] = []
     padded, rest = align_left(label), [align_left(block) for block in blocks]
     while rest:

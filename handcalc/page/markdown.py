@@ -13,7 +13,7 @@ from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
 
 _SPECIAL = re.compile(r"[\\`*<>|\[\]]|(?<!\w)_|_(?!\w)")
-"""What Markdown would interpret; it does not interpret an underscore inside a name."""
+"""The characters that Markdown would interpret; an underscore inside a name is safe."""
 
 _ESCAPED = re.compile(r"\\([\\`*<>|\[\]_])")
 

@@ -1,4 +1,4 @@
-"""The first screen: what the reader is about to see, how to read a worked line, and the tokens."""
+"""The first screen: what the page shows, how to read a worked line, and the tokens."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def opening_blocks(trace: Trace, selection: Selection, chosen: Sequence[Step], *
     yield from _letter_blocks(trace)
     yield Heading(tokens_title(), INSET)
     plan = trace.plan
-    read, asked = ([(visible_word(trace, token), token) for token in ids] for ids in (plan.tokens, plan.targets))
-    yield Columns(write_tokens(read, asked), headed=True)
+    tokens, targets = ([(visible_word(trace, token), token) for token in ids] for ids in (plan.tokens, plan.targets))
+    yield Columns(write_tokens(tokens, targets), headed=True)
 
 
 def _purpose(trace: Trace) -> str:
@@ -34,10 +34,10 @@ def _purpose(trace: Trace) -> str:
         )
     learned = (
         f"A trained GPT reads {words} and is asked, after each word, which word comes next; the last word of the text "
-        f'is only asked for, not read: "{visible_word(trace, trace.plan.targets[-1])}". This page shows everything it '
+        f'is only a target, not read: "{visible_word(trace, trace.plan.targets[-1])}". This page shows everything it '
         "computes to learn from that. Forward: the prediction after each word, as without --backward, and from these "
-        "one number, the loss, which measures how surprised the model was. Backward: for each of these numbers and for "
-        "each weight, how the loss would change with it."
+        "predictions one number, the loss, which measures how surprised the model was. Backward: for each of these "
+        "numbers and for each weight, how the loss would change with it."
     )
     if trace.plan.optimizer is None:
         return f"{learned} That takes"

@@ -33,7 +33,7 @@ _CLIPPING = ("row_squares", "squares", "clipping")
 _BACKWARD = (
     "Now back the same way. Each step asks: if this number were a little larger, how much larger would the loss be? "
     "The answer is the number's gradient. It follows from the gradients of everything that was computed from the "
-    "number, which are known by then, and from the slope of the one forward step in between: the chain rule, one step "
+    "number, which are already known, and from the slope of the one forward step in between: the chain rule, one step "
     "at a time. If a number was used more than once, its gradients add up. (probabilities have no gradient: the loss "
     "was computed without them.)"
 )

@@ -1,7 +1,7 @@
-"""The phrases of a page that handcalc.verify reads back: each is written and read here, one below the other.
+"""The phrases of a page that handcalc.verify reads back: each writer has its reader directly below it.
 
-Whoever changes a phrase changes its reader with it. Patterns are compiled when they are used: a trace does not need
-them and should start quickly.
+A change of one needs the same change of the other. Patterns are compiled when they are used, because a trace does not
+need them and should start quickly.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def write_shape(config: GPTConfig, *, space: bool) -> str:
 
 
 def read_shape(text: str) -> dict[str, int] | None:
-    """Return the fields of a model's config that give its shape, or None if the page does not say it."""
+    """Return the fields of a model's config that give its shape, or None if the page does not state it."""
     match = re.search(
         r"([0-9,]+) layers? with ([0-9,]+) attention heads? each, width ([0-9,]+), .*? a vocabulary of ([0-9,]+) words?"
         r".*? a context of ([0-9,]+) tokens?\.",
@@ -87,21 +87,18 @@ def is_tokens_title(line: str) -> bool:
     return line.lstrip("# ").startswith(_TOKENS)
 
 
-def write_tokens(read: Sequence[tuple[str, int]], asked: Sequence[tuple[str, int]]) -> list[list[str]]:
-    """Return the table of tokens, header first: the words that the model reads, and the next words if it is trained.
-
-    Each word comes with its id.
-    """
-    header = ["t", "word", "id"] + ["next word", "id"] * bool(asked)
-    width = max(len(str(token)) for _, token in (*read, *asked))
-    rows = [[str(t), word, f"{token:>{width}}"] for t, (word, token) in enumerate(read)]
-    for row, (word, token) in zip(rows, asked, strict=False):
+def write_tokens(tokens: Sequence[tuple[str, int]], targets: Sequence[tuple[str, int]]) -> list[list[str]]:
+    """Return the table of tokens, header first: position, word and id; with ``targets`` also the next one."""
+    header = ["t", "word", "id"] + ["next word", "id"] * bool(targets)
+    width = max(len(str(token)) for _, token in (*tokens, *targets))
+    rows = [[str(t), word, f"{token:>{width}}"] for t, (word, token) in enumerate(tokens)]
+    for row, (word, token) in zip(rows, targets, strict=False):
         row += [word, f"{token:>{width}}"]
     return [header, *rows]
 
 
 def read_tokens(rows: Iterable[Sequence[str]]) -> tuple[list[int], list[int]]:
-    """Return the ids of the words that are read and of the next words; the rows may start before and end after them."""
+    """Return the ids of the words and of the next words; rows before and after those of the table are skipped."""
     tokens, targets = list[int](), list[int]()
     for row in rows:
         position, _, *ids = [*row, "", ""][:5]

@@ -1,4 +1,4 @@
-"""Write a page: to a file whole or not at all, to a terminal in colour and screen by screen, elsewhere unchanged."""
+"""Write a page: to a file, all or nothing; to a terminal, in colour and screen by screen; elsewhere unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def join_lines(lines: Iterable[str]) -> str:
 
 
 def write(content: str, output: str | None = None, *, paged: bool = False) -> None:
-    """Write to the file ``output``, whole or not at all, or to the screen; ``paged`` allows a pager there.
+    """Write to the file ``output``, all or nothing, or to the screen; ``paged`` allows a pager there.
 
     Raises
     ------

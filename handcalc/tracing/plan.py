@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
     @property
     def sizes(self) -> Sizes:
-        """How far each index letter runs."""
+        """The range of each index letter."""
         return Sizes.of(self.config, len(self.tokens))
 
     @property
@@ -54,8 +54,8 @@ def make_plan(
     Raises
     ------
     UserError
-        If there are more tokens than the model sees, ``digits`` is out of range, or the model's activation is not among
-        the calculator's functions.
+        If there are more tokens than the model can see, ``digits`` is out of range, or the model's activation is not
+        among the calculator's functions.
     """
     check_length(len(tokens), config.block_size)
     digits = Calculator(digits).digits

@@ -29,7 +29,7 @@ class Selection(NamedTuple):
 
 
 def check_selection(selection: Selection, config: GPTConfig, time: int | None = None) -> None:
-    """Refuse a layer, head or position that does not exist, in a text of ``time`` tokens or in any text.
+    """Refuse a layer, head or position that does not exist in a text of ``time`` tokens, or in any text.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_selection(selection: Selection, config: GPTConfig, time: int | None = 
     ):
         if value is not None and not 0 <= value < count:
             have = f"{count} {option}s, numbered 0 to {count - 1}" if count > 1 else f"one {option}, number 0"
-            raise UserError(f"--{option} {value} is not there: {owner} has {have if count else f'no {option}s'}")
+            raise UserError(f"--{option} {value} does not exist: {owner} has {have if count else f'no {option}s'}")
 
 
 def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:
@@ -68,7 +68,7 @@ def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:
     scope = "" if selection.layer is None else f".h.{selection.layer}."
     chosen = [step for step in steps if step.name in wanted and scope in f".{step.name}"]
     if not chosen:
-        raise UserError(f"--only {','.join(selection.only)} names no step of --layer {selection.layer}")
+        raise UserError(f"--only {','.join(selection.only)} matches no step of --layer {selection.layer}")
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""How large a trace will be, known before anything is worked out, so that one too large is refused immediately."""
+"""The size of a trace, estimated in advance, so that one that is too large is refused immediately."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_CHARACTERS = 50_000_000
 
 
 class Size(NamedTuple):
-    """How many numbers are worked out, from how many operands, and about how many characters show them."""
+    """The numbers worked out, the operands in their formulas, and approximately the characters on the page."""
 
     numbers: int
     operands: int
@@ -59,7 +59,7 @@ def check_size(size: Size, config: GPTConfig) -> None:
     Raises
     ------
     UserError
-        If it is; the message says how large it would be and what makes it smaller.
+        If it is; the message says how large it would be and how to make it smaller.
     """
     weights = parameter_count(config)
     if size.numbers + weights > MOST_NUMBERS or size.operands > MOST_OPERANDS:
@@ -72,6 +72,6 @@ def check_size(size: Size, config: GPTConfig) -> None:
     if size.characters > MOST_CHARACTERS:
         raise UserError(
             f"this page is too large to print: about {size.characters:,} characters for {size.numbers:,} numbers (at "
-            f"most {MOST_CHARACTERS:,}); leave out --full, choose with --only, --layer, --head or --position, or add "
+            f"most {MOST_CHARACTERS:,}); leave out --full, select with --only, --layer, --head or --position, or add "
             "--force"
         )

@@ -19,7 +19,7 @@ _ROOMY = Context(prec=2 * LARGEST_EXPONENT, rounding=ROUND_HALF_EVEN)
 
 
 class Finding(NamedTuple):
-    """Something that is wrong: its line, its cell, and in words what is written there and what is right."""
+    """An error: its line, its cell, and a description of what is written there and what would be right."""
 
     place: int
     label: str
@@ -55,7 +55,7 @@ def _compare(tree: Expression, value: WrittenNumber, digits: int | None) -> str 
         if right == value.value:
             return None
         return f"{_show(value)}, but to {digits} significant digits it is {format_number(right)}"
-    # Many more digits than it shows: the digits after its last one decide whether that is right.
+    # Many more digits than it shows, because the digits after its last one decide whether that one is right.
     right = Calculator(len(value.value.as_tuple().digits) + MOST_DIGITS, most=_MOST).evaluate(tree, {})
     if right == value.value or _is_right_as_shown(right, value):
         return None

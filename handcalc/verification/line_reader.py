@@ -45,10 +45,10 @@ class WorkedLine:
 
 
 def read_line(text: str, place: int = 0) -> WorkedLine | None:
-    """Return the worked line that ``text`` is, or None if it does not look like one.
+    """Parse ``text`` as a worked line; return None if it does not look like one.
 
-    With an index of numbers, ``name[0,1] = … = …`` is one whatever the dots are. Without an index, the dots must look
-    like arithmetic, because prose and equations contain equals signs too.
+    With an index of numbers, ``name[0,1] = … = …`` is a worked line whatever the dots are. Without an index, the dots
+    must look like arithmetic, because prose and equations contain equals signs too.
     """
     label, *parts = (part.strip() for part in normalize_signs(text).split("="))
     match = _LABEL.fullmatch(label)
@@ -100,7 +100,7 @@ def _indent(line: str) -> int:
 
 
 def step_ranges(lines: list[str], known: Container[str] | None = None) -> Iterator[tuple[str, int, int]]:
-    """Yield the name of each step's section, the number of its heading's line, and that of its last line.
+    """Yield the name of each step's section, and the line numbers of its heading and its last line.
 
     If the steps are ``known``, only their headings count.
     """

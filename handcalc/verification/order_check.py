@@ -14,7 +14,7 @@ from handcalc.verification.line_check import Finding
 
 
 def check_cell_order(section: Section, weight_shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
-    """Yield where the cells of a tensor in JSON are not each of its indices once, the last one running fastest."""
+    """Yield an error unless a tensor's cells in JSON have each of its indices once, the last one running fastest."""
     if not section.cells:
         return
     found = [cell.index for cell in section.cells]
@@ -30,7 +30,7 @@ def check_cell_order(section: Section, weight_shapes: Mapping[str, tuple[int, ..
 
 
 def check_line_order(section: Section, known: Mapping[str, Step]) -> Iterator[Finding]:
-    """Yield where the worked lines of a section are not its step's: one for each cell of its tables, in order."""
+    """Yield an error unless a section has one worked line for each cell of its step's tables, in order."""
     strangers = [line for line in section.lines if line.name != section.name]
     for line in strangers:
         yield Finding(line.place, line.label, f"is among the lines of {section.name}")

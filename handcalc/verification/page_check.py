@@ -99,7 +99,8 @@ class _PageCheck:
         values = [_number(cell.text) for cell in several]
         for cell, value in zip(several, values, strict=True):
             if value is None or self._calculator.round(value) != value:
-                yield Finding(cell.place, cell_label(name, index), f"shows {cell.text:.60}, which is no such number")
+                problem = f"shows {cell.text:.60}, which is not a number of at most {self._plan.digits} digits"
+                yield Finding(cell.place, cell_label(name, index), problem)
             elif value != values[0]:
                 where = f" in line {several[0].place}" if several[0].place else ""
                 problem = f"shows {cell.text}, but {several[0].text}{where}"
@@ -136,7 +137,7 @@ class _PageCheck:
             self._has_slips = True
 
     def _accept(self, name: str, index: Index, right: Decimal, printed: list[Decimal]) -> None:
-        """Continue with the printed number: whoever continued with a wrong number is right from there on."""
+        """Continue with the printed number: lines that correctly use a wrong number are right."""
         value = right if right in printed or not printed else printed[0]
         self._numbers[name][index] = self._corrected[name][index] = value
 
@@ -179,7 +180,7 @@ def _tokens(arithmetic: str) -> list[str]:
 
 
 def _difference(written: str, right: str) -> str:
-    """Return in words where a true line differs from the formula's arithmetic over the page's numbers."""
+    """Describe where a true line differs from the formula's arithmetic over the page's numbers."""
     for own, other in zip(_tokens(right), _tokens(written), strict=False):
         if own != other:
             return f"is true, but not with the numbers of this page: it has {other} instead of {own}"

@@ -1,4 +1,4 @@
-"""Read from a trace of this program which calculation it shows, and so the formulas of all its steps."""
+"""Read which calculation a trace of this program shows; that determines the formulas of all its steps."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def plan_of_json(record: Mapping[str, Any]) -> Plan | None:
 def _plan(
     config: Mapping[str, Any], tokens: list[int], targets: list[int], optimizer: Optimizer | None, digits: int
 ) -> Plan | None:
-    """Return the plan, or None if there is no such model, or one that cannot have been traced."""
+    """Return the plan, or None if no such model exists or can have been traced."""
     try:
         known = {item.name: config[item.name] for item in fields(GPTConfig) if item.name in config}
         model = GPTConfig(**known)

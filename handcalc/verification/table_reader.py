@@ -124,7 +124,7 @@ def _state_name(name: str, state: str | None) -> str:
 
 
 def _labels(labels: list[str], *, changes: bool) -> list[tuple[int | None, str | None]]:
-    """Return each label's number and the state of a weight that it names, or None for what it does not have.
+    """Return each label's number and the state of a weight that it names, or None where it lacks one.
 
     In a table of changes only the first of the three states has the number.
     """

@@ -1,4 +1,4 @@
-"""The GPU benchmark, rehearsed on the CPU: it prints all its tables, whatever fails."""
+"""The GPU benchmark, rehearsed on the CPU: it prints all its tables even if parts of it fail."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_parameters_have_the_common_names_and_order():
 @pytest.mark.parametrize(
     ("steps", "parts"), [(40, 2), *(pytest.param(200, parts, marks=pytest.mark.prove) for parts in (1, 2))]
 )
-def test_it_drifts_as_rounding_does(dtype, steps, parts):
+def test_drift_is_that_of_rounding(dtype, steps, parts):
     recipe = _recipe(dtype=dtype, gradient_accumulation_steps=parts)
     explicit = new_engine(TorchEngine, recipe, None, "cpu", False)
     explicit.begin(CORPUS.train)
@@ -69,7 +69,7 @@ def test_it_drifts_as_rounding_does(dtype, steps, parts):
     assert_close(f"loss after a step (fast, {parts} batches), {dtype}", apart, np.zeros(steps), allowed)
 
 
-def test_half_precision_learns_as_well():
+def test_half_precision_learns_too():
     steps = 80
     exact = _losses(_fast(_recipe(batch_size=64)), steps)
     assert exact[-1] < exact[0] - 0.05
@@ -88,7 +88,7 @@ def test_it_evaluates_as_the_explicit_path_does():
     assert_close("loss of a split", evaluate(fast, CORPUS.val, 8, 1), loss, 64 * UNIT["float64"] * loss)
 
 
-def test_it_drops_in_training_only():
+def test_dropout_is_for_training_only():
     recipe = _recipe(dropout=0.5, dtype="float64")
     engine, plain = _fast(recipe), _fast(_recipe(dtype="float64"))
     assert evaluate(engine, CORPUS.val, 8, 8) == evaluate(plain, CORPUS.val, 8, 8)

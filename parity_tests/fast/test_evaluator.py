@@ -19,19 +19,19 @@ def _loss(x, y):
 
 
 @pytest.fixture
-def recorded(monkeypatch):
+def captures(monkeypatch):
     """Return the list of captures; a replay computes into the tensor that the capture returned."""
     shapes = []
 
-    def captured(work):
+    def capture(work):
         result = work()
         return (lambda: result.copy_(work())), result
 
-    def on_the_card(ids, device, dtype):
+    def to_device(ids, device, dtype):
         return torch.tensor(ids).to(dtype)
 
-    monkeypatch.setattr(evaluator, "capture_graph", lambda work: (shapes.append(1), captured(work))[1])
-    monkeypatch.setattr(evaluator, "tensor_from", on_the_card)
+    monkeypatch.setattr(evaluator, "capture_graph", lambda work: (shapes.append(1), capture(work))[1])
+    monkeypatch.setattr(evaluator, "tensor_from", to_device)
     return shapes
 
 
@@ -41,16 +41,16 @@ def _batches():
         yield tuple(generator.integers(9, size=(2, *shape)))
 
 
-@pytest.mark.usefixtures("recorded")
-def test_each_shape_is_captured_once(recorded):
+@pytest.mark.usefixtures("captures")
+def test_each_shape_is_captured_once(captures):
     evaluate = Evaluator(_loss, CARD, True, lambda message: pytest.fail(message))
     losses = [(evaluate(x, y), 3 * x.mean() + y.mean()) for x, y in _batches()]
     for loss, expected in losses:  # a later replay does not change an earlier loss
         assert loss.item() == pytest.approx(expected)
-    assert len(recorded) == 4
+    assert len(captures) == 4
 
 
-def test_without_capture_the_losses_are_right(recorded, monkeypatch):
+def test_without_capture_the_losses_are_right(captures, monkeypatch):
     def fails(work):
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -63,9 +63,9 @@ def test_without_capture_the_losses_are_right(recorded, monkeypatch):
     assert "evaluation cannot be captured" in said[0]
 
 
-def test_without_graphs_nothing_is_captured(recorded):
+def test_without_graphs_nothing_is_captured(captures):
     for device, graphs in ((CARD, False), (torch.device("cpu"), True)):
         evaluate = Evaluator(_loss, device, graphs, lambda message: pytest.fail(message))
         for x, y in _batches():
             assert evaluate(x, y).item() == pytest.approx(3 * x.mean() + y.mean())
-    assert recorded == []
+    assert captures == []

@@ -1,4 +1,4 @@
-"""GPUs by their names, precisions by device, and the messages where something is unavailable."""
+"""GPUs by name, precisions by device, and the messages about unavailable features."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from torch_gpt.fast.process_group import check_divisible
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TRAIN = ["train", "tiny", "--device", "cpu", "--dtype", "float64", "--path", "fast"]
 # Two sums of half the terms each are rounded differently, and in thirty steps Adam amplifies that: by rate / epsilon,
-# 3e5, where a gradient is nothing but rounding. A mistake, such as a sum instead of a mean, is off by 1e-3.
+# 3e5, where a gradient is only rounding noise. A mistake, such as a sum instead of a mean, is off by 1e-3.
 _AMPLIFIED = 1e8
 AVERAGED = ["--ema_decay", "0.9"]
 NUMBER = re.compile(r"\d+\.\d+")
@@ -80,7 +80,7 @@ class _Member:
         self.rank, self.size = rank, size
 
 
-def test_processes_share_out_the_batch():
+def test_processes_divide_the_batch():
     import torch
 
     tokens, device = load_corpus("tiny").train, torch.device("cpu")
@@ -109,7 +109,7 @@ def test_an_indivisible_batch_is_refused():
         pytest.param(["--fsdp", *AVERAGED], id="FSDP, averaged", marks=pytest.mark.prove),
     ],
 )
-def test_two_processes_end_where_one_ends(tmp_path, flags, capsys):
+def test_two_processes_equal_one(tmp_path, flags, capsys):
     assert main([*TRAIN, *SHORT, *flags, "--out_dir", str(tmp_path / "one")]) == 0
     job = _torchrun(2, *TRAIN, *SHORT, *flags, "--out_dir", tmp_path / "two", "--json")
     out, errors = job.communicate(timeout=120)
@@ -190,10 +190,10 @@ def test_a_terminated_job_leaves_a_checkpoint(tmp_path):
     job = _torchrun(2, *TRAIN, "--max_iters", "100000", "--eval_interval", "1000", "--out_dir", run)
     _one_worker(job, run)
     time.sleep(1.0)
-    job.send_signal(signal.SIGTERM)  # torchrun hands it on to all of them
+    job.send_signal(signal.SIGTERM)  # torchrun forwards it to all of them
     _, errors = job.communicate(timeout=120)
     assert "interrupted after step" in errors
-    assert load_newest(run)[0].step % 10 == 0  # they look every ten steps
+    assert load_newest(run)[0].step % 10 == 0  # they check every ten steps
 
 
 def _one_worker(job, run: Path) -> int:

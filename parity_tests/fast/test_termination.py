@@ -1,4 +1,4 @@
-"""A process that waits in C++ for one that does not answer: SIGTERM ends it nevertheless, with a reason."""
+"""A process that waits in C++ for another that never answers: SIGTERM still ends it, with a message."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _start(script, **environment):
 
 
 @pytest.mark.prove
-def test_a_hanging_process_says_so_and_ends():
+def test_a_hanging_process_ends_with_a_message():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -74,7 +74,7 @@ def test_a_hanging_process_says_so_and_ends():
     assert waiting.returncode == 128 + signal.SIGTERM
 
 
-def test_a_process_that_answers_is_left_alone():
+def test_a_responsive_process_is_left_alone():
     process = _start(ANSWERING)
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"

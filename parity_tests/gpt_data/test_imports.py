@@ -1,20 +1,20 @@
-"""The package is light: importing it loads nothing but itself."""
+"""The package is light: importing it loads no other module."""
 
 import subprocess
 import sys
 
 
-def loaded(statement):
+def modules_loaded_by(statement):
     code = f"import sys; before = set(sys.modules); {statement}; print(*(set(sys.modules) - before))"
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
 
 def test_importing_loads_nothing_else():
-    assert loaded("import gpt_data") == {"gpt_data"}
+    assert modules_loaded_by("import gpt_data") == {"gpt_data"}
 
 
 def test_modules_need_only_numpy():
-    more = loaded(
+    more = modules_loaded_by(
         "import gpt_data.tokens.word_tokenizer, gpt_data.tokens.batches; "
         "import gpt_data.texts.corpora, gpt_data.floors.loss_floor"
     )

@@ -17,13 +17,13 @@ DOCUMENTS = sorted(
 EQUATION = re.compile(r"\((\d{1,2}\.\d{1,2})\)")
 
 
-def _defined() -> list[str]:
+def _equation_numbers() -> list[str]:
     text = (ROOT / "docs" / "derivations.md").read_text(encoding="utf-8")
     return re.findall(r"^\((\d+\.\d+)\)", text, re.MULTILINE)
 
 
 def test_equations_are_numbered_in_order():
-    defined = _defined()
+    defined = _equation_numbers()
     assert len(defined) == len(set(defined)) > 80
     assert defined == sorted(defined, key=lambda number: tuple(map(int, number.split("."))))
 
@@ -31,12 +31,12 @@ def test_equations_are_numbered_in_order():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_cited_equations_exist(path):
     cited = set(EQUATION.findall(path.read_text(encoding="utf-8")))
-    assert cited <= set(_defined())
+    assert cited <= set(_equation_numbers())
 
 
 def test_every_equation_is_cited():
     cited = {number for path in SOURCES for number in EQUATION.findall(path.read_text(encoding="utf-8"))}
-    assert set(_defined()) - cited == set()
+    assert set(_equation_numbers()) - cited == set()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""README and docs/training.md are true: their commands and the example run, the figures are the shipped model's."""
+"""README and docs/training.md are true: their commands and the example run, and the figures are the shipped model's."""
 
 from __future__ import annotations
 

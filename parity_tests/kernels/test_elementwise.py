@@ -1,4 +1,4 @@
-"""Elementwise kernels: the values of the plain formulas, in the array's own dtype, written where the name says so."""
+"""Elementwise kernels: the values of the plain formulas, in the array's dtype, in place if the name says so."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_polynomials(dtype):
         (lambda x: multiply_(x, 0.25), lambda x: x / 4),
     ],
 )
-def test_written_over_the_argument(kernel, function, dtype):
+def test_results_replace_the_argument(kernel, function, dtype):
     x = np.arange(-4, 5).astype(dtype)
     expected = function(x)
     assert kernel(x) is x

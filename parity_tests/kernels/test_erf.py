@@ -16,7 +16,7 @@ from parity_tests.tolerances.rounding import ELEMENTARY, rounding
 
 DTYPES = (np.float32, np.float64)
 UNITS = 6
-"""The bound (16.7), in units u of the result: 2 less than what the tolerances take every elementary function to err."""
+"""The bound (16.7), in units u of the result: 2 less than the tolerances assume for every elementary function."""
 
 POINTS = 1500
 GRID = {np.float32: 512, np.float64: 2048}

@@ -1,4 +1,4 @@
-"""Sums, means and maxima of rows: the numbers of NumPy's own reductions, whichever way is taken to them."""
+"""Sums, means and maxima of rows equal NumPy's own reductions, whichever algorithm is used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How every layer is compared: one description of the layer, and the checks that run on it.
 
 A ``Layer`` says how numpy_gpt computes output and gradients, which functions of torch compute the same, and what the
-layer's bound is. The checks know no layer; the ten test files know no comparison.
+layer's bound is. The checks do not depend on the layer, and the layers' test files do not compare anything themselves.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Layer:
     """One layer with its inputs. All functions take the inputs by name and record what the layer records.
 
     ``inputs`` are the arrays that have gradients, ``fixed`` those that have none (masks). ``ours`` returns the output
-    and the gradients by input name; ``theirs`` holds torch's ways to the same output: ``explicit`` records all that
-    ours does, the others what they have. ``bound`` is ours as a statement over any kind of bound; ``deep`` layers take
-    formula 8's statistical form, because propagated bounds multiply up.
+    and the gradients by input name; ``theirs`` has torch's ways to the same output: ``explicit`` records everything
+    that ours does, the others what they can. ``bound`` is ours as a statement over any kind of bound; ``deep`` layers
+    use formula 8's statistical form, because propagated bounds multiply up.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Layer:
 
 
 def assert_twins_agree(layer: Layer) -> None:
-    """Compare every array of the layer in both dtypes: ours with each of torch's ways, and these with each other."""
+    """Compare every array of the layer in both dtypes: ours with each of torch's ways, and those with each other."""
     tolerances_in = tolerances_of(layer)
     for dtype in DTYPES:
         tolerances = tolerances_in(dtype)
@@ -65,7 +65,7 @@ def assert_twins_agree(layer: Layer) -> None:
 def assert_twins_are_identical(
     layer: Layer, only: set[str] | None = None, ways: tuple[str, ...] = (), dtypes: tuple[str, ...] = DTYPES
 ) -> None:
-    """Compare bit for bit, for inputs whose every product and sum is exact; ``only`` leaves out what is not linear."""
+    """Compare bit for bit, for inputs whose products and sums are all exact; ``only`` names the linear arrays."""
     for dtype in dtypes:
         ours = our_arrays(layer, dtype)
         for way in ways or layer.theirs:

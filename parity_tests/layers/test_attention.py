@@ -94,8 +94,8 @@ def test_weights_of_one_half_are_identical(seed, batch, n_head, time):
     """Compare all arrays and gradients bit for bit.
 
     Position t has a one-hot x, so that row t of c_attn *is* its q, k and v. The keys of positions 0 and 1 differ only
-    in a channel where every q is 0, all later keys lose by thousands: weights are 1 or ½, ½, 0 …, and 1/√D is ½, so
-    that every number, softmax and its gradient included, is a whole number over a power of 2.
+    in a channel where every q is 0, and all later scores are lower by thousands: weights are 1 or ½, ½, 0 …, and 1/√D
+    is ½, so that every number, including softmax and its gradient, is a whole number over a power of 2.
     """
     size = 4
     width = n_head * size
@@ -112,7 +112,7 @@ def test_weights_of_one_half_are_identical(seed, batch, n_head, time):
     weights = our_arrays(layer, "float64")["weights"]
     assert set(np.unique(weights)) <= {0.0, 0.5, 1.0}
     names = our_arrays(layer, "float64").keys() - {"softmax.exponentials", "softmax.sum"}
-    # Fused attention keeps log-sum-exp in place of the weights: log 2 is not exact. float32 has too few bits here.
+    # Fused attention keeps log-sum-exp instead of the weights: log 2 is not exact. float32 has too few bits here.
     assert_twins_are_identical(layer, set(names), ("explicit",), ("float64",))
 
 

@@ -1,4 +1,4 @@
-"""Cross-entropy, also where probabilities underflow; the gradient per place, not only its mean."""
+"""Cross-entropy, also where probabilities underflow; each position's gradient, not only the mean."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_slices_add_up_to_the_batch(dtype):
     loss, cache = cross_entropy_forward(logits, targets)
     parts = [cross_entropy_forward(logits[rows], targets[rows], count=12) for rows in (slice(0, 1), slice(1, 4))]
     unit = np.finfo(dtype).eps / 2
-    # Each is a sum of 12 rounded losses, or one rounded quotient of what is the same in both.
+    # The loss is a sum of 12 rounded losses; each gradient is one rounded quotient of the same numbers.
     assert_close("loss (slices)", parts[0][0] + parts[1][0], loss, 32 * unit * loss)
     gradient = np.concatenate([cross_entropy_backward(part) for _, part in parts])
     assert_close("gradient of logits (slices)", gradient, cross_entropy_backward(cache), unit)

@@ -53,7 +53,7 @@ def test_twins_agree_within_the_bound(case):
 @pytest.mark.parametrize("offset", [-30.0, 1e3, 1e6])
 @given(case=cases())
 def test_twins_agree_far_from_zero(offset, case):
-    # Only the forms written out: torch's kernel cancels terms of size μ/σ, and its bound would hide much here.
+    # Only the written-out forms: torch's kernel cancels terms of size μ/σ, and its bound would hide too much here.
     assert_twins_agree(layer_of(case, offset, fused=False))
 
 

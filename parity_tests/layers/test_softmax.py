@@ -48,7 +48,7 @@ def test_twins_agree_within_the_bound(masked, case):
 @pytest.mark.parametrize("masked", [False, True])
 @given(case=cases())
 def test_gradients_are_differences(masked, case):
-    # At larger scales softmax is one-hot, its gradient next to nothing, and a difference quotient all rounding.
+    # At larger scales softmax is one-hot, its gradient is almost 0, and a difference quotient is only rounding.
     assert_gradients_are_differences(layer_of(replace(case, scale=0.05 * case.scale), masked=masked))
 
 

@@ -1,4 +1,4 @@
-"""The mutants: one error each, as real projects shipped it or as a tired person might write it.
+"""The mutants: one error each, taken from a real project or easily made by a tired programmer.
 
 ``REAL`` are three bugs of public projects that passed their own tests. An ``explained`` mutant changes nothing that a
 test could see, and says why.
@@ -166,7 +166,7 @@ MUTANTS = [
             "return x if x.flags.c_contiguous else x.copy()",
             "return x if x.flags.c_contiguous else x.T.copy().reshape(x.shape)",
         ),
-        ("half a row without a say in its maximum", "np.maximum(x[..., :width], x[..., width:])", "x[..., :width]"),
+        ("half a row ignored in its maximum", "np.maximum(x[..., :width], x[..., width:])", "x[..., :width]"),
         ("a number along another row", "return column.repeat(width, -1)", "return column[::-1].repeat(width, -1)"),
         ("sums for means", "np.full(shape, 1 / shape[0], dtype)", "np.full(shape, 1, dtype)"),
         (

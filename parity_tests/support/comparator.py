@@ -1,4 +1,4 @@
-"""The one comparator: no NaN passes, no wrong shape or dtype, and a failure names the worst entry.
+"""The only comparator: no NaN and no wrong shape or dtype passes, and a failure names the worst entry.
 
 Every comparison enters its largest ratio of difference to tolerance in a ledger, which the test run prints at its end;
 under pytest-xdist each worker sends its ledger to the controller (see conftest.py). A ratio near 1 means that the
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Ratio(NamedTuple):
-    """The largest ratio of difference to tolerance of one kind of array, and whose it was."""
+    """The largest ratio of difference to tolerance of one kind of array, and the array it came from."""
 
     value: float
     name: str
@@ -23,22 +23,22 @@ class Ratio(NamedTuple):
 
 
 ledger: dict[str, Ratio] = {}
-"""The largest ratio of each kind in this process; a kind is a name without its block's number
-and without what stands in parentheses, and a dtype."""
+"""The largest ratio of each kind in this process; a kind is a name, without block numbers and text in parentheses, and
+a dtype."""
 
 
 def assert_close(name: str, actual: Any, expected: Any, tolerance: ArrayLike) -> float:
-    """Return the largest ratio |actual − expected|/tolerance, or fail where it exceeds 1 anywhere.
+    """Return the largest ratio |actual − expected|/tolerance, or fail if it exceeds 1 anywhere.
 
     ``tolerance`` is an array that broadcasts to the values' shape; where it is 0 the values must be equal. Equal
-    infinities are equal. NaN is never equal to anything, and neither is any other shape or dtype.
+    infinities pass. NaN never passes, and neither does any other shape or dtype.
 
     Raises
     ------
     AssertionError
         If the arrays differ; the message names the array, the worst index, both values, difference and tolerance.
     ValueError
-        If the tolerance is negative or NaN: then the test is wrong, not what it tests.
+        If the tolerance is negative or NaN: then the test itself is wrong.
     """
     actual, expected = _comparable(name, actual, expected)
     allowed = np.broadcast_to(np.asarray(tolerance, np.float64), actual.shape)
@@ -49,7 +49,7 @@ def assert_close(name: str, actual: Any, expected: Any, tolerance: ArrayLike) ->
     difference = np.abs(difference)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(difference == 0, 0.0, difference / allowed)
-    ratio = np.where(np.isfinite(difference), ratio, np.inf)  # not even an infinite tolerance lets an infinity by
+    ratio = np.where(np.isfinite(difference), ratio, np.inf)  # not even an infinite tolerance lets an infinity pass
     worst = float(ratio.max(initial=0.0))
     if not worst <= 1:  # written so that NaN fails
         index = np.unravel_index(np.argmax(ratio), ratio.shape)
@@ -63,7 +63,7 @@ def assert_close(name: str, actual: Any, expected: Any, tolerance: ArrayLike) ->
 
 
 def assert_identical(name: str, actual: Any, expected: Any) -> None:
-    """Fail unless all entries are the same numbers (+0 and −0 are); for exact arithmetic, with no tolerance at all."""
+    """Fail unless all entries are equal (+0 equals −0); for exact arithmetic, without any tolerance."""
     assert_close(name, actual, expected, 0.0)
 
 
@@ -75,11 +75,11 @@ def note(name: str, ratio: float, dtype: str) -> None:
 
 
 reports: list[tuple[str, str]] = []
-"""Measurements without a verdict of their own, which a test run prints at its end: a heading and a text each."""
+"""Measurements that a test run reports at its end but does not judge: a heading and a text each."""
 
 
 def summary(ratios: dict[str, Ratio], measured: list[tuple[str, str]], count: int = 5) -> list[str]:
-    """Return the details that a test run prints at its end: the largest ratios, and one line for each heading."""
+    """Return the details for the end of a test run: the largest ratios, and one line for each heading."""
     largest = sorted(ratios.values(), reverse=True)[1 : count + 1]
     lines = [f"the next largest: {'; '.join(map(_in_words, largest))}"] if largest else []
     texts: dict[str, list[str]] = {}
@@ -89,7 +89,7 @@ def summary(ratios: dict[str, Ratio], measured: list[tuple[str, str]], count: in
 
 
 def verdict(ratios: dict[str, Ratio], counts: dict[str, int]) -> str:
-    """Return the one line that says what a test run has proven; ``counts`` has the tests by their outcome."""
+    """Return the line that says what a test run has proven; ``counts`` has the number of tests by outcome."""
     failed = counts["failed"] + counts["error"]
     opening = (
         f"NOT proven: {failed:,} of {failed + counts['passed']:,} tests failed"

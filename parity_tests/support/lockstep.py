@@ -22,7 +22,7 @@ from numpy_gpt.shared.training.schedule import learning_rate_at
 Steps = npt.NDArray[np.float64]
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 NOISE = 8
-"""How many units in the last place, of a tensor's largest gradient, a jittered gradient is off by (one deviation).
+"""The standard deviation of a jittered gradient, in units in the last place of the tensor's largest gradient.
 
 It is c of the tolerances: what elementary functions good to 4 ulp may add to a result. Sums of a few hundred terms in
 another order add as much again; both twins together stay below it in every step (whole_runs/test_training.py).

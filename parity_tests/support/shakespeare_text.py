@@ -18,6 +18,4 @@ def shakespeare_text() -> Path:
     for place in places:
         if place.is_file():
             return place
-    pytest.skip(
-        "Tiny Shakespeare is not on this machine; name a directory that holds tinyshakespeare.txt: GPT_DATA_DIR"
-    )
+    pytest.skip("Tiny Shakespeare is not available; set GPT_DATA_DIR to a directory that contains tinyshakespeare.txt")

@@ -1,4 +1,4 @@
-"""Computing on a given number of threads, whatever the machine has, or without threadpoolctl."""
+"""Computing on a given number of threads, regardless of the machine, or without threadpoolctl."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy_gpt.shared.model import parallel
 
 
 class _Blas(NamedTuple):
-    """What threadpoolctl tells about BLAS, and may change in it."""
+    """A stand-in for threadpoolctl's controller of BLAS."""
 
     threads: int
 

@@ -26,7 +26,7 @@ HEADS_AND_SIZES = ((1, 1), (1, 4), (1, 5), (2, 1), (2, 3), (3, 2), (3, 4), (4, 1
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that a test's arrays follow from."""
+    """Everything that determines a test's arrays."""
 
     config: ModelConfig
     batch: int
@@ -35,7 +35,7 @@ class Case:
     scale: float
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """Return a generator of its own for each purpose, so that none shifts another."""
+        """Return a separate generator for each purpose, so that the draws for one never shift those for another."""
         return np.random.default_rng([self.seed, *purpose.encode()])
 
     def parameters(self, dtype: str = "float64") -> dict[str, Array]:
@@ -52,11 +52,11 @@ class Case:
         return self.rng(purpose).integers(0, self.config.vocab_size, (self.batch, self.time))
 
     def targets(self) -> Tokens:
-        """Return the ids that come next; as random as the tokens."""
+        """Return random ids as the targets."""
         return self.tokens("targets")
 
     def masks(self, dtype: str = "float64") -> dict[str, Array]:
-        """Return dropout masks by name, none where the config has no dropout."""
+        """Return dropout masks by name, none if the config has no dropout."""
         return dropout_masks(self.config, self.batch, self.time, self.seed, 0, dtype)
 
     def normal(self, purpose: str, shape: tuple[int, ...], dtype: str = "float64", scale: float = 1.0) -> Array:
@@ -69,7 +69,7 @@ class Case:
 
 
 def rounded_like_float32(value: NDArray[np.float64], dtype: str) -> Array:
-    """Return value in ``dtype``, in both dtypes the same numbers: float32's."""
+    """Return the value rounded to float32, in ``dtype``: the same numbers in both dtypes."""
     return value.astype(np.float32).astype(dtype)
 
 

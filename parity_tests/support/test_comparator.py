@@ -53,7 +53,7 @@ def test_broadcastable_shapes_do_not_pass(shape):
         assert_close("x", np.zeros(shape), np.zeros((3, 3)), 1.0)
 
 
-def test_another_dtype_does_not_pass():
+def test_other_dtypes_do_not_pass():
     with pytest.raises(AssertionError, match="dtype float32, expected float64"):
         assert_close("x", matrix(np.float32), matrix(), 1.0)
 

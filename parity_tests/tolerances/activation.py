@@ -1,8 +1,8 @@
 """The three activations (formula 6 for the tanh GELU; the others and all backward passes derived in the same style).
 
-Errors scale with |x|, not with |y|: in the left tail 1 + t cancels, and GELU(−5) in float32 has no digit that one
-could compare. Where 1 − |t| < u/32, tanh and erf are taken to return exactly ±1 (NumPy's float32 tanh does so only from
-1 − |t| = u/14 on), so that the error there is 1 − |t| itself.
+Errors scale with |x|, not with |y|: in the left tail 1 + t cancels, and GELU(−5) in float32 has no correct digit to
+compare. Where 1 − |t| < u/32, tanh and erf are taken to return exactly ±1 (NumPy's float32 tanh does so only from 1 −
+|t| = u/14 on), so that the error there is 1 − |t| itself.
 
 Input errors e are propagated with Taylor's theorem: f moves by |f′|e + ½·0.8·e² and f′ by 0.8·e, where 0.8 bounds the
 second derivative of both GELUs (it is largest at 0, 2φ(0) = 0.798). ReLU's slope can only jump where |x| ≤ e.
@@ -36,8 +36,8 @@ def activation(x: Bounded, kind: str) -> Activation:
     """Return the activation of x. ReLU is exact: it passes on x or 0, and the error with it.
 
     tanh GELU, formula 6: ½|x|[c·u|t| + 8u|w|(1 − t²) + u|1 + t|] + 3u|y|, where 8u|w| covers the six roundings of w.
-    erf GELU: the argument x/√2 has two roundings and a factor erf′ = (2/√π)exp(−x²/2), hence 4u|z|erf′(z) to be on
-    the safe side, in place of 8u|w|(1 − t²), and erf's own error is c·u, not c·u|e|; the rest is the same.
+    erf GELU: the argument x/√2 has two roundings and a factor erf′ = (2/√π)exp(−x²/2), hence 4u|z|erf′(z), to be on the
+    safe side, instead of 8u|w|(1 − t²), and erf's own error is c·u, not c·u|e|; the rest is the same.
     """
     if kind == "relu":
         return Activation({}, bounded(np.maximum(x.value, 0), x.error, x))
@@ -67,8 +67,8 @@ def activation_backward(dout: Bounded, x: Bounded, kind: str) -> Bounded:
     tanh GELU, f′ = ½(1 + t) + ½x(1 − t²)w′: t is off by Δt = c·u|t| + 8u|w|(1 − t²), so 1 − t² by 2|t|Δt + 2u, its
     product with ½x·w′ by that times ½|x|w′ and by 8u of itself (six roundings of w′, two products), and ½(1 + t) by
     ½(Δt + u). erf GELU, f′ = ½(1 + e) + xφ(x): exp(−x²/2) has an argument with three roundings, hence a relative
-    error of (3x²/2 + c)u, and 4u more for the products; ½u because fused kernels add e + 2xφ(x) to 1 and lose there
-    what is smaller than u. Adding the two parts costs u|f′|, the product with dout one more rounding.
+    error of (3x²/2 + c)u, and 4u more for the products; ½u because fused kernels add e + 2xφ(x) to 1 and there lose
+    everything smaller than u. Adding the two parts costs u|f′|, the product with dout one more rounding.
     """
     if kind == "relu":
         doubtful = (np.abs(x.value) <= x.error) & (x.error > 0)

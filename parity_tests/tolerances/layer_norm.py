@@ -25,10 +25,10 @@ def layer_norm(x: Bounded, epsilon: float, *, kernel: bool = False) -> LayerNorm
     Formula 4. The computed mean is off by ε_μ = γ_{n+1}·mean|x|, the centered values by that plus u|x − μ|; the
     squares' sum Σ(x − μ)² moves only by n·ε_μ², because Σ(x − μ) = 0 kills the first order. Hence
     ρ = ½[(γ_{n+4} + 2u)σ² + ε_μ²]/(σ² + ε) + 3u for the relative error of r, and
-    Δx̂ = r(ε_μ + u|x − μ|) + |x̂|(ρ + 2u). The list has γ_n and γ_{n+3}, for a mean that divides; multiplying by a
-    rounded 1/n is one rounding more. An input error e moves the centered values by at most e + mean(e), and σ² by
-    mean(2|x − μ|e + e²): no mean(e), for the same reason. A fused ``kernel`` takes x̂ = r·x − r·μ, two large terms where
-    x is far from zero: 3u·r(|x| + |μ|) more.
+    Δx̂ = r(ε_μ + u|x − μ|) + |x̂|(ρ + 2u). A mean that divides would have γ_n and γ_{n+3}; multiplying by a rounded 1/n
+    is one more rounding. An input error e moves the centered values by at most e + mean(e), and σ² by mean(2|x − μ|e +
+    e²): no mean(e), for the same reason. A fused ``kernel`` takes x̂ = r·x − r·μ, two large terms where x is far from
+    zero: 3u·r(|x| + |μ|) more.
     """
     unit, gamma, n = x.rounding.unit, x.rounding.gamma, x.shape[-1]
     mu = x.value.mean(-1, keepdims=True)
@@ -66,9 +66,9 @@ def layer_norm_backward(g: Bounded, normalized: Bounded, rstd: Bounded, x: Bound
     differences cancel, so that errors scale with the terms and not with dx. Input errors of g, x̂ and r move each
     factor in turn.
 
-    A fused kernel is told by ``x``. It takes dx = r·g + b·x − (b·μ + r·mean(g)) with b = (μ·mean(g) − mean(g·x))·r²·r
-    (torch's layer_norm_kernel.cpp). Against the above, r·mean(g·x̂) is the difference of two sums, off by
-    γ_{n+5}·r²(mean|g·x| + |μ|mean|g|), and the product with x̂ that of two terms, 3u·r²|mean(g·x̂)|(|x| + |μ|).
+    With ``x``, the bound covers a fused kernel, which computes dx = r·g + b·x − (b·μ + r·mean(g)) with b = (μ·mean(g) −
+    mean(g·x))·r²·r (torch's layer_norm_kernel.cpp). Against the above, r·mean(g·x̂) is the difference of two sums, off
+    by γ_{n+5}·r²(mean|g·x| + |μ|mean|g|), and the product with x̂ that of two terms, 3u·r²|mean(g·x̂)|(|x| + |μ|).
     """
     unit, gamma, n = g.rounding.unit, g.rounding.gamma, g.shape[-1]
     hat, r = normalized, rstd

@@ -22,7 +22,7 @@ def matmul(a: Bounded, b: Bounded) -> Bounded:
 
 
 def linear(x: Bounded, weight: Bounded, bias: Bounded | None) -> Bounded:
-    """Return x w + b. Formula 1: γ_{K+1}·(|x||w| + |b|); one rounding more than the product, for the bias."""
+    """Return x w + b. Formula 1: γ_{K+1}·(|x||w| + |b|); one more rounding than the product, for the bias."""
     if bias is None:
         return matmul(x, weight)
     length = x.shape[-1]
@@ -39,7 +39,7 @@ def total(x: Bounded, axis: int) -> Bounded:
 
 
 def mean(x: Bounded) -> Bounded:
-    """Return the mean of all entries: the sum, and two roundings more for · (1/n) with 1/n itself rounded."""
+    """Return the mean of all entries: the sum, and two more roundings for · (1/n) with 1/n itself rounded."""
     count = prod(x.shape)
     local = x.rounding.gamma(count + 1) * x.magnitude.mean()
     return bounded(np.asarray(x.value.mean()), x.error.mean() + local, x)
@@ -67,7 +67,7 @@ def scale(x: Bounded, factor: float) -> Bounded:
 
 
 def concatenate(parts: Sequence[Bounded], axis: int) -> Bounded:
-    """Return the parts side by side: exact."""
+    """Concatenate the parts: exact."""
     value = np.concatenate([part.value for part in parts], axis)
     return bounded(value, np.concatenate([part.error for part in parts], axis), parts[0])
 

@@ -62,7 +62,7 @@ def gpt(
 def bigram(
     ops: Any, parameters: Mapping[str, Value], tokens: Any, targets: Any, record: Record
 ) -> tuple[Value, dict[str, Value]]:
-    """Return the loss and the table's gradient by its name; ``record`` gets what it gets of a GPT."""
+    """Return the loss and the table's gradient by its name; ``record`` gets the same as for a GPT."""
     table, kept = parameters["wte.weight"], {}
     logits = ops.shaped(table, lambda a: a[tokens])
     record("logits", logits)

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Float64 = NDArray[np.float64]
 
 ELEMENTARY = 8
-"""c: exp, log, tanh and erf are taken to be good to 4 ulp, which is at most 8 u. tests/elementary checks that."""
+"""c: exp, log, tanh and erf are assumed to be accurate to 4 ulp, at most 8 u; test_formulas.py checks that."""
 
 
 class Rounding(NamedTuple):
-    """What a dtype does to a result: ``unit`` is u; ``underflow`` is lost where a result is too small.
+    """What a dtype does to a result: ``unit`` is u; ``underflow`` is lost if a result is too small.
 
     Underflow is counted as the smallest *normal* number, so that hardware which flushes subnormals to zero is
     covered. It never matters at ordinary magnitudes.
@@ -57,7 +57,7 @@ class Bounded:
 
 
 def exact(array: ArrayLike, dtype: DTypeLike | None = None) -> Bounded:
-    """Return an input that both sides are given alike; ``dtype`` is what they compute in, the array's by default."""
+    """Return an input that both sides share exactly; ``dtype`` is what they compute in, by default the array's."""
     array = np.asarray(array)
     value = array.astype(np.float64)
     return Bounded(value, np.zeros_like(value), rounding(array.dtype if dtype is None else dtype))
@@ -69,10 +69,10 @@ def bounded(value: Float64, error: Any, like: Bounded) -> Bounded:
 
 
 def shaped(x: Bounded, rearrange: Callable[[Any], Any]) -> Bounded:
-    """Return what only moves entries (reshape, transpose, pick rows): exact, and errors move along."""
+    """Rearrange entries (reshape, transpose, pick rows): exact, and errors move along."""
     return Bounded(rearrange(x.value), rearrange(x.error), x.rounding)
 
 
 def between_two(bound: Bounded) -> Float64:
-    """Return how far two correct implementations may be apart: each may err to its own side, so twice the bound."""
+    """Return how far two correct implementations may be apart: each errs in its own direction, so twice the bound."""
     return 2 * bound.error

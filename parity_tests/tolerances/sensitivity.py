@@ -48,7 +48,7 @@ class Scalars:
     def bounds(self, name: str, cotangent: NDArray[Any], dtype: DTypeLike) -> tuple[float, float]:
         """Return the worst-case bound and the statistical form (not yet × 4) of ⟨cotangent, array⟩ in ``dtype``.
 
-        The scalar must be summed up in float64: the bounds do not hold a rounding error of that last sum.
+        The scalar must be summed in float64: the bounds do not include the rounding error of that last sum.
         """
         if not self.arrays[name].requires_grad:
             return 0.0, 0.0
@@ -91,7 +91,8 @@ def _root_mean_square(differences: Tensor, truth: Tensor) -> Float64:
 def between_two_statistical(deviation: Float64, dtype: DTypeLike) -> Float64:
     """Return how far two implementations may be apart where their statistical form is ``deviation``·u.
 
-    Twice 4 × the form. What underflows is lost whole: smallest normal number, with room for what it is multiplied with.
+    Twice 4 × the form. A number that underflows is lost completely: the smallest normal number, with room for its
+    factors.
     """
     model = rounding(dtype)
     return 2 * STATISTICAL_FACTOR * deviation * model.unit + 1e6 * model.underflow

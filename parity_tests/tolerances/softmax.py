@@ -34,7 +34,7 @@ def softmax(x: Bounded) -> Softmax:
     Formula 2 with an input error: pⱼ·expm1(eⱼ + G + u(|zⱼ| + Σpᵢ|zᵢ| + n + 2c + 1)), z = x − max. |zⱼ| is the
     subtraction's rounding, which exp turns into a relative error; its average Σp|z| and n come with the sum; the rest
     is exp twice and the division. G = log Σpᵢexp(eᵢ) ≥ Σpᵢeᵢ (Jensen) makes it hold for large e as well.
-    What is masked (−inf) is exactly 0, and no probability is off by more than 1.
+    Masked entries (−inf) are exactly 0, and no probability is off by more than 1.
     """
     unit, row = x.rounding.unit, _row(x)
     largest = x.value.max(-1)
@@ -59,8 +59,8 @@ def softmax(x: Bounded) -> Softmax:
 def softmax_backward(dp: Bounded, p: Bounded, through: tuple[Bounded, Bounded] | None = None) -> Bounded:
     """Return p·(dp − Σp·dp).
 
-    Formula 7: p[γ_{n+3}Σ|p·dp| + u|dp − dot|] + 3u|dx|. The list has γ_{n+1}; two more cover p·dp − p·dot, the form
-    XX
+    Formula 7: p[γ_{n+3}Σ|p·dp| + u|dp − dot|] + 3u|dx|. Multiplying dp − dot by p needs only γ_{n+1}; two more cover
+    the form p·dp − p·dot.
     """
     unit = p.rounding.unit
     products = p.magnitude * dp.magnitude
@@ -79,9 +79,9 @@ def softmax_backward(dp: Bounded, p: Bounded, through: tuple[Bounded, Bounded] |
 
 
 def recomputed(p: Bounded, q: Bounded, k: Bounded, factor: float) -> Bounded:
-    """Return attention's weights as its backward pass may use them: p·expm1(γ_{D+2}·(|q||k|ᵀ)/√D) more in error.
+    """Return attention's weights as its backward pass may use them, with an added error p·expm1(γ_{D+2}·(|q||k|ᵀ)/√D).
 
-    Fused kernels keep log-sum-exp and compute exp(scores − log-sum-exp) from scores that they compute a second time
+    Fused kernels keep log-sum-exp and compute exp(scores − log-sum-exp) from recomputed scores
     (Dao et al. 2022, algorithm 4). Softmax ignores an error that all scores of a row share; this form does not.
     """
     scores = q.magnitude @ k.magnitude.swapaxes(-1, -2) * factor
@@ -98,7 +98,7 @@ class CrossEntropy(NamedTuple):
 
 
 def cross_entropy(logits: Bounded, targets: np.ndarray) -> CrossEntropy:
-    """Return −log softmax(logits)[target] at each place and its mean.
+    """Return −log softmax(logits)[target] at each position, and its mean.
 
     Formula 3, for L = log S − z_y: u·(Σp|z| + V + c + c|log S| + |z_y| + |L|): the errors of S relative to S, of the
     logarithm, of z_y and of the subtraction. An input error moves log S by at most G (see softmax) and z_y by its own.

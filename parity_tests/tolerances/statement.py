@@ -2,8 +2,7 @@
 
 ``ops`` is ``worst_case`` (values with worst-case errors) or a ``sensitivity.Tape`` (values with derivatives); both have
 the same operations. ``record`` is called with the names of numpy_gpt.shared.model.names and their values. The equations
-are those of docs/derivations.md, written down here a second time: a mistake in numpy_gpt must not move its own
-tolerance.
+are those of docs/derivations.md, written a second time here: a mistake in numpy_gpt must not move its own tolerance.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ class Norm(NamedTuple):
     rstd: Value
     weight: Value
     has_bias: bool
-    x: Value  # where fused kernels are to be covered, else None
+    x: Value  # if the bound covers fused kernels, else None
 
 
 def layer_norm(
     ops: Any, x: Value, weight: Value, bias: Value, epsilon: float, record: Record, *, kernel: bool = True
 ) -> tuple[Value, Norm]:
-    """Return y and what its backward pass needs; ``kernel`` says whether the bound is to cover fused kernels."""
+    """Return y and the inputs of its backward pass; ``kernel`` says whether the bound covers fused kernels."""
     parts = ops.layer_norm(x, epsilon, kernel=kernel)
     for name in ("mean", "centered", "variance", "rstd"):
         part = getattr(parts, name)

@@ -4,7 +4,7 @@ A tape runs in one of two ways. With derivatives, torch's autograd goes through 
 ``sensitivity`` weighs every node's error with ∂s/∂node. With noise, every node is moved at random by its own error, and
 the results show how far all of them together move every entry of every array.
 
-Each operation is cut into primitives, so that a local error is that of one operation: k roundings of some magnitude,
+Each operation is split into primitives, so that a local error is that of one operation: k roundings of some magnitude,
 k·u in the worst case and √k·u in the statistical form (Higham & Mary 2019), where roundings are independent.
 """
 
@@ -35,7 +35,7 @@ class Node(NamedTuple):
 
 
 class Tape:
-    """The operations; ``nodes`` collects the results where derivatives are wanted.
+    """The operations; ``nodes`` collects the results if derivatives are needed.
 
     ``noise`` is the unit in which every node is moved, by torch's global generator; None asks for derivatives instead.
     """
@@ -54,7 +54,7 @@ class Tape:
         return rearrange(x)
 
     def concatenate(self, parts: Sequence[Tensor], axis: int) -> Tensor:
-        """Put side by side: exact."""
+        """Concatenate: exact."""
         return torch.cat(list(parts), axis)
 
     def causal(self, scores: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class Tape:
         return LayerNorm(mean, centered, variance, rstd, normalized)  # type: ignore[arg-type]
 
     def layer_norm_backward(self, g: Tensor, normalized: Tensor, rstd: Tensor, x: Tensor | None = None) -> Tensor:
-        """Two means, each taken away, and the product; ``x`` as in the worst case."""
+        """Two means, each subtracted, and the product; ``x`` as in the worst case."""
         along_constant = self._mean(g)
         along_hat = self._mean(self._once(g * normalized))
         taken = self._once(normalized * along_hat)
@@ -136,9 +136,9 @@ class Tape:
         return self._once(product - self._once(p * dot[..., None]))
 
     def recomputed(self, p: Tensor, q: Tensor, k: Tensor, factor: float) -> Tensor:
-        """Weights by exp(scores − log-sum-exp), the scores computed a second time."""
+        """Weights by exp(scores − log-sum-exp), with the scores recomputed."""
         scores = _abs(q) @ _abs(k).swapaxes(-1, -2) * factor
-        # A node of its own: what the forward pass used has not got this error.
+        # A separate node: the weights of the forward pass do not have this error.
         return self._rounded(p.clone(), (q.shape[-1] + 2, _abs(p) * scores))
 
     def cross_entropy(self, logits: Tensor, targets: Any) -> CrossEntropy:

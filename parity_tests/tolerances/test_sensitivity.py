@@ -31,7 +31,7 @@ def statement_of(case):
     return run
 
 
-def computed(case, dtype):
+def arrays_of_numpy_gpt(case, dtype):
     kept = {}
     parameters = parameters_from(case.config, case.parameters(dtype))
     masks = {name: mask.astype(dtype) for name, mask in case.masks("float32").items()}
@@ -53,7 +53,7 @@ def assume_no_kink(case, arrays):
 @settings(max_examples=max(10, settings.default.max_examples // 3))
 @given(cases(layers=(0, 2)))
 def test_no_scalar_exceeds_its_bounds(case):
-    arrays, scalars = computed(case, "float32"), Scalars(statement_of(case))
+    arrays, scalars = arrays_of_numpy_gpt(case, "float32"), Scalars(statement_of(case))
     assume_no_kink(case, arrays)
     for name in (*NAMES, *(name for name in case.parameters() if name.startswith("h.0.attn"))):
         off, worst, statistical = off_and_bounds(case, arrays, scalars, name, "float32")
@@ -66,7 +66,7 @@ def test_bounds_are_not_vacuous():
     reached, sharper = 0.0, math.inf
     for seed in range(20):
         case = Case(ORDINARY.config, 2, 4, seed, 0.3)
-        arrays, scalars = computed(case, "float32"), Scalars(statement_of(case))
+        arrays, scalars = arrays_of_numpy_gpt(case, "float32"), Scalars(statement_of(case))
         for name in NAMES:
             off, worst, statistical = off_and_bounds(case, arrays, scalars, name, "float32")
             reached = max(reached, off / (STATISTICAL_FACTOR * statistical))
@@ -77,7 +77,7 @@ def test_bounds_are_not_vacuous():
 
 def test_one_percent_is_caught_in_one_scalar():
     for dtype in ("float64", "float32"):
-        arrays, scalars = computed(ORDINARY, dtype), Scalars(statement_of(ORDINARY))
+        arrays, scalars = arrays_of_numpy_gpt(ORDINARY, dtype), Scalars(statement_of(ORDINARY))
         for name in ORDINARY.parameters():
             wrong = {name: 1.01 * arrays[name]}
             off, worst, statistical = off_and_bounds(ORDINARY, wrong, scalars, name, dtype)
@@ -104,7 +104,7 @@ def test_deviations_are_the_statistical_form():
 
 
 def test_the_statement_is_the_same_function():
-    arrays, scalars = computed(ORDINARY, "float64"), Scalars(statement_of(ORDINARY))
+    arrays, scalars = arrays_of_numpy_gpt(ORDINARY, "float64"), Scalars(statement_of(ORDINARY))
     assert arrays.keys() == scalars.arrays.keys()
     for name, value in arrays.items():
         stated = scalars.arrays[name].detach().numpy()

@@ -1,4 +1,4 @@
-"""``python -m parity_tests.verdicts`` writes docs/verdicts.md: what each implementation does with every odd input."""
+"""``python -m parity_tests.verdicts`` writes docs/verdicts.md: what each implementation does with each odd input."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ CASES: tuple[Case, ...] = tuple(case for section in SECTIONS for case in section
 
 _OPENING = """# Verdicts: what happens to every odd input
 
-Every extreme number, odd shape and wrong argument has one verdict: a value, NaN, inf or an error. This table is
-computed, by `{command}`, and a test fails when it is out of date, or when the implementations
-differ and no reason is given. Today {agreed} of {rows} rows are the same in all three.
+Every extreme number, odd shape and wrong argument has one verdict: a value, NaN, inf or an error. The tables are
+computed by `{command}`; a test fails if they are out of date, or if the implementations differ
+without a reason. Currently {agreed} of {rows} rows are the same in all three.
 
 **How to read it.** `numpy_gpt` is the reference, with gradients by hand; `torch_gpt` is the twin's written-out path,
-with gradients by autograd; *fused* is its path on torch's own fused operations, on the CPU. *same* means: what
-numpy_gpt does. Where they differ, the last column names a [reason](#reasons).
+with gradients by autograd; *fused* is its path on torch's own fused operations, on the CPU. *same* means the same as
+numpy_gpt. Where they differ, the last column names a [reason](#reasons).
 
 - `out` is what a layer returns, `dx` the gradient of its input x, for the upstream gradient that the section names.
-- Values have three significant digits; *all 0* stands for an array of nothing else. The sign of a zero is left out.
+- Values have three significant digits; *all 0* means that every entry is 0. The sign of a zero is omitted.
 - *≈ 0* is zero or rounding noise. *as numpy_gpt ± 0.2* is a value whose digits depend on the machine.
-- A row holds in float64 and float32, unless it names one of them.
-- *error:* is a `UserError` with its message. A name in bold, such as **IndexError**, is an exception of NumPy, torch or
-  Python: nobody wrote a message for it.
+- A row applies to both float64 and float32 unless it names one of them.
+- *error:* is a `UserError` with its message. A name in bold, such as **IndexError**, is an exception from NumPy, torch
+  or Python, without a message of ours.
 """
 
 _REASONS = """## Reasons
@@ -58,7 +58,7 @@ def problems() -> list[str]:
 
 
 def main() -> int:
-    """Write the document; return 1 where a difference has no reason."""
+    """Write the document; return 1 if a difference has no reason."""
     torch.set_num_threads(1)
     found = problems()
     for text in found:
@@ -72,7 +72,7 @@ def _table(section: Section) -> str:
     names = " | ".join(twin.name for twin in IMPLEMENTATIONS)
     rows = [_row(case, verdict) for case in section.cases for verdict in verdicts(case)]
     head = [f"| input | {names} | why |", "|---|---|---|---|---|"]
-    return "\n".join([f"## {section.title}", "", _wrapped(section.introduction), "", *head, *rows, ""])
+    return "\n".join([f"## {section.title}", "", _wrap(section.introduction), "", *head, *rows, ""])
 
 
 def _row(case: Case, verdict: Verdict) -> str:
@@ -90,10 +90,10 @@ def _reasons() -> Iterator[str]:
     for key, reason in REASONS.items():
         yield f"### Reason {_number_of(key)}\n"
         kind = "Deliberate." if reason.deliberate else "To be removed."
-        yield _wrapped(f"**{reason.title}.** {kind} {reason.text}") + "\n"
+        yield _wrap(f"**{reason.title}.** {kind} {reason.text}") + "\n"
 
 
-def _wrapped(text: str) -> str:
+def _wrap(text: str) -> str:
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 

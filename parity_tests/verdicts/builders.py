@@ -67,7 +67,7 @@ def model_case(
 ) -> Case:
     """Return a case that asks the whole model for its loss and the norm of its gradient.
 
-    ``change`` is given the weights, in order to spoil them; ``masks`` returns dropout masks of a dtype.
+    ``change`` receives the weights, in order to spoil them; ``masks`` returns dropout masks of a dtype.
     """
 
     def run(twin: Implementation, dtype: str) -> Mapping[str, Any]:

@@ -44,8 +44,8 @@ FLOAT64, FLOAT32 = ("float64",), ("float32",)
 
 DROPOUT = Section(
     "Dropout",
-    "The same model. Masks are arguments, with entries 0 (dropped) or 1/(1 − rate); no rate of 1 is ever trained with, "
-    "but a mask of nothing but zeros can be given.",
+    "The same model. Masks are arguments, with entries 0 (dropped) or 1/(1 − rate); training never uses a rate of 1, "
+    "but a mask of all zeros can be passed.",
     (
         _rate("dropout = 0, no masks", 0.0),
         _rate("dropout = 1", 1.0),

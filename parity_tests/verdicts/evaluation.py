@@ -1,4 +1,4 @@
-"""A case, its result in each implementation, and that as text: the three texts are equal, or there is a reason."""
+"""A case and its result in each implementation, as text: the three texts are equal, or there is a reason."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Run = Callable[[Implementation, str], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """One input, and a function that gives it to an implementation in a dtype and returns what came out, by label.
+    """One input, and a function that passes it to an implementation in a dtype and returns the results by label.
 
     ``reasons`` names entries of ``reasons.REASONS`` where the implementations differ. Numbers whose digits depend on
-    the machine are not printed: those below ``negligible`` are noise, and ``fused_within`` says of a label by how much
-    torch's fused operation may be off.
+    the machine are not printed: those below ``negligible`` are noise, and ``fused_within`` says, for a label, by how
+    much torch's fused operation may be off.
     """
 
     given: str
@@ -47,7 +47,7 @@ class Section:
 
 
 class Verdict(NamedTuple):
-    """What the implementations make of a case in a dtype, or in both, as text in the order of ``IMPLEMENTATIONS``."""
+    """The results of a case in one dtype, or in both, as text in the order of ``IMPLEMENTATIONS``."""
 
     dtype: str
     texts: tuple[str, ...]
@@ -67,7 +67,7 @@ def verdicts(case: Case) -> list[Verdict]:
 
 
 def problem(case: Case) -> str:
-    """Return what is wrong: a difference without a reason, or a reason without a difference; else nothing."""
+    """Return the problem, a difference without a reason or a reason without a difference; otherwise nothing."""
     differing = [verdict for verdict in verdicts(case) if not verdict.agreed]
     fused_alone = all(REASONS[key].fused_only for key in case.reasons)
     for dtype, texts in differing:
@@ -82,7 +82,7 @@ def problem(case: Case) -> str:
 def text_of(value: Any, negligible: float = 0.0) -> str:
     """Return an array's entries with three significant digits; if all of several are equal, one of them.
 
-    The sign of a zero is no part of a verdict: it may differ between machines.
+    The sign of a zero is not part of a verdict: it may differ between machines.
     """
     if isinstance(value, str):
         return value
@@ -105,7 +105,7 @@ def _texts(case: Case, dtype: str) -> tuple[str, ...]:
     reference, fused = found[0], found[-1]
     if not isinstance(reference, str) and not isinstance(fused, str):
         found[-1] = {label: _unless_close(case, label, value, reference[label]) for label, value in fused.items()}
-    return tuple(result if isinstance(result, str) else _joined(result, case.negligible) for result in found)
+    return tuple(result if isinstance(result, str) else _join_results(result, case.negligible) for result in found)
 
 
 def _results(case: Case, implementation: Implementation, dtype: str) -> Mapping[str, Any] | str:
@@ -113,7 +113,7 @@ def _results(case: Case, implementation: Implementation, dtype: str) -> Mapping[
         return case.run(implementation, dtype)
     except UserError as error:
         return f"error: `{error}`"
-    except Exception as error:  # nobody wrote a message for this; the text is NumPy's or torch's own, and changes
+    except Exception as error:  # not a message of ours: the text is NumPy's or torch's, and changes
         return f"**{type(error).__name__}**"
 
 
@@ -125,7 +125,7 @@ def _unless_close(case: Case, label: str, value: Any, reference: Any) -> Any:
     return f"as numpy_gpt ± {_number(within)}" if close else value
 
 
-def _joined(results: Mapping[str, Any], negligible: float) -> str:
+def _join_results(results: Mapping[str, Any], negligible: float) -> str:
     return "<br>".join(f"{label}: {text_of(value, negligible)}" for label, value in results.items())
 
 

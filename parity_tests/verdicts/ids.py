@@ -1,4 +1,4 @@
-"""Token ids: which of them are errors, and what happens past the checks."""
+"""Token ids: which of them are errors, and what happens without the checks."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def _loss(given: str, target: int, **rest: Any) -> Case:
 PAST_THE_CHECKS = Section(
     "Layers called past the checks",
     "`gpt_forward` and `loss_and_gradients` check ids and shapes once, before any layer sees them. The layers do not: "
-    "who calls them directly, or `torch_gpt.gpt.logits_of`, must bring good ones. V = 5 and block_size = 4 for the "
-    "embedding, V = 3 for the cross-entropy.",
+    "code that calls them directly, or `torch_gpt.gpt.logits_of`, must pass valid ones. V = 5 and block_size = 4 for "
+    "the embedding, V = 3 for the cross-entropy.",
     (
         _embedding("embedding, ids −1, 0", [-1, 0], reasons=UNCHECKED),
         _embedding("embedding, id V", [5, 0]),

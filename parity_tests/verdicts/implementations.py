@@ -33,7 +33,7 @@ Engine = numpy_gpt.engine.NumpyEngine | torch_gpt.engine.TorchEngine
 
 
 class Implementation(Protocol):
-    """What every verdict is asked of."""
+    """The methods that every verdict is computed with."""
 
     name: str
     fused: bool
@@ -50,7 +50,7 @@ class Implementation(Protocol):
         """Return the whole model's loss and the gradient of every parameter."""
 
     def token_probabilities(self, logits: Array, **choice: Any) -> Array:
-        """Return what sampling draws from."""
+        """Return the probabilities that sampling draws from."""
 
     def sample_token(self, probabilities: Array, uniform: float) -> int:
         """Return the token drawn."""
@@ -180,15 +180,15 @@ class TorchGPT:
 
     def clip(self, config: GPTConfig, gradients: Mapping[str, Array], max_norm: float) -> tuple[float, Results]:
         """Call ``clip_gradients`` or ``clip_gradients_fused``."""
-        clipped = _detached(config, gradients)
+        clipped = _detached_parameters(config, gradients)
         clip = torch_gpt.clipping.clip_gradients_fused if self.fused else torch_gpt.clipping.clip_gradients
         norm = clip(clipped, max_norm)
         return float(norm), {name: _array(part) for name, part in clipped.items()}
 
     def adamw(self, config: GPTConfig, values: Any, gradients: Any, moments: Any, step: int, **choice: Any) -> Results:
         """Call ``adamw_step`` or ``fused_adamw_step``."""
-        parameters, given = torch_parameters(config, values), _detached(config, gradients)
-        state = torch_gpt.adamw.AdamWState(*(_detached(config, part) for part in moments))
+        parameters, given = torch_parameters(config, values), _detached_parameters(config, gradients)
+        state = torch_gpt.adamw.AdamWState(*(_detached_parameters(config, part) for part in moments))
         if self.fused:
             learning_rate = choice.pop("learning_rate")
             optimizer = torch_gpt.adamw.fused_adamw(parameters, state, step - 1, **choice)
@@ -214,12 +214,12 @@ def _differentiable(inputs: Mapping[str, Any]) -> list[str]:
     return [f"d{name}" for name, value in inputs.items() if value is None or value.dtype.kind == "f"]
 
 
-def _detached(config: GPTConfig, arrays: Mapping[str, Array]) -> dict[str, Tensor]:
+def _detached_parameters(config: GPTConfig, arrays: Mapping[str, Array]) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in torch_parameters(config, arrays).items()}
 
 
 def _tensor(value: Any) -> Any:
-    """Return arrays as tensors of the same strides where torch has such tensors, else copied; the rest as it is."""
+    """Return arrays as tensors with the same strides if torch supports them, else copied; other values unchanged."""
     if not isinstance(value, np.ndarray):
         return value
     if min(value.strides, default=0) < 0 or not value.dtype.isnative:

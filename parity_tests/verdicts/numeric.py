@@ -164,7 +164,7 @@ def _activations(kind: str, reasons: Mapping[str, tuple[str, ...]]) -> tuple[Cas
 ACTIVATION = Section(
     "Activations",
     "The upstream gradient is 1, −2. In float32 the GELU of −5 is 30 % off in every implementation, because 1 + tanh "
-    "cancels: its digits are no verdict, its size is.",
+    "cancels: only its size is a verdict, not its digits.",
     (
         _gelu_at_minus_5("gelu_tanh", -2.2918e-7, -1.5504e-6),
         *_activations("gelu_tanh", {}),

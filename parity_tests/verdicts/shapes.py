@@ -19,7 +19,7 @@ def _shape(given: str, tokens: Any = TOKENS, targets: Any = TARGETS, **config: A
 
 SHAPES = Section(
     "Shapes",
-    "The same model; what a row does not name is as above.",
+    "The same model; whatever a row does not mention is as above.",
     (
         _shape("T = 1", [[3]], [[1]]),
         _shape("T = block_size = 4"),
@@ -116,7 +116,7 @@ _WEIGHTS_AS: Mapping[str, Callable[[Any], Any]] = {
 
 LAYOUTS = Section(
     "Memory layouts",
-    "Ids, weights and all arrays of a layer, laid out in every way that NumPy knows; ‖out‖ and ‖dx‖ are norms.",
+    "Ids, weights and all arrays of a layer, in every memory layout that NumPy has; ‖out‖ and ‖dx‖ are norms.",
     (
         *(
             model_case(f"ids, {given}", layout(np.array(TOKENS)), layout(np.array(TARGETS)))

@@ -42,7 +42,7 @@ EVERY_INPUT = {
     "AdamW": "v = 0; learning rate 1e10; NaN; +inf",
     "One training step": "learning rate 1e10; infinite gradient norm; NaN",
 }
-"""What NUMERICS asks for, as parts of the first column."""
+"""The inputs that each section must have, as parts of its first column."""
 
 
 def test_the_document_is_up_to_date():
@@ -73,7 +73,7 @@ def test_every_input_has_its_row(title):
     assert not missing
 
 
-def test_no_row_is_there_twice():
+def test_no_row_is_repeated():
     for section in SECTIONS:
         rows = [(case.given, dtype) for case in section.cases for dtype in case.dtypes]
         assert len(rows) == len(set(rows)), section.title
@@ -83,7 +83,7 @@ def test_no_value_depends_on_rounding(monkeypatch):
     texts: list[tuple[str, str, str]] = []
 
     def text_and_neighbours(value: Any, negligible: float = 0.0) -> str:
-        below, text, above = (text_of(_scaled(value, factor), negligible) for factor in (1 - 1e-5, 1, 1 + 1e-5))
+        below, text, above = (text_of(_scale(value, factor), negligible) for factor in (1 - 1e-5, 1, 1 + 1e-5))
         texts.append((below, text, above))
         return text
 
@@ -94,7 +94,7 @@ def test_no_value_depends_on_rounding(monkeypatch):
     assert not edges, f"a value lies on the edge between two roundings: choose another input\n{edges}"
 
 
-def _scaled(value: Any, factor: float) -> Any:
+def _scale(value: Any, factor: float) -> Any:
     if isinstance(value, str) or np.asarray(value).dtype.kind != "f":
         return value
     return np.asarray(value, np.float64) * factor

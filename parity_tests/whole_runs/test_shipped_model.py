@@ -1,4 +1,4 @@
-"""The model that ships: printed on a page, rebuilt by one command, and as good as it says."""
+"""The model that ships: printed on a page, rebuilt by one command, and as good as stated."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_many_steps_of_clipping_and_adamw(steps, seed, dtype):
         our_clipping.clip_gradients(gradients, 1.0)
         clipped = twin_gradients(drawn)
         twin_clipping.clip_gradients(clipped, 1.0)
-        # The norm is a sum, and rounded: both optimizers are given the same gradients all the same.
+        # The norm is a rounded sum; both optimizers still get the same gradients.
         for name, gradient in gradients.items():
             assert np.allclose(clipped[name].numpy(), gradient, rtol=64 * UNIT[dtype])
         history.append(gradients.flat.astype(np.float64))

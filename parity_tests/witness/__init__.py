@@ -1,1 +1,1 @@
-"""The third witness: the model that ships, in 50 digits, by scalars that know nothing of NumPy, torch or backward."""
+"""The third witness: the model that ships, in 50 digits, by scalars without NumPy, torch or backward functions."""

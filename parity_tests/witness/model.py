@@ -30,7 +30,7 @@ class Truth:
 def truth(values: Mapping[str, Any], tokens: Ids, targets: Ids, heads: int, epsilon: float) -> Truth:
     """Return mean loss and all gradients; ``values`` are nested lists of floats by GPT-2's names."""
     with mpmath.workdps(DIGITS):
-        weights = {name: _lifted(value) for name, value in values.items()}
+        weights = {name: _to_scalars(value) for name, value in values.items()}
         layers = len({name.split(".")[1] for name in weights if name.startswith("h.")})
         losses = []
         for sequence, wanted in zip(tokens, targets, strict=True):
@@ -41,7 +41,7 @@ def truth(values: Mapping[str, Any], tokens: Ids, targets: Ids, heads: int, epsi
             for layer in range(layers):
                 stream = _block(stream, weights, f"h.{layer}.", heads, mpf(epsilon))
             for row, target in zip(stream, wanted, strict=True):
-                final = _normalized(row, weights["ln_f.weight"], mpf(epsilon))
+                final = _layer_norm(row, weights["ln_f.weight"], mpf(epsilon))
                 losses.append(_surprise([dot(final, word) for word in weights["wte.weight"]], target))
         loss = total(losses).times(mpf(1) / len(losses))
         backward(loss)
@@ -49,13 +49,13 @@ def truth(values: Mapping[str, Any], tokens: Ids, targets: Ids, heads: int, epsi
 
 
 def _block(stream: list[Row], weights: Mapping[str, Any], prefix: str, heads: int, epsilon: mpf) -> list[Row]:
-    normed = [_normalized(row, weights[f"{prefix}ln_1.weight"], epsilon) for row in stream]
+    normed = [_layer_norm(row, weights[f"{prefix}ln_1.weight"], epsilon) for row in stream]
     mixed = _attention(normed, weights[f"{prefix}attn.c_attn.weight"], heads)
     projected = [_through(row, weights[f"{prefix}attn.c_proj.weight"]) for row in mixed]
     stream = [_sum(row, other) for row, other in zip(stream, projected, strict=True)]
     after = []
     for row in stream:
-        normed_row = _normalized(row, weights[f"{prefix}ln_2.weight"], epsilon)
+        normed_row = _layer_norm(row, weights[f"{prefix}ln_2.weight"], epsilon)
         hidden = [_gelu(x) for x in _through(normed_row, weights[f"{prefix}mlp.c_fc.weight"])]
         after.append(_sum(row, _through(hidden, weights[f"{prefix}mlp.c_proj.weight"])))
     return after
@@ -81,7 +81,7 @@ def _attention(rows: list[Row], c_attn: list[Row], heads: int) -> list[Row]:
     return mixed
 
 
-def _normalized(row: Row, weight: Row, epsilon: mpf) -> Row:
+def _layer_norm(row: Row, weight: Row, epsilon: mpf) -> Row:
     share = mpf(1) / len(row)
     mean = total(row).times(share)
     centered = [x - mean for x in row]
@@ -96,7 +96,7 @@ def _gelu(x: Scalar) -> Scalar:
 
 
 def _surprise(logits: Row, target: int) -> Scalar:
-    # 50 digits and a range without end: exp needs no shift by the maximum.
+    # 50 digits and an unlimited range: exp needs no shift by the maximum.
     return total([logit.exp() for logit in logits]).log() - logits[target]
 
 
@@ -108,8 +108,8 @@ def _sum(left: Row, right: Row) -> Row:
     return [a + b for a, b in zip(left, right, strict=True)]
 
 
-def _lifted(value: Any) -> Any:
-    return [_lifted(each) for each in value] if isinstance(value, list) else Scalar(mpf(value))
+def _to_scalars(value: Any) -> Any:
+    return [_to_scalars(each) for each in value] if isinstance(value, list) else Scalar(mpf(value))
 
 
 def _gradients(value: Any) -> Any:

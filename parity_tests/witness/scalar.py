@@ -86,7 +86,7 @@ def total(parts: Iterable[Scalar]) -> Scalar:
 
 
 def backward(result: Scalar) -> None:
-    """Give every number that ``result`` depends on its ``gradient``, the derivative of ``result`` by it."""
+    """Set ``gradient`` of every number that ``result`` depends on: the derivative of ``result`` with respect to it."""
     result.gradient = _ONE
     for node in reversed(_parents_first(result)):
         for parent, derivative in zip(node.parents, node.derivatives, strict=True):

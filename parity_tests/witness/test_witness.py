@@ -89,7 +89,7 @@ def test_every_number_is_within_the_bound(twin, dtype):
 def test_our_error_is_at_most_twice_torchs(theirs):
     ours, other = distance("numpy_gpt", "float32"), distance(theirs, "float32")
     for name in ours:
-        # As norms: a single entry of torch's may be right by chance. Plus the bound (NUMERICS 9).
+        # As norms: a single entry of torch's may be right by chance. The bound itself is added.
         bound = np.linalg.norm(deviation()[name]) * rounding("float32").unit
         assert np.linalg.norm(ours[name]) <= 2 * np.linalg.norm(other[name]) + bound, name
 

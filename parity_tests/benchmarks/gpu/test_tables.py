@@ -1,4 +1,4 @@
-"""The tables of ``benchmarks.cuda`` are well-formed for all figures and for texts instead of figures."""
+"""The tables of ``benchmarks.cuda`` are well-formed for any figures, and for messages instead of figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_tables_accept_any_figures():
         "differences": [0.1] * 60,
         "bounds": [0.05] * 60,
         "holds": False,
-        "worst_part": 2.0,
+        "worst_fraction": 2.0,
         "worst_step": 7,
         "notes": [],
     }

@@ -1,4 +1,4 @@
-"""Time limits of measurements: they end on time, whatever handlers there are."""
+"""Time limits of measurements: no exception handler keeps one from ending on time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No pickle runs anything, blocks the program or fills the memory."""
+"""No pickle can run code, block the program or fill the memory."""
 
 import os
 import pickle

@@ -21,7 +21,7 @@ class _Terminal(io.StringIO):
     ("variables", "coloured"),
     [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
 )
-def test_colours_need_a_willing_terminal(monkeypatch, variables, coloured):
+def test_colours_need_a_terminal(monkeypatch, variables, coloured):
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in {"TERM": "xterm", **variables}.items():
         monkeypatch.setenv(name, value)

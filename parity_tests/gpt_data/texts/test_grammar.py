@@ -85,7 +85,7 @@ def test_english_sentences_are_grammatical(sentence):
 
 
 @pytest.mark.parametrize("sentence", NOT_ENGLISH)
-def test_other_sentences_are_not(sentence):
+def test_other_sentences_are_ungrammatical(sentence):
     assert not is_grammatical(sentence)
     assert derivations(sentence) == 0
 

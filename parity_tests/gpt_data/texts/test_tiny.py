@@ -1,4 +1,4 @@
-"""The corpus ``tiny``: all its known counts."""
+"""The corpus ``tiny``: its known counts."""
 
 import random
 

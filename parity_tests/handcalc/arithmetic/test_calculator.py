@@ -25,7 +25,7 @@ FUNCTIONS = {
 }
 
 
-def displayed(expression: Expression, digits: int = 4) -> str:
+def display_of(expression: Expression, digits: int = 4) -> str:
     return format_number(Calculator(digits).evaluate(expression, {}))
 
 
@@ -54,16 +54,16 @@ def number(text: str) -> Constant:
         (tanh(number("0")), "0"),
         (tanh(number("-40")), "-1"),
         (tanh(number("1e-30")), "1e-30"),
-        (exp(number("-1e6")), "0"),  # nearer to 0 than 1e-9999
+        (exp(number("-1e6")), "0"),  # closer to 0 than 1e-9999
         (exp(number("-100000000000000000000")), "0"),
         (largest([number("-1"), number("-1.5")]), "-1"),
     ],
 )
 def test_ties_and_exact_values(expression: Expression, display: str) -> None:
-    assert displayed(expression) == display
+    assert display_of(expression) == display
 
 
-def rounded_half_even(value: mpmath.mpf, digits: int) -> Fraction:
+def round_half_even(value: mpmath.mpf, digits: int) -> Fraction:
     exact = Fraction(mpmath.nstr(value, 400, min_fixed=0, max_fixed=0))
     exponent = Decimal(exact.numerator).adjusted() - Decimal(exact.denominator).adjusted()
     exponent -= abs(exact) < Fraction(10) ** exponent
@@ -85,7 +85,7 @@ def test_functions_against_mpmath(name: str, mantissa: int, exponent: int, negat
     x = Decimal(mantissa).scaleb(exponent) * (-1 if negative and name in ("exp", "tanh") else 1)
     ours, theirs = FUNCTIONS[name]
     with mpmath.workdps(500):
-        expected = rounded_half_even(theirs(mpmath.mpf(str(x))), digits)
+        expected = round_half_even(theirs(mpmath.mpf(str(x))), digits)
     assert Fraction(Calculator(digits).evaluate(ours(Constant(x)), {})) == expected
 
 
@@ -98,8 +98,8 @@ def test_values_close_to_a_tie(name: str, places: int) -> None:
     with mpmath.workdps(500):
         for tie in ("0.12345", "0.67895"):
             argument = mpmath.nstr(inverse(mpmath.mpf(tie)), places)
-            expected = rounded_half_even(theirs(mpmath.mpf(argument)), 4)
-            assert Fraction(displayed(ours(Constant(argument)))) == expected
+            expected = round_half_even(theirs(mpmath.mpf(argument)), 4)
+            assert Fraction(display_of(ours(Constant(argument)))) == expected
 
 
 @pytest.mark.parametrize("precision", [16, 50])
@@ -173,7 +173,7 @@ def test_digits_out_of_range(digits: int) -> None:
 
 def test_overflow_is_refused() -> None:
     with pytest.raises(UserError, match="too large for the calculator"):
-        displayed(exp(number("1e6")))
+        display_of(exp(number("1e6")))
 
 
 def test_fewest_parentheses() -> None:

@@ -28,7 +28,7 @@ CONSTANTS = {"0", "0.5", "1", "0.044715", "1e-05", "0.7978845608"}
 TRAINING_CONSTANTS = CONSTANTS | {"-1", "-0.5", "2", "3", "1e-06"}
 
 
-def evaluated(expression: str) -> Number:
+def evaluate(expression: str) -> Number:
     def value(node: ast.expr) -> Number:
         match node:
             case ast.Constant():
@@ -36,7 +36,7 @@ def evaluated(expression: str) -> Number:
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant()):
                 return -value(node.operand)
             case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div()):
-                return operated(node.op, value(node.left), value(node.right))
+                return apply_operator(node.op, value(node.left), value(node.right))
             case ast.Call(func=ast.Name(id="max"), keywords=[]):
                 return max(map(value, node.args))
             case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]):
@@ -46,7 +46,7 @@ def evaluated(expression: str) -> Number:
     return value(ast.parse(expression, mode="eval").body)
 
 
-def operated(operator: ast.operator, left: Number, right: Number) -> Number:
+def apply_operator(operator: ast.operator, left: Number, right: Number) -> Number:
     if not (isinstance(left, Fraction) and isinstance(right, Fraction)):
         left, right = as_mpf(left), as_mpf(right)
     match operator:
@@ -63,8 +63,8 @@ def as_mpf(value: Number) -> Any:
     return mpmath.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else value
 
 
-def rounded(value: Number, digits: int) -> Fraction:
-    """Return ``value`` at so many significant digits, half to even; 0 where it is nearer to 0 than 1e-9999."""
+def round_to_digits(value: Number, digits: int) -> Fraction:
+    """Return ``value`` at so many significant digits, half to even; 0 if it is closer to 0 than 1e-9999."""
     if not isinstance(value, Fraction):
         # 60 of the 80 digits: a root that is exact is a short decimal again, so that a tie is seen as one.
         value = Fraction(mpmath.nstr(value, 60, min_fixed=0, max_fixed=0))
@@ -93,7 +93,7 @@ def check_every_cell(record: dict[str, Any]) -> int:
                     assert future and cell["masked"] and cell["value"] == ("-inf" if before_softmax else "0")
                     continue
                 assert "masked" not in cell
-                value = rounded(evaluated(cell["expression"]), record["digits"])
+                value = round_to_digits(evaluate(cell["expression"]), record["digits"])
                 assert value == Fraction(cell["value"]), (step["name"], cell)
                 checked += 1
     return checked
@@ -171,7 +171,7 @@ def test_training_step_of_random_models(
 
 
 def literals(expression: str) -> Iterator[str]:
-    """Yield the numbers of an expression as they are written, the sign included."""
+    """Yield the numbers of an expression as they are written, with their signs."""
     pending: list[ast.AST] = [ast.parse(expression, mode="eval")]
     while pending:
         node = pending.pop()

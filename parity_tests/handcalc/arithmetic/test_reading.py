@@ -47,7 +47,7 @@ def test_same_as_python(text: str) -> None:
 
 
 def in_fractions(text: str) -> Fraction:
-    """Evaluate in Python itself, each number a fraction."""
+    """Evaluate in Python, with each number a fraction."""
     wrapped = re.sub(r"(?<![\w*])(\d+(?:\.\d+)?)", r"F('\1')", text).replace("**F('2')", "**2")
     return Fraction(eval(wrapped, {"F": Fraction, "max": max}))
 

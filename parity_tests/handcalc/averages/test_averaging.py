@@ -1,4 +1,4 @@
-"""Four versions of one average: every line is true, and they are equal and different where the page says so."""
+"""Four versions of one average: every line is true, and they agree and differ where the page says so."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def test_version_4_is_attention(capsys: Capture) -> None:
         (["--text", "hello wurld"], "did you mean 'world'?"),
         (["--text", ""], "text must not be empty"),
         (["--text", "to be or not to be"], "this model sees at most 8"),
-        (["--layer", "2"], "--layer 2 is not there"),
-        (["--head", "9"], "--head 9 is not there"),
+        (["--layer", "2"], "--layer 2 does not exist"),
+        (["--head", "9"], "--head 9 does not exist"),
         (["--digits", "0"], "--digits must be a whole number from 1 to 34"),
         (["--model", "no/such"], "no model at no/such"),
         (["--output", "no/such/file"], "cannot write no/such/file"),

@@ -90,7 +90,7 @@ MISTAKES: dict[tuple[str, int], dict[str, Callable[[Question], float]]] = {
     ("weighted-sum", 3): {
         "forgot the residual: only what attention found": projected,
         "c_proj transposed: read along a row": lambda q: float(q.given["x"][q.at[0]]) + projected(q, True),
-        "added to the normed vector, not to the stream": lambda q: float(q.given["normed"][q.at[0]]) + projected(q),
+        "added to the normalized vector, not to the stream": lambda q: float(q.given["normed"][q.at[0]]) + projected(q),
     },
     ("layer-norm", 1): {"forgot to divide: the sum": lambda q: float(q.given["x"].sum())},
     ("layer-norm", 2): {

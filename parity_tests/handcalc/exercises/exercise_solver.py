@@ -20,7 +20,7 @@ _SINGLE = re.compile(rf"    (\w+) = ({_NUMBER})(?:  .*)?")
 
 
 class Question(NamedTuple):
-    """What is asked, to how many digits, the given numbers by name (rows by number), and the page itself."""
+    """The cell asked for, the number of digits, the given numbers by name (rows by number), and the page itself."""
 
     asked: str
     at: tuple[int, ...]

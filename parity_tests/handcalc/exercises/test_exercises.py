@@ -42,11 +42,11 @@ def page_of(exercise: Exercise) -> str:
     return "\n".join(as_text(question(exercise, DIGITS, "Exercise")))
 
 
-def asked(exercise: Exercise) -> tuple[Question, Answers]:
+def question_and_answers(exercise: Exercise) -> tuple[Question, Answers]:
     return read_question(page_of(exercise)), solve(exercise, DIGITS)
 
 
-def typed(number: float) -> Decimal:
+def as_typed(number: float) -> Decimal:
     answer = read_answer(f"{number:.10g}")
     assert answer is not None
     return answer
@@ -55,20 +55,20 @@ def typed(number: float) -> Decimal:
 @pytest.mark.parametrize(("topic", "level"), EVERY)
 def test_solvable_from_the_page(topic: str, level: int, sources: list[Source]) -> None:
     for exercise in exercises(sources, topic, level):
-        page, answers = asked(exercise)
+        page, answers = question_and_answers(exercise)
         number = SOLUTIONS[topic, level](page)
-        assert verdict(typed(number), answers, DIGITS) == "Right.", (page.text, number, answers.right)
+        assert verdict(as_typed(number), answers, DIGITS) == "Right.", (page.text, number, answers.right)
 
 
 @pytest.mark.parametrize(("topic", "level"), EVERY)
 def test_mistakes_are_recognised(topic: str, level: int, sources: list[Source]) -> None:
     made = dict.fromkeys(MISTAKES[topic, level], 0)
     for exercise in exercises(sources, topic, level):
-        page, answers = asked(exercise)
+        page, answers = question_and_answers(exercise)
         offered = {name for name, _ in answers.mistakes}
         for name, mistake in MISTAKES[topic, level].items():
             if name in offered:
-                number = typed(mistake(page))
+                number = as_typed(mistake(page))
                 assert name in matching_mistakes(number, answers, DIGITS), (name, page.text, number)
                 assert not is_right(number, answers, DIGITS)
                 assert name in verdict(number, answers, DIGITS)
@@ -76,7 +76,7 @@ def test_mistakes_are_recognised(topic: str, level: int, sources: list[Source]) 
             elif name not in {mistake.name for mistake in exercise.mistakes}:
                 continue  # such as K transposed, where the text is too short for it
             else:
-                assert abs(typed(mistake(page)) - answers.right) <= 2 * unit(answers.right), (name, page.text)
+                assert abs(as_typed(mistake(page)) - answers.right) <= 2 * unit(answers.right), (name, page.text)
     assert all(made.values()), made
 
 
@@ -185,5 +185,5 @@ def test_other_models() -> None:
             for level in LEVELS:
                 exercise = build(topic, level, source, Random(1))
                 if topic != "weighted-sum" and not config.bias:
-                    page, answers = asked(exercise)
-                    assert is_right(typed(SOLUTIONS[topic, level](page)), answers, DIGITS), page.text
+                    page, answers = question_and_answers(exercise)
+                    assert is_right(as_typed(SOLUTIONS[topic, level](page)), answers, DIGITS), page.text

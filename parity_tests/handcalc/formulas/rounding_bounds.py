@@ -7,8 +7,8 @@ by at most Σ_j |∂i/∂j|·e_j, to first order. The derivatives are exact, thr
 errors that cancel do cancel, which interval arithmetic would miss after a few steps. The bound is doubled for the terms
 of second order. Nothing in it is fitted: a violation is a mistake, in one of the two or in this reasoning.
 
-With 16 digits and more the bound is a few units of float64's own last place, and a mistake of one part in 10^10 shows.
-With 4 digits it is what rounding can do at worst.
+With 16 or more digits the bound is a few units in float64's last place, and a mistake of one part in 10^10 is detected.
+With 4 digits it is the worst that rounding can do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SECOND_ORDER = 2.0
 
 
 class Dual(NamedTuple):
-    """A value, its derivatives by every earlier cell's error, the sum of absolute values in it, and its operations."""
+    """A value, its derivatives by every earlier cell's error, the sum of its absolute values, and its operations."""
 
     value: float
     slopes: Any
@@ -73,7 +73,7 @@ class Bounds:
                 cell += 1
 
     def add(self, step: Step, index: Any, printed: Decimal, cell: int, digits: int) -> float:
-        """Take a cell in and return the bound of its error."""
+        """Add a cell and return the bound of its error."""
         expression = step.cell(*index)
         if isinstance(expression, Masked):
             return 0.0
@@ -90,7 +90,7 @@ class Bounds:
         return float(np.sum(np.abs(dual.slopes) * self.errors))
 
     def switching(self, node: Expression) -> float:
-        """Return how much more a maximum may be off because another argument is the largest one in float64."""
+        """Return the additional error of a maximum if another argument is the largest one in float64."""
         if not isinstance(node, Maximum):
             return 0.0
         ends = [(part.value, part.value + self.bound(part)) for part in map(self.dual, node.parts)]
@@ -103,21 +103,21 @@ class Bounds:
             case Constant():
                 return Dual(float(node.value), 0.0, abs(float(node.value)), 0)
             case Sum():
-                return added(list(map(self.dual, node.parts)), 1)
+                return add_duals(list(map(self.dual, node.parts)), 1)
             case Difference():
-                return added(list(map(self.dual, node.parts)), -1)
+                return add_duals(list(map(self.dual, node.parts)), -1)
             case Maximum():
                 return max(map(self.dual, node.parts), key=lambda part: part.value)
             case Product():
-                return reduce(multiplied, map(self.dual, node.parts))
+                return reduce(multiply_duals, map(self.dual, node.parts))
             case Quotient():
-                return divided(*map(self.dual, node.parts))
+                return divide_duals(*map(self.dual, node.parts))
             case Function():
-                return applied(node.name, self.dual(node.parts[0]))
+                return apply_function(node.name, self.dual(node.parts[0]))
         raise TypeError(node)
 
 
-def added(parts: list[Dual], sign: int) -> Dual:
+def add_duals(parts: list[Dual], sign: int) -> Dual:
     first, *rest = parts
     return Dual(
         first.value + sign * math.fsum(part.value for part in rest),
@@ -127,24 +127,24 @@ def added(parts: list[Dual], sign: int) -> Dual:
     )
 
 
-def multiplied(a: Dual, b: Dual) -> Dual:
+def multiply_duals(a: Dual, b: Dual) -> Dual:
     slopes = a.slopes * b.value + b.slopes * a.value
     return Dual(a.value * b.value, slopes, a.size * b.size, a.operations + b.operations + 1)
 
 
-def divided(a: Dual, b: Dual) -> Dual:
+def divide_duals(a: Dual, b: Dual) -> Dual:
     value = a.value / b.value
     slopes = (a.slopes - value * b.slopes) / b.value
     return Dual(value, slopes, a.size / abs(b.value) * (b.size / abs(b.value)), a.operations + b.operations + 1)
 
 
-def applied(name: str, x: Dual) -> Dual:
+def apply_function(name: str, x: Dual) -> Dual:
     value = {"exp": math.exp, "sqrt": math.sqrt, "tanh": math.tanh}[name](x.value)
     slope = {"exp": value, "sqrt": 0.5 / value if value else math.inf, "tanh": 1 - value**2}[name]
     return Dual(value, slope * x.slopes, abs(value) + slope * x.size, x.operations + 8)
 
 
-def recorded(trace: Trace, arrays: Any) -> dict[str, Any]:
+def activations_of(trace: Trace, arrays: Any) -> dict[str, Any]:
     activations: dict[str, Any] = {}
     predict(
         parameters_from(trace.plan.config, arrays),
@@ -154,20 +154,20 @@ def recorded(trace: Trace, arrays: Any) -> dict[str, Any]:
     return activations
 
 
-def outside(trace: Trace) -> list[str]:
+def steps_outside(trace: Trace) -> list[str]:
     """Return the names of the steps that have a cell outside its bound."""
     arrays = {
         name: np.array([float(value) for value in trace.numbers[name].values()]).reshape(shape)
         for name, shape in trace.plan.weight_shapes.items()
     }
-    activations, names = recorded(trace, arrays), []
+    activations, names = activations_of(trace, arrays), []
     for name, cells in Bounds(trace).bounded.items():
         array = activations[name] if name == "embedding.position" else activations[name][0]
         assert array.size == len(cells), name
-        if any(not within(float(array[index]), value, bound) for index, (value, bound) in cells.items()):
+        if any(not is_within(float(array[index]), value, bound) for index, (value, bound) in cells.items()):
             names.append(name)
     return names
 
 
-def within(exact: float, value: float, bound: float) -> bool:
+def is_within(exact: float, value: float, bound: float) -> bool:
     return value == exact or abs(value - exact) <= bound

@@ -17,7 +17,7 @@ from handcalc.formulas.step import Step
 from handcalc.tracing import plan
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.names import activation_shapes
-from parity_tests.handcalc.formulas.rounding_bounds import Bounds, outside
+from parity_tests.handcalc.formulas.rounding_bounds import Bounds, steps_outside
 from parity_tests.handcalc.variants import VARIANTS
 
 
@@ -32,7 +32,7 @@ def test_step_names(trace_random: Callable[..., Trace]) -> None:
 @pytest.mark.parametrize("digits", [4, 8, 16])
 @pytest.mark.parametrize("text", ["hello world", "gpt", "be or"])
 def test_shipped_model(text: str, digits: int, trace_shipped: Callable[..., Trace]) -> None:
-    assert outside(trace_shipped(text, digits)) == []
+    assert steps_outside(trace_shipped(text, digits)) == []
 
 
 def test_bounds_are_tight(trace_shipped: Callable[..., Trace]) -> None:
@@ -57,7 +57,7 @@ def test_random_models(
     changes: dict[str, Any],
     trace_random: Callable[..., Trace],
 ) -> None:
-    assert outside(trace_random(tokens, digits, seed, scale, **changes)) == []
+    assert steps_outside(trace_random(tokens, digits, seed, scale, **changes)) == []
 
 
 SCOPE = "h.0.attn"
@@ -113,5 +113,5 @@ def test_bounds_notice_mistakes(
         return [step._replace(cell=mutate(step)) if step.name == name else step for step in steps]
 
     monkeypatch.setattr(plan, "forward_steps", mutated)
-    noticed = name in outside(trace_shipped("hello world", digits))
+    noticed = name in steps_outside(trace_shipped("hello world", digits))
     assert noticed == (digits == 16 or mutant not in SEEN_ONLY_WITH_MANY_DIGITS)

@@ -23,8 +23,8 @@ from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import activation_shapes, gradient_name, parameter_shapes
 from parity_tests.handcalc.formulas.training_reference import (
     Arrays,
-    again,
     numpy_step,
+    second_forward,
     torch_step,
     update_of_own_gradients,
 )
@@ -41,10 +41,10 @@ def of(trace: Trace, name: str, shape: tuple[int, ...]) -> Any:
     return np.array([float(value) for value in trace.numbers[name].values()]).reshape(shape)
 
 
-def unlike(trace: Trace, exact: Arrays) -> list[str]:
+def deviating_steps(trace: Trace, exact: Arrays) -> list[str]:
     """Return the names of the steps that are farther from ``exact`` than rounding explains.
 
-    Masked cells are not worked out; NaN is what ``exact`` does not know.
+    Masked cells are not worked out; ``exact`` is NaN where it is uncertain.
     """
     names = []
     for name in [step.name for step in trace.plan.steps if step.name in exact]:
@@ -59,18 +59,18 @@ def unlike(trace: Trace, exact: Arrays) -> list[str]:
     return names
 
 
-# Always the same examples: in one of a thousand a tensor is what is left when larger terms cancel by chance, and there
-# it is float64 that has no 12 digits.
+# Always the same examples: in one of a thousand, larger terms of a tensor cancel by chance, and then float64 itself
+# does not have 12 correct digits.
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(tokens=TOKENS, seed=st.integers(0, 10_000), scale=st.sampled_from([0.1, 0.4, 0.6]), changes=VARIANTS)
 def test_equals_numpy_and_torch(
     tokens: tuple[int, ...], seed: int, scale: float, changes: dict[str, Any], train_random: Train
 ) -> None:
     trace, arrays = train_random(tokens, 34, seed, scale, **changes)
-    assert unlike(trace, numpy_step(trace, arrays)) == []
-    assert unlike(trace, torch_step(trace, arrays)) == []
-    assert unlike(trace, update_of_own_gradients(trace, arrays)) == []
-    assert unlike(trace, again(trace)) == []
+    assert deviating_steps(trace, numpy_step(trace, arrays)) == []
+    assert deviating_steps(trace, torch_step(trace, arrays)) == []
+    assert deviating_steps(trace, update_of_own_gradients(trace, arrays)) == []
+    assert deviating_steps(trace, second_forward(trace)) == []
     for layer in range(trace.plan.config.n_layer * changes["bias"]):
         c = trace.plan.config.n_embd
         assert np.max(np.abs(of(trace, f"h.{layer}.attn.c_attn.dbias", (3 * c,))[c : 2 * c])) < 1e-30  # (8.18)
@@ -78,21 +78,21 @@ def test_equals_numpy_and_torch(
 
 def test_one_prediction(train_random: Train) -> None:
     trace, arrays = train_random((4, 1), 34)
-    assert unlike(trace, numpy_step(trace, arrays)) == []
-    assert unlike(trace, torch_step(trace, arrays)) == []
+    assert deviating_steps(trace, numpy_step(trace, arrays)) == []
+    assert deviating_steps(trace, torch_step(trace, arrays)) == []
     assert not any(trace.numbers["h.0.attn.dq"].values())  # there is nothing else to look at
 
 
 def test_every_number_is_compared(train_random: Train) -> None:
     for changes in ({"bias": True, "n_layer": 2}, {"tie_weights": False, "activation": "relu"}):
         trace, arrays = train_random((1, 0, 2, 0, 2), 34, **changes)
-        compared = set(numpy_step(trace, arrays)) | set(torch_step(trace, arrays)) | set(again(trace))
+        compared = set(numpy_step(trace, arrays)) | set(torch_step(trace, arrays)) | set(second_forward(trace))
         rest = {step.name for step in trace.plan.steps} - compared
         rest = {name for name in rest if not name.startswith(tuple(f"{prefix}." for prefix in BY_HAND_ONLY))}
         norms = {name.rpartition(".")[0] for name in trace.numbers if name.endswith(".rstd") and "updated" not in name}
         zeros = {name for name in rest if name.endswith("softmax.dmax")}
         assert all(not any(trace.numbers[name].values()) for name in zeros)
-        # What comes out of a norm is compared in the sum that it goes into, the clipping scale in what it scales.
+        # A norm's dx is compared in the sum that it goes into, the clipping scale in the gradients that it scales.
         assert rest - zeros == {f"{norm}.dx" for norm in norms} | {"clipping.scale"}
 
 
@@ -121,7 +121,7 @@ def test_backward_order(train_random: Train) -> None:
     trace, _ = train_random((1, 0, 2), 4, bias=True, n_layer=2)
     forward = [step.name for step in trace.plan.steps if step.phase == FORWARD]
     backward_steps = [step for step in trace.plan.steps if step.phase == BACKWARD]
-    # Every forward step is undone, but for probabilities, which the loss does not use, and the softmaxes' maxima, whose
+    # Every forward step is undone, except probabilities, which the loss does not use, and the softmaxes' maxima, whose
     # gradient is 0.
     undone = {name for step in backward_steps for name in step.undoes}
     assert undone == {name for name in forward if name != "probabilities" and not name.endswith("softmax.max")}
@@ -152,13 +152,13 @@ def test_update_lowers_loss(text: str, train_shipped: Callable[..., Trace]) -> N
 def test_without_clipping(train_random: Train) -> None:
     trace, arrays = train_random((1, 0, 2), 34, grad_clip="0")
     assert not any(step.name.startswith(("clipped.", "clipping.scale")) for step in trace.plan.steps)
-    assert unlike(trace, numpy_step(trace, arrays)) == []
+    assert deviating_steps(trace, numpy_step(trace, arrays)) == []
 
 
 def test_short_gradient_is_not_clipped(train_random: Train) -> None:
     trace, arrays = train_random((1, 0, 2), 34, grad_clip="1000")
     assert trace.numbers["clipping.scale"][()] == 1
-    assert unlike(trace, numpy_step(trace, arrays)) == []
+    assert deviating_steps(trace, numpy_step(trace, arrays)) == []
 
 
 ATTN, MLP, NORM = "h.0.attn", "h.0.mlp", "h.0.ln_2"
@@ -197,7 +197,7 @@ def test_mistakes_are_noticed(mutant: str, train_random: Train, monkeypatch: pyt
 
     monkeypatch.setattr(plan, "backward_steps", mutated)
     trace, arrays = train_random((1, 0, 2, 5), 34)
-    wrong = unlike(trace, numpy_step(trace, arrays) | torch_step(trace, arrays))
+    wrong = deviating_steps(trace, numpy_step(trace, arrays) | torch_step(trace, arrays))
     assert wrong and set(wrong) <= {step.name for step in trace.plan.steps if step.phase in (BACKWARD, UPDATE)}
 
 

@@ -24,15 +24,15 @@ SURE = 1e-6
 
 
 def numpy_step(trace: Trace, arrays: Arrays) -> Arrays:
-    """Return every activation, gradient, moment and new weight, none with a batch axis; NaN where none is sure."""
+    """Return every activation, gradient, moment and new weight without batch axes; NaN where a value is uncertain."""
     parameters = parameters_from(trace.plan.config, arrays)
-    found = _recorded(parameters, trace)
+    found = _record_all(parameters, trace)
     _, gradients = loss_and_gradients(parameters, [trace.plan.tokens], [trace.plan.targets])
     found |= {gradient_name(name): array.copy() for name, array in gradients.items()}
-    found |= _two_jobs(trace, arrays)
-    found |= _updated(trace, parameters, gradients)
+    found |= _tied_gradient_parts(trace, arrays)
+    found |= _update(trace, parameters, gradients)
     for name, gradient in gradients_of(found, trace).items():
-        # AdamW's first step is the gradient over its own size: below this, rounding noise decides where it goes.
+        # AdamW's first step is the gradient divided by its own size: below this, rounding noise decides its sign.
         found[f"updated.{name}"][np.abs(gradient) < SURE] = np.nan
     return found
 
@@ -48,10 +48,10 @@ def update_of_own_gradients(trace: Trace, arrays: Arrays) -> Arrays:
         name: np.array([float(value) for value in trace.numbers[gradient_name(name)].values()]).reshape(shape)
         for name, shape in trace.plan.weight_shapes.items()
     }
-    return _updated(trace, parameters_from(trace.plan.config, arrays), parameters_from(trace.plan.config, own))
+    return _update(trace, parameters_from(trace.plan.config, arrays), parameters_from(trace.plan.config, own))
 
 
-def _updated(trace: Trace, parameters: Parameters, gradients: Parameters) -> Arrays:
+def _update(trace: Trace, parameters: Parameters, gradients: Parameters) -> Arrays:
     """Update ``parameters`` in place and return what clipping and AdamW have computed."""
     numbers = trace.plan.optimizer
     assert numbers is not None
@@ -75,7 +75,7 @@ def _updated(trace: Trace, parameters: Parameters, gradients: Parameters) -> Arr
     return found
 
 
-def _two_jobs(trace: Trace, arrays: Arrays) -> Arrays:
+def _tied_gradient_parts(trace: Trace, arrays: Arrays) -> Arrays:
     """Return the two parts of a tied gradient: those of the same weights untied."""
     if not trace.plan.config.tie_weights:
         return {}
@@ -86,31 +86,31 @@ def _two_jobs(trace: Trace, arrays: Arrays) -> Arrays:
     return {"head.dweight": gradients["lm_head.weight"], "embedding.dweight": gradients["wte.weight"]}
 
 
-def again(trace: Trace) -> Arrays:
+def second_forward(trace: Trace) -> Arrays:
     """Return the activations of numpy_gpt with the trace's own new weights, as ``updated.…``."""
     arrays = {
         name: np.array([float(value) for value in trace.numbers[f"updated.{name}"].values()]).reshape(shape)
         for name, shape in trace.plan.weight_shapes.items()
     }
-    recorded = _recorded(parameters_from(trace.plan.config, arrays), trace)
+    recorded = _record_all(parameters_from(trace.plan.config, arrays), trace)
     return {f"updated.{name}": array for name, array in recorded.items()}
 
 
 def torch_step(trace: Trace, arrays: Arrays) -> Arrays:
-    """Return every activation, and the gradient of each that autograd gives one."""
+    """Return every activation, and every gradient that autograd computes."""
     parameters = {name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()}
     found: Arrays = {}
     record = torch_keep_in(found)
     torch_loss_and_gradients(parameters, trace.plan.config, [trace.plan.tokens], [trace.plan.targets], record=record)
-    return {name: _unbatched(name, array) for name, array in found.items()}
+    return {name: _without_batch(name, array) for name, array in found.items()}
 
 
-def _recorded(parameters: Parameters, trace: Trace) -> Arrays:
+def _record_all(parameters: Parameters, trace: Trace) -> Arrays:
     found: Arrays = {}
     loss_and_gradients(parameters, [trace.plan.tokens], [trace.plan.targets], record=keep_in(found))
-    return {name: _unbatched(name, array) for name, array in found.items()}
+    return {name: _without_batch(name, array) for name, array in found.items()}
 
 
-def _unbatched(name: str, array: Any) -> Any:
-    """Return the array of the one sequence; positions and the loss belong to no sequence of their own."""
+def _without_batch(name: str, array: Any) -> Any:
+    """Return the array without its batch axis; positions and the loss have none."""
     return array if name in ("embedding.position", "embedding.dposition", "loss", "dloss") else array[0]

@@ -17,7 +17,7 @@ from handcalc.tracing.trace import Trace
 ROW = re.compile(r"(?<!\\)\|")
 
 
-def fenced(lines: list[str]) -> list[str]:
+def fenced_lines(lines: list[str]) -> list[str]:
     """Return the lines inside the fences."""
     inside, found = False, []
     for line in lines:
@@ -34,7 +34,7 @@ def test_worked_lines_match_text(full: bool, train_shipped: Callable[..., Trace]
     trace = train_shipped("hello world")
     text = list(text_lines(trace, Selection(), full=full))
     lines = list(markdown_lines(trace, Selection(), full=full))
-    code = fenced(lines)
+    code = fenced_lines(lines)
     worked = set(code)
     assert code == [line for line in text if line in worked]
     assert sum(bool(re.match(r"    \S+ = ", line)) for line in code) > len(trace.plan.steps) - 100

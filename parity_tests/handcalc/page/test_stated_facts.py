@@ -1,4 +1,4 @@
-"""Each phrase that handcalc.verify reads back says what was written, wherever its lines are broken."""
+"""Each phrase is read back as it was written, wherever its lines are broken."""
 
 from __future__ import annotations
 

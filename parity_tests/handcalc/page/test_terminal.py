@@ -1,4 +1,4 @@
-"""On a terminal: colour, and a pager for a page longer than the screen; elsewhere neither."""
+"""A terminal gets colour, and a pager for a page longer than the screen; other output gets neither."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def page(trace: Trace, full: bool = False, **selection: Any) -> list[str]:
     return list(text_lines(trace, Selection(**selection), full=full))
 
 
-def worked(lines: list[str]) -> list[tuple[str, str, str, str]]:
+def worked_lines(lines: list[str]) -> list[tuple[str, str, str, str]]:
     """Return (name, index, arithmetic, value) of each worked line, its continuations joined to it."""
     joined: list[str] = []
     for line in lines:
@@ -52,7 +52,7 @@ def test_width_and_grammar(digits: int, full: bool, trace_shipped: Callable[...,
     lines = page(trace, full)
     assert max(map(len, lines)) <= WIDTH
     assert all(line == line.rstrip() for line in lines)
-    cells = worked(lines)
+    cells = worked_lines(lines)
     for name, index, arithmetic, value in cells[1:]:  # the first is the example on how to read
         assert ARITHMETIC.fullmatch(arithmetic)
         assert value == format_number(trace.numbers[name][tuple(map(int, index.split(",")))])
@@ -122,9 +122,9 @@ def test_only(only: tuple[str, ...], names: list[str], trace_shipped: Callable[.
 
 def test_layer_head_and_position(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
-    names = {name for name, *_ in worked(page(trace, layer=1))[1:]}
+    names = {name for name, *_ in worked_lines(page(trace, layer=1))[1:]}
     assert names and all(name.startswith("h.1.") for name in names)
-    cells = worked(page(trace, full=True, head=1, position=2, only=("attn.weights", "attn.k", "attn.merged")))[1:]
+    cells = worked_lines(page(trace, full=True, head=1, position=2, only=("attn.weights", "attn.k", "attn.merged")))[1:]
     assert {index for name, index, *_ in cells if name == "h.0.attn.weights"} == {"1,2,0", "1,2,1", "1,2,2"}
     assert {index[:3] for name, index, *_ in cells if name == "h.0.attn.k"} == {"1,0", "1,1", "1,2"}
     assert {index for name, index, *_ in cells if name == "h.0.attn.merged"} == {f"2,{c}" for c in range(6)}
@@ -163,7 +163,7 @@ def test_long_worked_lines_break() -> None:
     arithmetic = " + ".join(["0.12345*-0.6789"] * 20) + " + " + "*".join(["0.123456789012345678901234567890"] * 6)
     lines = wrap_worked_line("h.0.mlp.out", (0, 1), arithmetic, "1")
     assert max(map(len, lines)) <= WIDTH
-    ((_, index, joined, value),) = worked(lines)
+    ((_, index, joined, value),) = worked_lines(lines)
     assert (index, value) == ("0,1", "1") and joined.replace(" ", "") == arithmetic.replace(" ", "")
 
 

@@ -14,7 +14,7 @@ from handcalc.page.json_format import json_lines
 from handcalc.page.text import text_lines
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
-from parity_tests.handcalc.arithmetic.test_expressions import evaluated, rounded
+from parity_tests.handcalc.arithmetic.test_expressions import evaluate, round_to_digits
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "trace-format.md").read_text(encoding="utf-8")
 (PATTERN,) = re.findall(r'LINE = re\.compile\(r"(.+)"\)', DOCUMENT)
@@ -27,7 +27,7 @@ def page(train_shipped: Callable[..., Trace]) -> list[str]:
     return list(text_lines(train_shipped("hello world"), Selection(), full=True))
 
 
-def joined(lines: list[str]) -> list[str]:
+def join_lines(lines: list[str]) -> list[str]:
     """Return the worked lines among ``lines`` as the document says: eight spaces belong to the line before."""
     found: list[str] = []
     for line in lines:
@@ -50,22 +50,22 @@ def test_examples_are_real(page: list[str]) -> None:
 
 def test_rules_read_every_true_line(page: list[str], train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
-    lines = joined(page)
+    lines = join_lines(page)
     assert len(lines) == sum(len(trace.numbers[step.name]) for step in trace.plan.steps) - len(trace.masked) + 2
     steps = {step.name for step in trace.plan.steps}
-    for line in [*joined([line for example in EXAMPLES for line in example]), *lines[::7]]:
+    for line in [*join_lines([line for example in EXAMPLES for line in example]), *lines[::7]]:
         match = LINE.fullmatch(line)
         assert match is not None
         name, index, arithmetic, value = match.groups()
         assert name in steps
-        assert trace.numbers[name][tuple(map(int, index.split(","))) if index else ()] == rounded(
-            evaluated(arithmetic), 4
+        assert trace.numbers[name][tuple(map(int, index.split(","))) if index else ()] == round_to_digits(
+            evaluate(arithmetic), 4
         )
         assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d{2,})?", value)
 
 
 def test_other_lines_do_not_match(page: list[str]) -> None:
-    starts = {line.split(" = ")[0] for line in joined(page)}
+    starts = {line.split(" = ")[0] for line in join_lines(page)}
     others = [line for line in page if LINE.fullmatch(line) and line.split(" = ")[0] not in starts]
     assert others == []
 
@@ -81,14 +81,14 @@ def paths(value: Any, path: str = "") -> Iterator[str]:
             yield from paths(inner, f"{path}[]")
 
 
-def documented() -> set[str]:
+def documented_fields() -> set[str]:
     table = DOCUMENT[DOCUMENT.index("## JSON") :]
     return {word for row in re.findall(r"^\| (.+)", table, re.MULTILINE) for word in re.findall(r"`([^`]+)`", row)}
 
 
 def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None:
     record = json.loads("\n".join(json_lines(train_shipped("hello world"), Selection(), full=True)))
-    fields, named = set(paths(record)), documented()
+    fields, named = set(paths(record)), documented_fields()
     for field in fields:
         if field.startswith(("model.config.", "optimizer.")):  # by the names of config.py and presets.py
             continue

@@ -1,4 +1,4 @@
-"""handcalc.verify: what it accepts, what it rejects and how it says so, in traces and in typed pages."""
+"""handcalc.verify: what it accepts and rejects in traces and typed pages, and its messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def verified(tmp_path: Path, capsys: Capture) -> Callable[..., tuple[int, str, str]]:
+def run_verify(tmp_path: Path, capsys: Capture) -> Callable[..., tuple[int, str, str]]:
     """Return a function that verifies a text as a file and returns exit status, stdout and stderr."""
 
     def verify(content: str | bytes, *options: str) -> tuple[int, str, str]:
@@ -40,15 +40,15 @@ def trace_of(capsys: Capture, *arguments: str) -> str:
 @pytest.mark.parametrize(
     "options", [[], ["--full"], ["--update"], ["--backward"], ["--only", "attn.scores,attn.v", "--head", "1"]]
 )
-def test_own_traces(form: str, options: list[str], verified: Callable[..., Any], capsys: Capture) -> None:
-    status, out, err = verified(trace_of(capsys, "hello world", "--format", form, *options))
+def test_own_traces(form: str, options: list[str], run_verify: Callable[..., Any], capsys: Capture) -> None:
+    status, out, err = run_verify(trace_of(capsys, "hello world", "--format", form, *options))
     assert (status, err) == (0, "") and "worked lines are right" in out
 
 
 @pytest.mark.parametrize("digits", ["1", "12", "34"])
-def test_other_digits_and_texts(digits: str, verified: Callable[..., Any], capsys: Capture) -> None:
+def test_other_digits_and_texts(digits: str, run_verify: Callable[..., Any], capsys: Capture) -> None:
     content = trace_of(capsys, "to be or", "--digits", digits, "--backward", "--full")
-    status, out, _ = verified(content)
+    status, out, _ = run_verify(content)
     lines = out.split(" ")[0]
     assert status == 0 and out == f"{lines} of {lines} worked lines are right\n" and int(lines.replace(",", "")) > 5_000
 
@@ -72,20 +72,20 @@ def test_random_models(trace_random: Callable[..., Any]) -> None:
             assert document.plan is not None and not check_document(document, None)
 
 
-def test_all_shown_digits_count(verified: Callable[..., Any]) -> None:
+def test_all_shown_digits_count(run_verify: Callable[..., Any]) -> None:
     for figures in (34, 35, 65, 900):
-        assert verified(f"x = 1/3 = 0.{'3' * figures}\n")[0] == 0
-        status, out, _ = verified(f"x = 1/3 = 0.{'3' * (figures - 1)}4\n")
+        assert run_verify(f"x = 1/3 = 0.{'3' * figures}\n")[0] == 0
+        status, out, _ = run_verify(f"x = 1/3 = 0.{'3' * (figures - 1)}4\n")
         assert status == 1 and "333334, but it is 0.3333" in out and "333333: 1/3" in out
-    assert "cannot be read: a number of 1,202 characters is too long" in verified(f"x = 1/3 = 0.{'3' * 1200}\n")[1]
-    assert verified(f"All rounding to 40 significant digits.\nx = 1/3 = 0.{'3' * 40}\n")[0] == 0
+    assert "cannot be read: a number of 1,202 characters is too long" in run_verify(f"x = 1/3 = 0.{'3' * 1200}\n")[1]
+    assert run_verify(f"All rounding to 40 significant digits.\nx = 1/3 = 0.{'3' * 40}\n")[0] == 0
     half = f"0.{'1' * 40}5"
-    assert [verified(f"x = {half}*1 = 0.{'1' * 39}{end}\n")[0] for end in (0, 1, 2, 3)] == [1, 0, 0, 1]  # a tie
+    assert [run_verify(f"x = {half}*1 = 0.{'1' * 39}{end}\n")[0] for end in (0, 1, 2, 3)] == [1, 0, 0, 1]  # a tie
 
 
-def test_report_of_a_wrong_line(verified: Callable[..., Any]) -> None:
+def test_report_of_a_wrong_line(run_verify: Callable[..., Any]) -> None:
     page = "My homework\n\nscore[2,0] = 0.5*0.25 + 1.5 = 1.626\nscaled[2,0] = 1.625/sqrt(3) = 0.9382\n"
-    status, out, err = verified(page)
+    status, out, err = run_verify(page)
     assert (status, err) == (1, "")
     assert out == ("line 3: score[2,0] shows 1.626, but it is 1.625: 0.5*0.25 + 1.5\n1 of 2 worked lines are right\n")
 
@@ -114,20 +114,20 @@ def test_report_of_a_wrong_line(verified: Callable[..., Any]) -> None:
         ("x = exp(-inf) = 0", True),
     ],
 )
-def test_right_to_shown_digits(line: str, right: bool, verified: Callable[..., Any]) -> None:
-    assert verified(line)[0] == (0 if right else 1)
+def test_right_to_shown_digits(line: str, right: bool, run_verify: Callable[..., Any]) -> None:
+    assert run_verify(line)[0] == (0 if right else 1)
 
 
-def test_digits_option(verified: Callable[..., Any]) -> None:
-    assert verified("x = 1/8 = 0.12", "--digits", "2")[0] == 0
-    assert verified("x = 1/8 = 0.13", "--digits", "2")[0] == 1
-    assert verified("x = 2/3 = 0.67", "--digits", "3")[0] == 1
-    assert verified("x = 2/3 = 0.667", "--digits", "3")[0] == 0
-    status, out, _ = verified("All rounding to 3 significant\ndigits.\nx = 2/3 = 0.67")
+def test_digits_option(run_verify: Callable[..., Any]) -> None:
+    assert run_verify("x = 1/8 = 0.12", "--digits", "2")[0] == 0
+    assert run_verify("x = 1/8 = 0.13", "--digits", "2")[0] == 1
+    assert run_verify("x = 2/3 = 0.67", "--digits", "3")[0] == 1
+    assert run_verify("x = 2/3 = 0.667", "--digits", "3")[0] == 0
+    status, out, _ = run_verify("All rounding to 3 significant\ndigits.\nx = 2/3 = 0.67")
     assert status == 1 and "to 3 significant digits it is 0.667" in out
 
 
-def test_long_lines_and_markdown(verified: Callable[..., Any]) -> None:
+def test_long_lines_and_markdown(run_verify: Callable[..., Any]) -> None:
     page = """\
 # Homework
 
@@ -142,7 +142,7 @@ mean = (1 + 2 +
 
 1. `a = 1 + 1 = 2`
 """
-    status, out, _ = verified(page)
+    status, out, _ = run_verify(page)
     assert (status, out) == (0, "4 of 4 worked lines are right\n")
 
 
@@ -160,8 +160,8 @@ mean = (1 + 2 +
         "= 1 = 1",
     ],
 )
-def test_prose_is_ignored(prose: str, verified: Callable[..., Any]) -> None:
-    assert verified(f"{prose}\n\nx = 1 + 1 = 2\n")[:2] == (0, "1 of 1 worked lines is right\n")
+def test_prose_is_ignored(prose: str, run_verify: Callable[..., Any]) -> None:
+    assert run_verify(f"{prose}\n\nx = 1 + 1 = 2\n")[:2] == (0, "1 of 1 worked lines is right\n")
 
 
 @pytest.mark.parametrize(
@@ -175,32 +175,32 @@ def test_prose_is_ignored(prose: str, verified: Callable[..., Any]) -> None:
         ("x[0] = 9**9**9 = 1", "cannot be read"),
     ],
 )
-def test_unreadable_lines_are_wrong(line: str, problem: str, verified: Callable[..., Any]) -> None:
-    status, out, _ = verified(f"y = 1 + 1 = 2\n{line}\n")
+def test_unreadable_lines_are_wrong(line: str, problem: str, run_verify: Callable[..., Any]) -> None:
+    status, out, _ = run_verify(f"y = 1 + 1 = 2\n{line}\n")
     assert status == 1 and f"line 2: x[0] {problem}" in out and out.endswith("1 of 2 worked lines are right\n")
 
 
-def test_true_line_with_other_numbers(verified: Callable[..., Any], capsys: Capture) -> None:
+def test_true_line_with_other_numbers(run_verify: Callable[..., Any], capsys: Capture) -> None:
     page = trace_of(capsys, "hello world")
     line = next(line for line in page.splitlines() if line.startswith("    h.0.attn.scaled[0,2,0]"))
-    status, out, _ = verified(page.replace(line, "    h.0.attn.scaled[0,2,0] = 0.3/sqrt(3) = 0.1732"))
+    status, out, _ = run_verify(page.replace(line, "    h.0.attn.scaled[0,2,0] = 0.3/sqrt(3) = 0.1732"))
     assert status == 1
     assert "h.0.attn.scaled[0,2,0] is true, but not with the numbers of this page: it has 0.3 instead of 0.2555" in out
     assert "the table shows 0.1475" not in out  # the one slip is reported, not what follows from it
-    status, out, _ = verified(page.replace("    0 hello  3.45\n", "    0 hello  3.46\n"))
+    status, out, _ = run_verify(page.replace("    0 hello  3.45\n", "    0 hello  3.46\n"))
     assert status == 1 and "h.0.ln_1.rstd[0] the table shows 3.46, but it is 3.45" in out
 
 
-def test_foreign_json(verified: Callable[..., Any]) -> None:
+def test_foreign_json(run_verify: Callable[..., Any]) -> None:
     cells = [
         {"index": [0], "value": "3", "expression": "1 + 2"},
         {"index": [1], "value": "4", "expression": "1 + 2"},
         {"index": [2], "value": "9", "expression": None},
     ]
     record: dict[str, Any] = {"steps": [{"name": "mine", "cells": cells}]}
-    status, out, _ = verified(json.dumps(record))
+    status, out, _ = run_verify(json.dumps(record))
     assert status == 1 and out == "mine[1] shows 4, but it is 3: 1 + 2\n1 of 2 worked lines are right\n"
-    assert "to 2 significant digits" in verified(json.dumps(record | {"digits": 2}))[1]
+    assert "to 2 significant digits" in run_verify(json.dumps(record | {"digits": 2}))[1]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,6 @@ def test_foreign_json(verified: Callable[..., Any]) -> None:
         (b'{"a":' * 50_000, "it starts like JSON, but is not"),
     ],
 )
-def test_unreadable_files(content: bytes, message: str, verified: Callable[..., Any]) -> None:
-    status, out, err = verified(content)
+def test_unreadable_files(content: bytes, message: str, run_verify: Callable[..., Any]) -> None:
+    status, out, err = run_verify(content)
     assert (status, out) == (2, "") and err.count("\n") == 1 and err.startswith("error: ") and message in err

@@ -31,8 +31,8 @@ class Page(NamedTuple):
     lines: list[str]
     places: list[tuple[int, int]]
 
-    def changed(self, place: tuple[int, int], by: int) -> list[str]:
-        """Return the lines with one digit made another one."""
+    def change_digit(self, place: tuple[int, int], by: int) -> list[str]:
+        """Return the lines with one digit changed."""
         line, column = place
         digit = str((int(self.lines[line][column]) + by) % 10)
         text = self.lines[line]
@@ -89,7 +89,7 @@ def test_whole_trace_is_right() -> None:
 @settings(max_examples=5, deadline=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_thousand_changes_are_found(data: st.DataObject) -> None:
-    """200 at a time, each in another line: each of those lines must be reported, or the change when it is alone."""
+    """Change 200 digits at a time, each in a different line: each line must be reported, or the change by itself."""
     page = whole_trace()
     owner = owners(page)
     chosen = data.draw(
@@ -102,12 +102,12 @@ def test_thousand_changes_are_found(data: st.DataObject) -> None:
     )
     lines = page.lines
     for place, by in chosen:
-        lines = Page(lines, []).changed(place, by)
+        lines = Page(lines, []).change_digit(place, by)
     reported = {found.place - 1 for found in check_document(read_document("\n".join(lines)), None)}
     missed = [(place, by) for place, by in chosen if owner.get(place[0], place[0]) not in reported]
     # Among 200 changes one may stand where another makes its line unreadable as part of a step: it counts by itself.
     for place, by in missed:
-        alone = Page(page.lines, []).changed(place, by)
+        alone = Page(page.lines, []).change_digit(place, by)
         assert check_document(read_document("\n".join(alone)), None), (place, alone[place[0]])
 
 
@@ -118,7 +118,7 @@ def _owners(lines: tuple[str, ...]) -> dict[int, int]:
 
 
 def owners(page: Page) -> dict[int, int]:
-    """Return of each line that continues a worked line, or is one, the line where it starts."""
+    """Return, for each line of a worked line, the line where it starts."""
     return _owners(tuple(page.lines))
 
 
@@ -160,7 +160,7 @@ def test_change_anywhere_is_found(form: str) -> None:
     @settings(max_examples=20, deadline=None)
     @given(place=st.sampled_from(page.places), by=st.integers(1, 9))
     def change(place: tuple[int, int], by: int) -> None:
-        lines = page.changed(place, by)
+        lines = page.change_digit(place, by)
         assert found_in("\n".join(lines)), (page.lines[place[0]], lines[place[0]])
 
     change()
@@ -172,12 +172,12 @@ def test_change_anywhere_is_found(form: str) -> None:
         # the weight as it was, beside its change
         (r"(before +-?\d\.\d?)(\d)", "{0}{1}"),
         (r"(after +-?\d\.\d?)(\d)", "{0}{1}"),
-        # lines that differ in nothing but their index: every word's exponential gets the gradient of the sum
+        # lines that differ only in their index: every word's exponential gets the gradient of the sum
         (r"(    softmax\.dexponentials\[0,)(1)", "{0}2"),
         (r"(    softmax\.dexponentials\[)(0)", "{0}1"),
         # the label of a column whose numbers are those of the next
         (r"(softmax\.dexponentials\n(?:.*\n)*?    t \\ v .*)(1)", "{0}2"),
-        # a step that is not there
+        # a step that does not exist
         (r"(    h\.)(0)", "{0}1"),
     ],
 )
@@ -200,9 +200,9 @@ def found_in(text: str) -> bool:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_line_check_alone_misses_changes(form: str, monkeypatch: Any) -> None:
-    """With the lines only worked out again, some changed operand goes unnoticed: rounding hides it."""
+    """If lines are only worked out again, some changed operands go unnoticed, because rounding hides them."""
     page = small_page(form)
     monkeypatch.setattr("handcalc.verification.document.plan_of_text", lambda lines: None)
     monkeypatch.setattr("handcalc.verification.document.plan_of_json", lambda record: None)
     step = max(1, len(page.places) // 60)
-    assert not all(found_in("\n".join(page.changed(place, 1))) for place in page.places[::step])
+    assert not all(found_in("\n".join(page.change_digit(place, 1))) for place in page.places[::step])

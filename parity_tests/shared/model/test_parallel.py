@@ -19,7 +19,7 @@ from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT
 from parity_tests.support.some_threads import on_threads, without_threadpoolctl
 
-# Many tokens and few weights, so that slices pay; seven sequences give slices of different sizes.
+# Many tokens and few weights, so that slicing pays off; seven sequences give slices of different sizes.
 CONFIG = GPTConfig(vocab_size=7, block_size=32, n_layer=2, n_head=2, n_embd=4, dropout=0.2)
 BATCH = 7
 
@@ -38,7 +38,7 @@ def _step(dtype="float64", config=CONFIG, scale=20.0):
     return parameters_from(config, values), tokens, targets, dropout_masks(config, BATCH, 32, 5, 6, dtype)
 
 
-def _sliced(step, **options):
+def _run_in_slices(step, **options):
     loss, gradients = sliced_loss_and_gradients(*step, step[0].empty_like(), **options)
     return loss, gradients
 
@@ -63,7 +63,7 @@ def test_sliced_loss_equals_batch_loss(dtype, monkeypatch):
 def test_sliced_gradient_equals_batch_gradient(dtype):
     step = _step(dtype)
     assert len({rows.stop - rows.start for rows in parallel.slices_of(CONFIG, BATCH, 32, 8)}) == 2
-    loss, gradients = _sliced(step)
+    loss, gradients = _run_in_slices(step)
     whole_loss, whole = loss_and_gradients(*step)
     assert loss.dtype == gradients.flat.dtype == dtype
     assert_close("loss", loss, whole_loss, 64 * UNIT[dtype] * whole_loss)
@@ -77,24 +77,24 @@ def test_thread_count_changes_no_bit(monkeypatch, threads):
     step = _step()
     assert len(parallel.slices_of(CONFIG, BATCH, 32, 8)) > 2  # a sum of two would be the same in either order
     on_threads(monkeypatch, 1)
-    loss, gradients = _sliced(step)
+    loss, gradients = _run_in_slices(step)
     on_threads(monkeypatch, threads)
     for _ in range(5):
-        again, others = _sliced(step)
+        again, others = _run_in_slices(step)
         assert again == loss
         assert np.array_equal(others.flat, gradients.flat)
 
 
 def test_same_numbers_without_threadpoolctl(monkeypatch):
     step = _step("float32")
-    expected = _sliced(step)[1].flat
+    expected = _run_in_slices(step)[1].flat
     without_threadpoolctl(monkeypatch)
-    assert np.array_equal(_sliced(step)[1].flat, expected)
+    assert np.array_equal(_run_in_slices(step)[1].flat, expected)
 
 
 def test_recorder_sees_the_whole_batch():
     step, kept = _step(), {}
-    loss, gradients = _sliced(step, record=keep_in(kept))
+    loss, gradients = _run_in_slices(step, record=keep_in(kept))
     assert kept["losses"].shape == (BATCH, 32)
     whole_loss, whole = loss_and_gradients(*step)
     assert loss == kept["loss"] == whole_loss
@@ -106,7 +106,7 @@ def test_overflow_raises_no_warning(monkeypatch, threads):
     on_threads(monkeypatch, threads)
     step = _step("float32")
     step[0].flat[:] = 3e38
-    loss, _ = _sliced(step)
+    loss, _ = _run_in_slices(step)
     assert not np.isfinite(loss)
 
 
@@ -122,7 +122,7 @@ def test_bad_inputs_are_refused():
         ((parameters, tokens, targets, longer), r"of shape \(7, 32, 4\)"),
     ):
         with pytest.raises(UserError, match=message):
-            _sliced(step)
+            _run_in_slices(step)
 
 
 @pytest.mark.parametrize("budget", [1, 1 << 16, 1 << 21])

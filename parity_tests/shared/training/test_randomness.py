@@ -19,7 +19,7 @@ CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=2, n_embd=4, dr
 WORD = 2**32
 
 
-def _dropped(seed: int, step: int, part: int = 0) -> bytes:
+def _mask_bytes(seed: int, step: int, part: int = 0) -> bytes:
     masks = dropout_masks(CONFIG, 2, 4, seed, step, "float32", part)
     return b"".join(np.packbits(mask == 0).tobytes() for mask in masks.values())
 
@@ -29,7 +29,7 @@ def test_part_and_sample_default_to_zero():
     expected = np.random.default_rng([1337, 1, 7]).random((2, 4, 4), np.float32) < 0.5
     mask = dropout_masks(CONFIG, 2, 4, 1337, 7, "float32", part=0)["embedding.dropout"]
     assert np.array_equal(mask == 0, expected)
-    assert _dropped(1337, 7) == _dropped(1337, 7, 0)
+    assert _mask_bytes(1337, 7) == _mask_bytes(1337, 7, 0)
     assert np.array_equal(sampling_uniforms(1337, 5), np.random.default_rng([1337, 2]).random(5))
     assert np.array_equal(sampling_uniforms(1337, 5), sampling_uniforms(1337, 5, sample=0))
 
@@ -42,7 +42,7 @@ def test_numbers_never_change():
 def test_masks_differ_by_seed_step_part():
     # 1 is dropout's purpose: the upper word of a large seed, in second place, could be mistaken for it.
     seeds = (0, 1, 2, WORD - 1, WORD, WORD + 1, 2 * WORD + 1, WORD**2, WORD**2 + 1)
-    drawn = {_dropped(*which) for which in product(seeds, (0, 1, 2), (0, 1, 2))}
+    drawn = {_mask_bytes(*which) for which in product(seeds, (0, 1, 2), (0, 1, 2))}
     assert len(drawn) == len(seeds) * 9
 
 

@@ -18,7 +18,7 @@ from parity_tests.shared.training.training_runs import engine_for, metrics_of, q
 def test_resumed_run_is_byte_identical(tmp_path, stop_at, kind):
     recipe = quick_recipe(gradient_accumulation_steps=2, eval_iters=2)
     train_in(recipe, tmp_path / "whole", engine_for(recipe, kind=kind))
-    engine = _interrupted(engine_for(recipe, kind=kind), stop_at, signal.SIGINT)
+    engine = _interrupt_at(engine_for(recipe, kind=kind), stop_at, signal.SIGINT)
     with pytest.raises(Interrupted) as stopped:
         train_in(recipe, tmp_path / "parts", engine)
     assert stopped.value.exit_status == 130
@@ -32,7 +32,7 @@ def test_sigterm_saves_and_restores_handlers(tmp_path):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     recipe = quick_recipe()
     with pytest.raises(Interrupted) as stopped:
-        train_in(recipe, tmp_path, _interrupted(engine_for(recipe), 7, signal.SIGTERM))
+        train_in(recipe, tmp_path, _interrupt_at(engine_for(recipe), 7, signal.SIGTERM))
     assert stopped.value.exit_status == 143
     assert load_checkpoint(tmp_path).step == 7
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
@@ -74,7 +74,7 @@ def test_interrupted_evaluation_is_repeated(tmp_path, stop_at, kind):
 
 def test_second_sigint_ends_immediately(tmp_path):
     recipe = quick_recipe()
-    engine = _interrupted(engine_for(recipe), 7, signal.SIGINT, signal.SIGINT)
+    engine = _interrupt_at(engine_for(recipe), 7, signal.SIGINT, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train_in(recipe, tmp_path, engine)
     assert load_checkpoint(tmp_path).step == 0  # the evaluation at the start saved a complete one
@@ -83,11 +83,11 @@ def test_second_sigint_ends_immediately(tmp_path):
 def test_two_sigterms_still_save(tmp_path):
     recipe = quick_recipe()
     with pytest.raises(Interrupted):
-        train_in(recipe, tmp_path, _interrupted(engine_for(recipe), 7, signal.SIGTERM, signal.SIGTERM))
+        train_in(recipe, tmp_path, _interrupt_at(engine_for(recipe), 7, signal.SIGTERM, signal.SIGTERM))
     assert load_checkpoint(tmp_path).step == 7
 
 
-def _interrupted(engine, stop_at, *signals):
+def _interrupt_at(engine, stop_at, *signals):
     step_of_engine = engine.training_step
 
     def training_step(inputs, targets, step, learning_rate, **options):

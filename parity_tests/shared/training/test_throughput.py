@@ -1,4 +1,4 @@
-"""Throughput as displayed and logged: tokens, milliseconds, and an MFU that is never wrong."""
+"""Throughput as displayed and logged: tokens, milliseconds, and an MFU that is never misleading."""
 
 from __future__ import annotations
 
