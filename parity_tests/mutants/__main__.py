@@ -24,7 +24,11 @@ _COPIED = (
     *("numpy_gpt", "torch_gpt", "handcalc", "data", "docs", "parity_tests", "benchmarks"),
     *("pyproject.toml", "README.md"),
 )
-_REST = ("parity_tests/shared/model/test_parallel.py", "parity_tests/layers", "parity_tests")  # the quick ones first
+# The fast tests that notice most of what a file's own tests miss come first.
+_REST = (
+    *("parity_tests/shared/model/test_parallel.py", "parity_tests/test_ema.py", "parity_tests/test_generation.py"),
+    *("parity_tests/layers", "parity_tests"),
+)
 _NOT_RUN = ("house", "gpt_data", "test_mutants.py", "test_verdicts.py", "test_cli.py", "test_training.py")
 
 
