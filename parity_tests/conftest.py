@@ -29,6 +29,12 @@ _CACHE = pytest.StashKey[str]()
 _LONG = pytest.StashKey[int]()
 
 
+@pytest.fixture
+def empty_directory(tmp_path: Any, monkeypatch: Any) -> None:
+    """Make an empty directory the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 def pytest_addoption(parser: Any) -> None:
     """Add ``--long``: the long tests run too."""
     parser.addoption("--long", action="store_true", help="run the long tests (marked prove) as well as the others")

@@ -7,25 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numpy_gpt.cli import main
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from parity_tests.support.command import QUICK, run_numpy_gpt
 
-QUICK = ["train", "tiny", "--max_iters", "20", "--eval_interval", "10"]
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def _run(capsys, *argv):
-    status = main([str(word) for word in argv])
-    out, err = capsys.readouterr()
-    return status, out, err
+pytestmark = pytest.mark.usefixtures("empty_directory")
 
 
 def test_every_number_is_printed(capsys):
-    status, out, _ = _run(capsys, *QUICK, "--by-hand", "2", "--batch_size", "2")
+    status, out, _ = run_numpy_gpt(capsys, *QUICK, "--by-hand", "2", "--batch_size", "2")
     assert status == 0
     assert "=== step 1:" in out
     assert "=== step 2:" in out
@@ -47,14 +36,14 @@ def test_every_number_is_printed(capsys):
 
 
 def test_training_is_unchanged(capsys):
-    _run(capsys, *QUICK, "--by_hand", "--out_dir", "a")
-    _run(capsys, *QUICK, "--out_dir", "b")
+    run_numpy_gpt(capsys, *QUICK, "--by_hand", "--out_dir", "a")
+    run_numpy_gpt(capsys, *QUICK, "--out_dir", "b")
     one, other = (load_checkpoint(Path(name)).values for name in "ab")
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_padded_vocabulary(capsys):
-    status, out, _ = _run(capsys, *QUICK, "--vocab_size", "40", "--by_hand")
+    status, out, _ = run_numpy_gpt(capsys, *QUICK, "--vocab_size", "40", "--by_hand")
     assert status == 0
     assert "logits (8, 40)" in out
 
@@ -68,7 +57,7 @@ def test_padded_vocabulary(capsys):
     ],
 )
 def test_errors_are_one_line(capsys, flags, message):
-    status, _, err = _run(capsys, *QUICK, *flags)
+    status, _, err = run_numpy_gpt(capsys, *QUICK, *flags)
     assert (status, err.count("\n")) == (2, 1)
     assert message in err
     assert not Path("runs").exists()
@@ -76,8 +65,8 @@ def test_errors_are_one_line(capsys, flags, message):
 
 def test_unprintable_words_are_escaped(capsys):
     Path("odd.txt").write_text("a\n\tb\x1b[2J" * 60)
-    _run(capsys, "prepare", "text", "odd.txt", "--out_dir", "odd")
-    status, out, _ = _run(capsys, "train", "tiny", "--dataset", "odd", "--by_hand", "--max_iters", "1")
+    run_numpy_gpt(capsys, "prepare", "text", "odd.txt", "--out_dir", "odd")
+    status, out, _ = run_numpy_gpt(capsys, "train", "tiny", "--dataset", "odd", "--by_hand", "--max_iters", "1")
     shown = out[out.index("=== step 1") :]
     assert status == 0
     assert all(name in shown for name in ("␤", "␉", "\\x1b"))

@@ -7,21 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from numpy_gpt.cli import main
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from parity_tests.support.command import QUICK, run_numpy_gpt
 
-QUICK = ["train", "tiny", "--max_iters", "20", "--eval_interval", "10"]
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def _run(capsys, *argv):
-    status = main([str(word) for word in argv])
-    out, err = capsys.readouterr()
-    return status, out, err
+pytestmark = pytest.mark.usefixtures("empty_directory")
 
 
 @pytest.mark.prove
@@ -30,7 +19,7 @@ def _run(capsys, *argv):
 def test_presets_reach_their_loss(capsys, preset, limit, count, seed):
     # In float64 rounding moves the loss of `tiny` by less than 1e-5. The spread over seeds is 0.006: 0.436 to 0.456 for
     # `tiny`, 0.433 to 0.436 for `tiny16`.
-    status, out, err = _run(capsys, "train", preset, "--seed", seed, "--dtype", "float64", "--json")
+    status, out, err = run_numpy_gpt(capsys, "train", preset, "--seed", seed, "--dtype", "float64", "--json")
     record = json.loads(out.splitlines()[-1])
     assert status == 0, err
     assert record["val_loss"] <= limit
@@ -40,7 +29,7 @@ def test_presets_reach_their_loss(capsys, preset, limit, count, seed):
 
 
 def test_parameter_table_adds_up(capsys):
-    _, out, _ = _run(capsys, *QUICK)
+    _, out, _ = run_numpy_gpt(capsys, *QUICK)
     lines = out.splitlines()
     counts = [int(line.split()[-1].replace(",", "")) for line in lines[1:17]]
     assert len(counts) == 16
@@ -49,7 +38,7 @@ def test_parameter_table_adds_up(capsys):
 
 
 def test_record_and_run_directory(capsys):
-    status, out, _ = _run(capsys, *QUICK, "--json", "--out_dir", "here")
+    status, out, _ = run_numpy_gpt(capsys, *QUICK, "--json", "--out_dir", "here")
     record = json.loads(out.splitlines()[-1])
     assert status == 0
     assert {key: record[key] for key in ("schema_version", "steps", "out_dir")} == {
@@ -66,37 +55,37 @@ def test_record_and_run_directory(capsys):
 
 
 def test_stdout_is_deterministic(capsys):
-    first = _run(capsys, *QUICK, "--out_dir", "a")[1].replace("directory: a", "")
-    assert first == _run(capsys, *QUICK, "--out_dir", "b")[1].replace("directory: b", "")
+    first = run_numpy_gpt(capsys, *QUICK, "--out_dir", "a")[1].replace("directory: a", "")
+    assert first == run_numpy_gpt(capsys, *QUICK, "--out_dir", "b")[1].replace("directory: b", "")
 
 
 @pytest.mark.parametrize("flags", [["--n_embd", "16"], ["--n-embd=16"], ["--n_embd=16"]])
 def test_flags_override_fields(capsys, flags):
-    _, out, _ = _run(capsys, *QUICK, *flags, "--json", "--bias=True", "--tie-weights", "false", "--seed", "3")
+    _, out, _ = run_numpy_gpt(capsys, *QUICK, *flags, "--json", "--bias=True", "--tie-weights", "false", "--seed", "3")
     assert json.loads(out.splitlines()[-1])["parameters"] == 7_232 + 512
 
 
 def test_saved_weights_have_the_dtype(capsys):
     for dtype in ("float32", "float64"):
-        _run(capsys, *QUICK, "--dtype", dtype, "--out_dir", dtype)
+        run_numpy_gpt(capsys, *QUICK, "--dtype", dtype, "--out_dir", dtype)
         assert {value.dtype.name for value in load_checkpoint(Path(dtype)).values.values()} == {dtype}
 
 
 def test_run_directories_are_never_overwritten(capsys):
     for _ in range(2):
-        _run(capsys, *QUICK)
+        run_numpy_gpt(capsys, *QUICK)
     assert load_checkpoint(Path("runs/tiny")).step == load_checkpoint(Path("runs/tiny-2")).step == 20
-    status, _, err = _run(capsys, *QUICK, "--out_dir", "runs/tiny")
+    status, _, err = run_numpy_gpt(capsys, *QUICK, "--out_dir", "runs/tiny")
     assert (status, err.count("\n")) == (2, 1)
     assert "--resume runs/tiny" in err
 
 
 def test_resume_keeps_the_recipe(capsys):
-    _run(capsys, *QUICK)
-    status, out, _ = _run(capsys, "train", "--resume", "runs/tiny", "--json")
+    run_numpy_gpt(capsys, *QUICK)
+    status, out, _ = run_numpy_gpt(capsys, "train", "--resume", "runs/tiny", "--json")
     assert status == 0
     assert json.loads(out.splitlines()[-1])["steps"] == 20
-    status, _, err = _run(capsys, "train", "--resume", "runs/tiny", "--seed", "3")
+    status, _, err = run_numpy_gpt(capsys, "train", "--resume", "runs/tiny", "--seed", "3")
     assert (status, err) == (2, "error: a resumed run keeps its recipe and directory; leave out --seed\n")
 
 
@@ -122,7 +111,7 @@ def test_resume_keeps_the_recipe(capsys):
     ],
 )
 def test_errors_are_one_line(capsys, argv, message):
-    status, _, err = _run(capsys, *argv)
+    status, _, err = run_numpy_gpt(capsys, *argv)
     assert status == 2
     assert err.startswith("error: ")
     assert err.count("\n") == 1
@@ -131,6 +120,6 @@ def test_errors_are_one_line(capsys, argv, message):
 
 
 def test_vocabulary_may_be_padded(capsys):
-    status, out, _ = _run(capsys, *QUICK, "--vocab_size", "40", "--json")
+    status, out, _ = run_numpy_gpt(capsys, *QUICK, "--vocab_size", "40", "--json")
     assert status == 0
     assert json.loads(out.splitlines()[-1])["parameters"] == 1134 + 8 * 6

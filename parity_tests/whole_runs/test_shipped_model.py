@@ -10,29 +10,18 @@ import numpy as np
 import pytest
 
 from gpt_data.texts.corpora import load_corpus
-from numpy_gpt.cli import main
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
+from parity_tests.support.command import QUICK, run_numpy_gpt
 
-QUICK = ["train", "tiny", "--max_iters", "20", "--eval_interval", "10"]
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def _run(capsys, *argv):
-    status = main([str(word) for word in argv])
-    out, err = capsys.readouterr()
-    return status, out, err
+pytestmark = pytest.mark.usefixtures("empty_directory")
 
 
 def test_all_weights_fit_on_one_page(capsys):
-    status, out, _ = _run(capsys, "parameters")
+    status, out, _ = run_numpy_gpt(capsys, "parameters")
     lines = out.splitlines()
     assert status == 0
     assert len(lines) <= 84
@@ -43,15 +32,15 @@ def test_all_weights_fit_on_one_page(capsys):
 
 @pytest.mark.parametrize("flags", [["--bias", "True", "--tie_weights", "False"], ["--n_layer", "0"]])
 def test_the_page_shows_every_weight(capsys, flags):
-    _, out, _ = _run(capsys, *QUICK, *flags, "--json")
+    _, out, _ = run_numpy_gpt(capsys, *QUICK, *flags, "--json")
     count = json.loads(out.splitlines()[-1])["parameters"]
-    _, page, _ = _run(capsys, "parameters", "--model", "runs/tiny")
+    _, page, _ = run_numpy_gpt(capsys, "parameters", "--model", "runs/tiny")
     assert len(re.findall(r"-?\d+\.\d{4}", page)) == count
 
 
 def test_too_large_a_model_is_refused(capsys):
-    _run(capsys, *QUICK, "--n_embd", "32", "--max_iters", "0")
-    status, _, err = _run(capsys, "parameters", "--model", "runs/tiny")
+    run_numpy_gpt(capsys, *QUICK, "--n_embd", "32", "--max_iters", "0")
+    status, _, err = run_numpy_gpt(capsys, "parameters", "--model", "runs/tiny")
     assert status == 2
     assert "do not fit on a page" in err
 
@@ -59,7 +48,7 @@ def test_too_large_a_model_is_refused(capsys):
 def test_rebuilding_overwrites_nothing_else(capsys):
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("years of work")
-    status, out, err = _run(capsys, "rebuild", "--out_dir", "mine")
+    status, out, err = run_numpy_gpt(capsys, "rebuild", "--out_dir", "mine")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "contains 'thesis.txt'; choose another" in err
     assert [path.name for path in Path("mine").iterdir()] == ["thesis.txt"]
@@ -67,7 +56,7 @@ def test_rebuilding_overwrites_nothing_else(capsys):
 
 @pytest.mark.prove
 def test_one_command_rebuilds_the_shipped_model(capsys):
-    status, out, err = _run(capsys, "rebuild", "--out_dir", "again")
+    status, out, err = run_numpy_gpt(capsys, "rebuild", "--out_dir", "again")
     assert status == 0, err
     again, shipped = load_checkpoint(Path("again")), load_checkpoint(SHIPPED_MODEL)
     # Another BLAS rounds differently and training amplifies that: the weights differ, but the loss hardly.
