@@ -65,13 +65,13 @@ def _contexts(precision: int) -> tuple[Context, Context]:
 def bounds(expression: Expression, numbers: Numbers, precision: int) -> Bounds:
     """Return numbers (low, high) with low ≤ the expression's exact value ≤ high, the same number where it is exact."""
 
-    def rule(node: Expression, parts: list[Bounds]) -> Bounds:
+    def of(node: Expression) -> Bounds:  # not by ``fold``: most nodes are references, which have no parts to look at
         if isinstance(node, Ref):
             value = numbers[node.name][node.index]
             return value, value
-        return _RULES[type(node)](node, parts, precision)
+        return _RULES[type(node)](node, [of(part) for part in node.parts], precision)
 
-    return expression.fold(rule)
+    return of(expression)
 
 
 def _constant(node: Constant, parts: list[Bounds], precision: int) -> Bounds:

@@ -99,6 +99,13 @@ def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def remove_tree(directory: Path) -> None:
+    """Remove a directory and everything in it, as far as that is possible."""
+    from shutil import rmtree  # imported only to remove: the import takes 3 ms of every command's start
+
+    rmtree(directory, ignore_errors=True)
+
+
 def sync_directory(directory: Path) -> None:
     """Make earlier renames in the directory survive a power cut; the contents of the files are already on disk."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open directories

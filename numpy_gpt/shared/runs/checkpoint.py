@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
-from gpt_data.files.atomic import check_replaceable, sync_directory
+from gpt_data.files.atomic import check_replaceable, remove_tree, sync_directory
 from gpt_data.files.sealed_json import read_sealed, seal
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
@@ -84,7 +83,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
             f"cannot write {show_path(directory)}: {error.strerror or error}; is the place writable and not full?"
         ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_tree(temporary)
 
 
 def check_place(directory: Path) -> None:
@@ -195,7 +194,7 @@ def remove_directory(directory: Path) -> None:
     """Remove a checkpoint, after renaming it so that no reader ever sees it half removed."""
     old = _hidden_path(directory, "old")
     directory.rename(old)
-    shutil.rmtree(old, ignore_errors=True)
+    remove_tree(old)
 
 
 def _hidden_path(directory: Path, ending: str) -> Path:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
+from gpt_data.files.atomic import remove_tree
 from gpt_data.wording import show_path
 from numpy_gpt.shared.runs.checkpoint import (
     REPLACED_SUFFIX,
@@ -89,7 +89,7 @@ def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: Mapp
     A process may be killed after writing that checkpoint and before this; a resumed run therefore does this first.
     """
     for temporary in (run / "checkpoints").glob(".step-*"):  # left by a process killed while writing
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_tree(temporary)
     for replaced in [path for path in _newest_first(run) if path.name.endswith(REPLACED_SUFFIX)]:
         # Left by a process killed while replacing a checkpoint.
         original = replaced.with_name(replaced.name.removesuffix(REPLACED_SUFFIX))
