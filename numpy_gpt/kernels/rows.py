@@ -22,7 +22,7 @@ WIDE = 128  # beyond this width, NumPy's own broadcast and maximum are as fast
 
 
 def row_mean(x: Array) -> Array:
-    """Return the mean of each row, as a product with a vector of 1/W, in half the time of np.mean. (…, W) → (…)."""
+    """Return the mean of each row, as a product with a vector of 1/W. Gain 0.14, 0.20. (…, W) → (…)."""
     width = x.shape[-1]
     shares = _shares((width,), x.dtype)
     means: Array = x.dot(shares) if x.ndim == 2 else x.reshape(-1, width).dot(shares).reshape(x.shape[:-1])
@@ -33,7 +33,7 @@ def row_mean_keepdims(x: Array) -> Array:
     """Return the mean of each row in a form that broadcasts to x: (…, W) → (…, W) or (…, 1).
 
     For short rows it is one product with a (W, W) matrix of 1/W. Each column may round differently, so do not use it
-    for the mean in a variance: Σ (x − mean) would no longer be almost 0.
+    for the mean in a variance: Σ (x − mean) would no longer be almost 0. Gain of x minus it: 0.22, 0.48.
     """
     width = x.shape[-1]
     if width > _SPREAD:
@@ -44,7 +44,7 @@ def row_mean_keepdims(x: Array) -> Array:
 
 
 def row_dot(x: Array, y: Array) -> Array:
-    """Return Σ x·y of each row, the sum as a product with a vector of ones. (…, W), (…, W) → (…)."""
+    """Return Σ x·y of each row, the sum as a product with a vector of ones. Gain 0.35, 0.55. (…, W), (…, W) → (…)."""
     products = x * y
     width = products.shape[-1]
     ones = _ones(width, products.dtype)
@@ -56,7 +56,7 @@ def row_sum(x: Array) -> Array:
     """Return the sum of each row; equal rows have equal sums, wherever they are. (…, W) → (…).
 
     That is why it is not a product with ones, whose rounding also depends on the row's position: equal logits must get
-    equal probabilities. Rows of up to 32 numbers are added from first to last.
+    equal probabilities. Rows of up to 32 numbers are added from first to last. Gain 0.68, 0.32.
     """
     sums: Array
     if _is_row_axis_outermost(x):
@@ -71,15 +71,9 @@ def row_sum(x: Array) -> Array:
 
 
 def column_sum(x: Array) -> Array:
-    """Return the sum over all leading axes, as a product with a vector of ones. (…, W) → (W)."""
+    """Return the sum over all leading axes, as a product with a vector of ones. Gain 0.28, 0.26. (…, W) → (W)."""
     rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
     sums: Array = _ones(len(rows), rows.dtype).dot(rows)
-    return sums
-
-
-def batch_sum(x: Array) -> Array:
-    """Return the sum over the first axis: x.sum(axis=0) without its 2 µs of Python overhead. (B, …) → (…)."""
-    sums: Array = np.add.reduce(x, axis=0)
     return sums
 
 
@@ -87,7 +81,7 @@ def subtract_row_max(x: Array) -> tuple[Array, Array]:
     """Return x minus the maximum of its row, and the maxima, NaN for a row with a NaN. (…, W) → (…, W), (…).
 
     Many narrow rows are returned with the rows' axis outermost in memory, so that all later operations run along the
-    long axis.
+    long axis. Gain of a whole softmax: 0.39 for 256 rows of 8, 0.66 for 128 rows of 32, 0.85 for 768 rows of 65.
     """
     if x.shape[-1] <= _NARROW and x.size > _FEW * x.shape[-1]:
         x = _with_row_axis_outermost(x)
@@ -101,7 +95,7 @@ def row_max(x: Array) -> Array:
     """Return the maximum of each row, NaN for a row with a NaN. (…, W) → (…).
 
     A maximum along short rows is slow; an elementwise maximum of the two halves of all rows is fast. So rows are
-    halved, then copied with the rows' axis outermost: for 65 logits this takes 0.3 of the time.
+    halved, then copied with the rows' axis outermost: gain 0.34 for 128 rows of 32, 0.48 for 3,072 rows of 64.
     """
     largest: Array
     if x.size <= _FEW * x.shape[-1] or _is_row_axis_outermost(x):
@@ -116,15 +110,9 @@ def row_max(x: Array) -> Array:
 
 
 def subtract_per_row(x: Array, numbers: Array) -> Array:
-    """Return x minus the number of its row. (…, W), (…) → (…, W)."""
+    """Return x minus the number of its row. Gain 1.03, 0.71. (…, W), (…) → (…, W)."""
     difference: Array = x - _along_rows(numbers, x)
     return difference
-
-
-def multiply_per_row(x: Array, numbers: Array) -> Array:
-    """Return x times the number of its row. (…, W), (…) → (…, W)."""
-    product: Array = x * _along_rows(numbers, x)
-    return product
 
 
 def multiply_per_row_(x: Array, numbers: Array) -> Array:

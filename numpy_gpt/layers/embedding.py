@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.kernels.lookup import gather_rows, scatter_add_
-from numpy_gpt.kernels.rows import batch_sum
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.record import Record, ignore
 
@@ -45,7 +44,7 @@ def embedding_backward(dx: Array, cache: EmbeddingCache, record: Record = ignore
     record("dtoken", dx)  # a sum passes its gradient to both of its terms
 
     dwpe = np.zeros((cache.block_size, width), dx.dtype)
-    dwpe[:time] = batch_sum(dx)  # (3.3) undoes (3.1): every sequence of the batch used the row of each position
+    dwpe[:time] = dx.sum(axis=0)  # (3.3) undoes (3.1): every sequence of the batch used the row of each position
     record("dposition", dwpe[:time])
 
     dwte = np.zeros((cache.vocab_size, width), dx.dtype)

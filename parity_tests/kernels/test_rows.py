@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from numpy_gpt.kernels.rows import (
-    batch_sum,
     column_sum,
     divide_per_row_,
     multiply_per_row_,
@@ -50,7 +49,6 @@ def test_whole_sums_are_exact(width, count, dtype):
         assert_same(row_sum(x), rows.sum(1), dtype)
         assert_same(row_dot(x, 2 * x), (2 * rows * rows).sum(1), dtype)
         assert_same(column_sum(x), x.reshape(-1, width).sum(0), dtype)
-        assert_same(batch_sum(x), x.sum(0), dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

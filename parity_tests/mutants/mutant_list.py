@@ -72,7 +72,7 @@ MUTANTS = [
             "position = wpe[first : first + tokens.shape[1]]",
             "position = wpe[len(wpe) - tokens.shape[1] :]",
         ),
-        ("dwpe averaged over the batch", "batch_sum(dx)", "dx.mean(axis=0)"),
+        ("dwpe averaged over the batch", "dx.sum(axis=0)", "dx.mean(axis=0)"),
         ("position not added", "x = token + position", "x = token + 0 * position"),
     ),
     *_in(
