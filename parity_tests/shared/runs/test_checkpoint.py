@@ -18,6 +18,7 @@ from numpy_gpt import GPTConfig, initial_values
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest, save_in_run
+from numpy_gpt.shared.runs.run_state import RunState
 
 CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
 FILES = ("checkpoint.json", "model.safetensors", "optimizer.safetensors")
@@ -26,7 +27,7 @@ FILES = ("checkpoint.json", "model.safetensors", "optimizer.safetensors")
 def _checkpoint(step: int = 5, dtype: str = "float64") -> Checkpoint:
     values, m, v = (initial_values(CONFIG, seed, dtype) for seed in (1, 2, 3))
     tokenizer = WordTokenizer((" ", "a", "bee"))
-    return Checkpoint(CONFIG, tokenizer, values, step, {"name": "x"}, {"val_loss": 0.1}, (m, v))
+    return Checkpoint(CONFIG, tokenizer, values, step, None, {"val_loss": 0.1}, (m, v))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_damaged_newest_falls_back(tmp_path):
 
 
 def test_temporary_directories_are_removed(tmp_path):
-    left_over = tmp_path / "checkpoints" / ".step-000000011.77.tmp"
+    left_over = tmp_path / "checkpoints" / ".step-000000011.77-00c0ffee.tmp"
     left_over.mkdir(parents=True)
     save_in_run(tmp_path, _checkpoint(10))
     assert load_checkpoint(tmp_path).step == 10
@@ -108,7 +109,7 @@ def test_flipped_bits_and_truncations_fall_back(tmp_path, name):
 def _smallest(step: int) -> Checkpoint:
     config = BigramConfig(vocab_size=2, block_size=1)
     values, m, v = (initial_values(config, seed, "float32") for seed in (1, 2, 3))
-    return Checkpoint(config, CharacterTokenizer(("a", "b")), values, step, None, None, (m, v), {"best_step": None})
+    return Checkpoint(config, CharacterTokenizer(("a", "b")), values, step, None, None, (m, v), RunState(step))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -127,12 +128,12 @@ def test_missing_file_directory_or_pipe(tmp_path, name):
     [
         ({"format_version": 2}, "must have format_version 1, not 2"),
         ({"format": "other"}, "not a manifest of this program"),
-        ({"config": {"vocab_size": 3}}, "incomplete"),
-        ({"tokenizer": None}, "a tokenizer must be"),
+        ({"config": {"vocab_size": 3}}, "config: the config is incomplete"),
+        ({"tokenizer": None}, "tokenizer must be an object, not None"),
         ({"config": {**asdict(CONFIG), "n_embd": 4}}, r"must be float32 or float64 of shape"),
         ({"config": {**asdict(CONFIG), "bias": False}}, "is unknown for its config"),
         ({"config": {**asdict(CONFIG), "n_layer": 2}}, "is missing for its config"),
-        ({"files": {}}, "is not listed"),
+        ({"files": {}}, "files must be model.safetensors and for training optimizer.safetensors, not none"),
     ],
 )
 def test_bad_manifest_with_good_checksum(tmp_path, change, message):

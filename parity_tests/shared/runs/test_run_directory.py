@@ -17,16 +17,23 @@ from numpy_gpt import GPTConfig, initial_values
 from numpy_gpt.shared.runs import checkpoint as checkpoints
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest, remove_outdated, save_in_run
+from numpy_gpt.shared.runs.run_state import RunState
+from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
-RECIPE = {"training": {"eval_interval": 10, "max_iters": 45}}
+TRAINING = TrainingConfig(eval_interval=10, max_iters=45)
+RECIPE = Recipe(name="test", dataset="tiny", model=CONFIG, training=TRAINING).to_dict()
 
 
 def _checkpoint(step: int, seed: int = 1, best: int | None = None) -> Checkpoint:
     values, m, v = (initial_values(CONFIG, seed + place, "float64") for place in range(3))
     return Checkpoint(
-        CONFIG, WordTokenizer((" ", "a", "bee")), values, step, RECIPE, None, (m, v), {"best_step": best}, "text"
+        CONFIG, WordTokenizer((" ", "a", "bee")), values, step, RECIPE, None, (m, v), _state(step, best), "text"
     )
+
+
+def _state(step: int, best: int | None) -> RunState:
+    return RunState(step) if best is None else RunState(step, 1.0, best)
 
 
 def _steps(run: Path) -> list[str]:
@@ -67,7 +74,7 @@ def test_resumed_run_removes_outdated_checkpoints(tmp_path):
         save_in_run(tmp_path, _checkpoint(step))
     last = _checkpoint(40, best=40)
     checkpoints.save_checkpoint(tmp_path / "checkpoints" / _name(40), last)
-    (tmp_path / "checkpoints" / f".{_name(40)}.77-0.tmp").mkdir()
+    (tmp_path / "checkpoints" / f".{_name(40)}.77-00c0ffee.tmp").mkdir()
     newer = tmp_path / "checkpoints" / _name(45)
     newer.mkdir()  # damaged, or the run would have resumed from it: replaced at its step
     remove_outdated(tmp_path, 40, last.recipe, last.state)
@@ -168,7 +175,7 @@ def test_full_disk_keeps_the_previous_checkpoint(tmp_path, limit):
 
 
 def test_temporary_directory_of_the_same_pid(tmp_path):
-    left_over = tmp_path / "checkpoints" / f".{_name(10)}.{os.getpid()}.tmp"
+    left_over = tmp_path / "checkpoints" / f".{_name(10)}.{os.getpid()}-00c0ffee.tmp"
     left_over.mkdir(parents=True)
     save_in_run(tmp_path, _checkpoint(10))
     assert _steps(tmp_path) == [_name(10)]

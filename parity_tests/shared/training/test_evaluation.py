@@ -10,7 +10,7 @@ from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt import initial_values
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.runs.run_state import Evaluation, RunState
+from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.evaluation import evaluate, evaluate_run, loss_estimates
 from numpy_gpt.shared.training.presets import preset
@@ -108,7 +108,7 @@ def test_resumed_run_keeps_its_patience(tmp_path, monkeypatch):
     _script_losses([5.0, 4.0, 4.5], monkeypatch)
     with pytest.raises(RuntimeError, match="the script ends"):  # as if the process had died there
         train(engine.recipe, engine, CORPUS, tmp_path, Silent())
-    state = RunState.from_dict(load_checkpoint(tmp_path).state)
+    state = load_checkpoint(tmp_path).state
     assert (state.step, state.evaluations_since_best) == (20, 1)
     _script_losses([4.4, 4.3], monkeypatch)
     state = train(engine.recipe, engine, CORPUS, tmp_path, Silent(), state)
