@@ -11,7 +11,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, TypeVar
@@ -21,7 +21,7 @@ try:
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
-Made = TypeVar("Made")
+Made = TypeVar("Made", bound=AbstractContextManager[object])
 
 _NAME = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.(?:tmp|old)", re.DOTALL)
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -67,7 +67,7 @@ def temporary_directory(target: Path) -> Iterator[Path]:
     OSError
         If it cannot be created.
     """
-    path, _, lock = _create(target, lambda path: path.mkdir())
+    path, _, lock = _create(target, _make_directory)
     try:
         yield path
     finally:
@@ -115,13 +115,19 @@ def _exit(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
+def _make_directory(path: Path) -> AbstractContextManager[None]:
+    path.mkdir()
+    return nullcontext()
+
+
 def _create(target: Path, create: Callable[[Path], Made]) -> tuple[Path, Made, int | None]:
     while True:
         path = temporary_path(target, "tmp")
         made, lock = create(path), _lock(path, wait=True)
         if path.exists():
             return path, made, lock
-        _release(path, lock)  # before it was locked, another writer removed it as a leftover
+        with made:  # before it was locked, another writer removed it as a leftover
+            _release(path, lock)
 
 
 def _release(path: Path, lock: int | None) -> None:

@@ -117,7 +117,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
     """
     rest = dict(values)
     kind = rest.pop("kind", "gpt")
-    if not isinstance(kind, str) or kind not in KINDS:
+    if kind not in KINDS:
         raise UserError(f"the kind of a model must be one of {', '.join(KINDS)}, not {kind!r:.60}")
     known = {item.name for item in fields(KINDS[kind])}
     if unknown := sorted(set(rest) - known):

@@ -145,7 +145,10 @@ def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: RunS
     for replaced in [path for path in _newest_first(run) if path.name.endswith(REPLACED_SUFFIX)]:
         # Left by a process killed while replacing a checkpoint.
         original = replaced.with_name(replaced.name.removesuffix(REPLACED_SUFFIX))
-        remove_checkpoint(replaced) if original.exists() else replaced.rename(original)
+        if os.path.lexists(original):
+            remove_checkpoint(replaced)
+        elif not replaced.is_symlink():
+            replaced.rename(original)
     older = [path for path in _newest_first(run) if _step(path) <= step]
     needed = _needed_steps(step, recipe, state, [_step(path) for path in older])
     for path in older:

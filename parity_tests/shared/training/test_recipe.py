@@ -63,7 +63,7 @@ def test_override():
     [
         ({"dataset": None}, "recipe.dataset must be text, not None"),
         ({"model": "gpt"}, "recipe.model must be an object, not 'gpt'"),
-        ({"model": {"kind": []}}, "recipe.model: the kind of a model must be one of gpt, bigram"),
+        ({"model": {"kind": "x"}}, "recipe.model: the kind of a model must be one of gpt, bigram"),
         ({"training": []}, r"recipe.training must be an object, not \[\]"),
         ({"training": {"max_iters": None}}, "recipe.training.max_iters must be a whole number, not None"),
         ({"training": {"min_lr": True}}, "recipe.training.min_lr must be a finite number or null, not True"),
