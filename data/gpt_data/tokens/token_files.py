@@ -26,7 +26,7 @@ from gpt_data.files.json_values import AtLeast
 from gpt_data.files.regular_file import open_regular, read_bytes
 from gpt_data.files.sealed_json import check_record, read_sealed, seal
 from gpt_data.files.temporary import temporary_target
-from gpt_data.wording import show_path
+from gpt_data.wording import quote, show_path
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
@@ -244,7 +244,6 @@ def _read_meta(path: Path) -> dict[str, Any]:
     own = check_record({key: meta[key] for key in OWN_KEYS if key in meta}, _OwnEntries, path, _REMEDY)
     dtype = token_dtype(own["vocab_size"]).name
     if own["dtype"] != dtype:
-        raise UserError(
-            f"{show_path(path)}: dtype must be {dtype} for {own['vocab_size']} tokens, not {own['dtype']!r}"
-        )
+        needed = f"{dtype} for {own['vocab_size']} tokens"
+        raise UserError(f"{show_path(path)}: dtype must be {needed}, not {quote(own['dtype'])}; {_REMEDY}")
     return meta

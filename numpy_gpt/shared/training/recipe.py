@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import From, convert
 from gpt_data.files.sealed_json import check_record
-from gpt_data.wording import list_names, suggest
+from gpt_data.wording import list_names, show_path, suggest
 from numpy_gpt.shared.model.config import (
     ModelConfig,
     check_types,
@@ -23,6 +23,7 @@ from numpy_gpt.shared.runs.checkpoint import MANIFEST, Checkpoint
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _ROUNDS_TO_0 = 2.0**-150  # half of the smallest float32 above 0
+_REMEDY = "use another checkpoint"
 _TOO_MANY = 1 << 31  # more sequences or steps than any machine can handle: surely a typo
 
 
@@ -178,8 +179,15 @@ def stored_recipe(checkpoint: Checkpoint) -> Recipe | None:
     Raises
     ------
     UserError
-        If a field is missing, unknown, of another type or out of range; the message names the file.
+        If a field is missing, unknown, of another type or out of range, or the checkpoint is of a later step than the
+        last one; the message names the file.
     """
     path = (checkpoint.path or Path()) / MANIFEST
-    stored: _Stored = check_record({"recipe": checkpoint.recipe}, _Stored, path, "use another checkpoint")
-    return stored["recipe"]
+    stored: _Stored = check_record({"recipe": checkpoint.recipe}, _Stored, path, _REMEDY)
+    recipe = stored["recipe"]
+    if recipe is not None and recipe.training.max_iters < checkpoint.step:
+        place, last = show_path(path), recipe.training.max_iters
+        raise UserError(
+            f"{place}: recipe.training.max_iters must be at least the step {checkpoint.step}, not {last}; {_REMEDY}"
+        )
+    return recipe

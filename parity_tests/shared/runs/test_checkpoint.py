@@ -186,6 +186,7 @@ def test_a_run_is_read_as_it_was_written(in_training):
         ("recipe.training", None, "recipe.training must be an object, not None"),
         ("recipe.training.ema_decay", {}, "recipe.training.ema_decay must be "),
         ("recipe.training.max_iters", 1.5, "recipe.training.max_iters must be a whole number, not 1.5"),
+        ("recipe.training.max_iters", 4, "recipe.training.max_iters must be at least the step 5, not 4"),
         ("recipe.training.beta1", 2, "recipe.training: beta1 must be in [0, 1), not 2"),
         ("facts", 1, "facts must be an object or null, not 1"),
         ("facts.val_loss", {}, "facts.val_loss must be a finite number or null, not {}"),
