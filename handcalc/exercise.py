@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
 from gpt_data.wording import suggest
@@ -116,8 +117,10 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError(f"--digits must be a whole number from 1 to {MOST_DIGITS - _MORE_DIGITS}, not {options.digits}")
     if options.worksheet is not None and not 1 <= options.worksheet <= _MOST_EXERCISES:
         raise UserError(f"--worksheet must be a whole number from 1 to {_MOST_EXERCISES:,}, not {options.worksheet}")
-    if options.output is not None and options.worksheet is None:
-        raise UserError("--output is for worksheets; say how many exercises with --worksheet")
+    if options.output is not None:
+        to_path(options.output)  # refuses an empty one
+        if options.worksheet is None:
+            raise UserError("--output is for worksheets; say how many exercises with --worksheet")
 
 
 def _topics(options: argparse.Namespace, source: Source) -> list[str]:

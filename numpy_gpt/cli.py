@@ -13,7 +13,7 @@ from gpt_data.errors import UserError
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.commands import add_command, program_parser
 from numpy_gpt.shared.cli.parameters import PARAMETERS
-from numpy_gpt.shared.cli.parser import run_command, whole_number
+from numpy_gpt.shared.cli.parser import path, run_command, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
@@ -57,7 +57,7 @@ PROGRAM = Program("numpy_gpt", "tiny", _add_engine_flags, _open_backend)
 
 
 def _add_rebuild_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    parser.add_argument("--out_dir", type=Path, required=True, help="where to write it")
+    parser.add_argument("--out_dir", type=path, required=True, help="where to write it")
     parser.set_defaults(command=lambda arguments: _rebuild(arguments.out_dir))
 
 

@@ -66,8 +66,6 @@ def run_with_kills(run: Path, kills: int, seconds: float, rng: random.Random) ->
     struck, written = 0, False
     for kill in range(kills + 1):
         words = ["train", "--resume", str(run)] if written else ["train", *TRAINING, "--out_dir", str(run)]
-        if not written:
-            shutil.rmtree(run, ignore_errors=True)  # killed before the first checkpoint: nothing to lose
         process = _start(words)
         if kill < kills:
             try:

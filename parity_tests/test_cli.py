@@ -105,7 +105,7 @@ def test_resume_keeps_the_recipe(capsys):
         (["train", "tiny", "--dtype", "float16"], "float32 or float64, not in float16; use torch_gpt"),
         (["train", "tiny", "--vocab_size", "31"], "vocab_size=31 is too small for the corpus 'tiny'; try 32"),
         (["train", "tiny", "--block_size", "400"], "a window of block_size=400 needs 401 tokens"),
-        (["train", "tiny", "--out_dir", "/dev/null/x"], "cannot write"),
+        (["train", "tiny", "--out_dir", "/dev/null/x"], "cannot make the directory /dev/null/x"),
         (["train", "--resume", "nowhere"], "there is no such file"),
         (["parameters", "--model", "nowhere"], "there is no such file"),
     ],

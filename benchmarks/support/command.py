@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_write
 
 
 def command_parser(documentation: str | None) -> argparse.ArgumentParser:
@@ -74,10 +75,7 @@ def write_report(path: Path | None, report: Mapping[str, Any]) -> None:
     """
     if path is None:
         return
-    try:
-        path.write_text(json.dumps(to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; check the path of --json") from error
+    atomic_write(path, (json.dumps(to_json(report), indent=1, allow_nan=False) + "\n").encode())
 
 
 def to_json(value: Any) -> Any:

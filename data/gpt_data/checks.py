@@ -1,7 +1,9 @@
-"""Checks of arguments: whole numbers in range, and arrays of token ids in the vocabulary."""
+"""Checks of arguments: whole numbers in range, paths, and arrays of token ids in the vocabulary."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,20 @@ def whole_number(name: str, value: object, least: int, remedy: str = "") -> int:
         what_to_do = f"; {remedy}" if remedy else ""
         raise UserError(f"{name} must be a whole number of at least {least}, not {value!r:.60}{what_to_do}")
     return int(value)
+
+
+def to_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path; an empty one, which would mean the current directory, is surely a mistake.
+
+    Raises
+    ------
+    UserError
+        If it is empty, or contains a NUL, which no file system allows.
+    """
+    text = os.fspath(path)
+    if not text or "\0" in text:
+        raise UserError(f"a path must not be empty or contain NUL, and is {text!r:.60}; the current directory is .")
+    return Path(path)
 
 
 def token_sequence(ids: npt.ArrayLike, what: str = "ids") -> TokenIds:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from pathlib import Path
 from typing import NamedTuple
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
@@ -43,7 +43,7 @@ def load_model(path: str | None) -> tuple[Checkpoint, str]:
     UserError
         If there is none, or it is damaged.
     """
-    directory = SHIPPED_MODEL if path is None else Path(path)
+    directory = SHIPPED_MODEL if path is None else to_path(path)
     return load_checkpoint(directory), directory.resolve().name
 
 

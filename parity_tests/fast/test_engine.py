@@ -120,6 +120,20 @@ def test_a_resumed_engine_ends_at_the_same_bits(dtype):
     assert second.engine_state() == whole.engine_state()
 
 
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({}, r"engine_state\.scaler is missing"),
+        ({"scaler": {}}, r"engine_state\.scaler\.scale is missing"),
+        ({"scaler": {"scale": "1"}}, r"engine_state\.scaler\.growth_factor is missing"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(state, message):
+    values = _fast(_recipe()).values()
+    with pytest.raises(UserError, match=message):
+        FastEngine(_recipe(dtype="float16"), values, None, "cpu", None, state=state)
+
+
 @pytest.mark.parametrize("spoilt", ["wte.weight", "h.0.mlp.c_fc.weight"])
 def test_after_a_bad_step_nothing_changes(spoilt):
     engine = _fast(_recipe())

@@ -24,7 +24,7 @@ from torch_gpt.fast.evaluator import Evaluator
 from torch_gpt.fast.fallback import Report, check_memory, print_note, try_compile
 from torch_gpt.fast.hardware import peak_of
 from torch_gpt.fast.loss_module import LossModule
-from torch_gpt.fast.precision import keep_dropout_exact, precision_of
+from torch_gpt.fast.precision import keep_dropout_exact, precision_of, restore_scaler
 from torch_gpt.fast.sharding import distribute, gather, reshard, shard
 from torch_gpt.fast.whole_step import WholeStep
 from torch_gpt.parameters import parameters_from
@@ -76,7 +76,7 @@ class FastEngine(TorchEngine):
         self._wrap_parameters()
         self._scaler = torch.amp.GradScaler(self.device.type) if self._precision.scaled else None
         if self._scaler is not None and state is not None:
-            self._scaler.load_state_dict(dict(state["scaler"]))
+            restore_scaler(self._scaler, state)
         self._loss_of: Any = self.module
         if group.size > 1 and not self.options.fsdp:
             device_ids = [self.device] if self.device.type == "cuda" else None

@@ -7,12 +7,14 @@ loss is scaled up before backward; bfloat16 has float32's range and needs no sca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 
 from gpt_data.errors import UserError
+from gpt_data.files.json_values import convert
 
 HALF_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -41,6 +43,30 @@ def precision_of(dtype: str, device: torch.device) -> Precision:
     if dtype == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
         raise UserError(f"{torch.cuda.get_device_name(device)} has no bfloat16; try --dtype float16, or float32")
     return Precision(HALF_DTYPES.get(dtype), dtype == "float16")
+
+
+class _ScalerState(TypedDict):
+    scale: float
+    growth_factor: float
+    backoff_factor: float
+    growth_interval: int
+    _growth_tracker: int
+
+
+class _EngineState(TypedDict):
+    scaler: _ScalerState
+
+
+def restore_scaler(scaler: torch.amp.GradScaler, state: Mapping[str, Any]) -> None:
+    """Give a scaler the state that a checkpoint's ``engine_state`` contains.
+
+    Raises
+    ------
+    UserError
+        If it contains something else.
+    """
+    if scaler.is_enabled():
+        scaler.load_state_dict(convert(dict(state), _EngineState, "engine_state")["scaler"])
 
 
 def has_bfloat16(device: torch.device) -> bool:

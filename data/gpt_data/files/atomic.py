@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
+from gpt_data.files.temporary import remove_leftovers, temporary_file, unwind_on_termination
 from gpt_data.wording import quote, show_path
 
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)  # from a file system that cannot sync a directory
@@ -37,7 +40,8 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
     All files are complete and on disk before the first is renamed, so a full disk leaves every old file
     unchanged. They are renamed in the order given: put the file that verifies the others last. A crash between
     two renames leaves a mix of complete old and new files, so that last file needs the checksums of the others. The
-    block should only write: an OSError in it is reported as a failure to write.
+    block should only write: an OSError in it is reported as a failure to write. A file that is replaced keeps its mode
+    and, where possible, its owner; a new one has the mode that the umask leaves.
 
     Raises
     ------
@@ -45,23 +49,23 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
         If a file cannot be written, or if its name belongs to a directory, a pipe or a device.
     """
     # If a path is a symbolic link, the link is kept and its target is replaced.
-    targets = [Path(os.path.realpath(path)) for path in paths]
-    temporary = [_temporary_path(target) for target in targets]
+    targets = [Path(os.path.realpath(to_path(path))) for path in paths]
     names = " and ".join(map(show_path, paths))
     try:
-        with ExitStack() as stack:
+        with unwind_on_termination(), ExitStack() as stack:
             for target in targets:
                 if target.exists() and not target.is_file():
                     raise UserError(f"cannot write {show_path(target)}: it is not a regular file; choose another place")
-            for path in temporary:
-                stack.callback(path.unlink, missing_ok=True)  # after the rename there is nothing to remove
-            files = tuple(stack.enter_context(path.open("xb")) for path in temporary)
-            yield files
-            for file in files:
+                remove_leftovers(target.parent, target.name.__eq__)
+            temporary = [stack.enter_context(temporary_file(target)) for target in targets]
+            for (path, _), target in zip(temporary, targets, strict=True):
+                keep_owner_and_mode(target, path)
+            yield tuple(file for _, file in temporary)
+            for _, file in temporary:
                 file.flush()
                 os.fsync(file.fileno())
                 file.close()
-            for path, target in zip(temporary, targets, strict=True):
+            for (path, _), target in zip(temporary, targets, strict=True):
                 os.replace(path, target)  # noqa: PTH105 - tests make this exact call fail
             for directory in dict.fromkeys(target.parent for target in targets):
                 sync_directory(directory)
@@ -80,7 +84,7 @@ def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     UserError
         If it cannot be created.
     """
-    place, missing = Path(path), list[Path]()
+    place, missing = to_path(path), list[Path]()
     try:
         try:
             missing += [directory for directory in (place, *place.parents) if not directory.exists()]
@@ -91,7 +95,8 @@ def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise UserError(
                 f"cannot make the directory {show_path(place)}: {error.strerror or error}; choose another"
             ) from error
-        yield place
+        with unwind_on_termination():
+            yield place
     except BaseException:
         for directory in missing:  # innermost first; a directory with other files stays
             with suppress(OSError):
@@ -99,11 +104,17 @@ def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def remove_tree(directory: Path) -> None:
-    """Remove a directory and everything in it, as far as that is possible."""
-    from shutil import rmtree  # imported only to remove: the import takes 3 ms of every command's start
-
-    rmtree(directory, ignore_errors=True)
+def keep_owner_and_mode(old: Path, new: Path) -> None:
+    """Give a new file or directory the mode of the old one that it will replace and, where possible, its owner."""
+    if not old.exists():
+        return
+    status = old.stat()
+    if hasattr(os, "chown"):
+        with suppress(OSError):  # only root may give files away; a group that one is in may be set
+            os.chown(new, -1, status.st_gid)
+            os.chown(new, status.st_uid, -1)
+    if new.stat().st_mode != status.st_mode:
+        new.chmod(stat.S_IMODE(status.st_mode))
 
 
 def sync_directory(directory: Path) -> None:
@@ -144,8 +155,3 @@ def check_replaceable(directory: Path, kind: str, is_ours: Callable[[str], bool]
             f"the directory {show_path(directory)} must be new, empty or {kind}, and contains {quote(foreign)}; "
             "choose another"
         )
-
-
-def _temporary_path(target: Path) -> Path:
-    # In the same directory, so that the rename stays on one file system and is atomic. The name is unique.
-    return target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")

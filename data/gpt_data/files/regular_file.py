@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
 
 # Opening a pipe blocks until somebody writes to it; with O_NONBLOCK it opens immediately and can be refused.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _SLICE = 1 << 18  # bytes of text read at a time: even decoded, they fit the CPU's cache
+_LARGEST = 1 << 28  # bytes of a file that is read whole, if the caller knows no better limit
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -27,7 +29,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         If it is missing, unreadable, or not a regular file: a directory, a pipe, a device.
     """
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = os.open(to_path(path), _FLAGS)
     except OSError as error:
         raise UserError(f"cannot read {show_path(path)}: {error.strerror or error}; check the path") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -36,18 +38,22 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
-    """Return the whole content of the file, at most ``limit`` bytes if a limit is given.
+def read_regular(path: str | os.PathLike[str], limit: int = _LARGEST) -> bytes:
+    """Return the whole content of the file, which may have at most ``limit`` bytes.
 
     Raises
     ------
     UserError
-        If it is missing, unreadable, not a regular file or too large.
+        If it is missing, unreadable, not a regular file, or too large, which is noticed before it is read.
     """
     with open_regular(path) as file:
-        content = read_bytes(file, path, -1 if limit is None else limit + 1)
-    if limit is not None and len(content) > limit:
-        raise UserError(f"{show_path(path)} must have at most {limit} bytes, and has more; is it the right file?")
+        size = os.fstat(file.fileno()).st_size
+        content = read_bytes(file, path, size + 1) if size <= limit else b""
+        while size <= limit and len(content) > size:  # it grows, or is one of /proc, whose files claim to be empty
+            size = len(content)
+            content += read_bytes(file, path, _SLICE)
+    if size > limit:
+        raise UserError(f"{show_path(path)} must have at most {limit:,} bytes, and has {size:,}; is it the right file?")
     return content
 
 

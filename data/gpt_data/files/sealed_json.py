@@ -13,6 +13,7 @@ from typing import Any
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
+from gpt_data.files.json_values import convert, parse_json
 from gpt_data.files.regular_file import read_regular
 from gpt_data.wording import show_path
 
@@ -36,10 +37,9 @@ def read_sealed(path: str | os.PathLike[str], format_version: int, remedy: str) 
     """
     place, content = show_path(path), read_regular(path)
     try:
-        record = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or brackets thousands deep
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{place} must be JSON in UTF-8: {reason}; {remedy}") from error
+        record = parse_json(content)
+    except ValueError as error:
+        raise UserError(f"{place} must be JSON in UTF-8: {error}; {remedy}") from error
     if not isinstance(record, dict):
         raise UserError(f"{place} must be a JSON object, not {type(record).__name__}; {remedy}")
     if whole_number(f"{place}: format_version", record.get("format_version"), 1) != format_version:
@@ -50,6 +50,20 @@ def read_sealed(path: str | os.PathLike[str], format_version: int, remedy: str) 
     if not _is_intact(content):
         raise UserError(f"{place} was changed after it was written (its SHA-256 differs); {remedy}")
     return record
+
+
+def check_record(record: object, kind: Any, path: str | os.PathLike[str], remedy: str) -> Any:
+    """Return a file's record as ``json_values.convert`` does; errors name the file and end in the remedy.
+
+    Raises
+    ------
+    UserError
+        If a field is missing, unknown or of another type.
+    """
+    try:
+        return convert(record, kind)
+    except UserError as error:
+        raise UserError(f"{show_path(path)}: {error}; {remedy}") from error
 
 
 def _is_intact(content: bytes) -> bool:

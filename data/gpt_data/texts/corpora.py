@@ -12,11 +12,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 from gpt_data.checks import TokenIds
 from gpt_data.errors import UserError
+from gpt_data.files.json_values import From
+from gpt_data.files.sealed_json import check_record
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer
-from gpt_data.tokens.token_files import read_token_files, write_token_files
+from gpt_data.tokens.token_files import OWN_KEYS, read_token_files, write_token_files
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.tokens.word_tokenizer import WordTokenizer
@@ -38,6 +41,14 @@ class Corpus:
     train: TokenIds
     val: TokenIds
     phrases: tuple[str, ...] | None = None
+
+
+class _Entries(TypedDict):
+    """The entries that ``prepare`` adds to meta.json."""
+
+    name: str
+    tokenizer: Annotated[Tokenizer, From(tokenizer_from_dict)]
+    phrases: list[str] | None
 
 
 def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corpus:
@@ -72,7 +83,7 @@ def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> 
     if dataset in CORPORA:
         return load_corpus(dataset, source)
     directory = Path(dataset)
-    if not _is_directory(directory):
+    if not dataset or not _is_directory(directory):
         raise UserError(
             f"unknown dataset {quote(dataset)}{suggest(dataset, CORPORA) or ';'} there are the corpora "
             f"{list_names(CORPORA)}, and any directory of token files; "
@@ -171,23 +182,18 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
     UserError
         If a file is missing, damaged, or not what ``prepare`` writes.
     """
-    files = read_token_files(directory)
-    place = show_path(Path(directory) / "meta.json")
-    name, phrases = files.meta.get("name"), files.meta.get("phrases")
-    if not isinstance(name, str):
-        raise UserError(f"{place}: name must be a string, not {name!r:.60}; make it again")
-    if phrases is not None and not _are_phrases(phrases):
-        raise UserError(f"{place}: phrases must be null or a list of strings, not {phrases!r:.60}; make it again")
-    try:
-        tokenizer = tokenizer_from_dict(files.meta.get("tokenizer"))
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from error
+    files, place = read_token_files(directory), Path(directory) / "meta.json"
+    entries = {key: value for key, value in files.meta.items() if key not in OWN_KEYS}
+    meta: _Entries = check_record(entries, _Entries, place, "make it again")
+    tokenizer, phrases = meta["tokenizer"], meta["phrases"]
     if tokenizer.vocab_size != files.meta["vocab_size"]:
         raise UserError(
-            f"{place}: vocab_size must be the tokenizer's {tokenizer.vocab_size}, "
+            f"{show_path(place)}: vocab_size must be the tokenizer's {tokenizer.vocab_size}, "
             f"not {files.meta['vocab_size']}; make it again"
         )
-    return Corpus(name, tokenizer, files.train, files.val, None if phrases is None else tuple(phrases))
+    if phrases == []:
+        raise UserError(f"{show_path(place)}: phrases must be null or contain at least one phrase; make it again")
+    return Corpus(meta["name"], tokenizer, files.train, files.val, None if phrases is None else tuple(phrases))
 
 
 def fingerprint(corpus: Corpus) -> str:
@@ -215,7 +221,3 @@ def _open_nanogpt(directory: Path) -> Corpus:
 
     tokenizer, train, val = read_nanogpt_directory(directory)
     return Corpus(directory.resolve().name, tokenizer, train, val)
-
-
-def _are_phrases(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(phrase, str) for phrase in value)

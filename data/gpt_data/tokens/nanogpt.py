@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gpt_data.checks import TokenIds
+from gpt_data.checks import TokenIds, to_path
 from gpt_data.errors import UserError
 from gpt_data.files.plain_pickle import NotPlainError, load_plain
 from gpt_data.files.regular_file import read_regular
@@ -34,7 +34,7 @@ def read_nanogpt_directory(directory: str | os.PathLike[str]) -> tuple[Tokenizer
         If a file is missing, not a regular file or in another format; a pickle with anything other than that dict
         is refused before it can do harm.
     """
-    place = Path(directory)
+    place = to_path(directory)
     path = place / "meta.pkl"
     try:
         names = {entry.name for entry in place.iterdir()}

@@ -9,12 +9,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import make_directory
 from gpt_data.files.regular_file import open_regular, read_texts
@@ -45,7 +45,7 @@ def prepare_text(
     share = _exact_share(val_share)
     if kind not in tuple(KINDS):  # a tuple, because an unhashable value would raise TypeError
         raise UserError(f"kind must be {' or '.join(KINDS)}, not {kind!r:.60}")
-    place, paths = Path(directory), [Path(file) for file in files]
+    place, paths = to_path(directory), [to_path(file) for file in files]
     if not paths:
         raise UserError("a corpus must have a text: name at least one text file")
     for path in paths:

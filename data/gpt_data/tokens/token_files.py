@@ -14,23 +14,44 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from gpt_data.checks import TokenIds, first_outside, ids_in_vocabulary, outside_message, token_sequence, whole_number
+from gpt_data.checks import TokenIds, first_outside, ids_in_vocabulary, outside_message, to_path, token_sequence
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files, check_replaceable, make_directory
+from gpt_data.files.json_values import AtLeast
 from gpt_data.files.regular_file import open_regular, read_bytes
-from gpt_data.files.sealed_json import read_sealed, seal
-from gpt_data.wording import show_path
+from gpt_data.files.sealed_json import check_record, read_sealed, seal
+from gpt_data.files.temporary import temporary_target
+from gpt_data.wording import quote, show_path
 
 FORMAT_VERSION = 1
 SPLITS = ("train", "val")
 TOKEN_FILES = (*(f"{split}.bin" for split in SPLITS), "meta.json")  # the file that verifies the others is last
-OWN_KEYS = ("format_version", "dtype", "vocab_size", *SPLITS, "sha256")
+_REMEDY = "make it again"
 _SLICE = 1 << 20  # tokens converted, or bytes read, at a time, so that memory does not grow with the text
+
+
+class _Split(TypedDict):
+    tokens: Annotated[int, AtLeast(1)]
+    sha256: str
+
+
+class _OwnEntries(TypedDict):
+    """The entries of meta.json that the reader needs; the writer may add others."""
+
+    format_version: int
+    dtype: str
+    vocab_size: Annotated[int, AtLeast(1)]
+    train: _Split
+    val: _Split
+    sha256: str
+
+
+OWN_KEYS = tuple(_OwnEntries.__annotations__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +80,7 @@ def check_directory(directory: Path) -> None:
     def is_ours(name: str) -> bool:
         if name in TOKEN_FILES:  # other programs use these names too
             return (directory / "meta.json").exists()
-        return name.startswith(".") and name.endswith(".tmp")
+        return temporary_target(name) in TOKEN_FILES
 
     check_replaceable(directory, "one of token files", is_ours)
 
@@ -104,7 +125,7 @@ def write_token_chunks(
     """
     if taken := sorted(set(meta) & set(OWN_KEYS)):
         raise UserError(f"{taken[0]!r} is a reserved entry of meta.json; choose another name")
-    check_directory(Path(directory))
+    check_directory(to_path(directory))
     dtype = token_dtype(vocab_size)
     record: dict[str, Any] = {"format_version": FORMAT_VERSION, "dtype": dtype.name, "vocab_size": vocab_size, **meta}
     with make_directory(directory) as place:
@@ -147,7 +168,7 @@ def read_token_files(directory: str | os.PathLike[str]) -> TokenFiles:
     UserError
         If a file is missing, not a regular file, of another format version, or not as meta.json describes it.
     """
-    place = Path(directory)
+    place = to_path(directory)
     meta = _read_meta(place / "meta.json")
     train, val = (
         read_token_file(
@@ -219,14 +240,10 @@ def _verify(
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
-    meta, place = read_sealed(path, FORMAT_VERSION, "make it again"), show_path(path)
-    vocab_size = whole_number(f"{place}: vocab_size", meta.get("vocab_size"), 1)
-    dtype = token_dtype(vocab_size).name
-    if meta.get("dtype") != dtype:
-        raise UserError(f"{place}: dtype must be {dtype} for {vocab_size} tokens, not {meta.get('dtype')!r:.60}")
-    for split in SPLITS:
-        entry = meta.get(split)
-        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
-            raise UserError(f"{place}: {split} must have tokens and sha256, not {entry!r:.60}; make it again")
-        whole_number(f"{place}: tokens of {split}", entry.get("tokens"), 1)
+    meta = read_sealed(path, FORMAT_VERSION, _REMEDY)
+    own = check_record({key: meta[key] for key in OWN_KEYS if key in meta}, _OwnEntries, path, _REMEDY)
+    dtype = token_dtype(own["vocab_size"]).name
+    if own["dtype"] != dtype:
+        needed = f"{dtype} for {own['vocab_size']} tokens"
+        raise UserError(f"{show_path(path)}: dtype must be {needed}, not {quote(own['dtype'])}; {_REMEDY}")
     return meta

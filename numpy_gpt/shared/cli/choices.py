@@ -18,12 +18,12 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.parser import boolean, number, read_options, whole_number
+from numpy_gpt.shared.cli.parser import boolean, number, path, read_options, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, field_types
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
 from numpy_gpt.shared.training.presets import PRESETS, preset
-from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
+from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig, stored_recipe
 from numpy_gpt.shared.training.recipe_file import read_recipe_file
 
 PRECEDENCE = "a recipe starts from the preset; the --config file overrides it, and flags override both"
@@ -44,7 +44,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, se
     """Add the flags that choose a recipe and its text; with ``several``, a flag accepts values a,b,c as a tuple."""
     parser.add_argument("preset", nargs="?", help=f"one of {', '.join(PRESETS)} (default: {default_preset})")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="a recipe in TOML, with the names of the flags below"
+        "--config", type=path, metavar="FILE", help="a recipe in TOML, with the names of the flags below"
     )
     parser.add_argument(
         "--dataset",
@@ -96,7 +96,7 @@ def _several(read: Callable[[str], Any]) -> Callable[[str], Any]:
 def add_source_flag(parser: argparse.ArgumentParser) -> None:
     """Add the flag for a text that is already on disk."""
     parser.add_argument(
-        "--source", type=Path, metavar="FILE", help="read the corpus `shakespeare` from a file (or set GPT_DATA_DIR)"
+        "--source", type=path, metavar="FILE", help="read the corpus `shakespeare` from a file (or set GPT_DATA_DIR)"
     )
 
 
@@ -166,7 +166,7 @@ class ModelChoice(NamedTuple):
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that choose a trained model."""
     parser.add_argument(
-        "run", type=Path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
+        "run", type=path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
     )
     what = "which checkpoint of the run (default: last)"
     parser.add_argument("--checkpoint", choices=WHICH, default="last", help=what)
@@ -192,9 +192,8 @@ def load_last(run: Path) -> Checkpoint:
 
 def recipe_of(checkpoint: Checkpoint) -> Recipe:
     """Return the recipe that a model was trained with, or default training settings if the checkpoint has none."""
-    if checkpoint.recipe is None:
+    recipe = stored_recipe(checkpoint)
+    if recipe is None:
         recipe = Recipe(name="model", dataset="", model=checkpoint.config, training=TrainingConfig())
-    else:
-        recipe = Recipe.from_dict(checkpoint.recipe)
     dtype = next(iter(checkpoint.values.values())).dtype.name  # `rebuild` may have changed it
     return replace(recipe, model=checkpoint.config, training=replace(recipe.training, dtype=dtype))

@@ -15,13 +15,14 @@ from gpt_data.texts.corpora import Corpus
 from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.choices import PRECEDENCE, RecipeChoice, add_recipe_flags, load_recipe, read_recipe_choice
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
-from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.parser import path, print_record, read_options
 from numpy_gpt.shared.cli.plot import has_plot_libraries, read_curve, terminal_chart, write_png
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, set_command
 from numpy_gpt.shared.cli.progress import PlainDisplay
 from numpy_gpt.shared.cli.tables import Column, table_lines
-from numpy_gpt.shared.cli.train import run_record, unused_directory
+from numpy_gpt.shared.cli.train import run_record
 from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.runs.run_directory import new_directory
 from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
@@ -70,7 +71,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``compare``: those of ``train``, one of them with several values."""
     add_recipe_flags(parser, program.default_preset, several=True)
     what = "directory for the runs (default: runs/compare-FIELD, or -2 …)"
-    parser.add_argument("--out_dir", type=Path, metavar="DIR", help=what)
+    parser.add_argument("--out_dir", type=path, metavar="DIR", help=what)
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
     set_command(parser, program, partial(_read_options, program), compare)
 
@@ -114,10 +115,14 @@ def compare(options: CompareOptions, backend: Backend) -> int:
     UserError
         If a flag is wrong, or every run diverged.
     """
+    if options.out_dir is not None and options.out_dir.exists():
+        raise UserError(f"{show_path(options.out_dir)} already exists; remove it, or choose another --out_dir")
+    with new_directory(options.out_dir or Path("runs") / f"compare-{options.field}") as out_dir:
+        return _compare_in(out_dir, options, backend)
+
+
+def _compare_in(out_dir: Path, options: CompareOptions, backend: Backend) -> int:
     field = options.field
-    out_dir = options.out_dir or unused_directory(Path("runs") / f"compare-{field}")
-    if out_dir.exists():
-        raise UserError(f"{show_path(out_dir)} already exists; remove it, or choose another --out_dir")
     trials = _trials(options, backend, out_dir)
     engines = [_make_engine(backend, trial) for trial in trials]  # all now, so that a failure does not come hours later
     results: list[Result] = []

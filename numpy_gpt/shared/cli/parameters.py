@@ -11,6 +11,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.wording import make_visible
+from numpy_gpt.shared.cli.parser import path
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.cli.tables import Column, side_by_side, table_lines
 from numpy_gpt.shared.model.arrays import Array
@@ -24,7 +25,7 @@ _LARGEST_PAGE = 10_000
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     what = "a run directory (default: the model that ships)"
-    parser.add_argument("--model", type=Path, default=SHIPPED_MODEL, help=what)
+    parser.add_argument("--model", type=path, default=SHIPPED_MODEL, help=what)
     parser.set_defaults(command=lambda arguments: print_parameters(arguments.model))
 
 

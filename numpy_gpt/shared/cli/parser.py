@@ -11,8 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.streams import discard_stdout, replace_closed_streams
 from gpt_data.wording import quote, suggest
@@ -85,6 +87,14 @@ def boolean(text: str) -> bool:
     if text.lower() not in known:
         raise _wrong_kind(bool, text)
     return known[text.lower()]
+
+
+def path(text: str) -> Path:
+    """Return the path that ``text`` contains, which must not be empty."""
+    try:
+        return to_path(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _wrong_kind(kind: type, text: str) -> argparse.ArgumentTypeError:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import json
-import math
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,11 +13,11 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
-from gpt_data.files.regular_file import read_regular
 from gpt_data.files.streams import shows_colours, terminal_columns
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.parser import path, print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
+from numpy_gpt.shared.runs.metrics import METRICS_FILE, read_metrics
 
 SCHEMA_VERSION = 1
 _COLUMNS, _ROWS = 80, 22
@@ -47,8 +45,8 @@ class Curve(NamedTuple):
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``plot``."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories; several share one chart")
-    parser.add_argument("--png", type=Path, metavar="FILE", help="draw to this file instead of the terminal")
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="run directories; several share one chart")
+    parser.add_argument("--png", type=path, metavar="FILE", help="draw to this file instead of the terminal")
     parser.add_argument("--json", action="store_true", help="print the curves as one JSON record instead of a chart")
     parser.set_defaults(command=lambda arguments: plot(read_options(PlotOptions, arguments)))
 
@@ -81,24 +79,16 @@ def read_curve(run: Path, name: str | None = None) -> Curve:
     Raises
     ------
     UserError
-        If the directory has no metrics.jsonl, or the file has no evaluation.
+        If the directory has no metrics.jsonl, or the file is damaged or has no evaluation.
     """
-    path = run / "metrics.jsonl"
     curve = Curve(name or show_path(run), [], [], [])
-    *lines, _ = read_regular(path).split(b"\n")  # a last line without a line end is still being written
-    for number, line in enumerate(lines, start=1):
-        try:
-            values = json.loads(line)
-            if values["kind"] == "evaluation":
-                curve.steps.append(int(values["step"]))
-                curve.train.append(float(values["train_loss"]))
-                curve.val.append(float(values["val_loss"]))
-                if not (math.isfinite(curve.train[-1]) and math.isfinite(curve.val[-1])):
-                    raise ValueError("the losses of an evaluation are finite")
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise UserError(f"{show_path(path)}, line {number}, is not a line of metrics; was it cut off?") from error
+    for evaluation in (record.evaluation for record in read_metrics(run)):
+        if evaluation is not None:
+            curve.steps.append(evaluation.step)
+            curve.train.append(evaluation.train_loss)
+            curve.val.append(evaluation.val_loss)
     if not curve.steps:
-        raise UserError(f"{show_path(path)} has no evaluation yet; let the run continue")
+        raise UserError(f"{show_path(run / METRICS_FILE)} has no evaluation yet; let the run continue")
     return curve
 
 

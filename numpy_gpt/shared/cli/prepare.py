@@ -13,7 +13,7 @@ from gpt_data.texts.corpora import CORPORA, load_corpus, open_dataset, prepare
 from gpt_data.tokens.text_corpus import prepare_text
 from gpt_data.wording import list_names, quote, show_path, suggest
 from numpy_gpt.shared.cli.choices import add_source_flag
-from numpy_gpt.shared.cli.parser import number, print_record, read_options
+from numpy_gpt.shared.cli.parser import number, path, print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
 
 SCHEMA_VERSION = 1
@@ -35,8 +35,8 @@ class PrepareOptions(NamedTuple):
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add = parser.add_argument
     add("corpus", help=f"{', '.join(CORPORA)}, or {_TEXT}: your own text, in UTF-8")
-    add("files", type=Path, nargs="*", metavar="FILE", help=f"the files of {_TEXT}, which are concatenated")
-    add("--out_dir", type=Path, required=True, metavar="DIR", help="where to write the token files")
+    add("files", type=path, nargs="*", metavar="FILE", help=f"the files of {_TEXT}, which are concatenated")
+    add("--out_dir", type=path, required=True, metavar="DIR", help="where to write the token files")
     add("--tokens", choices=("characters", "words"), help=f"how to split {_TEXT} (default: characters)")
     what = f"share of {_TEXT} kept for validation (default: 0.1)"
     add("--val_share", type=number, metavar="SHARE", help=what)

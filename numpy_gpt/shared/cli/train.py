@@ -22,18 +22,19 @@ from numpy_gpt.shared.cli.choices import (
 )
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
 from numpy_gpt.shared.cli.parameters import parameter_table
-from numpy_gpt.shared.cli.parser import print_record, read_options
+from numpy_gpt.shared.cli.parser import path, print_record, read_options
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, initial_state_of
 from numpy_gpt.shared.cli.progress import display_for
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.metrics import TensorBoardLog
-from numpy_gpt.shared.runs.run_directory import lock_run
+from numpy_gpt.shared.runs.run_directory import contains_run, lock_run, new_directory
 from numpy_gpt.shared.runs.run_state import RunState
 from numpy_gpt.shared.training.engine import Engine
+from numpy_gpt.shared.training.process_group import ProcessGroup
 from numpy_gpt.shared.training.randomness import sampling_uniforms
-from numpy_gpt.shared.training.recipe import Recipe
+from numpy_gpt.shared.training.recipe import Recipe, stored_recipe
 from numpy_gpt.shared.training.trainer import train as train_run
 
 SCHEMA_VERSION = 2
@@ -51,20 +52,20 @@ class TrainOptions(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A new or resumed run, ready to train."""
+    """A new or resumed run, ready to train; ``out_dir`` is None for the first free directory in runs."""
 
     recipe: Recipe
     corpus: Corpus
     initial: InitialState
     state: RunState
-    out_dir: Path
+    out_dir: Path | None
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``train``."""
     add_recipe_flags(parser, program.default_preset)
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue a run from its newest checkpoint")
-    parser.add_argument("--out_dir", type=Path, metavar="DIR", help="run directory (default: runs/PRESET, or -2 …)")
+    parser.add_argument("--resume", type=path, metavar="RUN", help="continue a run from its newest checkpoint")
+    parser.add_argument("--out_dir", type=path, metavar="DIR", help="run directory (default: runs/PRESET, or -2 …)")
     parser.add_argument("--tensorboard", action="store_true", help="also write the metrics for TensorBoard")
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
     program.add_flags(parser)
@@ -99,13 +100,12 @@ def train(options: TrainOptions, backend: Backend) -> int:
     start_time = time.perf_counter()
     resume = options.resume
     run = _new_run(options, backend) if resume is None else _resumed_run(resume, options)
-    recipe, corpus, _, state, out_dir = run
-    logs = [TensorBoardLog(out_dir, state)] if options.tensorboard else []
+    recipe, corpus, _, state, _ = run
     floor = loss_floor_of(recipe, corpus)
     engine = backend.make_engine(recipe, run.initial)
     with ExitStack() as stack:
-        if engine.group.rank == 0:
-            stack.enter_context(lock_run(out_dir))
+        out_dir = _open_out_dir(run, engine.group, stack)
+        logs = [TensorBoardLog(out_dir, state)] if options.tensorboard else []
         print("\n".join(parameter_table(recipe.model)))
         for log in logs:
             stack.enter_context(log)
@@ -121,26 +121,36 @@ def train(options: TrainOptions, backend: Backend) -> int:
 
 def _new_run(options: TrainOptions, backend: Backend) -> Run:
     recipe, corpus = load_recipe(options.recipe, backend.recipe_defaults)
-    out_dir = options.out_dir or unused_directory(Path("runs") / recipe.name)
-    if (out_dir / "checkpoints").exists() or (out_dir / "metrics.jsonl").exists():
+    out_dir = options.out_dir
+    if out_dir is not None and contains_run(out_dir):
         place = show_path(out_dir)
         raise UserError(f"{place} already contains a run; continue it with --resume {place}, or choose another place")
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
     return Run(recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir)
 
 
+def _open_out_dir(run: Run, group: ProcessGroup, stack: ExitStack) -> Path:
+    """Return the run directory, which the main process creates if necessary and locks until the stack is closed."""
+    out_dir = run.out_dir or Path("runs") / run.recipe.name
+    if group.rank == 0:
+        out_dir = run.out_dir or stack.enter_context(new_directory(out_dir))
+        stack.enter_context(lock_run(out_dir))
+    return group.broadcast(out_dir)
+
+
 def _resumed_run(run: Path, options: TrainOptions) -> Run:
     _check_nothing_else_chosen(options)
     checkpoint = load_last(run)
-    if checkpoint.recipe is None or checkpoint.moments is None or checkpoint.state is None:
+    recipe = stored_recipe(checkpoint)
+    if recipe is None or checkpoint.moments is None or checkpoint.state is None:
         raise UserError(f"{show_path(run)} has a model but no training state; start a new run")
     if checkpoint.path == run:
         whole = f"; give {show_path(run.parent.parent)}" if run.parent.name == "checkpoints" else ""
         raise UserError(f"--resume must be a run directory, but {show_path(run)} is a single checkpoint{whole}")
     moved_to = options.recipe.fields.get("dataset")
-    recipe = Recipe.from_dict(checkpoint.recipe).override({} if moved_to is None else {"dataset": moved_to})
+    recipe = recipe.override({} if moved_to is None else {"dataset": moved_to})
     corpus = _load_same_corpus(run, checkpoint, recipe, options.recipe.source)
-    return Run(recipe, corpus, initial_state_of(checkpoint), RunState.from_dict(checkpoint.state), run)
+    return Run(recipe, corpus, initial_state_of(checkpoint), checkpoint.state, run)
 
 
 def _check_nothing_else_chosen(options: TrainOptions) -> None:
@@ -166,15 +176,6 @@ def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source:
             "restore that text, give --dataset if it has moved, or start a new run"
         )
     return corpus
-
-
-def unused_directory(wanted: Path) -> Path:
-    """Return the first of ``wanted``, wanted-2, wanted-3 … that does not exist."""
-    candidate, number = wanted, 1
-    while candidate.exists():
-        number += 1
-        candidate = wanted.with_name(f"{wanted.name}-{number}")
-    return candidate
 
 
 def _print_summary(recipe: Recipe, state: RunState, floor: LossFloor | None) -> None:

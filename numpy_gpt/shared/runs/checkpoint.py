@@ -12,24 +12,34 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from gpt_data.errors import UserError
-from gpt_data.files.atomic import check_replaceable, remove_tree, sync_directory
-from gpt_data.files.sealed_json import read_sealed, seal
+from gpt_data.files.atomic import check_replaceable, keep_owner_and_mode, sync_directory
+from gpt_data.files.json_values import From
+from gpt_data.files.sealed_json import check_record, read_sealed, seal
+from gpt_data.files.temporary import (
+    remove_leftovers,
+    remove_tree,
+    temporary_directory,
+    temporary_path,
+    unwind_on_termination,
+)
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
-from gpt_data.wording import show_path
+from gpt_data.wording import list_names, show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
-from numpy_gpt.shared.model.names import parameter_shapes
-from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
+from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
+from numpy_gpt.shared.runs.run_state import RunState, Step
+from numpy_gpt.shared.runs.tensor_files import FileRecord, read_tensors, tensor_bytes
 
 FORMAT = "numpy-gpt checkpoint"
 FORMAT_VERSION = 1
 MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetensors", "checkpoint.json"
 _REPLACEABLE = {MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # macOS creates the last one everywhere
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
+_REMEDY = "use another checkpoint"
 REPLACED_SUFFIX = ".replaced"
 """The suffix of a checkpoint that is being replaced; it stays complete until the new one is in place."""
 
@@ -39,7 +49,7 @@ class Checkpoint:
     """A model and, if training can resume from it, its moments, recipe and state.
 
     ``values`` and the two ``moments`` (m, v) are keyed by parameter name; ``facts`` are measured figures such as
-    losses; ``state`` is a ``RunState`` as plain values; ``corpus`` is the fingerprint of the run's text;
+    losses; ``corpus`` is the fingerprint of the run's text;
     ``engine_state`` is the engine's state apart from weights and moments. If ``values`` are an EMA, ``trained`` are the
     weights in training, stored with the moments.
     """
@@ -51,11 +61,49 @@ class Checkpoint:
     recipe: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] | None = None
     moments: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
-    state: Mapping[str, Any] | None = None
+    state: RunState | None = None
     corpus: str | None = None
     engine_state: Mapping[str, Any] | None = None
     trained: Mapping[str, Array] | None = None
     path: Path | None = None
+
+
+class _RecipeRecord(TypedDict):
+    """A recipe as far as this room knows it; ``Recipe.from_dict`` checks the rest."""
+
+    name: str
+    dataset: str
+    model: Annotated[ModelConfig, From(config_from_dict)]
+    training: dict[str, int | float | bool | str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Manifest:
+    """The content of checkpoint.json, which is the schema that a file is checked against."""
+
+    format: str
+    format_version: int
+    step: Step
+    config: Annotated[ModelConfig, From(config_from_dict)]
+    tokenizer: Annotated[Tokenizer, From(tokenizer_from_dict)]
+    recipe: _RecipeRecord | None
+    facts: dict[str, float | None] | None
+    files: dict[str, FileRecord]
+    sha256: str
+    state: RunState | None = None
+    corpus: str | None = None
+    engine_state: dict[str, dict[str, float]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.state is not None and self.state.step != self.step:
+            raise UserError(f"state.step must be {self.step}, the step of the checkpoint, not {self.state.step}")
+        if self.recipe is not None and self.recipe["model"] != self.config:
+            raise UserError("recipe.model must be the same as config, and differs")
+        if MODEL_FILE not in self.files or not set(self.files) <= {MODEL_FILE, OPTIMIZER_FILE}:
+            names = list_names(self.files) or "none"
+            raise UserError(f"files must be {MODEL_FILE} and for training {OPTIMIZER_FILE}, not {names}")
+        if parameter_count(self.config) * 4 > self.files[MODEL_FILE]["bytes"]:  # before all their names are listed
+            raise UserError(f"config has {parameter_count(self.config):,} parameters, too many for {MODEL_FILE}")
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
@@ -70,20 +118,20 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     check_place(directory)
     directory = directory.resolve()  # the real name if the path was . or a link
     contents = _contents(checkpoint)
-    temporary = _hidden_path(directory, "tmp")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        for name, content in contents.items():
-            _write_synced(temporary / name, content)
-        sync_directory(temporary)
-        _put_in_place(temporary, directory)
+        remove_leftovers(directory.parent, directory.name.__eq__)
+        with unwind_on_termination(), temporary_directory(directory) as temporary:
+            for name, content in contents.items():
+                _write_synced(temporary / name, content)
+                keep_owner_and_mode(directory / name, temporary / name)
+            keep_owner_and_mode(directory, temporary)
+            sync_directory(temporary)
+            _put_in_place(temporary, directory)
     except OSError as error:
         raise UserError(
             f"cannot write {show_path(directory)}: {error.strerror or error}; is the place writable and not full?"
         ) from error
-    finally:
-        remove_tree(temporary)
 
 
 def check_place(directory: Path) -> None:
@@ -102,13 +150,11 @@ def _put_in_place(temporary: Path, directory: Path) -> None:
     # its place, and only then is the old one removed: there is a complete checkpoint at every moment.
     replaced = directory.with_name(f"{directory.name}{REPLACED_SUFFIX}")
     if directory.exists():
-        if replaced.exists():
-            remove_directory(replaced)
+        remove_checkpoint(replaced)
         directory.rename(replaced)
     temporary.rename(directory)
     sync_directory(directory.parent)
-    if replaced.exists():
-        remove_directory(replaced)
+    remove_checkpoint(replaced)
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
@@ -119,29 +165,35 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     UserError
         If there is none, or it is damaged, incomplete, in another format, or inconsistent with its own config.
     """
-    manifest, place = _read_manifest(directory), show_path(directory)
-    try:
-        config = config_from_dict(manifest["config"])
-        tokenizer = tokenizer_from_dict(manifest["tokenizer"])
-        files, step = dict(manifest["files"]), int(manifest["step"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{place} is not a checkpoint of this program: {error}") from error
-    shapes = parameter_shapes(config)
-    values = read_tensors(directory / MODEL_FILE, files.get(MODEL_FILE), shapes)
-    rest = {name: manifest.get(name) for name in ("recipe", "facts", "state", "corpus", "engine_state")}
+    record = _read_manifest(directory)
+    manifest: _Manifest = check_record(record, _Manifest, directory / MANIFEST, _REMEDY)
+    files, shapes, training = (
+        manifest.files,
+        parameter_shapes(manifest.config),
+        manifest.recipe and manifest.recipe["training"],
+    )
+    values = read_tensors(directory / MODEL_FILE, files[MODEL_FILE], shapes)
     moments = trained = None
     if OPTIMIZER_FILE in files:
-        kinds = ["m", "v"] + ["trained"] * _has_ema(rest["recipe"])
+        kinds = ["m", "v"] + ["trained"] * bool(training and training.get("ema_decay"))
         names = {f"{kind}.{name}": shapes[name] for kind in kinds for name in shapes}
         tensors = read_tensors(directory / OPTIMIZER_FILE, files[OPTIMIZER_FILE], names)
         m, v, *others = ({name: tensors[f"{kind}.{name}"] for name in shapes} for kind in kinds)
         moments, trained = (m, v), others[0] if others else None
-    return Checkpoint(config, tokenizer, values, step, moments=moments, trained=trained, path=directory, **rest)
-
-
-def _has_ema(recipe: Any) -> bool:
-    training = recipe.get("training") if isinstance(recipe, dict) else None
-    return isinstance(training, dict) and bool(training.get("ema_decay"))
+    return Checkpoint(
+        manifest.config,
+        manifest.tokenizer,
+        values,
+        manifest.step,
+        record["recipe"],
+        manifest.facts,
+        moments,
+        manifest.state,
+        manifest.corpus,
+        manifest.engine_state,
+        trained,
+        directory,
+    )
 
 
 def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
@@ -158,7 +210,8 @@ def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
 
 
 def _manifest(checkpoint: Checkpoint, contents: Mapping[str, bytes]) -> bytes:
-    training = {"state": checkpoint.state, "corpus": checkpoint.corpus, "engine_state": checkpoint.engine_state}
+    state = None if checkpoint.state is None else checkpoint.state.to_dict()
+    training = {"state": state, "corpus": checkpoint.corpus, "engine_state": checkpoint.engine_state}
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -177,29 +230,43 @@ def _manifest(checkpoint: Checkpoint, contents: Mapping[str, bytes]) -> bytes:
 
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
-    place = show_path(directory)
-    if not directory.exists():
+    place, path = show_path(directory), directory / MANIFEST
+    if not os.path.lexists(directory):
         raise UserError(f"no model at {place}: there is no such file or directory")
-    if not directory.is_dir() or not (directory / MANIFEST).is_file():
+    if not os.path.isdir(directory) or _is_missing(path):  # noqa: PTH112 - never raises
         raise UserError(
             f"no model at {place}: give a run directory of `numpy_gpt train`, or a directory with {MANIFEST}"
         )
-    manifest = read_sealed(directory / MANIFEST, FORMAT_VERSION, "use another checkpoint")
+    manifest = read_sealed(path, FORMAT_VERSION, _REMEDY)
     if manifest.get("format") != FORMAT:
-        raise UserError(f"{place}/{MANIFEST} is not a manifest of this program; use another checkpoint")
+        raise UserError(f"{show_path(path)} is not a manifest of this program; {_REMEDY}")
     return manifest
 
 
-def remove_directory(directory: Path) -> None:
-    """Remove a checkpoint, after renaming it so that no reader ever sees it half removed."""
-    old = _hidden_path(directory, "old")
+def _is_missing(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:  # in a directory that may not be read: reading the file says so
+        return False
+    return False
+
+
+def remove_checkpoint(directory: Path) -> None:
+    """Remove a checkpoint, after renaming it so that no reader ever sees it half removed.
+
+    What this program did not write is left as it is: a link, or a directory with a foreign file in it.
+    """
+    if directory.is_symlink() or not directory.exists():
+        return
+    try:
+        check_place(directory)
+    except UserError:
+        return
+    old = temporary_path(directory, "old")
     directory.rename(old)
     remove_tree(old)
-
-
-def _hidden_path(directory: Path, ending: str) -> Path:
-    # The same parent is on the same file system, where renaming is atomic; the name is unique.
-    return directory.with_name(f".{directory.name}.{os.getpid()}-{os.urandom(4).hex()}.{ending}")
 
 
 def _write_synced(path: Path, content: bytes) -> None:

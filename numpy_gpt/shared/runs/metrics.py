@@ -6,15 +6,29 @@ Both receive every evaluation and every logged step. TensorBoard needs the extra
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
+from gpt_data.files.json_values import convert, parse_json
+from gpt_data.files.regular_file import open_regular
 from gpt_data.wording import show_path
-from numpy_gpt.shared.runs.run_state import RunState
+from numpy_gpt.shared.runs.run_state import Evaluation, RunState, Step
+
+METRICS_FILE = "metrics.jsonl"
+_LONGEST_LINE = 1 << 16  # bytes
+
+
+class MetricsRecord(NamedTuple):
+    """A line of metrics as it stands in the file, its step, and the evaluation if it is one."""
+
+    line: bytes
+    step: int
+    evaluation: Evaluation | None
 
 
 class MetricsLog(Protocol):
@@ -33,9 +47,7 @@ class MetricsFile:
     def __enter__(self) -> MetricsFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            for temporary in self._path.parent.glob(f".{self._path.name}.*.tmp"):  # left by a killed process
-                temporary.unlink()
-            atomic_write(self._path, "".join(self._lines_to_keep()).encode())
+            atomic_write(self._path, b"".join(self._lines_to_keep()))
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
             raise _write_error(self._path, error) from error
@@ -60,21 +72,51 @@ class MetricsFile:
                 self._file.close()
             raise _write_error(self._path, error) from error
 
-    def _lines_to_keep(self) -> list[str]:
+    def _lines_to_keep(self) -> Iterator[bytes]:
         if self._state == RunState() or not self._path.is_file():
-            return []
-        lines = []
-        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-            try:
-                values = json.loads(line)
+            return
+        with suppress(UserError):  # a killed process's last line, or damage
+            for record in read_metrics(self._path.parent):
                 # The resumed run writes the evaluation of this step again, unless the state contains it.
-                is_pending = values["kind"] == "evaluation" and self._state.evaluation is None
-                if values["step"] > self._state.step - is_pending:
-                    break
-            except (ValueError, KeyError, TypeError, RecursionError):  # a killed process's last line, or damage
-                break
-            lines.append(line)
-        return lines
+                is_pending = record.evaluation is not None and self._state.evaluation is None
+                if record.step > self._state.step - is_pending:
+                    return
+                yield record.line
+
+
+def read_metrics(run: Path) -> Iterator[MetricsRecord]:
+    """Yield every record of a run's metrics, except a last line without a line end, which is still being written.
+
+    Raises
+    ------
+    UserError
+        If they cannot be read, or a line is not what ``MetricsFile`` writes; the message names line and field.
+    """
+    path = run / METRICS_FILE
+    with open_regular(path) as file:
+        for number in count(1):
+            try:
+                line = file.readline(_LONGEST_LINE)
+                if line.endswith(b"\n"):
+                    yield _parse_record(line)
+                elif len(line) < _LONGEST_LINE:
+                    return
+                else:
+                    raise UserError(f"it must have at most {_LONGEST_LINE:,} bytes")
+            except OSError as error:
+                raise UserError(f"cannot read {show_path(path)}: {error.strerror or error}") from error
+            except ValueError as error:  # a UserError, or not JSON
+                reason = f"is not a line of metrics: {error}; was it cut off?"
+                raise UserError(f"{show_path(path)}, line {number}, {reason}") from error
+
+
+def _parse_record(line: bytes) -> MetricsRecord:
+    values = convert(parse_json(line), dict[str, Any])
+    kind = convert(values.pop("kind", None), Literal["evaluation", "step"], "kind")
+    if kind == "evaluation":
+        evaluation = convert(values, Evaluation)
+        return MetricsRecord(line, evaluation.step, evaluation)
+    return MetricsRecord(line, convert(convert(values, dict[str, float | None]).get("step"), Step, "step"), None)
 
 
 class TensorBoardLog:

@@ -10,20 +10,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from gpt_data.errors import UserError
-from gpt_data.files.atomic import remove_tree
+from gpt_data.files.atomic import make_directory
+from gpt_data.files.temporary import remove_leftovers
 from gpt_data.wording import show_path
 from numpy_gpt.shared.runs.checkpoint import (
+    MANIFEST,
     REPLACED_SUFFIX,
     Checkpoint,
     read_checkpoint,
-    remove_directory,
+    remove_checkpoint,
     save_checkpoint,
 )
+from numpy_gpt.shared.runs.metrics import METRICS_FILE, read_metrics
+from numpy_gpt.shared.runs.run_state import RunState
 
 try:
     import fcntl
@@ -40,33 +44,82 @@ def lock_run(run: Path) -> Iterator[None]:
     """Create the run directory if necessary and lock it: two processes would overwrite each other's checkpoints.
 
     The operating system releases the lock however the process ends. If the operating system or the file system
-    cannot lock directories, there is no lock.
+    cannot lock directories, there is no lock. A new directory in which nothing was written is removed after an error.
 
     Raises
     ------
     UserError
-        If another process holds the lock, or the directory cannot be created.
+        If another process holds the lock, or the directory cannot be created or read.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {show_path(run)}: {error.strerror or error}; choose another place") from error
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(run, os.O_RDONLY)
-    try:
+    with make_directory(run):
+        if fcntl is None:
+            yield
+            return
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is training in {show_path(run)}; wait until it has ended, or choose another place"
-            ) from None
-        except OSError:  # a network file system without locks
-            pass
-        yield
-    finally:
-        os.close(descriptor)
+            descriptor = os.open(run, os.O_RDONLY)
+        except OSError as error:
+            raise UserError(f"cannot read {show_path(run)}: {error.strerror or error}; choose another place") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another process is training in {show_path(run)}; wait until it has ended, or choose another place"
+                ) from None
+            except OSError:  # a network file system without locks
+                pass
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def new_directory(wanted: Path) -> Iterator[Path]:
+    """Create the first of ``wanted``, wanted-2, wanted-3 … that does not exist; no other process gets the same one.
+
+    If nothing is written to it, it is removed after an error.
+
+    Raises
+    ------
+    UserError
+        If it cannot be created.
+    """
+    with make_directory(wanted.parent):
+        directory, number = wanted, 1
+        while not _make_if_missing(directory):
+            number += 1
+            directory = wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            yield directory
+        except BaseException:
+            with suppress(OSError):  # it contains something
+                directory.rmdir()
+            raise
+
+
+def _make_if_missing(directory: Path) -> bool:
+    try:
+        directory.mkdir()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UserError(
+            f"cannot make the directory {show_path(directory)}: {error.strerror or error}; choose another"
+        ) from error
+    return True
+
+
+def contains_run(directory: Path) -> bool:
+    """Return whether a directory contains checkpoints, or metrics of a step, which come after the first checkpoint.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or contains other metrics.
+    """
+    if _newest_first(directory):
+        return True
+    return os.path.lexists(directory / METRICS_FILE) and any(record.step > 0 for record in read_metrics(directory))
 
 
 def save_in_run(run: Path, checkpoint: Checkpoint) -> Path:
@@ -79,30 +132,32 @@ def save_in_run(run: Path, checkpoint: Checkpoint) -> Path:
     """
     directory = _checkpoint_path(run, checkpoint.step)
     save_checkpoint(directory, checkpoint)
-    remove_outdated(run, checkpoint.step, checkpoint.recipe or {}, checkpoint.state or {})
+    remove_outdated(run, checkpoint.step, checkpoint.recipe or {}, checkpoint.state or RunState())
     return directory
 
 
-def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """Remove what the run no longer needs once the checkpoint of ``step`` is complete.
+def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: RunState) -> None:
+    """Remove what the run no longer needs once the checkpoint of ``step`` is complete; the files of others stay.
 
     A process may be killed after writing that checkpoint and before this; a resumed run therefore does this first.
     """
-    for temporary in (run / "checkpoints").glob(".step-*"):  # left by a process killed while writing
-        remove_tree(temporary)
+    remove_leftovers(run / "checkpoints", lambda name: _NAME.fullmatch(name) is not None)
     for replaced in [path for path in _newest_first(run) if path.name.endswith(REPLACED_SUFFIX)]:
         # Left by a process killed while replacing a checkpoint.
         original = replaced.with_name(replaced.name.removesuffix(REPLACED_SUFFIX))
-        remove_directory(replaced) if original.exists() else replaced.rename(original)
+        if os.path.lexists(original):
+            remove_checkpoint(replaced)
+        elif not replaced.is_symlink():
+            replaced.rename(original)
     older = [path for path in _newest_first(run) if _step(path) <= step]
     needed = _needed_steps(step, recipe, state, [_step(path) for path in older])
     for path in older:
         if _step(path) not in needed:
-            remove_directory(path)
+            remove_checkpoint(path)
 
 
 def _needed_steps(
-    step: int, recipe: Mapping[str, Any], state: Mapping[str, Any], newest_first: Sequence[int]
+    step: int, recipe: Mapping[str, Any], state: RunState, newest_first: Sequence[int]
 ) -> set[int | None]:
     """Return the steps whose checkpoints are kept: this one, the best one, and the two newest evaluated ones.
 
@@ -112,7 +167,7 @@ def _needed_steps(
     training = recipe.get("training", {})
     interval, end = training.get("eval_interval", 1), training.get("max_iters")
     evaluated = [newer for newer in newest_first if newer % interval == 0 or newer == end]
-    return {step, state.get("best_step"), *evaluated[:_NEWEST]}
+    return {step, state.best_step, *evaluated[:_NEWEST]}
 
 
 def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
@@ -124,7 +179,7 @@ def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
         If there is none, or it is damaged, incomplete, in another format, or inconsistent with its own config.
     """
     last = load_newest(path)[0]
-    best = (last.state or {}).get("best_step")
+    best = (last.state or RunState()).best_step
     return last if which == "last" or best in (None, last.step) else read_checkpoint(_checkpoint_path(path, best))
 
 
@@ -137,6 +192,9 @@ def load_newest(path: Path) -> tuple[Checkpoint, str]:
         If there is no intact checkpoint.
     """
     candidates = _newest_first(path) or [path]
+    if candidates == [path] and os.path.lexists(path / METRICS_FILE) and not os.path.lexists(path / MANIFEST):
+        remedy = f"repeat it with --out_dir {show_path(path)}"
+        raise UserError(f"no model at {show_path(path)}: training ended before the first checkpoint; {remedy}")
     damage = ""
     for place, candidate in enumerate(candidates):
         try:
@@ -156,7 +214,13 @@ def _checkpoint_path(run: Path, step: int) -> Path:
 
 def _newest_first(run: Path) -> list[Path]:
     # step-N comes before step-N.replaced, which exists only while a new checkpoint of step N takes its place.
-    found = [path for path in (run / "checkpoints").glob("step-*") if _NAME.fullmatch(path.name)]
+    place = run / "checkpoints"
+    try:
+        found = [path for path in place.iterdir() if _NAME.fullmatch(path.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"cannot read {show_path(place)}: {error.strerror or error}; check the path") from error
     return sorted(found, key=lambda path: (-_step(path), path.name))
 
 

@@ -5,12 +5,14 @@ Nothing else needs to be saved: batches, dropout masks and the learning rate are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
+from gpt_data.files.json_values import AtLeast
+
+Step = Annotated[int, AtLeast(0)]
+"""A number of steps taken, in what is read from files."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Evaluation:
     ``train_loss`` and ``val_loss`` cover all evaluation windows; the estimates use random batches, as nanoGPT's do.
     """
 
-    step: int
+    step: Step
     train_loss: float
     val_loss: float
     learning_rate: float
@@ -33,13 +35,27 @@ class RunState:
     """The state after ``step`` steps: the best validation loss, its step, and the number of evaluations since.
 
     ``evaluation`` is the evaluation of this step, or None if it has not been evaluated.
+
+    Raises
+    ------
+    UserError
+        If the steps contradict each other.
     """
 
-    step: int = 0
+    step: Step = 0
     best_val_loss: float | None = None
-    best_step: int | None = None
-    evaluations_since_best: int = 0
+    best_step: Step | None = None
+    evaluations_since_best: Annotated[int, AtLeast(0)] = 0
     evaluation: Evaluation | None = None
+
+    def __post_init__(self) -> None:
+        if self.evaluation is not None and self.evaluation.step != self.step:
+            raise UserError(f"evaluation.step must be {self.step}, the state's step, not {self.evaluation.step}")
+        if (self.best_step is None) != (self.best_val_loss is None) or (self.best_step or 0) > self.step:
+            best = f"{self.best_step} and {self.best_val_loss}"
+            raise UserError(
+                f"best_step and best_val_loss must be of a step up to {self.step}, or both null, not {best}"
+            )
 
     @property
     def current_evaluation(self) -> Evaluation:
@@ -66,23 +82,5 @@ class RunState:
         return RunState(evaluation.step, self.best_val_loss, self.best_step, since_best, evaluation)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state as plain values, for JSON."""
+        """Return the state as plain values, for JSON; ``json_values.convert`` is the inverse."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RunState:
-        """Return the state that ``to_dict`` converted.
-
-        Raises
-        ------
-        UserError
-            If a field is missing, unknown or of the wrong type.
-        """
-        try:
-            evaluation = values["evaluation"]
-            state = cls(**{**values, "evaluation": None if evaluation is None else Evaluation(**evaluation)})
-            whole_number("step", state.step, 0)
-            whole_number("evaluations_since_best", state.evaluations_since_best, 0)
-        except (KeyError, TypeError) as error:
-            raise UserError(f"the state of the run is incomplete or of another version: {error}") from error
-        return state

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypedDict
 
 import numpy as np
 
 from gpt_data.errors import UserError
+from gpt_data.files.json_values import AtLeast
 from gpt_data.files.regular_file import read_regular
 from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.names import Shape
+
+_HEADER_BYTES = 1000  # more than one tensor's entry in the header of a safetensors file
+
+
+class FileRecord(TypedDict):
+    """What a manifest says about a file."""
+
+    bytes: Annotated[int, AtLeast(1)]
+    sha256: str
 
 
 def tensor_bytes(arrays: Mapping[str, Array]) -> bytes:
@@ -23,8 +34,8 @@ def tensor_bytes(arrays: Mapping[str, Array]) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
-def read_tensors(path: Path, expected: Any, shapes: Mapping[str, Shape]) -> dict[str, Array]:
-    """Return the tensors of a file by name, in the order of ``shapes``; ``expected`` contains the file's ``sha256``.
+def read_tensors(path: Path, expected: FileRecord, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Return the tensors of a file by name, in the order of ``shapes``; a file that is too large is not read.
 
     Raises
     ------
@@ -36,10 +47,9 @@ def read_tensors(path: Path, expected: Any, shapes: Mapping[str, Shape]) -> dict
     from safetensors.numpy import load
 
     place = show_path(path)
-    if not isinstance(expected, dict):
-        raise UserError(f"{place} is not listed in its manifest; use another checkpoint")
-    content = read_regular(path)
-    if hashlib.sha256(content).hexdigest() != expected.get("sha256"):
+    largest = sum(8 * prod(shape) + _HEADER_BYTES for shape in shapes.values()) + _HEADER_BYTES
+    content = read_regular(path, min(expected["bytes"], largest))
+    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
         raise UserError(f"{place} is damaged: its checksum is wrong; use another checkpoint")
     try:
         tensors = load(content)

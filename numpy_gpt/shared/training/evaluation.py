@@ -52,10 +52,11 @@ def evaluate_run(engine: Evaluable, recipe: Recipe, corpus: Corpus, step: int, r
     excerpt = corpus.train[: max(len(corpus.val), block_size + 1)]
     losses = [evaluate(engine, tokens, block_size, stride) for tokens in (excerpt, corpus.val)]
     estimates = loss_estimates(engine, recipe, corpus, step)
-    for name, loss in zip(("training", "validation"), losses, strict=True):
-        if not math.isfinite(loss):
+    names = ("training loss", "validation loss", "estimate of the training loss", "estimate of the validation loss")
+    for name, loss in zip(names, (*losses, *estimates), strict=True):
+        if loss is not None and not math.isfinite(loss):  # nor could a checkpoint or metrics contain it
             raise Diverged(
-                f"the {name} loss must be finite, but is {loss} after step {step}; no checkpoint of it was written; "
+                f"the {name} must be finite, but is {loss} after step {step}; no checkpoint of it was written; "
                 "train again with a lower --learning_rate, or a higher --warmup_iters"
             )
     train_loss, val_loss = losses

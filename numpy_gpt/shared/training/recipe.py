@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
 
 from gpt_data.errors import UserError
-from gpt_data.wording import list_names, suggest
+from gpt_data.files.json_values import From, convert
+from gpt_data.files.sealed_json import check_record
+from gpt_data.wording import list_names, show_path, suggest
 from numpy_gpt.shared.model.config import (
     ModelConfig,
     check_types,
@@ -16,9 +19,11 @@ from numpy_gpt.shared.model.config import (
     config_to_dict,
     use_builtin_numbers,
 )
+from numpy_gpt.shared.runs.checkpoint import MANIFEST, Checkpoint
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _ROUNDS_TO_0 = 2.0**-150  # half of the smallest float32 above 0
+_REMEDY = "use another checkpoint"
 _TOO_MANY = 1 << 31  # more sequences or steps than any machine can handle: surely a typo
 
 
@@ -116,7 +121,7 @@ class Recipe:
 
     name: str
     dataset: str
-    model: ModelConfig
+    model: Annotated[ModelConfig, From(config_from_dict)]
     training: TrainingConfig
 
     @property
@@ -154,14 +159,35 @@ class Recipe:
         Raises
         ------
         UserError
-            If a field is missing, unknown or out of range.
+            If a field is missing, unknown, of another type or out of range.
         """
-        try:
-            model, training = config_from_dict(values["model"]), TrainingConfig(**values["training"])
-            return cls(name=values["name"], dataset=values["dataset"], model=model, training=training)
-        except (KeyError, TypeError) as error:
-            raise UserError(f"the recipe is incomplete or of another version: {error}") from error
+        recipe: Recipe = convert(values, cls, "recipe")
+        return recipe
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain values, for JSON."""
         return asdict(self) | {"model": config_to_dict(self.model)}
+
+
+class _Stored(TypedDict):
+    recipe: Recipe | None
+
+
+def stored_recipe(checkpoint: Checkpoint) -> Recipe | None:
+    """Return the recipe that a checkpoint was trained with, or None if it has none.
+
+    Raises
+    ------
+    UserError
+        If a field is missing, unknown, of another type or out of range, or the checkpoint is of a later step than the
+        last one; the message names the file.
+    """
+    path = (checkpoint.path or Path()) / MANIFEST
+    stored: _Stored = check_record({"recipe": checkpoint.recipe}, _Stored, path, _REMEDY)
+    recipe = stored["recipe"]
+    if recipe is not None and recipe.training.max_iters < checkpoint.step:
+        place, last = show_path(path), recipe.training.max_iters
+        raise UserError(
+            f"{place}: recipe.training.max_iters must be at least the step {checkpoint.step}, not {last}; {_REMEDY}"
+        )
+    return recipe

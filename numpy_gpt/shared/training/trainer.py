@@ -13,7 +13,7 @@ from gpt_data.texts.corpora import Corpus, fingerprint
 from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
-from numpy_gpt.shared.runs.metrics import MetricsFile, MetricsLog
+from numpy_gpt.shared.runs.metrics import METRICS_FILE, MetricsFile, MetricsLog
 from numpy_gpt.shared.runs.run_directory import remove_outdated, save_in_run
 from numpy_gpt.shared.runs.run_state import Evaluation, RunState
 from numpy_gpt.shared.training.engine import Engine, StepResult
@@ -107,7 +107,7 @@ def _enter_logs(
     """Return everything that receives metrics; in a group of processes, only the main process writes them."""
     if engine.group.rank != 0:
         return []
-    return [stack.enter_context(MetricsFile(out_dir / "metrics.jsonl", state)), *logs]
+    return [stack.enter_context(MetricsFile(out_dir / METRICS_FILE, state)), *logs]
 
 
 class _TrainingRun:
@@ -148,7 +148,7 @@ class _TrainingRun:
                 self._write_metrics("evaluation", asdict(evaluation))
                 self.save(state)
         elif group.rank == 0:
-            remove_outdated(self._out_dir, step, self._recipe.to_dict(), state.to_dict())
+            remove_outdated(self._out_dir, step, self._recipe.to_dict(), state)
         self._val_loss = state.current_evaluation.val_loss
         if group.rank == 0:
             self._display.evaluation(state.current_evaluation)
@@ -194,7 +194,7 @@ class _TrainingRun:
             None if state.evaluation is None else asdict(state.evaluation),
             moments=(m, v),
             trained=self._engine.trained_values(),
-            state=state.to_dict(),
+            state=state,
             corpus=self._fingerprint,
             engine_state=self._engine.engine_state(),
         )

@@ -50,7 +50,7 @@ def test_reports_are_json(tmp_path):
     write_report(None, {"a": 1})
     write_report(tmp_path / "a.json", {"a": math.nan, "b": (1.5, -math.inf)})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"a": None, "b": [1.5, None]}
-    with pytest.raises(UserError, match=r"cannot write .*b\.json: No such file or directory; check the path of --json"):
+    with pytest.raises(UserError, match=r"cannot write .*b\.json: No such file or directory; is it writable"):
         write_report(tmp_path / "none" / "b.json", {})
 
 

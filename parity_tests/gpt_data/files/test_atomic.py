@@ -44,6 +44,41 @@ def test_writes_and_replaces(folder):
     assert stat.S_IMODE((folder / "c").stat().st_mode) == 0o666 & ~umask
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o777, 0o000])
+def test_a_replaced_file_keeps_its_mode(folder, mode):
+    (folder / "a").chmod(mode)
+    with atomic_files(folder / "a") as (file,):
+        modes = {path.stat().st_mode for path in folder.glob(".a.*")}
+        file.write(b"secret")
+    assert {stat.S_IMODE(found) for found in modes} == {mode}  # before anything was written
+    assert stat.S_IMODE((folder / "a").stat().st_mode) == mode
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+def test_a_replaced_file_keeps_its_owner(folder):
+    os.chown(folder / "a", 12, 34)
+    atomic_write(folder / "a", b"new")
+    assert ((folder / "a").stat().st_uid, (folder / "a").stat().st_gid) == (12, 34)
+
+
+def test_a_replaced_file_changes_its_owner_if_it_must(folder, monkeypatch):
+    def chown(*arguments):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", chown)
+    atomic_write(folder / "a", b"new")
+    assert (folder / "a").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_paths_that_are_none(folder, monkeypatch, path):
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match="a path must not be empty or contain NUL, and is "):
+        atomic_write(path, b"new")
+    with pytest.raises(UserError, match="a path must not be empty or contain NUL, and is "), make_directory(path):
+        raise AssertionError("the block must not begin")
+
+
 def test_files_are_synced_before_renames(folder, monkeypatch):
     events = []
     real_sync, real_replace = os.fsync, os.replace

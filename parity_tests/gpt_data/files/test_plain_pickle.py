@@ -124,7 +124,7 @@ def test_persistent_ids_and_large_files(tmp_path):
     write_directory(tmp_path, b"")
     with (tmp_path / "meta.pkl").open("wb") as file:
         file.truncate(1 << 40)  # a hole: it takes no space on the disk but would fill the memory
-    assert "at most 8388608 bytes" in directory_refusal(tmp_path)
+    assert "at most 8,388,608 bytes, and has 1,099,511,627,776" in directory_refusal(tmp_path)
 
 
 def test_every_truncation_is_refused(tmp_path):

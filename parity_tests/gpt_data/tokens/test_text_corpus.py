@@ -78,8 +78,9 @@ class TestEachKind:
 
     def test_preparing_again_replaces_the_files(self, tmp_path, kind):
         prepare_text(write_files(tmp_path, "old text"), tmp_path / "own", kind=kind)
-        (tmp_path / "own" / ".train.bin.1-0.tmp").write_bytes(b"a crash's")
+        (tmp_path / "own" / ".train.bin.1-00c0ffee.tmp").write_bytes(b"a crash's")
         prepare_text(write_files(tmp_path, "a new text"), tmp_path / "own", kind=kind, name="mine")
+        assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["meta.json", "train.bin", "val.bin"]
         assert (text_of(open_corpus(tmp_path / "own")), open_corpus(tmp_path / "own").name) == ("a new text", "mine")
 
     def test_texts_that_are_too_short(self, tmp_path, kind):

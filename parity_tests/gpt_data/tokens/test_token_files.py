@@ -155,7 +155,7 @@ def test_mixed_files_are_refused(folder, tmp_path):
 
 
 def test_temporary_files_are_ignored(folder):
-    (folder / ".train.bin.1-0.tmp").write_bytes(b"half")
+    (folder / ".train.bin.1-00c0ffee.tmp").write_bytes(b"half")
     assert open_corpus(folder).name == "tiny"
 
 

@@ -103,9 +103,9 @@ def test_every_flipped_bit_of_meta(small, monkeypatch):
     content = (small / "meta.json").read_bytes()
     for changed in flip_each_bit(content):
         # Passed directly to the reader: writing thousands of files takes long.
-        monkeypatch.setattr(sealed_json, "read_regular", lambda path, changed=changed: changed)
+        monkeypatch.setattr(sealed_json, "read_regular", lambda path, *limit, changed=changed: changed)
         assert "meta.json" in refusal(open_corpus, small)
-    monkeypatch.setattr(sealed_json, "read_regular", lambda path: content)
+    monkeypatch.setattr(sealed_json, "read_regular", lambda path, *limit: content)
     open_corpus(small)
 
 
@@ -133,13 +133,19 @@ def test_ids_outside_with_valid_checksums(folder):
         ({"vocab_size": 0}, "vocab_size"),
         ({"vocab_size": 32.0}, "vocab_size"),
         ({"dtype": "uint32"}, "dtype must be uint16 for 32 tokens, not 'uint32'"),
-        ({"train": None}, "train must have tokens and sha256"),
-        ({"val": {"tokens": 340}}, "val must have tokens and sha256"),
-        ({"val": {"tokens": -1, "sha256": ""}}, "tokens of val"),
-        ({"name": 3}, "name must be a string"),
-        ({"phrases": "hello"}, "phrases must be"),
-        ({"phrases": [1]}, "phrases must be"),
-        ({"tokenizer": None}, "a tokenizer must be"),
+        ({"train": None}, "train must be an object, not None"),
+        ({"val": {"tokens": 340}}, "val.sha256 is missing"),
+        ({"val": {"tokens": -1, "sha256": ""}}, "val.tokens must be at least 1, not -1"),
+        ({"val": {"tokens": 340, "sha256": [], "more": 1}}, "val has the unknown field 'more'"),
+        ({"name": 3}, "name must be text, not 3"),
+        ({"phrases": "hello"}, "phrases must be a list or null, not 'hello'"),
+        ({"phrases": ["hello", 1]}, "phrases[1] must be text, not 1"),
+        ({"phrases": []}, "phrases must be null or contain at least one phrase"),
+        ({"nmae": "mine"}, "has the unknown field 'nmae'; did you mean 'name'?"),
+        ({"tokenizer": None}, "tokenizer must be an object, not None"),
+        ({"tokenizer": {"kind": [], "vocabulary": ["a"]}}, "tokenizer: a tokenizer must be"),
+        ({"tokenizer": {"kind": "words", "vocabulary": {"a": 1}}}, "tokenizer: a vocabulary must be a list"),
+        ({"vocab_size": 10**30, "dtype": "uint32"}, "meta.json"),
         ({"tokenizer": {"kind": "words", "vocabulary": ["a", "a"]}}, "occurs twice"),
     ],
 )

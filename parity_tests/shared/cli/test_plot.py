@@ -18,7 +18,7 @@ from parity_tests.shared.cli.programs import assert_rejected
 
 FALLING = Curve("falling", [0, 50, 100], [3.0, 2.0, 1.0], [3.1, 2.1, 1.1])
 LEVEL = Curve("level", [0, 50, 100], [2.0, 2.0, 2.0], [2.2, 2.2, 2.2])
-EVALUATION = {"kind": "evaluation", "step": 5, "train_loss": 1.25, "val_loss": 1.5}
+EVALUATION = {"kind": "evaluation", "step": 5, "train_loss": 1.25, "val_loss": 1.5, "learning_rate": 1e-3}
 
 
 def _metrics(tmp_path, *lines):
@@ -44,9 +44,16 @@ def test_unfinished_line_is_skipped(tmp_path):
     [
         ([], "has no evaluation yet"),
         ([{"kind": "step", "step": 1}], "has no evaluation yet"),
-        ([EVALUATION, {"kind": "evaluation", "step": 6}], "line 2, is not a line of metrics"),
-        ([{**EVALUATION, "val_loss": None}], "line 1, is not a line of metrics"),
-        (["text"], "line 1, is not a line of metrics"),
+        ([EVALUATION, {"kind": "evaluation", "step": 6}], "line 2, is not a line of metrics: train_loss is missing"),
+        (
+            [{**EVALUATION, "val_loss": {}}],
+            r"line 1, is not a line of metrics: val_loss must be a finite number",
+        ),
+        ([{**EVALUATION, "step": -1}], "line 1, is not a line of metrics: step must be at least 0, not -1"),
+        ([{**EVALUATION, "kind": []}], "line 1, is not a line of metrics: kind must be 'evaluation' or 'step', not "),
+        ([EVALUATION, {"kind": "step", "step": 6, "loss": "low"}], "line 2, is not a line of metrics: loss must be"),
+        (["text"], "line 1, is not a line of metrics: it must be an object, not 'text'"),
+        (["text" * 20_000], "line 1, is not a line of metrics: it must have at most 65,536 bytes"),
         ([{**EVALUATION, "step": math.inf}], "line 1, is not a line of metrics"),
         ([{**EVALUATION, "val_loss": math.nan}], "line 1, is not a line of metrics"),
     ],

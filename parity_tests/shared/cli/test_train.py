@@ -159,9 +159,9 @@ def test_record_equals_the_lines(run):
     ("flags", "message"),
     [
         (["--config", "missing.toml"], "cannot read missing.toml"),
-        (["--config", ""], "cannot read .: it is not a regular file"),
+        (["--config", ""], "argument --config: a path must not be empty"),
         (["--dataset", "nowhere"], "unknown dataset 'nowhere'"),
-        (["--dataset", ""], "must contain token files"),
+        (["--dataset", ""], "unknown dataset ''"),
         (["--max_iters", "-1"], "max_iters must be at least 0, not -1"),
         (["--max_iters", "1e400"], "must be a whole number, not '1e400'"),
         (["--learning_rate", "nan"], "must be a number, not 'nan'"),

@@ -50,6 +50,6 @@ def test_systems_without_locks(tmp_path, monkeypatch):
 
 def test_run_directory_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory; choose another place"):
+    with pytest.raises(UserError, match=r"cannot make the directory .*file/run: Not a directory; choose another"):
         with lock_run(tmp_path / "file" / "run"):
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
+from gpt_data.files import regular_file
 from numpy_gpt.shared.runs.tensor_files import read_tensors, tensor_bytes
 
 SHAPES = {"a": (2, 2), "b": (3,)}
@@ -19,7 +21,7 @@ GOOD = {"a": np.arange(4, dtype=np.float32).reshape(2, 2), "b": np.ones(3, np.fl
 
 def _read(path: Path, content: bytes):
     path.write_bytes(content)
-    return read_tensors(path, {"sha256": hashlib.sha256(content).hexdigest()}, SHAPES)
+    return read_tensors(path, {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}, SHAPES)
 
 
 def _with_header(header: str, data: bytes = bytes(28)) -> bytes:
@@ -86,7 +88,10 @@ def test_wrong_tensors_are_refused(tmp_path, arrays, message):
         _read(tmp_path / "t", tensor_bytes(arrays))
 
 
-def test_unlisted_file_is_refused(tmp_path):
-    (tmp_path / "t").write_bytes(tensor_bytes(GOOD))
-    with pytest.raises(UserError, match="is not listed in its manifest"):
-        read_tensors(tmp_path / "t", None, SHAPES)
+@pytest.mark.parametrize("stated", [len(tensor_bytes(GOOD)), 1 << 40])
+def test_size_is_compared_before_reading(tmp_path, monkeypatch, stated):
+    (tmp_path / "t").write_bytes(b"")
+    os.truncate(tmp_path / "t", 1 << 36)  # sparse, and more than the memory of the machine
+    monkeypatch.setattr(regular_file, "read_bytes", None)
+    with pytest.raises(UserError, match=r"t must have at most [\d,]+ bytes, and has 68,719,476,736"):
+        read_tensors(tmp_path / "t", {"bytes": stated, "sha256": ""}, SHAPES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,8 @@ from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt import initial_values
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.runs.run_state import Evaluation, RunState
+from numpy_gpt.shared.runs.run_state import Evaluation
+from numpy_gpt.shared.training import evaluation
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.evaluation import evaluate, evaluate_run, loss_estimates
 from numpy_gpt.shared.training.presets import preset
@@ -108,7 +111,7 @@ def test_resumed_run_keeps_its_patience(tmp_path, monkeypatch):
     _script_losses([5.0, 4.0, 4.5], monkeypatch)
     with pytest.raises(RuntimeError, match="the script ends"):  # as if the process had died there
         train(engine.recipe, engine, CORPUS, tmp_path, Silent())
-    state = RunState.from_dict(load_checkpoint(tmp_path).state)
+    state = load_checkpoint(tmp_path).state
     assert (state.step, state.evaluations_since_best) == (20, 1)
     _script_losses([4.4, 4.3], monkeypatch)
     state = train(engine.recipe, engine, CORPUS, tmp_path, Silent(), state)
@@ -121,3 +124,13 @@ def test_without_patience_no_early_stop(tmp_path, monkeypatch):
     state = train(engine.recipe, engine, CORPUS, tmp_path, Silent())
     assert (state.step, state.best_step) == (60, 0)
     assert load_checkpoint(tmp_path, "best").step == 0
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_estimate_that_is_not_finite_ends_training(monkeypatch, place):
+    engine = _engine(eval_iters=1)
+    estimates = [1.0, 1.0]
+    estimates[place] = math.inf
+    monkeypatch.setattr(evaluation, "loss_estimates", lambda *arguments: tuple(estimates))
+    with pytest.raises(Diverged, match=r"the estimate of the (training|validation) loss must be finite, but is inf"):
+        evaluate_run(engine, engine.recipe, CORPUS, 0, 1e-3)

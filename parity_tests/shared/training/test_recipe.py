@@ -56,7 +56,27 @@ def test_override():
         preset("tiny").override({"n_emb": 8})
     with pytest.raises(UserError, match="unknown preset 'tinny'; did you mean 'tiny'"):
         preset("tinny")
-    with pytest.raises(UserError, match="incomplete"):
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": None}, "recipe.dataset must be text, not None"),
+        ({"model": "gpt"}, "recipe.model must be an object, not 'gpt'"),
+        ({"model": {"kind": "x"}}, "recipe.model: the kind of a model must be one of gpt, bigram"),
+        ({"training": []}, r"recipe.training must be an object, not \[\]"),
+        ({"training": {"max_iters": None}}, "recipe.training.max_iters must be a whole number, not None"),
+        ({"training": {"min_lr": True}}, "recipe.training.min_lr must be a finite number or null, not True"),
+        ({"training": {"seed": 1.5}}, "recipe.training.seed must be a whole number, not 1.5"),
+        ({"training": {"batch_size": 0}}, "recipe.training: batch_size must be at least 1, not 0"),
+        ({"training": {"max_iter": 9}}, "recipe.training has the unknown field 'max_iter'; did you mean 'max_iters'?"),
+        ({"more": 1}, "recipe has the unknown field 'more'"),
+    ],
+)
+def test_a_wrong_field_is_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        Recipe.from_dict(preset("tiny").to_dict() | changes)
+    with pytest.raises(UserError, match=r"recipe\.dataset is missing"):
         Recipe.from_dict({"name": "x"})
 
 

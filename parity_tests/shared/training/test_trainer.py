@@ -47,7 +47,7 @@ def test_last_evaluation_covers_all_windows(tmp_path):
 
 
 def test_temporary_metrics_are_removed(tmp_path):
-    (tmp_path / ".metrics.jsonl.77-0.tmp").write_text("{")
+    (tmp_path / ".metrics.jsonl.77-00c0ffee.tmp").write_text("{")
     train_in(quick_recipe(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "metrics.jsonl"]
 

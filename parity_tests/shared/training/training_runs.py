@@ -8,7 +8,6 @@ from gpt_data.texts.corpora import load_corpus
 from numpy_gpt import initial_values
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
-from numpy_gpt.shared.runs.run_state import RunState
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.trainer import train
@@ -47,7 +46,7 @@ def train_in(recipe, out_dir, engine=None, state=None):
 
 def resume_in(recipe, out_dir, kind="numpy"):
     checkpoint = load_checkpoint(out_dir)
-    return train_in(recipe, out_dir, engine_for(recipe, checkpoint, kind), RunState.from_dict(checkpoint.state))
+    return train_in(recipe, out_dir, engine_for(recipe, checkpoint, kind), checkpoint.state)
 
 
 def metrics_of(out_dir):
