@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("handcalc.averaging")
+
 import argparse
-import sys
 from collections.abc import Sequence
 
 from gpt_data.errors import UserError
@@ -65,7 +69,3 @@ def _run(options: argparse.Namespace) -> int:
     blocks = averaging_blocks(trace, options.layer, options.head, full=options.full)
     write(join_lines(block_lines(blocks)), options.output)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("handcalc.exercise")
+
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -177,7 +182,3 @@ def _write_worksheet(questions: Iterable[Part], answers: Iterable[Part], options
         for file, page in zip(files, pages, strict=True):
             file.write(page.encode())
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

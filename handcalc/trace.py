@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("handcalc.trace")
+
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
@@ -149,7 +153,3 @@ def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
     ]
     for line in left_columns(rows):
         yield from prose(line, continued=INDENT)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -72,7 +72,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     what = "directory for the runs (default: runs/compare-FIELD, or -2 …)"
     parser.add_argument("--out_dir", type=Path, metavar="DIR", help=what)
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
-    set_command(parser, program, partial(_read_options, program), compare)
+    set_command(parser, program, partial(_read_options, program), finish_without_output()(compare))
 
 
 def _read_options(program: Program, arguments: argparse.Namespace) -> CompareOptions:

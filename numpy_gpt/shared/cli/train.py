@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.files.streams import finish_without_output
 from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
 from gpt_data.wording import count_of, show_path
 from numpy_gpt.shared.cli.choices import (
@@ -72,7 +73,8 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     def command(arguments: argparse.Namespace) -> int:
         choice = read_recipe_choice(arguments, program.default_preset)
         options = read_options(TrainOptions, arguments, recipe=choice)
-        with program.open_backend(arguments, trains=True, run=options.resume or options.out_dir) as backend:
+        run = options.resume or options.out_dir
+        with program.open_backend(arguments, trains=True, run=run) as backend, finish_without_output():
             return train(options, backend)
 
     parser.set_defaults(command=command)
