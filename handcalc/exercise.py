@@ -14,7 +14,7 @@ from random import Random
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
-from gpt_data.wording import suggest
+from gpt_data.wording import quote, suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
 from handcalc.exercises.exercise import solve
@@ -48,7 +48,8 @@ exit status:
   0    the answer was right, the solution was shown, or the worksheet was written
   1    the answer was wrong
   2    invalid input: one line on stderr says what is wrong and how to fix it
-  130  interrupted with Ctrl-C
+  70   a bug: a traceback, and no verdict
+  130  interrupted with Ctrl-C, 143 terminated
 
 examples:
   python -m handcalc.exercise
@@ -114,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.topic is not None and options.topic not in TOPICS:
         near = suggest(options.topic, TOPICS) or "; --list shows them"
-        raise UserError(f"there is no --topic {options.topic!r}{near}")
+        raise UserError(f"there is no --topic {quote(options.topic)}{near}")
     if options.level is not None and options.level not in LEVELS:
         raise UserError(f"--level must be 1, 2 or 3, not {options.level}")
     if not 1 <= options.digits < MOST_DIGITS:
@@ -152,7 +153,7 @@ def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
             return 0
         answer = read_answer(line)
         if answer is None:
-            write(f"{line.strip()[:60]!r} is not a number; write one such as -0.0123 or 1.23e-05.\n")
+            write(f"{quote(line.strip())} is not a number; write one such as -0.0123 or 1.23e-05.\n")
     _print_parts([paragraph(verdict(answer, answers, digits))], blank=True)
     right = is_right(answer, answers, digits)
     _print_parts(working_parts(exercise, digits) if right else solution(exercise, digits), blank=True)

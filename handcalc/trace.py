@@ -32,7 +32,8 @@ output.
 exit status:
   0    success (also if the reader of a pipe stopped reading)
   2    invalid input: one line on stderr says what is wrong and how to fix it
-  130  interrupted with Ctrl-C
+  70   a bug: a traceback
+  130  interrupted with Ctrl-C, 143 terminated
 
 examples:
   python -m handcalc.trace "hello world"

@@ -56,7 +56,8 @@ exit status:
   0    every line is right
   1    something is wrong
   2    the file cannot be read, or contains no worked line: one line on stderr
-  130  interrupted with Ctrl-C
+  70   a bug: a traceback, and no verdict
+  130  interrupted with Ctrl-C, 143 terminated
 
 examples:
   python -m handcalc.trace "hello world" --full | python -m handcalc.verify -

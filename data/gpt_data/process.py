@@ -33,11 +33,11 @@ class Ending(BaseException):
 
 
 class Signalled(Ending, KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived."""
+    """SIGINT or SIGTERM arrived; ``remark`` is appended to the message."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, remark: str = "") -> None:
         self.exit_status = 128 + number
-        super().__init__(_WORDS[signal.Signals(number)])
+        super().__init__(f"{_WORDS[signal.Signals(number)]}{remark}")
 
 
 def run_program(module: str) -> NoReturn:

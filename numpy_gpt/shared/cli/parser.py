@@ -24,7 +24,10 @@ from numpy_gpt.shared.model.config import TYPE_NAMES
 
 Options = TypeVar("Options")
 
-EXIT_STATUS = "exit status: 0 done, 2 invalid input, 130 interrupted (Ctrl-C), 143 terminated"
+EXIT_STATUS = """\
+exit status: 0 done, 2 invalid input or unwritable output, 130 interrupted (Ctrl-C), 143 terminated, 70 a bug
+If the reader of its output stops reading, as head does, a command ends with 0; training first runs to its end, and then
+ends with 2."""
 
 
 class Parser(argparse.ArgumentParser):

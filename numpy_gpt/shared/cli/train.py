@@ -73,8 +73,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     def command(arguments: argparse.Namespace) -> int:
         choice = read_recipe_choice(arguments, program.default_preset)
         options = read_options(TrainOptions, arguments, recipe=choice)
-        run = options.resume or options.out_dir
-        with program.open_backend(arguments, trains=True, run=run) as backend, finish_without_output():
+        with program.open_backend(arguments, trains=True, run=options.resume or options.out_dir) as backend:
             return train(options, backend)
 
     parser.set_defaults(command=command)
@@ -96,6 +95,7 @@ TRAIN = Command(
 )
 
 
+@finish_without_output()
 def train(options: TrainOptions, backend: Backend) -> int:
     """Train according to the flags and return the exit status."""
     start_time = time.perf_counter()
