@@ -6,15 +6,24 @@ the share of correct pieces in a sample at temperature 1: words on the list, sen
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.corpora")
+
+import argparse
 import time
 from collections.abc import Callable
 
-from benchmarks.support.command import command_parser, markdown_row
+from benchmarks.support.command import at_least_one, command_parser, markdown_row
+from gpt_data.errors import UserError
 from gpt_data.floors.grammar_entropy import entropy_rate
 from gpt_data.floors.loss_floor import corpus_loss_floor
 from gpt_data.texts.corpora import load_corpus
 from gpt_data.texts.scoring import complete_sentences, complete_words, share_grammatical, share_in_list
+from gpt_data.wording import list_names, quote
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
@@ -57,17 +66,19 @@ def measure(name: str, seed: int) -> list[str]:
     return [f"`{name}`", str(seed), f"{seconds:.0f}", *losses, f"{share(text):.1%}", f"{len(complete(text)):,}"]
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Print a row for each corpus and seed."""
     parser = command_parser(__doc__)
     parser.add_argument("names", nargs="*", default=list(SCORES), help=f"some of {', '.join(SCORES)} (default: all)")
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args(arguments)
+    parser.add_argument("--seeds", type=at_least_one, default=3)
+    return run_command(_run, parser, arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if unknown := [name for name in options.names if name not in SCORES]:
+        raise UserError(f"a corpus must be one of {list_names(SCORES)}, not {quote(unknown[0])}")
     print(markdown_row(HEADER), markdown_row(["---"] * len(HEADER)), sep="\n")
     for name in options.names:
         for seed in (1337, *range(1, options.seeds)):
             print(markdown_row(measure(name, seed)), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -11,36 +11,35 @@ rehearses all of it; without a GPU, only measurements that do not need one are m
 
 from __future__ import annotations
 
-import argparse
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.cuda")
+
 from pathlib import Path
 
 from benchmarks.gpu.suite import run
-from benchmarks.support.command import command_parser, errors_in_one_line
+from benchmarks.support.command import above_zero, at_least_one, at_least_zero, command_parser
+from numpy_gpt.shared.cli.parser import Parser, run_command
 
 
-def parse_options(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
+def options_parser() -> Parser:
+    """Return the parser of the command line."""
     parser = command_parser(__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--preset", default="shakespeare")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it and GPT_DATA_DIR, random tokens")
     parser.add_argument("--peer", type=Path, help="a checkout of nanoGPT, to be timed with ours")
-    parser.add_argument("--steps", type=int, default=200, help="steps to compare, and at most to time at once")
-    parser.add_argument("--target", type=float, default=1.4697, help="validation loss to reach")
+    parser.add_argument("--steps", type=at_least_one, default=200, help="steps to compare, and at most to time at once")
+    parser.add_argument("--target", type=above_zero, default=1.4697, help="validation loss to reach")
     parser.add_argument(
         "--modes", nargs="+", default=["eager", "half", "compile", "graphs"], help="the modes to measure (default: all)"
     )
-    parser.add_argument("--budget", type=float, default=450.0, help="time budget in seconds")
+    parser.add_argument("--budget", type=at_least_zero, default=450.0, help="time budget in seconds")
     parser.add_argument("--json", type=Path, help="write all numbers to this file, after each table")
-    return parser.parse_args(arguments)
+    return parser
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Measure, and print each table as soon as it is complete."""
-    options = parse_options(arguments)
-    with errors_in_one_line():
-        run(options)
-
-
-if __name__ == "__main__":
-    main()
+    return run_command(run, options_parser(), arguments)

@@ -7,12 +7,19 @@ root as working directory.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.divergence")
+
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support.command import command_parser
+from benchmarks.support.command import at_least_one, command_parser
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.training.presets import preset
 from parity_tests.support.lockstep import Divergence, JitteredEngine, lockstep, new_engine
 from torch_gpt.engine import TorchEngine
@@ -49,12 +56,15 @@ def plot(results: dict[tuple[str, float], dict[str, list[Divergence]]], path: Pa
     figure.savefig(path, dpi=110)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Measure, write and plot."""
     parser = command_parser(__doc__)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=at_least_one, default=2000)
     parser.add_argument("--out_dir", type=Path, default=Path("runs/divergence"))
-    options = parser.parse_args(arguments)
+    return run_command(_run, parser, arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
     options.out_dir.mkdir(parents=True, exist_ok=True)
     results: dict[tuple[str, float], dict[str, list[Divergence]]] = {}
     with (options.out_dir / "divergence.jsonl").open("w") as file:
@@ -68,7 +78,4 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"{dtype}, dropout {dropout}, {name}: weights {last.weight:.1e}, loss {last.loss:.1e} apart")
     plot(results, options.out_dir / "divergence.png")
     print(f"wrote {options.out_dir / 'divergence.png'}")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -9,6 +9,11 @@ upper half of the points; the expected exponent is that of the operations, or of
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.growth")
+
 import argparse
 import json
 import statistics
@@ -20,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.support.child_process import peak_memory, run_json
-from benchmarks.support.command import at_least_one, command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.command import at_least_one, command_parser, markdown_table, thread_count, write_report
 from benchmarks.support.environment import describe_environment, environment_line
 from benchmarks.support.memory_model import step_memory
 from gpt_data.checks import TokenIds
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
@@ -184,31 +190,29 @@ def _run_point(sizes: dict[str, int], steps: int, threads: int) -> dict[str, Any
     return run_json(f"measuring {sizes}", arguments, threads)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Measure, print both tables and write the plot."""
     parser = command_parser(__doc__)
     parser.add_argument("--axes", nargs="+", choices=list(START), default=list(START))
     parser.add_argument("--rounds", type=at_least_one, default=3)
     parser.add_argument("--steps", type=at_least_one, default=7, help="timed at each point in each round")
-    parser.add_argument("--threads", type=at_least_one, default=1)
+    parser.add_argument("--threads", type=thread_count, default=1)
     parser.add_argument("--plot", type=Path, default=Path("runs/growth.png"))
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)  # a single point, in this process
-    options = parser.parse_args(arguments)
+    return run_command(_run, parser, arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.point is not None:
         print(json.dumps(measure_point(options.point, options.steps)))
-        return
-    with errors_in_one_line():
-        rows = sweep(options.axes, options.rounds, options.steps, options.threads)
+        return 0
+    rows = sweep(options.axes, options.rounds, options.steps, options.threads)
     environment = describe_environment()
     print(f"{environment_line(environment)}; threads: {options.threads}; {options.rounds} rounds\n\n{tables(rows)}")
     options.plot.parent.mkdir(parents=True, exist_ok=True)
     plot(rows, options.plot)
     print(f"\nwrote {options.plot}")
     slopes = {axis: exponents(axis, points) for axis, points in rows.items()}
-    with errors_in_one_line():
-        write_report(options.json, {"environment": environment, "rows": rows, "exponents": slopes})
-
-
-if __name__ == "__main__":
-    main()
+    write_report(options.json, {"environment": environment, "rows": rows, "exponents": slopes})
+    return 0

@@ -6,6 +6,12 @@ of the ratios of all rounds.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.processes")
+
+import argparse
 import platform
 import statistics
 import subprocess
@@ -14,6 +20,7 @@ import tempfile
 import time
 
 from benchmarks.support.command import at_least_one, command_parser, markdown_table
+from numpy_gpt.shared.cli.parser import run_command
 
 COMMANDS = {
     "import numpy": ["-c", "import numpy"],
@@ -33,13 +40,17 @@ def process_seconds(arguments: list[str]) -> float:
         return time.perf_counter() - start
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Print a table of medians and ratios."""
-    import numpy
-
     parser = command_parser(__doc__)
     parser.add_argument("--rounds", type=at_least_one, default=9)
-    rounds = parser.parse_args(arguments).rounds
+    return run_command(_run, parser, arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    import numpy
+
+    rounds = options.rounds
     for command in COMMANDS.values():
         process_seconds(command)  # fills the file system's caches and writes bytecode
     times = [{name: process_seconds(command) for name, command in COMMANDS.items()} for _ in range(rounds)]
@@ -50,7 +61,4 @@ def main(arguments: list[str] | None = None) -> None:
         ratio = statistics.median(row[name] / row[BASELINE] for row in times)
         rows.append([f"`{name}`", f"{median:.3f} s", f"{ratio:.2f}"])
     print(markdown_table(("process", "median", f"ratio to `{BASELINE}`"), rows))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

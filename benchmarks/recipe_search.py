@@ -9,6 +9,11 @@ different results: with them, more dropout only slows training.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.recipe_search")
+
 import argparse
 import math
 import sys
@@ -24,10 +29,11 @@ from benchmarks.gpu.modes import Mode, Setting, make_engine, training_modes
 from benchmarks.gpu.recipe_candidates import BASE, candidates
 from benchmarks.gpu.tables import describe_device, device_line
 from benchmarks.gpu.time_limit import attempt
-from benchmarks.support.command import command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.command import above_zero, at_least_zero, command_parser, markdown_table, write_report
 from benchmarks.support.text import text_for
 from gpt_data.errors import UserError
 from gpt_data.wording import list_names
+from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.schedule import ema_weight, learning_rate_at
@@ -99,8 +105,8 @@ def table(results: dict[str, dict[str, Any] | str], decays: Sequence[float] = DE
     return markdown_table((*header, "training loss of the best", "seconds"), rows)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Train the candidates that the options select, and print the table.
+def run(options: argparse.Namespace) -> int:
+    """Train the candidates that the options select, print the table, and return the exit status.
 
     Raises
     ------
@@ -131,22 +137,17 @@ def run(options: argparse.Namespace) -> None:
             print(table({key: results[key]}).splitlines()[-1], file=sys.stderr, flush=True)
             write_report(options.json, report)
     print(f"\n{table(results)}")
+    return 0
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Search, and print a row for each training run as soon as it is complete."""
     parser = command_parser(__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="candidates (default: all)")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1337])
+    parser.add_argument("--seeds", nargs="+", type=at_least_zero, default=[1337])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mode", choices=list(training_modes("cpu")), help="(default: the device's fastest)")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it GPT_DATA_DIR or the cache")
-    parser.add_argument("--budget", type=float, default=86400.0, help="time budget of the search in seconds")
+    parser.add_argument("--budget", type=above_zero, default=86400.0, help="time budget of the search in seconds")
     parser.add_argument("--json", type=Path, help="write all numbers to this file, after each run")
-    options = parser.parse_args(arguments)
-    with errors_in_one_line():
-        run(options)
-
-
-if __name__ == "__main__":
-    main()
+    return run_command(run, parser, arguments)

@@ -8,6 +8,12 @@ does not depend on them.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.sampling")
+
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +24,18 @@ import torch
 
 from benchmarks.peers.torch_model import idiomatic_gpt, idiomatic_tokens, idiomatic_tokens_uncached
 from benchmarks.support.child_process import available_cores
-from benchmarks.support.command import at_least_one, command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.command import (
+    above_zero,
+    at_least_one,
+    command_parser,
+    markdown_table,
+    thread_count,
+    write_report,
+)
 from benchmarks.support.environment import describe_environment, environment_line, limit_numpy_threads
 from benchmarks.support.interleaved import Workload, ratios, time_interleaved
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.inputs import require_gpt
@@ -138,26 +152,25 @@ def _position_cells(row: dict[str, Any]) -> list[str]:
     return [f"`{row['preset']}`", row["implementation"], *times, f"{row['late_over_early']:.2f}", *uncached]
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Measure and print both tables."""
     parser = command_parser(__doc__)
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--position_preset", default="shakespeare", help="the preset of the second table")
-    parser.add_argument("--threads", type=at_least_one, default=len(available_cores()), help="of NumPy and torch")
+    parser.add_argument("--threads", type=thread_count, default=len(available_cores()), help="of NumPy and torch")
     parser.add_argument("--rounds", type=at_least_one, default=9)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each implementation in each round")
+    parser.add_argument("--seconds", type=above_zero, default=0.5, help="of each implementation in each round")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    options = parser.parse_args(arguments)
+    return run_command(_run, parser, arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
     torch.set_num_threads(options.threads)
-    with errors_in_one_line(), limit_numpy_threads(options.threads):
+    with limit_numpy_threads(options.threads):
         speeds = [row for name in options.presets for row in whole_contexts(name, options.rounds, options.seconds)]
         positions = by_position(options.position_preset, options.rounds)
     environment = describe_environment()
     print(f"{environment_line(environment)}; {options.rounds} rounds, threads: {options.threads}")
     print(f"\n{tables(speeds, positions)}")
-    with errors_in_one_line():
-        write_report(options.json, {"environment": environment, "contexts": speeds, "positions": positions})
-
-
-if __name__ == "__main__":
-    main()
+    write_report(options.json, {"environment": environment, "contexts": speeds, "positions": positions})
+    return 0

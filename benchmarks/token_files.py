@@ -10,6 +10,11 @@ files.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.token_files")
+
 import argparse
 import hashlib
 import json
@@ -22,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support.child_process import peak_memory, run_json
-from benchmarks.support.command import command_parser, errors_in_one_line, markdown_row
+from benchmarks.support.command import at_least_one, command_parser, markdown_row
+from numpy_gpt.shared.cli.parser import run_command
 
 SCRIPTS = {"ASCII": "abcdefghijklmnopqrstuvwxyz", "non-ASCII": "éàüčабвгдежзийклмно東京語本中😀ß"}
 BLOCK = 1_000_000  # bytes
@@ -96,27 +102,27 @@ def measure(directory: Path, script: str, kind: str, megabytes: int) -> list[str
     return [*first, ratio, memory["prepare"], speed["open"], memory["open"]]
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Print a table, row by row."""
     parser = command_parser(__doc__)
-    parser.add_argument("--megabytes", type=int, default=1000, help="of text prepared as characters")
-    parser.add_argument("--words_megabytes", type=int, default=100, help="of text prepared as words")
+    parser.add_argument("--megabytes", type=at_least_one, default=1000, help="of text prepared as characters")
+    parser.add_argument("--words_megabytes", type=at_least_one, default=100, help="of text prepared as words")
     parser.add_argument("--only", choices=list(SCRIPTS), help="only this kind of text, and only as characters")
     parser.add_argument("--job", nargs=4, help=argparse.SUPPRESS)  # a single measurement, in this process
-    options = parser.parse_args(arguments)
+    return run_command(_run, parser, arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.job:
         job, text, place, kind = options.job
         print(json.dumps(run_job(job, Path(text), Path(place), kind)))
-        return
+        return 0
     pinned = "one core" if hasattr(os, "sched_setaffinity") else "not pinned to a core"
     print(f"Python {platform.python_version()}, {platform.machine()}, {pinned}\n")
     print(markdown_row(HEADER), markdown_row(["---"] * len(HEADER)), sep="\n")
-    with tempfile.TemporaryDirectory() as directory, errors_in_one_line():
+    with tempfile.TemporaryDirectory() as directory:
         for kind, megabytes in (("characters", options.megabytes), ("words", options.words_megabytes)):
             for script in SCRIPTS:
                 if options.only is None or (script, kind) == (options.only, "characters"):
                     print(markdown_row(measure(Path(directory), script, kind, megabytes)), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -9,6 +9,11 @@ of a float32 product of 1024³, NumPy's or torch's, whichever is faster, timed i
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("benchmarks.training_step")
+
 import argparse
 import statistics
 from collections.abc import Iterable
@@ -17,10 +22,11 @@ from typing import Any
 
 from benchmarks.peers.implementations import IMPLEMENTATIONS, PRODUCT_OPERATIONS, PRODUCTS, benchmark_recipe
 from benchmarks.support.child_process import available_cores, run_json
-from benchmarks.support.command import at_least_one, command_parser, errors_in_one_line, markdown_table, write_report
+from benchmarks.support.command import above_zero, at_least_one, command_parser, markdown_table, write_report
 from benchmarks.support.environment import describe_environment, environment_line
 from benchmarks.support.interleaved import ratios
 from gpt_data.errors import UserError
+from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.training.throughput import operations_per_token
 
 PRESETS = ("tiny", "tiny16", "words", "shakespeare-cpu", "shakespeare")
@@ -105,28 +111,25 @@ def thread_counts(text: str) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
-def parse_options(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print the table, and write all numbers to a file if requested."""
     parser = command_parser(__doc__)
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     names = list(IMPLEMENTATIONS)
     parser.add_argument("--implementations", nargs="+", choices=names, default=names)
     parser.add_argument("--threads", default="1,all", help="numbers separated by commas; all is the number of cores")
     parser.add_argument("--rounds", type=at_least_one, default=9)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each implementation in each round")
+    parser.add_argument("--seconds", type=above_zero, default=0.5, help="of each implementation in each round")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it and GPT_DATA_DIR, random tokens")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    return parser.parse_args(arguments)
+    return run_command(_run, parser, arguments)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure, print the table, and write all numbers to a file if requested."""
-    options = parse_options(arguments)
-    with errors_in_one_line():
-        counts = thread_counts(options.threads)
-        for name in options.presets:
-            benchmark_recipe(name)  # reports an unknown preset before hours are spent on others
-        results = [measure(preset, threads, options) for preset in options.presets for threads in counts]
+def _run(options: argparse.Namespace) -> int:
+    counts = thread_counts(options.threads)
+    for name in options.presets:
+        benchmark_recipe(name)  # reports an unknown preset before hours are spent on others
+    results = [measure(preset, threads, options) for preset in options.presets for threads in counts]
     print(f"{environment_line(describe_environment())}; {options.rounds} rounds of {options.seconds} s each\n")
     print(table(results))
     for result in results:
@@ -135,9 +138,5 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"\n`{result['preset']}`, threads: {result['threads']}; GFLOP/s of the products: {', '.join(limits)}")
     rows = [row for result in results for row in summary(result)]
     libraries = {str(result["threads"]): result["libraries"] for result in results}
-    with errors_in_one_line():
-        write_report(options.json, {"environment": describe_environment(), "libraries": libraries, "rows": rows})
-
-
-if __name__ == "__main__":
-    main()
+    write_report(options.json, {"environment": describe_environment(), "libraries": libraries, "rows": rows})
+    return 0

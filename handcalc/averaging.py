@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("handcalc.averaging")
+
 import argparse
-import sys
 from collections.abc import Sequence
 
 from gpt_data.errors import UserError
@@ -22,7 +26,8 @@ The worked lines look like those of handcalc.trace, and python -m handcalc.verif
 exit status:
   0    success (also if the reader of a pipe stopped reading)
   2    invalid input: one line on stderr says what is wrong and how to fix it
-  130  interrupted with Ctrl-C
+  70   a bug: a traceback
+  130  interrupted with Ctrl-C, 143 terminated
 
 examples:
   python -m handcalc.averaging
@@ -65,7 +70,3 @@ def _run(options: argparse.Namespace) -> int:
     blocks = averaging_blocks(trace, options.layer, options.head, full=options.full)
     write(join_lines(block_lines(blocks)), options.output)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

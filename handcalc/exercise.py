@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("handcalc.exercise")
+
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +15,7 @@ from random import Random
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
-from gpt_data.wording import suggest
+from gpt_data.wording import quote, suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
 from handcalc.exercises.exercise import solve
@@ -44,7 +49,8 @@ exit status:
   0    the answer was right, the solution was shown, or the worksheet was written
   1    the answer was wrong
   2    invalid input: one line on stderr says what is wrong and how to fix it
-  130  interrupted with Ctrl-C
+  70   a bug: a traceback, and no verdict
+  130  interrupted with Ctrl-C, 143 terminated
 
 examples:
   python -m handcalc.exercise
@@ -110,7 +116,7 @@ def _run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.topic is not None and options.topic not in TOPICS:
         near = suggest(options.topic, TOPICS) or "; --list shows them"
-        raise UserError(f"there is no --topic {options.topic!r}{near}")
+        raise UserError(f"there is no --topic {quote(options.topic)}{near}")
     if options.level is not None and options.level not in LEVELS:
         raise UserError(f"--level must be 1, 2 or 3, not {options.level}")
     if not 1 <= options.digits < MOST_DIGITS:
@@ -150,7 +156,7 @@ def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
             return 0
         answer = read_answer(line)
         if answer is None:
-            write(f"{line.strip()[:60]!r} is not a number; write one such as -0.0123 or 1.23e-05.\n")
+            write(f"{quote(line.strip())} is not a number; write one such as -0.0123 or 1.23e-05.\n")
     _print_parts([paragraph(verdict(answer, answers, digits))], blank=True)
     right = is_right(answer, answers, digits)
     _print_parts(working_parts(exercise, digits) if right else solution(exercise, digits), blank=True)
@@ -180,7 +186,3 @@ def _write_worksheet(questions: Iterable[Part], answers: Iterable[Part], options
         for file, page in zip(files, pages, strict=True):
             file.write(page.encode())
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

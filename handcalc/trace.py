@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("handcalc.trace")
+
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
@@ -28,7 +32,8 @@ output.
 exit status:
   0    success (also if the reader of a pipe stopped reading)
   2    invalid input: one line on stderr says what is wrong and how to fix it
-  130  interrupted with Ctrl-C
+  70   a bug: a traceback
+  130  interrupted with Ctrl-C, 143 terminated
 
 examples:
   python -m handcalc.trace "hello world"
@@ -149,7 +154,3 @@ def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
     ]
     for line in left_columns(rows):
         yield from prose(line, continued=INDENT)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

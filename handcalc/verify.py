@@ -20,13 +20,18 @@ What it guarantees:
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
+    from gpt_data.process import run_program
+
+    run_program("handcalc.verify")
+
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.files.streams import discard_stdout
 from gpt_data.wording import count_of, show_path
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.page.terminal import join_lines, write
@@ -51,7 +56,8 @@ exit status:
   0    every line is right
   1    something is wrong
   2    the file cannot be read, or contains no worked line: one line on stderr
-  130  interrupted with Ctrl-C
+  70   a bug: a traceback, and no verdict
+  130  interrupted with Ctrl-C, 143 terminated
 
 examples:
   python -m handcalc.trace "hello world" --full | python -m handcalc.verify -
@@ -94,10 +100,8 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(f"{name} contains no worked line; one looks like this: score = 0.5*0.25 + 1.5 = 1.625")
     findings = check_document(document, options.digits)
     report = _report(findings, document.lines, everything=options.all)
-    try:
+    with suppress(BrokenPipeError):  # the reader has closed the pipe; the exit status stays the same
         write(join_lines(report))
-    except BrokenPipeError:  # the reader has closed the pipe; the exit status stays the same
-        discard_stdout()
     return EXIT_WRONG if findings else 0
 
 
@@ -122,7 +126,3 @@ def _report(findings: list[Finding], lines: list[WorkedLine], *, everything: boo
     others = len(wrong - {(line.place, line.label) for line in lines})
     elsewhere = f"; {count_of(others, 'other error')}, not in a worked line" if others else ""
     yield f"{right:,} of {len(lines):,} worked lines {'is' if len(lines) == 1 else 'are'} right{elsewhere}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

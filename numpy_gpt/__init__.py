@@ -8,19 +8,23 @@
 
 ``layers`` contains the mathematics of each layer, and ``kernels`` the code that makes it fast. ``gpt`` combines the
 layers, ``bigram`` is a single-table baseline, ``model`` computes the loss and gradients of both, ``engine`` trains, and
-``shared`` is everything without mathematics. ``gradcheck`` checks whether a gradient is right.
+``shared`` is everything without mathematics. ``gradcheck`` checks whether a gradient is right. A name is imported when
+it is first used, so that the command line handles Ctrl-C from its start.
 """
 
 from __future__ import annotations
 
-from numpy_gpt.bigram import bigram_backward, bigram_forward
-from numpy_gpt.gpt import gpt_backward, gpt_forward
-from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
-from numpy_gpt.model import loss_and_gradients, loss_of, predict
-from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
-from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.record import keep_in
+from gpt_data.lazy_imports import TYPE_CHECKING, lazy_names
+
+if TYPE_CHECKING:
+    from numpy_gpt.bigram import bigram_backward, bigram_forward
+    from numpy_gpt.gpt import gpt_backward, gpt_forward
+    from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
+    from numpy_gpt.model import loss_and_gradients, loss_of, predict
+    from numpy_gpt.parameters import Parameters, parameters_from
+    from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
+    from numpy_gpt.shared.model.initial_values import initial_values
+    from numpy_gpt.shared.model.record import keep_in
 
 __all__ = [
     "BigramConfig",
@@ -40,3 +44,17 @@ __all__ = [
     "parameters_from",
     "predict",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "numpy_gpt.bigram": ("bigram_backward", "bigram_forward"),
+        "numpy_gpt.gpt": ("gpt_backward", "gpt_forward"),
+        "numpy_gpt.gradcheck": ("GradientError", "check_gradients", "gradient_errors"),
+        "numpy_gpt.model": ("loss_and_gradients", "loss_of", "predict"),
+        "numpy_gpt.parameters": ("Parameters", "parameters_from"),
+        "numpy_gpt.shared.model.config": ("BigramConfig", "GPTConfig"),
+        "numpy_gpt.shared.model.initial_values": ("initial_values",),
+        "numpy_gpt.shared.model.record": ("keep_in",),
+    },
+)

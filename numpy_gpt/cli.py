@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gpt_data.errors import UserError
+from gpt_data.files.streams import finish_without_output
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.commands import add_command, program_parser
 from numpy_gpt.shared.cli.parameters import PARAMETERS
@@ -69,6 +70,7 @@ REBUILD = Command(
 )
 
 
+@finish_without_output()
 def _rebuild(out_dir: Path) -> int:
     from numpy_gpt.rebuild import rebuild
 

@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from gpt_data.errors import UserError
-from gpt_data.files.temporary import unwind_on_termination
 from gpt_data.floors.loss_floor import corpus_loss_floor
+from gpt_data.process import Signalled
 from gpt_data.texts.corpora import load_corpus
+from gpt_data.wording import show_path
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.progress import PlainDisplay
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.checkpoint import Checkpoint, check_place, read_checkpoint, save_checkpoint
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.stopping import Interrupted
 from numpy_gpt.shared.training.trainer import train
 
 DECIMALS = 2
@@ -39,8 +41,12 @@ def rebuild(out_dir: Path) -> Checkpoint:
     recipe = preset("tiny").override({"dtype": "float64"})
     corpus = load_corpus(recipe.dataset)
     engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))
-    with unwind_on_termination(), tempfile.TemporaryDirectory() as run:
-        state = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
+    with tempfile.TemporaryDirectory() as run:
+        try:
+            state = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
+        except Interrupted as stopped:  # its checkpoint is removed with the temporary directory
+            remark = f" after step {stopped.step}; {show_path(out_dir)} is unchanged, start again"
+            raise Signalled(stopped.exit_status - 128, remark) from None
     # Adding 0 turns the −0 that rounding may leave into 0, which is easier to read.
     rounded = {name: np.round(array, DECIMALS) + 0.0 for name, array in engine.values().items()}
     block_size, stride = recipe.model.block_size, recipe.eval_stride

@@ -7,17 +7,15 @@
     loss, gradients = loss_and_gradients(parameters, config, tokens=[[1, 2, 3]], targets=[[2, 3, 4]])
 
 From numpy_gpt it imports only ``shared``, which contains no mathematics. Every layer is written out in elementary
-operations and, below that, with torch's fused operations, which ``fused=True`` selects. PyTorch is imported when a name
-is first used, so that the command line can say what to do if it is missing.
+operations and, below that, with torch's fused operations, which ``fused=True`` selects. A name is imported when it is
+first used, so that the command line can say what to do if PyTorch is missing, and handles Ctrl-C from its start.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
-from numpy_gpt.shared.model.initial_values import initial_values
+from gpt_data.lazy_imports import TYPE_CHECKING, lazy_names
 
 if TYPE_CHECKING:
+    from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
+    from numpy_gpt.shared.model.initial_values import initial_values
     from torch_gpt.bigram import bigram_forward
     from torch_gpt.engine import TorchEngine
     from torch_gpt.gpt import gpt_forward
@@ -39,17 +37,16 @@ __all__ = [
     "predict",
 ]
 
-_MODULES = ("bigram", "engine", "gpt", "model", "parameters", "record")
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for module_name in _MODULES:
-            module = import_module(f"{__name__}.{module_name}")
-            if hasattr(module, name):
-                return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "numpy_gpt.shared.model.config": ("BigramConfig", "GPTConfig"),
+        "numpy_gpt.shared.model.initial_values": ("initial_values",),
+        "torch_gpt.bigram": ("bigram_forward",),
+        "torch_gpt.engine": ("TorchEngine",),
+        "torch_gpt.gpt": ("gpt_forward",),
+        "torch_gpt.model": ("loss_and_gradients", "loss_of", "predict"),
+        "torch_gpt.parameters": ("parameters_from",),
+        "torch_gpt.record": ("keep_in",),
+    },
+)

@@ -1,7 +1,12 @@
-"""``python -m torch_gpt``."""
+"""The program ``torch_gpt`` as a process, also as ``python -m torch_gpt``; its modules are imported after this one."""
 
-import sys
+from gpt_data.process import run_program
 
-from torch_gpt.cli import main
 
-sys.exit(main())
+def main() -> None:
+    """Run the command line and exit."""
+    run_program("torch_gpt.cli")
+
+
+if __name__ == "__main__":
+    main()

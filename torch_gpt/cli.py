@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from gpt_data.errors import UserError
+from gpt_data.process import exit_on_signals
 from numpy_gpt.shared.cli.commands import program_parser
 from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.cli.program import Backend, Program
@@ -28,7 +29,8 @@ def _open_backend(
     arguments: argparse.Namespace, *, trains: bool = False, run: Path | None = None
 ) -> AbstractContextManager[Backend]:
     try:
-        from torch_gpt.running import open_backend
+        with exit_on_signals():
+            from torch_gpt.running import open_backend
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -46,8 +46,8 @@ _EXACT = Mode("compiled, with graphs, float32", "float32", FastOptions(compile=T
 _ROUNDS, _ROUND_SECONDS = 7, 1.0  # of the comparison with nanoGPT; seconds of each
 
 
-def run(options: argparse.Namespace) -> None:
-    """Make the measurements that the options select, and print the tables.
+def run(options: argparse.Namespace) -> int:
+    """Make the measurements that the options select, print the tables, and return the exit status.
 
     Raises
     ------
@@ -89,6 +89,7 @@ def run(options: argparse.Namespace) -> None:
             options, report, "loss", "Time to a validation loss", loss_table({name: losses}, options.target), losses
         )
     print(f"\n{time.perf_counter() - start:.0f} s in total, of {options.budget:.0f} s")
+    return 0
 
 
 def compare_modes(setting: Setting, chosen: dict[str, Mode], until: float) -> dict[str, Any]:

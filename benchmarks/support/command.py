@@ -1,46 +1,56 @@
-"""What the commands share: the parser and its types, one-line errors, Markdown tables, and a JSON report."""
+"""What the commands share: the parser and its types, Markdown tables, and a JSON report."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpt_data.errors import UserError
+from benchmarks.support.child_process import available_cores
 from gpt_data.files.atomic import atomic_write
+from gpt_data.wording import quote
+from numpy_gpt.shared.cli.parser import Parser, add_debug_flag, number, whole_number
 
 
-def command_parser(documentation: str | None) -> argparse.ArgumentParser:
-    """Return a parser whose description is the first line of the module's docstring, without the command's name."""
-    first = re.sub(r": ``python -m .*", "", (documentation or "").splitlines()[0])
-    return argparse.ArgumentParser(description=first.replace("``", "").rstrip(".") + ".")
+def command_parser(documentation: str | None) -> Parser:
+    """Return a parser whose name and description are in the first line of the module's docstring."""
+    first, _, name = (documentation or "").splitlines()[0].partition(": ``")
+    parser = Parser(prog=name.rstrip("`."), description=first.replace("``", "").rstrip(".") + ".")
+    add_debug_flag(parser)
+    return parser
+
+
+def at_least_zero(text: str) -> int:
+    """Return a whole number of at least 0 from the command line."""
+    return _in_range(whole_number(text), text, 0)
 
 
 def at_least_one(text: str) -> int:
-    """Return a positive number from the command line.
-
-    Raises
-    ------
-    ValueError
-        If it is not a whole number of at least 1.
-    """
-    if (count := int(text)) < 1:
-        raise ValueError(f"must be at least 1, not {text}")
-    return count
+    """Return a whole number of at least 1 from the command line."""
+    return _in_range(whole_number(text), text, 1)
 
 
-@contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Turn a UserError inside the ``with`` block into a one-line message and exit status 1."""
-    try:
-        yield
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
+def thread_count(text: str) -> int:
+    """Return a number of threads from the command line: at most one per core."""
+    return _in_range(whole_number(text), text, 1, len(available_cores()))
+
+
+def above_zero(text: str) -> float:
+    """Return a finite number above 0 from the command line."""
+    value = number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0 and finite, not {quote(text)}")
+    return value
+
+
+def _in_range(value: int, text: str, least: int, most: float = math.inf) -> int:
+    if not least <= value <= most:
+        limit = f"at least {least}" if value < least else f"at most {most}"
+        raise argparse.ArgumentTypeError(f"must be {limit}, not {quote(text)}")
+    return value
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -5,12 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+_LONGEST_PATH = 1000
 _SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
 
 
 def quote(text: str, limit: int = 60) -> str:
-    """Return the text in quotes, with non-printable characters escaped, cut to ``limit`` characters."""
-    return repr(text) if len(text) <= limit else f"{text[:limit]!r}… ({len(text)} characters)"
+    """Return the text in quotes, with non-printable characters escaped; of more than ``limit``, the middle is cut out.
+
+    A cut text is followed by its number of characters.
+    """
+    return repr(text) if len(text) <= limit else f"{_without_middle(text, limit)!r} ({len(text):,} characters)"
+
+
+def one_line(text: str, limit: int = 2000) -> str:
+    """Return a message as one line: non-printable characters escaped, the middle of a very long one cut out."""
+    return _escape(_without_middle(text, limit))
+
+
+def _without_middle(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    end = limit // 3
+    return f"{text[: limit - end]}…{text[-end:]}"
 
 
 def make_visible(word: str) -> str:
@@ -19,8 +35,11 @@ def make_visible(word: str) -> str:
 
 
 def show_path(path: str | os.PathLike[str]) -> str:
-    """Return the path with non-printable characters escaped: a file name may contain a line break."""
-    return _escape(os.fspath(path))
+    """Return the path with non-printable characters escaped: a file name may contain a line break.
+
+    The middle of a path that is too long for most systems is cut out.
+    """
+    return one_line(os.fspath(path), _LONGEST_PATH)
 
 
 def _escape(text: str) -> str:

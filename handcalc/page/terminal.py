@@ -7,9 +7,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
-from gpt_data.files.streams import discard_stdout
 
 _CODES = {"heading": "1", "name": "36", "value": "1;32", "masked": "2"}
 """Role of a piece of text → its ANSI code: bold, cyan, bold green, dim."""
@@ -31,9 +29,7 @@ def write(content: str, output: str | None = None, *, paged: bool = False) -> No
     Raises
     ------
     UserError
-        If it cannot be written.
-    BrokenPipeError
-        If the reader of standard output has closed it.
+        If the file cannot be written.
     """
     if output is not None:
         atomic_write(output, content.encode())
@@ -43,14 +39,8 @@ def write(content: str, output: str | None = None, *, paged: bool = False) -> No
         return
     with suppress(AttributeError):  # a stand-in for stdout may have no encoding to set
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    try:
-        sys.stdout.write(content)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        discard_stdout()
-        raise UserError(f"cannot write to standard output: {error.strerror or error}; is there room?") from error
+    sys.stdout.write(content)
+    sys.stdout.flush()
 
 
 def _is_long(content: str) -> bool:

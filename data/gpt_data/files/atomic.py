@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
-from gpt_data.files.temporary import remove_leftovers, temporary_file, unwind_on_termination
+from gpt_data.files.temporary import remove_leftovers, temporary_file
 from gpt_data.wording import quote, show_path
 
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP)  # from a file system that cannot sync a directory
@@ -52,7 +52,7 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
     targets = [Path(os.path.realpath(to_path(path))) for path in paths]
     names = " and ".join(map(show_path, paths))
     try:
-        with unwind_on_termination(), ExitStack() as stack:
+        with ExitStack() as stack:
             for target in targets:
                 if target.exists() and not target.is_file():
                     raise UserError(f"cannot write {show_path(target)}: it is not a regular file; choose another place")
@@ -95,8 +95,7 @@ def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise UserError(
                 f"cannot make the directory {show_path(place)}: {error.strerror or error}; choose another"
             ) from error
-        with unwind_on_termination():
-            yield place
+        yield place
     except BaseException:
         for directory in missing:  # innermost first; a directory with other files stays
             with suppress(OSError):

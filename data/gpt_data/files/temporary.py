@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO, TypeVar
 
 try:
@@ -24,7 +21,6 @@ except ImportError:  # on Windows
 Made = TypeVar("Made", bound=AbstractContextManager[object])
 
 _NAME = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.(?:tmp|old)", re.DOTALL)
-_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def temporary_path(target: Path, ending: str) -> Path:
@@ -92,27 +88,6 @@ def remove_tree(directory: Path) -> None:
     from shutil import rmtree  # imported only to remove: the import takes 3 ms of every command's start
 
     rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def unwind_on_termination() -> Iterator[None]:
-    """Leave a ``with`` block by SystemExit on SIGTERM and SIGHUP, so that its temporary files are removed.
-
-    A signal that is ignored, or that has another handler, is left alone.
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set signal handlers
-    unhandled = [number for number in _SIGNALS if in_main_thread and signal.getsignal(number) is signal.SIG_DFL]
-    for number in unhandled:
-        signal.signal(number, _exit)
-    try:
-        yield
-    finally:
-        for number in unhandled:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 def _make_directory(path: Path) -> AbstractContextManager[None]:

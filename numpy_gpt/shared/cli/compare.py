@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.files.streams import finish_without_output
 from gpt_data.texts.corpora import Corpus
-from gpt_data.wording import show_path
+from gpt_data.wording import one_line, show_path
 from numpy_gpt.shared.cli.choices import PRECEDENCE, RecipeChoice, add_recipe_flags, load_recipe, read_recipe_choice
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
 from numpy_gpt.shared.cli.parser import path, print_record, read_options
@@ -105,6 +106,7 @@ def _changing_field(fields: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
     return field, values
 
 
+@finish_without_output()
 def compare(options: CompareOptions, backend: Backend) -> int:
     """Train once for each value, print table and plot, and return the exit status.
 
@@ -128,8 +130,8 @@ def _compare_in(out_dir: Path, options: CompareOptions, backend: Backend) -> int
     results: list[Result] = []
     try:
         for number, trial in enumerate(trials, start=1):
-            print(f"training with {field} {trial.value} ({number} of {len(trials)})", file=sys.stderr)
-            results.append(_run_trial(trial, engines.pop(0)))
+            title = f"training with {field} {trial.value} ({number} of {len(trials)})"
+            results.append(_run_trial(trial, engines.pop(0), title))
     finally:  # even if the comparison is interrupted
         if results:
             print("\n".join(_result_table(field, results)))
@@ -160,24 +162,31 @@ def _make_engine(backend: Backend, trial: Trial) -> Engine:
     return backend.make_engine(recipe, InitialState(values, None, trial.corpus.tokenizer))
 
 
-def _run_trial(trial: Trial, engine: Engine) -> Result:
+def _run_trial(trial: Trial, engine: Engine, title: str) -> Result:
     recipe, corpus = trial.recipe, trial.corpus
     floor = loss_floor_of(recipe, corpus)
     start_time = time.perf_counter()
     state, diverged = None, {}
     try:
-        state = train(recipe, engine, corpus, trial.out_dir, _QuietDisplay(recipe.training.max_iters))
+        state = train(recipe, engine, corpus, trial.out_dir, _TrialDisplay(recipe.training.max_iters, title))
     except Diverged as error:
         diverged = {"error": str(error)}
     record = run_record(recipe, state, floor, time.perf_counter() - start_time, trial.out_dir)
     return Result(trial, record | diverged, floor)
 
 
-class _QuietDisplay(PlainDisplay):
-    """Shows progress on stderr only, because the table has the last evaluation."""
+class _TrialDisplay(PlainDisplay):
+    """Shows a title and progress on stderr; the table has the last evaluation."""
+
+    def __init__(self, max_iters: int, title: str) -> None:
+        super().__init__(max_iters)
+        self._title = title
 
     def evaluation(self, evaluation: Evaluation) -> None:
-        """Print nothing."""
+        """Print the title, the first time: the run has begun, and is not ended by an error such as a full disk."""
+        if self._title:
+            print(one_line(self._title), file=sys.stderr, flush=True)
+            self._title = ""
 
 
 def _result_table(field: str, results: Sequence[Result]) -> list[str]:

@@ -1,6 +1,7 @@
 """The parser of all commands, its number readers, and the conversion of errors to one line and an exit status.
 
-Exit status: 0 done; 2 invalid input (one line on stderr); 130 interrupted (Ctrl-C), 143 terminated.
+Exit status: 0 done; 2 invalid input (one line on stderr); 130 interrupted (Ctrl-C), 143 terminated; 70 a bug, with its
+traceback.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
-from gpt_data.files.streams import discard_stdout, replace_closed_streams
-from gpt_data.wording import quote, suggest
+from gpt_data.files.streams import guarded_streams, replace_closed_streams
+from gpt_data.process import EXIT_INTERRUPTED, EXIT_USER_ERROR, Ending, Signalled, raise_on_signals
+from gpt_data.wording import one_line, quote, suggest
 from numpy_gpt.shared.model.config import TYPE_NAMES
-from numpy_gpt.shared.training.stopping import EXIT_INTERRUPTED, EXIT_USER_ERROR, Interrupted
 
 Options = TypeVar("Options")
 
-EXIT_STATUS = "exit status: 0 done, 2 invalid input, 130 interrupted (Ctrl-C), 143 terminated"
+EXIT_STATUS = """\
+exit status: 0 done, 2 invalid input or unwritable output, 130 interrupted (Ctrl-C), 143 terminated, 70 a bug
+If the reader of its output stops reading, as head does, a command ends with 0; training first runs to its end, and then
+ends with 2."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,6 +40,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise a UserError instead of printing the usage and ending the process."""
         raise UserError(f"{message}; see {self.prog} --help")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Return an option's value; older versions of argparse drop the value ``--``, which is as good as any other."""
+        if action.option_strings and arg_strings == ["--"]:
+            value = self._get_value(action, "--")
+            return value if action.nargs in (None, "?") else [value]
+        return super()._get_values(action, arg_strings)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, but reject unknown options with a suggestion of what was probably meant."""
@@ -118,41 +130,72 @@ def add_debug_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def run_command(command: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequence[str] | None) -> int:
-    """Parse ``argv``, run the command and return its exit status; user errors are printed as one line on stderr."""
+    """Parse ``argv``, run the command and return its exit status; user errors are printed as one line on stderr.
+
+    What cannot be written to stderr is dropped. If standard output is a pipe whose reader has gone, as that of `head`,
+    the command ends quietly with status 0.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     replace_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # ASCII-only output shows other characters escaped
+    with guarded_streams(), raise_on_signals() as arrived:
+        try:
+            return _status_of(command, parser, words)
+        except (Ending, KeyboardInterrupt) as error:  # also while an error is being reported
+            return _fail(str(error) or "interrupted", getattr(error, "exit_status", EXIT_INTERRUPTED))
+        except Exception:
+            if not arrived:
+                raise
+            # An extension module that was being imported has turned the exception of the signal into its own.
+            stopped = Signalled(arrived[-1])
+            return _fail(str(stopped), stopped.exit_status)
+
+
+def _status_of(command: Callable[[argparse.Namespace], int], parser: Parser, words: list[str]) -> int:
     try:
-        status = command(parser.parse_args(words))
+        try:
+            arguments = parser.parse_args(words)
+        finally:
+            sys.stdout.flush()  # of --help
+        _check_working_directory()
+        status = command(arguments)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # the reader of our output stopped reading, as `head` does
-        _discard_unwritable_output()
+    except BrokenPipeError:  # the reader of our output stopped reading
         return 0
-    except (UserError, OSError) as error:
+    except (UserError, OSError, MemoryError) as error:
+        with suppress(OSError, UserError):  # the first error counts
+            sys.stdout.flush()
         if "--debug" in words:
-            raise
-        _discard_unwritable_output()
-        return _fail(f"error: {error}", EXIT_USER_ERROR)
-    except MemoryError as error:
-        if "--debug" in words:
-            raise
-        reason = str(error) or "the system has none left"
-        return _fail(f"error: out of memory: {reason}; try smaller sizes", EXIT_USER_ERROR)
-    except Interrupted as stopped:
-        return _fail(str(stopped), stopped.exit_status)
-    except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED)
+            from traceback import print_exc  # imported only for errors
+
+            print_exc()
+            return EXIT_USER_ERROR
+        return _fail(f"error: {_message_of(error)}", EXIT_USER_ERROR)
 
 
-def _discard_unwritable_output() -> None:
+def _message_of(error: UserError | OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return f"out of memory: {str(error) or 'the system has none left'}; try smaller sizes"
+    if isinstance(error, OSError):
+        try:
+            _check_working_directory()  # it may have vanished since the start
+        except UserError as cause:
+            return str(cause)
+    return str(error)
+
+
+def _check_working_directory() -> None:
     try:
-        sys.stdout.flush()
-    except OSError:
-        discard_stdout()
+        Path.cwd()
+    except OSError as error:
+        raise UserError(
+            f"the working directory must exist, but it is gone ({error.strerror}); change to another one with cd"
+        ) from error
 
 
 def _fail(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
+    sys.stderr.write(f"{one_line(message)}\n")
+    sys.stderr.flush()
     return status

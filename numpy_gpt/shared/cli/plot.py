@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
@@ -103,7 +102,7 @@ def terminal_chart(curves: Sequence[Curve], colour: bool | None = None) -> str:
         If plotext is not installed.
     """
     colour = shows_colours() if colour is None else colour
-    chart = _plot_library("plotext")
+    chart = _plotext()
     chart.clear_figure()
     legend = []
     for place, (label, steps, losses) in enumerate(_lines(curves)):
@@ -161,8 +160,19 @@ def _literal_label(name: str) -> str:
 
 
 def has_plot_libraries() -> bool:
-    """Return whether the libraries that draw charts are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("plotext", "matplotlib"))
+    """Return whether the libraries that draw charts are installed, in versions that can be used."""
+    try:
+        return bool(_plotext() and _plot_library("matplotlib"))
+    except UserError:
+        return False
+
+
+def _plotext() -> Any:
+    chart = _plot_library("plotext")
+    if not hasattr(chart, "clear_figure"):  # version 6 is another library under the same name
+        version = getattr(chart, "__version__", "another version")
+        raise UserError(f'drawing needs plotext 5, not {version}: pip install "numpy-gpt[plot]", or give --png')
+    return chart
 
 
 def _plot_library(name: str) -> Any:

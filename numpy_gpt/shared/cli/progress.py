@@ -14,6 +14,8 @@ from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.trainer import Display, Progress
 
 _LINE_SECONDS = 1.0
+_WIDE, _MEDIUM = 100, 70  # columns of terminals with a whole and with half a bar
+_LEAST_FIRST = ("memory", "mfu", "steps", "rate", "tokens", "val", "loss", "left")
 
 
 def evaluation_line(evaluation: Evaluation) -> str:
@@ -41,7 +43,7 @@ class PlainDisplay:
 
     def progress(self, progress: Progress) -> None:
         """Print a line to stderr, unless the last one is less than a second old."""
-        self._print_line(progress.step, lambda: _progress_text(progress))
+        self._print_line(progress.step, lambda: progress_text(progress))
 
     def evaluation_progress(self, step: int, tokens: int) -> None:
         """Print a line to stderr, unless the last one is less than a second old."""
@@ -66,11 +68,14 @@ class BarDisplay:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
+        self._console, self._max_iters = Console(stderr=True), max_iters
+        self._bar_width = 24 if self._console.width >= _WIDE else 12 if self._console.width >= _MEDIUM else 0
+        bar = [BarColumn(bar_width=self._bar_width)] if self._bar_width else []
         self._bar: Any = RichProgress(
-            BarColumn(bar_width=24),
+            *bar,
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
-            console=Console(stderr=True),
+            console=self._console,
             redirect_stdout=sys.stdout.isatty(),  # piped output is data and must not pass through the bar
             transient=True,
         )
@@ -87,11 +92,19 @@ class BarDisplay:
 
     def progress(self, progress: Progress) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=progress.step, description=_progress_text(progress))
+        description = progress_text(progress, self._columns_left(progress.step))
+        self._bar.update(self._task, completed=progress.step, description=description)
 
     def evaluation_progress(self, step: int, tokens: int) -> None:
         """Show the number of evaluated tokens next to the bar."""
-        self._bar.update(self._task, completed=step, description=_evaluation_text(tokens))
+        description = _evaluation_text(tokens)
+        if len(description) > self._columns_left(step):
+            description = "evaluating"
+        self._bar.update(self._task, completed=step, description=description)
+
+    def _columns_left(self, step: int) -> int:
+        """Return the width of the terminal that the bar, the number of steps and a space after each leave."""
+        return self._console.width - self._bar_width - 2 * len(str(self._max_iters)) - len("/") - 2
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the evaluation to stdout, above the bar."""
@@ -103,18 +116,28 @@ def display_for(max_iters: int, first_step: int) -> AbstractContextManager[Displ
     return BarDisplay(max_iters, first_step) if sys.stderr.isatty() else PlainDisplay(max_iters)
 
 
-def _progress_text(progress: Progress) -> str:
-    parts = [f"loss {progress.loss:.4f}"]
-    parts += [] if math.isnan(progress.val_loss) else [f"val {progress.val_loss:.4f}"]
-    parts.append(f"rate {progress.learning_rate:.1e}")
-    if not math.isnan(progress.seconds_left):
-        speed = progress.throughput
-        parts += [f"{speed.tokens_per_second:,.0f} tokens/s", f"{speed.ms_per_step:.2f} ms/step"]
-        if speed.mfu is not None:
-            parts.append(f"MFU {'unknown' if math.isnan(speed.mfu) else f'{speed.mfu:.1%}'}")
-        parts += [f"{speed.peak_memory / 2**20:,.0f} MiB"] if speed.peak_memory is not None else []
-        parts.append(f"{_clock(progress.seconds_left)} left")
-    return "  ".join(parts)
+def progress_text(progress: Progress, columns: float = math.inf) -> str:
+    """Return the progress as text that fits these columns; what matters least is left out first, the time left last."""
+    parts = _progress_parts(progress)
+    while len("  ".join(parts.values())) > columns and len(parts) > 1:
+        parts.pop(next(name for name in _LEAST_FIRST if name in parts))
+    return "  ".join(parts.values())
+
+
+def _progress_parts(progress: Progress) -> dict[str, str]:
+    parts = {"loss": f"loss {progress.loss:.4f}"}
+    if not math.isnan(progress.val_loss):
+        parts["val"] = f"val {progress.val_loss:.4f}"
+    parts["rate"] = f"rate {progress.learning_rate:.1e}"
+    if math.isnan(progress.seconds_left):
+        return parts
+    speed = progress.throughput
+    parts |= {"tokens": f"{speed.tokens_per_second:,.0f} tokens/s", "steps": f"{speed.ms_per_step:.2f} ms/step"}
+    if speed.mfu is not None:
+        parts["mfu"] = f"MFU {'unknown' if math.isnan(speed.mfu) else f'{speed.mfu:.1%}'}"
+    if speed.peak_memory is not None:
+        parts["memory"] = f"{speed.peak_memory / 2**20:,.0f} MiB"
+    return parts | {"left": f"{_clock(progress.seconds_left)} left"}
 
 
 def _evaluation_text(tokens: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.files.streams import finish_without_output
 from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
 from gpt_data.wording import count_of, show_path
 from numpy_gpt.shared.cli.choices import (
@@ -95,6 +96,7 @@ TRAIN = Command(
 )
 
 
+@finish_without_output()
 def train(options: TrainOptions, backend: Backend) -> int:
     """Train according to the flags and return the exit status."""
     start_time = time.perf_counter()

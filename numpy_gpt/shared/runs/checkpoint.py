@@ -18,13 +18,7 @@ from gpt_data.errors import UserError
 from gpt_data.files.atomic import check_replaceable, keep_owner_and_mode, sync_directory
 from gpt_data.files.json_values import From
 from gpt_data.files.sealed_json import check_record, read_sealed, seal
-from gpt_data.files.temporary import (
-    remove_leftovers,
-    remove_tree,
-    temporary_directory,
-    temporary_path,
-    unwind_on_termination,
-)
+from gpt_data.files.temporary import remove_leftovers, remove_tree, temporary_directory, temporary_path
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.wording import list_names, show_path
@@ -121,7 +115,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(directory.parent, directory.name.__eq__)
-        with unwind_on_termination(), temporary_directory(directory) as temporary:
+        with temporary_directory(directory) as temporary:
             for name, content in contents.items():
                 _write_synced(temporary / name, content)
                 keep_owner_and_mode(directory / name, temporary / name)

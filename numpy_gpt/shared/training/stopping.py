@@ -10,23 +10,23 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from gpt_data.errors import UserError
+from gpt_data.process import SIGNALS, Ending, Signalled, is_ending
+from gpt_data.wording import show_path
 
 Item = TypeVar("Item")
-
-EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, and 143 for SIGTERM, as shells report a process ended by a signal
 
 
 class Diverged(UserError):
     """A loss or a gradient is not finite."""
 
 
-class Interrupted(Exception):
+class Interrupted(Ending):
     """A signal ended training early, with a checkpoint."""
 
     def __init__(self, signal_number: int, step: int, out_dir: Path) -> None:
-        self.exit_status = 128 + signal_number
-        super().__init__(f"interrupted after step {step}; a checkpoint is in {out_dir}: resume with --resume {out_dir}")
+        self.exit_status, self.step = 128 + signal_number, step
+        place = show_path(out_dir)
+        super().__init__(f"interrupted after step {step}; a checkpoint is in {place}: resume with --resume {place}")
 
 
 class Stopped(Exception):
@@ -34,18 +34,21 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """A context that stores SIGINT and SIGTERM in ``received``; a second SIGINT ends the program immediately.
+    """A context that stores the signals that end a program in ``received``; a second SIGINT ends it immediately.
 
-    A nested instance takes over the signal that the outer one has stored.
+    After ``ignore_more``, signals no longer do anything. A nested instance takes over the signal that the outer one has
+    stored.
     """
 
     def __init__(self) -> None:
-        self.received = 0
+        self.received, self._ignores = 0, False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():  # only the main thread may set signal handlers
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
+                if signal.getsignal(number) is signal.SIG_IGN:  # as nohup sets it
+                    continue
                 self._previous[number] = signal.signal(number, self._store)
                 outer = getattr(self._previous[number], "__self__", None)
                 if isinstance(outer, StopSignals):
@@ -69,7 +72,13 @@ class StopSignals:
                 raise Stopped
             yield item
 
+    def ignore_more(self) -> None:
+        """Ignore further signals: what remains to be done is short, and lost if it is not completed."""
+        self._ignores = True
+
     def _store(self, number: int, frame: FrameType | None) -> None:
+        if self._ignores or is_ending():
+            return
         if self.received and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Signalled(number)
         self.received = number

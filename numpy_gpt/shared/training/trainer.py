@@ -88,6 +88,7 @@ def train(
                 try:
                     state = run.evaluate(state, stop)
                 except Stopped:  # the resumed run repeats the evaluation
+                    stop.ignore_more()
                     run.save(state)
                     raise Interrupted(stop.received, step, out_dir) from None
                 if step == training.max_iters or 0 < training.patience <= state.evaluations_since_best:
@@ -96,6 +97,7 @@ def train(
             signal_number = engine.group.agree_on_signal(stop.received, step)
             run.report_step(step, result, at_once=signal_number != 0)
             if signal_number:
+                stop.ignore_more()
                 run.save(state.after_steps(step + 1))
                 raise Interrupted(signal_number, step + 1, out_dir)
     return state

@@ -18,6 +18,7 @@ LEFT = ".a.77-00c0ffee.tmp"
 _WRITE = """
 import sys, time
 from pathlib import Path
+from gpt_data.process import raise_on_signals
 from gpt_data.tokens import text_corpus
 encode = text_corpus._encode
 
@@ -27,7 +28,8 @@ def slow(*arguments):
     time.sleep(60)
 
 text_corpus._encode = slow
-text_corpus.prepare_text([sys.argv[1]], sys.argv[2], kind="characters")
+with raise_on_signals():  # as every command does
+    text_corpus.prepare_text([sys.argv[1]], sys.argv[2], kind="characters")
 """
 
 
