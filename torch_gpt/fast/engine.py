@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import ema_weight
 from torch_gpt.adamw import AdamWState, fused_adamw, swap_ema
 from torch_gpt.engine import TorchEngine
+from torch_gpt.fast.compiler import try_compile
 from torch_gpt.fast.cuda_graph import capture_graph
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.evaluator import Evaluator
-from torch_gpt.fast.fallback import Report, check_memory, print_note, try_compile
+from torch_gpt.fast.fallback import Report, check_memory, print_note
 from torch_gpt.fast.hardware import peak_of
 from torch_gpt.fast.loss_module import LossModule
 from torch_gpt.fast.precision import keep_dropout_exact, precision_of
@@ -187,11 +189,16 @@ class FastEngine(TorchEngine):
     def _prepare_step(self, step: int) -> tuple[WholeStep, Callable[[], None]]:
         """Return the step, compiled if possible, and the function that launches it."""
         whole = self._whole_step(step)
-        check_memory(whole, self.recipe.training.batch_size, self.device, self.group.size)
+        training = self.recipe.training
+        result = check_memory(whole, training.batch_size, self.device, self.group.size)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)  # the dry run is uncompiled and needs more memory
         if self.options.compile:
-            whole.loss_of = self._loss_of = try_compile(whole, self._loss_of, self._report)
+            if self.group.size > 1:  # the gradient is then a mean over all processes
+                result = result._replace(gradient_norm=math.nan)
+            if self.recipe.model.dropout:  # compiled code draws other masks
+                result = StepResult(math.nan, math.nan)
+            whole.loss_of = self._loss_of = try_compile(whole, self._loss_of, training, result, self._report)
         if not self.options.graphs or self.device.type != "cuda" or self.group.size > 1 or self._scaler is not None:
             return whole, whole
         launch: Callable[[], None]
