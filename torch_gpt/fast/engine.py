@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.training.engine import Moments, StepResult
+from numpy_gpt.shared.training.engine import EvaluationLimit, Moments, StepResult
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.randomness import DROPOUT
 from numpy_gpt.shared.training.recipe import Recipe
@@ -31,7 +31,11 @@ from torch_gpt.fast.sharding import distribute, gather, reshard, shard
 from torch_gpt.fast.whole_step import WholeStep
 from torch_gpt.parameters import parameters_from
 
-_EVALUATION_TOKENS = {"cuda": 1 << 16, "cpu": 1 << 12, "mps": 1 << 14}
+_EVALUATION = {
+    "cuda": EvaluationLimit(1 << 16, 1e13),
+    "cpu": EvaluationLimit(1 << 12, 1e11),
+    "mps": EvaluationLimit(1 << 14, 1e12),
+}
 
 
 class FastOptions(NamedTuple):
@@ -74,7 +78,7 @@ class FastEngine(TorchEngine):
         self._precision = precision_of(recipe.training.dtype, self.device)
         peak = self.options.peak_flops or peak_of(self.device, recipe.training.dtype, self.options.tf32)
         self.peak_flops = None if peak is None else peak * group.size
-        self.evaluation_tokens = _EVALUATION_TOKENS[self.device.type]
+        self.evaluation_limit = _EVALUATION[self.device.type]
         self._wrap_parameters()
         self._scaler = torch.amp.GradScaler(self.device.type) if self._precision.scaled else None
         if self._scaler is not None and state is not None:

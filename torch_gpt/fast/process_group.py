@@ -15,7 +15,9 @@ from gpt_data.errors import UserError
 from numpy_gpt.shared.training.recipe import TrainingConfig
 
 Value = TypeVar("Value")
-_SIGNAL_INTERVAL = 10  # steps between checks for a request to stop: every check synchronises all processes
+_SIGNAL_INTERVAL = (
+    10  # steps, or batches of an evaluation, between checks for a signal: each synchronises all processes
+)
 
 
 class TorchProcessGroup:

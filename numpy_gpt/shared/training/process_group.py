@@ -18,7 +18,10 @@ class ProcessGroup(Protocol):
         """Return the main process's value in every process."""
 
     def agree_on_signal(self, signal_number: int, step: int) -> int:
-        """Return a signal that any process has received, to all processes after the same step; 0 for none."""
+        """Return a signal that any process has received, to all processes after the same step; 0 for none.
+
+        Each evaluation counts its batches as steps.
+        """
 
 
 class SingleProcess:

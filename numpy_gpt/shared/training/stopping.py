@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from gpt_data.errors import UserError
-
-Item = TypeVar("Item")
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, and 143 for SIGTERM, as shells report a process ended by a signal
@@ -30,7 +27,11 @@ class Interrupted(Exception):
 
 
 class Stopped(Exception):
-    """A signal arrived in the middle of an evaluation."""
+    """A signal ended an evaluation in the middle."""
+
+    def __init__(self, signal_number: int) -> None:
+        self.signal_number = signal_number
+        super().__init__(signal_number)
 
 
 class StopSignals:
@@ -55,19 +56,6 @@ class StopSignals:
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-
-    def until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items until a signal arrives.
-
-        Raises
-        ------
-        Stopped
-            Before the first item after the signal.
-        """
-        for item in items:
-            if self.received:
-                raise Stopped
-            yield item
 
     def _store(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == signal.SIGINT:
