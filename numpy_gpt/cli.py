@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
 from numpy_gpt.engine import NumpyEngine
@@ -41,7 +43,9 @@ def _open_backend(arguments: argparse.Namespace, *, trains: bool = False, run: P
     by_hand: int = arguments.by_hand
     if by_hand < 0:
         raise UserError(f"--by_hand must be at least 0, not {by_hand}")
-    yield Backend(partial(_make_engine, by_hand=by_hand))
+    # A result that overflows is inf or NaN, and the commands report that in one line; NumPy would also warn.
+    with np.errstate(all="ignore"):
+        yield Backend(partial(_make_engine, by_hand=by_hand))
 
 
 def _make_engine(recipe: Recipe, initial: InitialState, by_hand: int) -> Engine:

@@ -30,6 +30,7 @@ from torch_gpt.fast.process_group import (
     lost_process_error,
     silence_others,
 )
+from torch_gpt.fast.rendezvous import check_variables
 from torch_gpt.fast.termination import TerminationWatchdog
 
 
@@ -48,6 +49,7 @@ def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> I
     if is_torchrun_job():
         if not trains:
             raise UserError("torchrun is for training; start other commands without it")
+        check_variables()
         device = local_device(device)
         group = TorchProcessGroup(device)
         silence_others()

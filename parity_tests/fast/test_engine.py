@@ -20,7 +20,6 @@ from numpy_gpt.shared.training.schedule import learning_rate_at
 from parity_tests.support.comparator import assert_close
 from parity_tests.support.lockstep import UNIT, allowed_by, controls, lockstep, new_engine
 from torch_gpt.engine import TorchEngine
-from torch_gpt.fast import fallback
 from torch_gpt.fast.engine import FastEngine, FastOptions
 
 CORPUS = load_corpus("tiny")
@@ -180,18 +179,3 @@ def test_compiled_it_takes_the_same_steps():
         compiled = _losses(_fast(recipe, FastOptions(compile=True)), steps)
     allowed = allowed_by(lockstep(recipe, new_engine(NumpyEngine, recipe), controls(recipe), steps), "loss", "float64")
     assert_close("loss of a step (fast, compiled)", compiled, _losses(_fast(recipe), steps), allowed)
-
-
-def test_without_a_compiler_training_continues(monkeypatch):
-    def broken(function):
-        def call(*arguments):
-            raise RuntimeError("no compiler\nfor this machine")
-
-        return call
-
-    monkeypatch.setattr(fallback.torch, "compile", broken)
-    said = []
-    engine = _fast(_recipe(), FastOptions(compile=True), report=said.append)
-    assert _losses(engine, 3).tolist() == _losses(_fast(_recipe()), 3).tolist()
-    assert len(said) == 1
-    assert "torch.compile is unavailable" in said[0]

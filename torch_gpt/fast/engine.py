@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,17 +12,18 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.training.engine import Moments, StepResult
+from numpy_gpt.shared.training.engine import EvaluationLimit, Moments, StepResult
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.randomness import DROPOUT
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import ema_weight
 from torch_gpt.adamw import AdamWState, fused_adamw, swap_ema
 from torch_gpt.engine import TorchEngine
+from torch_gpt.fast.compiler import try_compile
 from torch_gpt.fast.cuda_graph import capture_graph
 from torch_gpt.fast.device_batches import DeviceBatches
 from torch_gpt.fast.evaluator import Evaluator
-from torch_gpt.fast.fallback import Report, check_memory, print_note, try_compile
+from torch_gpt.fast.fallback import Report, check_memory, print_note
 from torch_gpt.fast.hardware import peak_of
 from torch_gpt.fast.loss_module import LossModule
 from torch_gpt.fast.precision import keep_dropout_exact, precision_of, restore_scaler
@@ -29,7 +31,11 @@ from torch_gpt.fast.sharding import distribute, gather, reshard, shard
 from torch_gpt.fast.whole_step import WholeStep
 from torch_gpt.parameters import parameters_from
 
-_EVALUATION_TOKENS = {"cuda": 1 << 16, "cpu": 1 << 12, "mps": 1 << 14}
+_EVALUATION = {
+    "cuda": EvaluationLimit(1 << 16, 1e13),
+    "cpu": EvaluationLimit(1 << 12, 1e11),
+    "mps": EvaluationLimit(1 << 14, 1e12),
+}
 
 
 class FastOptions(NamedTuple):
@@ -72,7 +78,7 @@ class FastEngine(TorchEngine):
         self._precision = precision_of(recipe.training.dtype, self.device)
         peak = self.options.peak_flops or peak_of(self.device, recipe.training.dtype, self.options.tf32)
         self.peak_flops = None if peak is None else peak * group.size
-        self.evaluation_tokens = _EVALUATION_TOKENS[self.device.type]
+        self.evaluation_limit = _EVALUATION[self.device.type]
         self._wrap_parameters()
         self._scaler = torch.amp.GradScaler(self.device.type) if self._precision.scaled else None
         if self._scaler is not None and state is not None:
@@ -187,11 +193,16 @@ class FastEngine(TorchEngine):
     def _prepare_step(self, step: int) -> tuple[WholeStep, Callable[[], None]]:
         """Return the step, compiled if possible, and the function that launches it."""
         whole = self._whole_step(step)
-        check_memory(whole, self.recipe.training.batch_size, self.device, self.group.size)
+        training = self.recipe.training
+        result = check_memory(whole, training.batch_size, self.device, self.group.size)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)  # the dry run is uncompiled and needs more memory
         if self.options.compile:
-            whole.loss_of = self._loss_of = try_compile(whole, self._loss_of, self._report)
+            if self.group.size > 1:  # the gradient is then a mean over all processes
+                result = result._replace(gradient_norm=math.nan)
+            if self.recipe.model.dropout:  # compiled code draws other masks
+                result = StepResult(math.nan, math.nan)
+            whole.loss_of = self._loss_of = try_compile(whole, self._loss_of, training, result, self._report)
         if not self.options.graphs or self.device.type != "cuda" or self.group.size > 1 or self._scaler is not None:
             return whole, whole
         launch: Callable[[], None]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from gpt_data.errors import UserError
+from numpy_gpt.shared.training.engine import StepResult
 from torch_gpt.fast.whole_step import WholeStep
 
 Report = Callable[[str], None]
@@ -19,24 +19,8 @@ def print_note(message: str) -> None:
     print(f"note: {' '.join(message.split())[:300]}", file=sys.stderr)
 
 
-def try_compile(whole: WholeStep, loss_of: Any, report: Report) -> Any:
-    """Return the compiled loss after testing its forward and backward pass, or the original if compiling fails.
-
-    Compiling can fail in many ways: no C++ compiler, no Triton, an unknown operation.
-    """
-    whole.loss_of = torch.compile(loss_of)
-    try:
-        whole.dry_run()
-    except Exception as error:  # the compiler's errors have no common base class
-        if is_out_of_memory(error):
-            raise
-        report(f"torch.compile is unavailable, training continues without it: {type(error).__name__}: {error}")
-        return loss_of
-    return whole.loss_of
-
-
-def check_memory(whole: WholeStep, batch_size: int, device: torch.device, processes: int = 1) -> None:
-    """Do a dry run of the step; if it runs out of memory, find a smaller batch that fits.
+def check_memory(whole: WholeStep, batch_size: int, device: torch.device, processes: int = 1) -> StepResult:
+    """Return the result of a dry run of the step; if it runs out of memory, find a smaller batch that fits.
 
     Each process runs its part of the batch independently: if only one runs out of memory, the others must not wait for
     its gradient.
@@ -47,8 +31,7 @@ def check_memory(whole: WholeStep, batch_size: int, device: torch.device, proces
         If the batch does not fit; the message gives a batch_size that fits, and how to keep the step the same.
     """
     try:
-        whole.dry_run(alone=True)
-        return
+        return whole.dry_run(alone=True)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -13,16 +13,19 @@ import torch.distributed as dist
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.training.recipe import TrainingConfig
+from torch_gpt.fast.rendezvous import meet
 
 Value = TypeVar("Value")
-_SIGNAL_INTERVAL = 10  # steps between checks for a request to stop: every check synchronises all processes
+_SIGNAL_INTERVAL = (
+    10  # steps, or batches of an evaluation, between checks for a signal: each synchronises all processes
+)
 
 
 class TorchProcessGroup:
     """All processes of a job, this one included, connected by NCCL on CUDA devices and by gloo elsewhere."""
 
     def __init__(self, device: torch.device) -> None:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        meet("nccl" if device.type == "cuda" else "gloo")
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._device = device
 

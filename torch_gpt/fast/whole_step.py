@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from numpy_gpt.shared.training.engine import StepResult
 from numpy_gpt.shared.training.recipe import TrainingConfig
 from torch_gpt.adamw import update_ema
 from torch_gpt.fast.device_batches import DeviceBatches
@@ -58,8 +59,7 @@ class WholeStep:
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         if self._scaler is not None:
             self._scaler.unscale_(self._optimizer)
-        # The norm of the norms (13.1): two operations for any number of tensors.
-        norm = full_scalar(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        norm = self._norm(gradients)
         if self._training.grad_clip > 0:
             # The factor stays on the device: min(1, …) does not need its value on the host. (13.2)
             torch._foreach_mul_(gradients, torch.clamp(self._training.grad_clip / (norm + 1e-6), max=1.0))
@@ -73,15 +73,17 @@ class WholeStep:
         if self._ema:
             update_ema(self._ema, self._named, self.ema_weight * (1 - self.bad))
 
-    def dry_run(self, rows: int | None = None, *, alone: bool = False) -> None:
-        """Compute the loss and the gradient of the first batch, or of ``rows`` rows of it, and discard them.
+    def dry_run(self, rows: int | None = None, *, alone: bool = False) -> StepResult:
+        """Return the loss of the first batch, or of ``rows`` rows of it, and its gradient's norm; nothing is updated.
 
         With ``alone``, a process does not wait for the others, unless the weights are sharded.
         """
         windows = self._batches.windows()
         size = len(windows) // self._training.gradient_accumulation_steps
-        self._forward_and_backward([windows[: rows or size]], alone)
+        loss = self._forward_and_backward([windows[: rows or size]], alone)
+        norm = self._norm([parameter.grad for parameter in self._parameters if parameter.grad is not None])
         self._optimizer.zero_grad(set_to_none=True)
+        return StepResult(float(loss), float(norm))
 
     def reset(self) -> None:
         """Restore the state before the first step."""
@@ -100,6 +102,10 @@ class WholeStep:
                 scaled.backward()
             total += loss.detach()
         return total
+
+    def _norm(self, gradients: list[Tensor]) -> Tensor:
+        # The norm of the norms (13.1): two operations for any number of tensors.
+        return full_scalar(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
 
     def _no_sync(self, wanted: bool) -> Any:
         # Only the backward pass of the last batch sends the sum of the gradients to the other processes.

@@ -7,8 +7,6 @@ import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of
@@ -130,15 +128,14 @@ def _take_steps(engine: Engine, tokens: Tokens, model: Checkpoint, steps: int, r
     inputs, targets = tokens[None, :-1], tokens[None, 1:]
     first = model.step if model.moments else 0  # without saved moments, AdamW's begin at zero
     losses = []
-    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is not finite, and is reported in one line
-        before = engine.predict(inputs)[0]
-        for number in range(first, first + steps):
-            result = engine.training_step(inputs, targets, number, rate)
-            _check_finite(result.loss, result.gradient_norm)
-            losses.append(result.loss)
-        losses.append(engine.loss(inputs, targets))
-        _check_finite(losses[-1])
-        return Outcome(losses, before, engine.predict(inputs)[0])
+    before = engine.predict(inputs)[0]
+    for number in range(first, first + steps):
+        result = engine.training_step(inputs, targets, number, rate)
+        _check_finite(result.loss, result.gradient_norm)
+        losses.append(result.loss)
+    losses.append(engine.loss(inputs, targets))
+    _check_finite(losses[-1])
+    return Outcome(losses, before, engine.predict(inputs)[0])
 
 
 def _check_finite(*values: float) -> None:

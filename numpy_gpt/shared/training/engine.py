@@ -13,12 +13,16 @@ from typing import Any, NamedTuple
 
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.config import ModelConfig
+from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.model.record import FirstNotFinite, Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.randomness import dropout_masks
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.throughput import peak_memory_of_process
+
+_OPERATIONS_PER_LOGIT = 1000  # of a matrix product: softmax reads and writes each logit several times
 
 Moments = Sequence[Mapping[str, Array]]
 """AdamW's m and v, each by parameter name."""
@@ -39,6 +43,21 @@ class Batch(NamedTuple):
     masks: Mapping[str, Array]
 
 
+class EvaluationLimit(NamedTuple):
+    """How much of a text is evaluated at once: many tokens of a small model, and few of a large one.
+
+    Between two batches an evaluation can be interrupted, so ``operations`` are at most about a second's.
+    """
+
+    tokens: int
+    operations: float
+
+    def tokens_of(self, model: ModelConfig) -> int:
+        """Return the number of tokens: at most ``tokens``, and at least one."""
+        per_token = 2.0 * parameter_count(model) + _OPERATIONS_PER_LOGIT * model.vocab_size
+        return max(1, min(self.tokens, int(self.operations / per_token)))
+
+
 class Engine(ABC):
     """A model for training and inference, with NumPy arrays in both twins. Axis letters: B batch, T time, V vocabulary.
 
@@ -50,8 +69,8 @@ class Engine(ABC):
     group: ProcessGroup = SINGLE_PROCESS
     peak_flops: float | None = None
     """Peak operations per second of the GPU, NaN if unknown; None on a CPU."""
-    evaluation_tokens: int = 2048
-    """How many tokens are evaluated at once."""
+    evaluation_limit: EvaluationLimit = EvaluationLimit(2048, 1e11)
+    """How much is evaluated at once."""
 
     def begin(self, tokens: Tokens) -> None:
         """Set the training text (n,), from which every step draws its batches."""
@@ -94,6 +113,11 @@ class Engine(ABC):
         watch = FirstNotFinite(self.trained_values() or self.values())
         batches = self._batches(*self._sampler.batch(step), step)
         return watch.name_among(self._recorded_gradients(batches, watch.record))
+
+    @property
+    def evaluation_tokens(self) -> int:
+        """How many tokens are evaluated at once."""
+        return self.evaluation_limit.tokens_of(self.recipe.model)
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss over all targets of the batches, without dropout."""

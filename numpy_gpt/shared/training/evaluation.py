@@ -20,8 +20,9 @@ _TRAIN_ESTIMATE, VAL_ESTIMATE = 3, 4
 class Evaluable(Protocol):
     """Anything that can be evaluated."""
 
-    evaluation_tokens: int
-    """How many tokens are evaluated at once; this limits memory for any block_size."""
+    @property
+    def evaluation_tokens(self) -> int:
+        """How many tokens are evaluated at once; this limits memory for any block_size."""
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
         """Return the mean loss in nats over all targets of the batches, without dropout."""

@@ -22,6 +22,7 @@ from numpy_gpt.shared.model.config import (
 from numpy_gpt.shared.runs.checkpoint import MANIFEST, Checkpoint
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
+_LARGEST = 2.0**128 - 2.0**104  # of float32
 _ROUNDS_TO_0 = 2.0**-150  # half of the smallest float32 above 0
 _REMEDY = "use another checkpoint"
 _TOO_MANY = 1 << 31  # more sequences or steps than any machine can handle: surely a typo
@@ -84,6 +85,10 @@ class TrainingConfig:
         for name in ("beta1", "beta2", "ema_decay"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         self._require("dtype", self.dtype in DTYPES, " or ".join(DTYPES))
+        for name in ("adam_epsilon", "learning_rate", "min_lr", "weight_decay", "grad_clip"):
+            value = getattr(self, name)
+            in_range = value is None or value <= _LARGEST or self.weights_dtype == "float64"
+            self._require(name, in_range, f"at most {_LARGEST:.6g}, the largest number in float32")
         if self.weights_dtype == "float32" and self.adam_epsilon <= _ROUNDS_TO_0:  # otherwise a zero gradient gives 0/0
             raise UserError(f"adam_epsilon={self.adam_epsilon!r} must not be 0 in {self.weights_dtype}; try 1e-8")
 

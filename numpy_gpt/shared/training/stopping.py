@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.process import SIGNALS, Ending, Signalled, is_ending
 from gpt_data.wording import show_path
-
-Item = TypeVar("Item")
 
 
 class Diverged(UserError):
@@ -30,7 +27,11 @@ class Interrupted(Ending):
 
 
 class Stopped(Exception):
-    """A signal arrived in the middle of an evaluation."""
+    """A signal ended an evaluation in the middle."""
+
+    def __init__(self, signal_number: int) -> None:
+        self.signal_number = signal_number
+        super().__init__(signal_number)
 
 
 class StopSignals:
@@ -58,19 +59,6 @@ class StopSignals:
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-
-    def until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items until a signal arrives.
-
-        Raises
-        ------
-        Stopped
-            Before the first item after the signal.
-        """
-        for item in items:
-            if self.received:
-                raise Stopped
-            yield item
 
     def ignore_more(self) -> None:
         """Ignore further signals: what remains to be done is short, and lost if it is not completed."""

@@ -46,10 +46,7 @@ class Display(Protocol):
         """Show the progress; called at most about ten times per second."""
 
     def evaluation_progress(self, step: int, tokens: int) -> None:
-        """Show how many tokens the evaluation after ``step`` steps has read so far; called after each batch.
-
-        It is not called if several processes are training.
-        """
+        """Show how many tokens the evaluation after ``step`` steps has read so far; called after each batch."""
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Show an evaluation."""
@@ -87,10 +84,10 @@ def train(
             if step == training.max_iters or step % training.eval_interval == 0:
                 try:
                     state = run.evaluate(state, stop)
-                except Stopped:  # the resumed run repeats the evaluation
+                except Stopped as stopped:  # the resumed run repeats the evaluation
                     stop.ignore_more()
                     run.save(state)
-                    raise Interrupted(stop.received, step, out_dir) from None
+                    raise Interrupted(stopped.signal_number, step, out_dir) from None
                 if step == training.max_iters or 0 < training.patience <= state.evaluations_since_best:
                     break
             result = engine.take_step(step, learning_rate_at(step, **training.schedule()))
@@ -137,14 +134,13 @@ class _TrainingRun:
         Raises
         ------
         Stopped
-            If a signal arrived; a group of processes, which must all stop at the same step, finishes the evaluation.
+            If a signal arrived, in all processes after the same batch.
         """
         group, step = self._engine.group, state.step
         if state.evaluation is None:
             rate = learning_rate_at(step, **self._recipe.training.schedule())
             with self._meter.pause():
-                single = group.size == 1
-                engine = _InterruptibleEngine(self._engine, stop, self._display, step) if single else self._engine
+                engine = _InterruptibleEngine(self._engine, stop, self._display, step)
                 evaluation = group.broadcast(evaluate_run(engine, self._recipe, self._corpus, step, rate))
                 state = state.after_evaluation(evaluation)
                 self._write_metrics("evaluation", asdict(evaluation))
@@ -213,16 +209,20 @@ class _InterruptibleEngine:
 
     def __init__(self, engine: Engine, stop: StopSignals, display: Display, step: int) -> None:
         self._engine, self._stop, self.evaluation_tokens = engine, stop, engine.evaluation_tokens
-        self._display, self._step, self._tokens = display, step, 0
+        self._display, self._step, self._batches, self._tokens = display, step, 0, 0
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
-        return self._engine.mean_loss(self._display_each(self._stop.until_stopped(batches)))
+        return self._engine.mean_loss(self._until_stopped(batches))
 
-    def _display_each(self, batches: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:
+    def _until_stopped(self, batches: Iterable[tuple[Tokens, Tokens]]) -> Iterator[tuple[Tokens, Tokens]]:
+        group = self._engine.group
         for inputs, targets in batches:
+            if signal_number := group.agree_on_signal(self._stop.received, self._batches):
+                raise Stopped(signal_number)
             yield inputs, targets
-            self._tokens += targets.size
-            self._display.evaluation_progress(self._step, self._tokens)
+            self._batches, self._tokens = self._batches + 1, self._tokens + targets.size
+            if group.rank == 0:
+                self._display.evaluation_progress(self._step, self._tokens)
 
 
 def _step_metrics(step: int, result: StepResult, rate: float, throughput: Throughput) -> dict[str, Any]:

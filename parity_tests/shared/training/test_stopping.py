@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.process_group import SingleProcess
 from numpy_gpt.shared.training.stopping import Interrupted, StopSignals
 from parity_tests.kills import contents
 from parity_tests.shared.training.training_runs import engine_for, metrics_of, quick_recipe, resume_in, train_in
@@ -70,6 +73,30 @@ def test_interrupted_evaluation_is_repeated(tmp_path, stop_at, kind):
     assert [line["step"] for line in metrics_of(tmp_path / "parts")][-1:] == [stop_at][: stop_at > 0]
     resume_in(recipe, tmp_path / "parts", kind)
     assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+
+
+def test_a_signal_in_another_process_ends_the_evaluation(tmp_path):
+    class Group(SingleProcess):
+        size = 2
+
+        def agree_on_signal(self, signal_number, step):
+            return signal.SIGTERM if step == 1 else 0
+
+    engine = engine_for(quick_recipe())
+    engine.group, loss, batches = Group(), engine.loss, []
+    engine.loss = lambda *batch: batches.append(batch) or loss(*batch)
+    with pytest.raises(Interrupted) as stopped:
+        train_in(engine.recipe, tmp_path, engine)
+    assert (stopped.value.exit_status, load_checkpoint(tmp_path).step, len(batches)) == (143, 0, 1)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "fast"])
+def test_a_batch_of_an_evaluation_is_soon_done(kind):
+    limit = engine_for(preset("tiny"), kind=kind).evaluation_limit
+    for name in ("tiny", "shakespeare"):
+        assert limit.tokens_of(preset(name).model) == limit.tokens == (2048 if kind == "numpy" else 4096)
+    assert 400 < limit.tokens_of(replace(preset("tiny").model, vocab_size=200_000)) < 600
+    assert 1000 < limit.tokens_of(replace(preset("shakespeare").model, n_layer=24)) < 1500
 
 
 def test_second_sigint_ends_immediately(tmp_path):
