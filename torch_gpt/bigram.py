@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.inputs import check_tokens
+from numpy_gpt.shared.model.inputs import check_flags, check_record, check_tokens, require_bigram
 from numpy_gpt.shared.model.record import Record, ignore
-from torch_gpt.parameters import on_host, tensor_from
+from torch_gpt.parameters import check_parameters, on_host, tensor_from
 
 
 def bigram_forward(
@@ -26,8 +26,12 @@ def bigram_forward(
     Raises
     ------
     UserError
-        If the tokens do not meet these conditions.
+        If the model is not a bigram model, the parameters are not its tensors, or the tokens do not meet these
+        conditions.
     """
+    check_parameters(parameters, require_bigram(config))
+    check_record(record)
+    check_flags(fused=fused)
     ids = tensor_from(check_tokens(on_host(tokens), config), parameters["wte.weight"].device, torch.int64)
     return bigram_logits_of(parameters, ids, record, fused)
 

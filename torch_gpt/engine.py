@@ -18,7 +18,7 @@ from numpy_gpt.shared.training.throughput import peak_memory_of_process
 from torch_gpt.adamw import AdamWState, adamw_state, adamw_step, fused_adamw, fused_adamw_step, update_ema
 from torch_gpt.clipping import clip_gradients, clip_gradients_fused
 from torch_gpt.device import choose_device
-from torch_gpt.model import loss_and_gradients, loss_of, predict
+from torch_gpt.model import loss_and_gradients_of, loss_of, predict
 from torch_gpt.parameters import parameters_from, tensor_from
 from torch_gpt.record import as_arrays
 from torch_gpt.sampling import draws
@@ -109,7 +109,7 @@ class TorchEngine(Engine):
         losses: list[Tensor] = []
         total: dict[str, Tensor] = {}
         for inputs, targets, masks in batches:
-            loss, gradients = loss_and_gradients(
+            loss, gradients = loss_and_gradients_of(
                 self.parameters, self.recipe.model, inputs, targets, masks, record, fused
             )
             losses.append(loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Iterable
 
 _SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
@@ -11,6 +12,20 @@ _SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
 def quote(text: str, limit: int = 60) -> str:
     """Return the text in quotes, with non-printable characters escaped, cut to ``limit`` characters."""
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}… ({len(text)} characters)"
+
+
+def describe(value: object) -> str:
+    """Return any value for a message, on one short line: an array by type and shape, a long text cut in the middle."""
+    shape = getattr(value, "shape", ())
+    if isinstance(shape, tuple) and shape:
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    if isinstance(value, int) and value.bit_length() > 256:  # Python refuses to print more than 4,300 digits
+        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
+    return _escape(" ".join(_SHORT.repr(value).split()))
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
 
 def make_visible(word: str) -> str:

@@ -31,7 +31,8 @@ def embedding_forward(
     token = gather_rows(wte, tokens)
     position = wpe[first : first + tokens.shape[1]]
     record("token", token)
-    record("position", position)
+    if record is not ignore:
+        record("position", position.copy())  # a view of the parameters is not handed out
     x = token + position  # (3.1)
     record("sum", x)
     return x, EmbeddingCache(tokens, len(wte), len(wpe))

@@ -25,6 +25,8 @@ def embedding_fused(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record = i
 def _with_positions(token: Tensor, wpe: Tensor, record: Record) -> Tensor:
     record("token", token)
     position = wpe[: token.shape[1]]
+    if record is not ignore:
+        position = position.clone()  # a view of the parameters is not handed out
     record("position", position)
     out = token + position  # (B, T, C) + (T, C)
     record("sum", out)
