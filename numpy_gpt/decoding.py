@@ -8,6 +8,7 @@ import numpy as np
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.layers.attention import KeyValues
 from numpy_gpt.layers.block import block_forward
 from numpy_gpt.layers.embedding import embedding_forward
@@ -33,7 +34,7 @@ class Decoder:
         config = require_gpt(check_parameters(parameters).config)
         whole_number("batch", batch, 1)
         numbers = 2 * config.n_layer * batch * config.block_size * config.n_embd
-        check_memory(f"the keys and values of batch={batch}", numbers, parameters.flat.itemsize)
+        check_memory(f"the keys and values of batch={describe(batch)}", numbers, parameters.flat.itemsize)
         shape = (batch, config.n_head, config.block_size, config.head_size)
         dtype = parameters.flat.dtype
         self._parameters, self._config = parameters, config

@@ -15,6 +15,7 @@ from numpy_gpt.shared.model.arrays import Array, ieee
 from numpy_gpt.shared.model.inputs import check_array, check_callable, check_mapping, check_number
 
 Function = Callable[[dict[str, Array]], Any]
+_MOST_DIRECTIONS = 10_000
 _STEPS = (1e-12, 1e3)
 """Below, the difference is rounding noise; far above, it is no derivative."""
 
@@ -52,7 +53,7 @@ def gradient_errors(
         The upstream gradient from which ``gradients`` were computed, of the result's shape. Draw it at random: with
         all ones, a softmax backward that returns zeros would pass.
     directions, step, seed
-        The number of random directions, their ε, from 1e-12 to 1000, and the seed for drawing them.
+        The number of random directions, at most 10,000, their ε, from 1e-12 to 1000, and the seed for drawing them.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def gradient_errors(
         check.
     """
     check_callable("function", function, "it takes the inputs by name and returns an array or a number")
-    whole_number("directions", directions, 1)
+    if whole_number("directions", directions, 1) > _MOST_DIRECTIONS:
+        raise UserError(f"directions must be at most {_MOST_DIRECTIONS:,}, not {describe(directions)}; 4 are enough")
     whole_number("seed", seed, 0)
     step, (least, most) = check_number("step", step), _STEPS
     if not 0 < step < math.inf:
@@ -74,6 +76,8 @@ def gradient_errors(
         cotangent = check_number("cotangent", cotangent)
     else:
         check_array("cotangent", cotangent)
+        if cotangent.dtype.kind not in "fiu":
+            raise UserError(f"the cotangent must be numbers, not {cotangent.dtype}")
     rng = np.random.default_rng(seed)
     inputs = dict(inputs)
     errors = {}
@@ -149,8 +153,7 @@ def _check_arrays(inputs: Mapping[str, Array], gradients: Mapping[str, Array]) -
     check_mapping("gradients", gradients)
     for name, gradient in gradients.items():
         if name not in inputs:
-            known = ", ".join(map(str, inputs))
-            raise UserError(f"there is a gradient of {describe(name)}, but no such input; inputs are {known}")
+            raise UserError(f"there is a gradient of {describe(name)}, but no such input; inputs are {_names(inputs)}")
         value = inputs[name]
         check_array(f"input {name!r}", value)
         check_array(f"the gradient of {name!r}", gradient)
@@ -161,5 +164,10 @@ def _check_arrays(inputs: Mapping[str, Array], gradients: Mapping[str, Array]) -
         if gradient.shape != value.shape:
             raise UserError(f"the gradient of {name!r} must have its shape {value.shape}, not {gradient.shape}")
     if not any(gradient.size for gradient in gradients.values()):
-        known = ", ".join(map(str, inputs))
+        known = _names(inputs)
         raise UserError(f"a gradient of at least one number is needed, and none came; inputs are {known}")
+
+
+def _names(inputs: Mapping[str, Array]) -> str:
+    names = [str(name)[:60] for name in inputs]
+    return ", ".join(names[:4]) + (" …" if len(names) > 4 else "")

@@ -23,13 +23,15 @@ def choose_device(name: str, dtype: str = "float32") -> torch.device:
     UserError
         If the name is unknown, there is no such device, or it cannot compute in ``dtype``.
     """
+    if not isinstance(name, str | torch.device):
+        raise UserError(f"device must be auto, cpu, cuda, cuda:N or mps, not {describe(name)}")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() and dtype != "float64" else "cpu")
     try:
         device = torch.device(name)
-    except (RuntimeError, TypeError, ValueError):
+    except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda", "mps"):
         raise UserError(f"device must be auto, cpu, cuda, cuda:N or mps, not {describe(name)}")

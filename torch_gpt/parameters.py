@@ -75,16 +75,18 @@ def check_parameters(parameters: Any, config: Any) -> None:
 
 
 def check_tensor(name: str, value: Any) -> None:
-    """Check that an argument is a torch tensor that has numbers.
+    """Check that an argument is an ordinary torch tensor, with its numbers in memory.
 
     Raises
     ------
     UserError
-        If it is anything else, such as a NumPy array, or is on the device ``meta``.
+        If it is anything else, such as a NumPy array or a sparse tensor, or is on the device ``meta``.
     """
     check_array(name, value, Tensor)
     if value.device.type == "meta":
         raise UserError(f"{name} must have numbers, but it is on the device meta, which keeps only shapes")
+    if value.layout is not torch.strided:
+        raise UserError(f"{name} must be a dense tensor, not {value.layout}; to_dense() makes one")
 
 
 _shapes = lru_cache(maxsize=16)(parameter_shapes)  # the same in every step

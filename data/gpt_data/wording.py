@@ -21,11 +21,13 @@ def describe(value: object) -> str:
         return f"{type(value).__name__} of shape {tuple(shape)}"
     if isinstance(value, int) and value.bit_length() > 256:  # Python refuses to print more than 4,300 digits
         return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
-    return _escape(" ".join(_SHORT.repr(value).split()))
+    text = _escape(" ".join(_SHORT.repr(value).split()))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 20]}...{text[-17:]}"
 
 
+_LONGEST = 60
 _SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
 
 
 def make_visible(word: str) -> str:

@@ -57,7 +57,7 @@ class GPTConfig:
         _check_parameter_count(self)
         if self.n_embd % self.n_head:
             raise UserError(
-                f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}; try {self._nearest_widths()}"
+                f"n_embd={self.n_embd} is not divisible by n_head={describe(self.n_head)}; try {self._nearest_widths()}"
             )
         if self.activation not in ACTIVATIONS:
             raise UserError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {describe(self.activation)}")
@@ -68,7 +68,7 @@ class GPTConfig:
 
     def _nearest_widths(self) -> str:
         below = self.n_embd - self.n_embd % self.n_head
-        return " or ".join(str(width) for width in (below, below + self.n_head) if width)
+        return " or ".join(describe(width) for width in (below, below + self.n_head) if width)
 
     @property
     def head_size(self) -> int:

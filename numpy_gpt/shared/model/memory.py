@@ -60,4 +60,4 @@ def _address_space_limit() -> int | None:
 
 
 def _gigabytes(number: int) -> str:
-    return f"{number / 1e9:,.1f} GB"
+    return f"{number / 1e9:,.1f} GB" if number < 10**18 else "more than a billion GB"
