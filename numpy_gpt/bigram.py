@@ -33,6 +33,8 @@ def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore)
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``,
     a token embedding as wide as the vocabulary.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -44,7 +46,10 @@ def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore)
 
 
 def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ignore) -> tuple[Array, BigramCache]:
-    """Return the result of bigram_forward for tokens that have already been checked."""
+    """Return the result of bigram_forward for tokens that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     logits = gather_rows(parameters["wte.weight"], tokens)  # (15.1)
     record("logits", logits)
     return logits, BigramCache(parameters, tokens)
@@ -53,6 +58,8 @@ def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ig
 @ieee
 def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore) -> dict[str, Array]:
     """Return the gradient of the table for dlogits (B, T, V); rows of tokens that do not occur get exactly zero.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
@@ -68,7 +75,10 @@ def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore)
 
 
 def bigram_gradients_of(dlogits: Array, cache: BigramCache, record: Record = ignore) -> dict[str, Array]:
-    """Return the result of bigram_backward for arguments that have already been checked."""
+    """Return the result of bigram_backward for arguments that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     record("dlogits", dlogits)
     dtable = np.zeros_like(cache.parameters["wte.weight"])
     scatter_add_(dtable, cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds

@@ -41,6 +41,8 @@ def gpt_forward(
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are needed only in
     training with dropout.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -55,7 +57,10 @@ def gpt_forward(
 
 
 def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Record = ignore) -> tuple[Array, GPTCache]:
-    """Return the result of gpt_forward for tokens and masks that have already been checked."""
+    """Return the result of gpt_forward for tokens and masks that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     config = require_gpt(parameters.config)
     wte, wpe = parameters["wte.weight"], parameters["wpe.weight"]
     x, embedding = embedding_forward(tokens, wte, wpe, scoped(record, "embedding"))  # (12.1)
@@ -85,6 +90,8 @@ def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Reco
 def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> dict[str, Array]:
     """Return the gradient of every parameter by name for dlogits (B, T, V).
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -99,7 +106,10 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
 
 
 def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> dict[str, Array]:
-    """Return the result of gpt_backward for arguments that have already been checked."""
+    """Return the result of gpt_backward for arguments that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     gradients: dict[str, Any] = {}
     record("dlogits", dlogits)
     batch, time, vocab_size = dlogits.shape

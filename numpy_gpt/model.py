@@ -24,6 +24,8 @@ def model_forward(
 ) -> tuple[Array, ModelCache]:
     """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -37,6 +39,8 @@ def model_forward(
 
 def model_backward(dlogits: Array, cache: ModelCache, record: Record = ignore) -> dict[str, Array]:
     """Return the gradient of every parameter by name for dlogits (B, T, V).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
@@ -55,6 +59,8 @@ def loss_and_gradients(
     """Return the mean loss in nats per token, a NumPy scalar, and the gradient of every parameter.
 
     Shapes: tokens and targets (B, T).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
@@ -75,6 +81,8 @@ def sliced_loss_and_gradients(
     """Return the same as ``loss_and_gradients``, with the gradients in ``out``, computed in slices of the batch.
 
     The slices' results are added in order, whichever finishes first. With a ``record`` there is only one slice.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
@@ -128,6 +136,8 @@ def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
 @ieee
 def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Array:
     """Return the probability of every next token (B, T, V) for tokens (B, T).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------

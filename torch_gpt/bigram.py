@@ -23,6 +23,8 @@ def bigram_forward(
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``.
     ``fused`` selects torch's embedding, which has a faster backward; it records the same activations.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -39,7 +41,10 @@ def bigram_forward(
 def bigram_logits_of(
     parameters: Mapping[str, Tensor], tokens: Tensor, record: Record = ignore, fused: bool = False
 ) -> Tensor:
-    """Return the result of bigram_forward for tokens that have already been checked and are on the device."""
+    """Return the result of bigram_forward for tokens that have already been checked and are on the device.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     table = parameters["wte.weight"]
     logits = functional.embedding(tokens, table) if fused else table[tokens]  # (15.1)
     record("logits", logits)

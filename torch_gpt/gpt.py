@@ -38,6 +38,8 @@ def gpt_forward(
     training with dropout. ``fused`` selects torch's fused operations: the same function, but activations inside a fused
     operation are not recorded.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -66,6 +68,8 @@ def logits_of(
     """Return the result of gpt_forward for tokens and masks that have already been checked and are on the device.
 
     If ``blocks`` are given, they compute (12.2), and ``parameters`` need not contain their parameters.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     embedding = embedding_fused if fused else embedding_forward
     layer_norm = layer_norm_fused if fused else layer_norm_forward

@@ -31,6 +31,8 @@ def model_forward(
 ) -> Tensor:
     """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -54,6 +56,8 @@ def loss_of(
     """Return the mean loss in nats per token, a 0-d tensor that autograd can differentiate.
 
     Shapes: tokens and targets (B, T).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
@@ -95,6 +99,8 @@ def loss_and_gradients(
     ``record`` receives the activations in the forward pass and their gradients, named by ``gradient_name``, in the
     backward pass; both are detached. Arguments, shapes and errors are those of ``loss_of``.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
@@ -117,7 +123,10 @@ def loss_and_gradients_of(
     record: Record,
     fused: bool,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the result of loss_and_gradients for parameters known to fit the config, such as an engine's own."""
+    """Return the result of loss_and_gradients for parameters known to fit the config, such as an engine's own.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     loss = _loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused)
     gradients = torch.autograd.grad(loss, list(parameters.values()))
     # Autograd may return a transposed view, but the optimizer needs the parameter's layout.
@@ -129,6 +138,8 @@ def predict(
     parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Any, record: Record = ignore, fused: bool = False
 ) -> Tensor:
     """Return the probability of every next token (B, T, V) for tokens (B, T).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------

@@ -13,12 +13,17 @@ def embedding_forward(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record =
 
     Shapes: tokens (B, T), int64 in [0, V), T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids are
     not checked here; indexing with a negative id would count from the end.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     return _with_positions(wte[tokens], wpe, record)
 
 
 def embedding_fused(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record = ignore) -> Tensor:
-    """Return the same with torch's embedding, which has a faster backward; it records the same activations."""
+    """Return the same with torch's embedding, which has a faster backward; it records the same activations.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     return _with_positions(functional.embedding(tokens, wte), wpe, record)
 
 
