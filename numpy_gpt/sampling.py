@@ -43,13 +43,14 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
     check_choice(temperature, top_k, top_p)
     check_array("logits", logits)
     check_logits(logits)
+    temperature = float(temperature)
     z = logits.astype(np.float64)
     if temperature == 0:
         certain = np.zeros_like(z)
         certain[z.argmax()] = 1
         return certain
     if temperature != 1:
-        z = (z - z.max()) / float(temperature)  # shifted first: a tiny temperature gives −inf, never inf − inf
+        z = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
     if top_k is not None:
         z[_likeliest_first(z)[top_k:]] = -math.inf
     probabilities, _ = softmax_forward(z)

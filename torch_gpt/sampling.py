@@ -44,10 +44,11 @@ def token_probabilities(
     """
     check_choice(temperature, top_k, top_p)
     check_logits(_row_of("logits", logits).numpy())
+    temperature = float(temperature)
     z = logits.detach().to("cpu", torch.float64)
     if temperature == 0:
         return torch.zeros_like(z).index_fill(0, z.argmax(), 1.0)
-    scaled = (z - z.max()) / float(temperature)  # shifted first: a tiny temperature gives −inf, never inf − inf
+    scaled = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
     if top_k is not None:
         scaled = scaled.index_fill(0, _likeliest_first(scaled)[min(top_k, len(z)) :], -math.inf)
     probabilities = softmax_forward(scaled)

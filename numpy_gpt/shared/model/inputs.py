@@ -149,7 +149,11 @@ def check_tokens(tokens: Any, config: ModelConfig) -> Tokens:
     """
     ids = _id_array(tokens)
     if ids.ndim != 2 or 0 in ids.shape:
-        remedy = "; one sequence is a batch of one: [tokens], with two pairs of brackets" if ids.ndim == 1 else ""
+        remedy = (
+            "; one sequence is a batch of one: [tokens], with two pairs of brackets"
+            if ids.ndim == 1 and ids.size
+            else ""
+        )
         raise UserError(f"tokens must have shape (B, T) with at least one token, not {ids.shape}{remedy}")
     _check_integers(ids)
     if ids.shape[1] > config.block_size:
