@@ -22,8 +22,10 @@ import torch_gpt
 from gpt_data.errors import UserError
 from numpy_gpt import BigramConfig, GPTConfig, GradientError, initial_values
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.sampling import generate
 from numpy_gpt.shared.model.names import dropout_shapes
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
+from torch_gpt.sampling import generate as twin_generate
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=1, n_head=2, n_embd=4, dropout=0.5)
 OTHER = GPTConfig(vocab_size=6, block_size=4, n_layer=2, n_head=2, n_embd=4)
@@ -225,6 +227,8 @@ def test_a_wrong_argument_is_one_clear_error(name, function, arguments):
                 with warnings.catch_warnings():
                     warnings.simplefilter("error")
                     _finish(function(**{**arguments, parameter: wrong}))
+                if parameter != "store" and _is_never_right(label, arguments):
+                    faults.append(f"{parameter}={label}: taken in silence")
             except UserError as error:
                 if "\n" in str(error) or len(str(error)) > 400:
                     faults.append(f"{parameter}={label}: not one short line: {error}")
@@ -233,6 +237,42 @@ def test_a_wrong_argument_is_one_clear_error(name, function, arguments):
             except Exception as error:
                 faults.append(f"{parameter}={label}: {type(error).__name__}: {error}")
     assert not faults, "\n".join(faults)
+
+
+def _is_never_right(label: str, arguments: Mapping[str, Any]) -> bool:
+    other_model = label in ("another config", "torch_gpt's parameters of another config")
+    return "masked" in label or "meta" in label or (other_model and "parameters" in arguments)
+
+
+@pytest.mark.parametrize("twin", [numpy_gpt, torch_gpt], ids=lambda twin: twin.__name__)
+def test_each_model_has_its_own_forward(twin):
+    for config, other in ((CONFIG, "bigram"), (BIGRAM, "gpt")):
+        parameters = twin.parameters_from(config, initial_values(config, 0))
+        rest = (config,) if twin is torch_gpt else ()
+        with pytest.raises(UserError, match="the model must be a"):
+            getattr(twin, f"{other}_forward")(parameters, *rest, IDS)
+
+
+def test_gradients_need_parameters_that_require_them():
+    parameters = torch_gpt.parameters_from(CONFIG, initial_values(CONFIG, 0))
+    parameters = {name: parameter.detach() for name, parameter in parameters.items()}
+    with pytest.raises(UserError, match=r"parameter 'wte\.weight' must require a gradient"):
+        torch_gpt.loss_and_gradients(parameters, CONFIG, IDS, IDS)
+
+
+def test_generation_is_refused_before_the_first_token():
+    values = initial_values(CONFIG, 0)
+    with pytest.raises(UserError, match="temperature must be a number, not None"):
+        generate(numpy_gpt.parameters_from(CONFIG, values), [1], [0.5], temperature=None)
+    with pytest.raises(UserError, match="temperature must be a number, not None"):
+        twin_generate(torch_gpt.parameters_from(CONFIG, values), CONFIG, [1], [0.5], temperature=None)
+
+
+@pytest.mark.parametrize("flat", [np.zeros(8)[::2], np.zeros(4, int), np.zeros(4, ">f8"), np.ma.zeros(4), [0.0] * 4])
+def test_a_flat_array_of_another_kind_is_refused(flat):
+    config = GPTConfig(vocab_size=1, block_size=1, n_layer=0, n_head=1, n_embd=1)
+    with pytest.raises(UserError, match="the flat array must"):
+        numpy_gpt.Parameters(config, flat)
 
 
 def test_every_public_function_is_tried():
