@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.kernels.lookup import gather_rows, scatter_add_
-from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.inputs import check_tokens
+from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
+from numpy_gpt.shared.model.inputs import check_cotangent, check_record, check_tokens, require_bigram
 from numpy_gpt.shared.model.record import Record, ignore
 
 
@@ -24,29 +26,59 @@ class BigramCache(NamedTuple):
     tokens: Tokens
 
 
+@ieee
 def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore) -> tuple[Array, BigramCache]:
     """Return logits[b, t] = table[tokens[b, t]] (15.1): what follows a token depends on that token alone.
 
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``,
     a token embedding as wide as the vocabulary.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
-        If the tokens do not meet these conditions.
+        If the model is not a bigram model, or the tokens do not meet these conditions.
     """
-    return bigram_logits_of(parameters, check_tokens(tokens, parameters.config), record)
+    config = require_bigram(check_parameters(parameters).config)
+    check_record(record)
+    return bigram_logits_of(parameters, check_tokens(tokens, config), record)
 
 
 def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ignore) -> tuple[Array, BigramCache]:
-    """Return the result of bigram_forward for tokens that have already been checked."""
+    """Return the result of bigram_forward for tokens that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     logits = gather_rows(parameters["wte.weight"], tokens)  # (15.1)
     record("logits", logits)
     return logits, BigramCache(parameters, tokens)
 
 
+@ieee
 def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore) -> dict[str, Array]:
-    """Return the gradient of the table for dlogits (B, T, V); rows of tokens that do not occur get exactly zero."""
+    """Return the gradient of the table for dlogits (B, T, V); rows of tokens that do not occur get exactly zero.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
+    Raises
+    ------
+    UserError
+        If ``cache`` does not come from bigram_forward, or dlogits differ from its logits in shape or dtype.
+    """
+    if not isinstance(cache, BigramCache):
+        raise UserError(f"cache must be what bigram_forward returned with the logits, not {describe(cache)}")
+    shape = *cache.tokens.shape, cache.parameters.config.vocab_size
+    check_cotangent("dlogits", dlogits, shape, cache.parameters.flat.dtype)
+    check_record(record)
+    return bigram_gradients_of(dlogits, cache, record)
+
+
+def bigram_gradients_of(dlogits: Array, cache: BigramCache, record: Record = ignore) -> dict[str, Array]:
+    """Return the result of bigram_backward for arguments that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     record("dlogits", dlogits)
     dtable = np.zeros_like(cache.parameters["wte.weight"])
     scatter_add_(dtable, cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds

@@ -6,15 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.layers.attention import KeyValues
 from numpy_gpt.layers.block import block_forward
 from numpy_gpt.layers.embedding import embedding_forward
 from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
-from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.inputs import check_tokens, require_gpt
+from numpy_gpt.shared.model.memory import check_memory
 
 
 class Decoder:
@@ -23,11 +26,15 @@ class Decoder:
     Raises
     ------
     UserError
-        If the model is not a GPT: only a GPT has keys and values.
+        If the model is not a GPT (only a GPT has keys and values), or ``batch`` is not a whole number of at least 1
+        whose keys and values fit into memory.
     """
 
     def __init__(self, parameters: Parameters, batch: int = 1) -> None:
-        config = require_gpt(parameters.config)
+        config = require_gpt(check_parameters(parameters).config)
+        whole_number("batch", batch, 1)
+        numbers = 2 * config.n_layer * batch * config.block_size * config.n_embd
+        check_memory(f"the keys and values of batch={describe(batch)}", numbers, parameters.flat.itemsize)
         shape = (batch, config.n_head, config.block_size, config.head_size)
         dtype = parameters.flat.dtype
         self._parameters, self._config = parameters, config
@@ -51,6 +58,7 @@ class Decoder:
             raise UserError(f"{end} tokens do not fit into block_size={block_size}; make a new Decoder")
         return self.read_checked(tokens)
 
+    @ieee
     def read_checked(self, tokens: Tokens) -> Array:
         """Return the result of ``read`` for tokens known to be valid and to fit, such as the model's own."""
         parameters, config, length = self._parameters, self._config, self.length

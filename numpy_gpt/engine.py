@@ -16,7 +16,7 @@ from numpy_gpt.sampling import draws
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.record import Record
 from numpy_gpt.shared.model.sampling_choice import Draw
-from numpy_gpt.shared.training.engine import Batch, Engine, Moments
+from numpy_gpt.shared.training.engine import Batch, Engine, Moments, check_moments, check_recipe
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import ema_weight
 
@@ -25,6 +25,12 @@ class NumpyEngine(Engine):
     """A model in training: its parameters and AdamW's moments, all float32 or all float64.
 
     If the recipe has an EMA of the weights, ``values`` are the EMA and ``trained`` the weights in training.
+
+    Raises
+    ------
+    UserError
+        If the recipe's dtype is neither float32 nor float64, or values, moments or trained weights do not fit its
+        model.
     """
 
     def __init__(
@@ -34,16 +40,17 @@ class NumpyEngine(Engine):
         moments: Moments | None = None,
         trained: Mapping[str, Array] | None = None,
     ) -> None:
+        check_recipe(recipe)
         if recipe.training.dtype != recipe.training.weights_dtype:
             raise UserError(f"numpy_gpt computes in float32 or float64, not in {recipe.training.dtype}; use torch_gpt")
         self.recipe = recipe
-        self.parameters = parameters_from(recipe.model, trained or values)
+        self.parameters = parameters_from(recipe.model, values if trained is None else trained)
         has_ema = recipe.training.ema_decay > 0
         self._inference_parameters = parameters_from(recipe.model, values) if has_ema else self.parameters
         self._gradients = self.parameters.zeros_like()  # of the current step
         self._state = adamw_state(self.parameters)
         if moments is not None:
-            self._state = AdamWState(*(parameters_from(recipe.model, part) for part in moments))
+            self._state = AdamWState(*(parameters_from(recipe.model, part) for part in check_moments(moments)))
 
     def begin(self, tokens: Tokens) -> None:
         """Set the training text (n,), from which every step draws its batches."""

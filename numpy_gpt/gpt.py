@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.layers.block import MASKS, BlockCache, block_backward, block_forward
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embedding_forward
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
-from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.inputs import check_masks, check_tokens, require_gpt
+from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
+from numpy_gpt.shared.model.inputs import check_cotangent, check_masks, check_record, check_tokens, require_gpt
 from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
 
 Masks = Mapping[str, Array]
@@ -30,6 +32,7 @@ class GPTCache(NamedTuple):
     head: LinearCache
 
 
+@ieee
 def gpt_forward(
     parameters: Parameters, tokens: Any, masks: Masks | None = None, record: Record = ignore
 ) -> tuple[Array, GPTCache]:
@@ -38,20 +41,26 @@ def gpt_forward(
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are needed only in
     training with dropout.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
         If the model is not a GPT, the tokens do not meet these conditions, or some masks are given but not all of
         them with the right shapes and dtype.
     """
-    config = require_gpt(parameters.config)
-    tokens = check_tokens(tokens, config)
-    check_masks(masks or {}, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype)
-    return logits_of(parameters, tokens, masks or {}, record)
+    config = require_gpt(check_parameters(parameters).config)
+    check_record(record)
+    tokens, masks = check_tokens(tokens, config), {} if masks is None else masks
+    check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype)
+    return logits_of(parameters, tokens, masks, record)
 
 
 def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Record = ignore) -> tuple[Array, GPTCache]:
-    """Return the result of gpt_forward for tokens and masks that have already been checked."""
+    """Return the result of gpt_forward for tokens and masks that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     config = require_gpt(parameters.config)
     wte, wpe = parameters["wte.weight"], parameters["wpe.weight"]
     x, embedding = embedding_forward(tokens, wte, wpe, scoped(record, "embedding"))  # (12.1)
@@ -77,8 +86,30 @@ def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Reco
     return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head)
 
 
+@ieee
 def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> dict[str, Array]:
-    """Return the gradient of every parameter by name for dlogits (B, T, V)."""
+    """Return the gradient of every parameter by name for dlogits (B, T, V).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
+    Raises
+    ------
+    UserError
+        If ``cache`` does not come from gpt_forward, or dlogits differ from its logits in shape or dtype.
+    """
+    if not isinstance(cache, GPTCache):
+        raise UserError(f"cache must be what gpt_forward returned with the logits, not {describe(cache)}")
+    shape = *cache.embedding.tokens.shape, cache.embedding.vocab_size
+    check_cotangent("dlogits", dlogits, shape, cache.parameters.flat.dtype)
+    check_record(record)
+    return gradients_of(dlogits, cache, record)
+
+
+def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> dict[str, Array]:
+    """Return the result of gpt_backward for arguments that have already been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     gradients: dict[str, Any] = {}
     record("dlogits", dlogits)
     batch, time, vocab_size = dlogits.shape

@@ -4,44 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from numpy_gpt.bigram import BigramCache, bigram_backward, bigram_logits_of
-from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, logits_of
+from numpy_gpt.bigram import BigramCache, bigram_backward, bigram_gradients_of, bigram_logits_of
+from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, gradients_of, logits_of
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from numpy_gpt.layers.softmax import softmax_forward
-from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.inputs import check_masks, check_targets, check_tokens
+from numpy_gpt.shared.model.inputs import check_masks, check_record, check_targets, check_tokens
 from numpy_gpt.shared.model.parallel import parallel_map, slices_of
 from numpy_gpt.shared.model.record import Record, ignore
 
 ModelCache = GPTCache | BigramCache
 
 
+@ieee
 def model_forward(
     parameters: Parameters, tokens: Any, masks: Masks | None = None, record: Record = ignore
 ) -> tuple[Array, ModelCache]:
     """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
     UserError
         If the tokens are not integers in [0, V), T > block_size, or the masks do not fit the model.
     """
-    tokens = check_tokens(tokens, parameters.config)
-    _check_masks(parameters, tokens, masks or {})
-    return _logits_of(parameters, tokens, masks or {}, record)
+    tokens = check_tokens(tokens, check_parameters(parameters).config)
+    masks = _check_masks(parameters, tokens, masks)
+    check_record(record)
+    return _logits_of(parameters, tokens, masks, record)
 
 
 def model_backward(dlogits: Array, cache: ModelCache, record: Record = ignore) -> dict[str, Array]:
-    """Return the gradient of every parameter by name for dlogits (B, T, V)."""
+    """Return the gradient of every parameter by name for dlogits (B, T, V).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
+    Raises
+    ------
+    UserError
+        If ``cache`` does not come from model_forward, or dlogits differ from its logits in shape or dtype.
+    """
     if isinstance(cache, BigramCache):
         return bigram_backward(dlogits, cache, record)
     return gpt_backward(dlogits, cache, record)
 
 
+@ieee
 def loss_and_gradients(
     parameters: Parameters, tokens: Any, targets: Any, masks: Masks | None = None, record: Record = ignore
 ) -> tuple[Array, Parameters]:
@@ -49,23 +60,29 @@ def loss_and_gradients(
 
     Shapes: tokens and targets (B, T).
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
         If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, or the masks do not fit.
     """
     tokens, targets = _check_pair(parameters, tokens, targets)
-    _check_masks(parameters, tokens, masks or {})
-    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks or {}, record, tokens.size)
+    masks = _check_masks(parameters, tokens, masks)
+    check_record(record)
+    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, tokens.size)
     return loss, parameters.empty_like().copy_from(gradients)
 
 
+@ieee
 def sliced_loss_and_gradients(
     parameters: Parameters, tokens: Any, targets: Any, masks: Masks, out: Parameters, record: Record = ignore
 ) -> tuple[Array, Parameters]:
     """Return the same as ``loss_and_gradients``, with the gradients in ``out``, computed in slices of the batch.
 
     The slices' results are added in order, whichever finishes first. With a ``record`` there is only one slice.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
@@ -75,11 +92,10 @@ def sliced_loss_and_gradients(
     tokens, targets = _check_pair(parameters, tokens, targets)
     _check_masks(parameters, tokens, masks)
 
+    @ieee  # each thread has its own settings
     def compute(rows: slice) -> tuple[Array, dict[str, Array]]:
         part = {name: mask[rows] for name, mask in masks.items()}
-        # Each thread has its own settings. An overflow shows up in the returned numbers.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, tokens.size)
+        return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, tokens.size)
 
     slices = _slices(parameters, tokens) if record is ignore else ()
     if len(slices) < 2:
@@ -95,19 +111,21 @@ def sliced_loss_and_gradients(
     return loss, out
 
 
+@ieee
 def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     """Return the mean loss in nats per token without gradients; the arguments and errors are the same."""
     tokens, targets = _check_pair(parameters, tokens, targets)
     return _loss(parameters, tokens, targets, tokens.size)
 
 
+@ieee
 def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     """Return the same as ``loss_of``, computed in slices of the batch that are added in order."""
     tokens, targets = _check_pair(parameters, tokens, targets)
 
+    @ieee  # each thread has its own settings
     def compute(rows: slice) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):  # each thread has its own settings
-            return _loss(parameters, tokens[rows], targets[rows], tokens.size)
+        return _loss(parameters, tokens[rows], targets[rows], tokens.size)
 
     total, *others = parallel_map(compute, _slices(parameters, tokens))
     for other in others:
@@ -115,8 +133,17 @@ def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     return total
 
 
+@ieee
 def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Array:
-    """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+    """Return the probability of every next token (B, T, V) for tokens (B, T).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
+    Raises
+    ------
+    UserError
+        If the tokens are not integers in [0, V), or T > block_size.
+    """
     logits, _ = model_forward(parameters, tokens, record=record)
     probabilities, _ = softmax_forward(logits, record)
     record("probabilities", probabilities)
@@ -137,7 +164,10 @@ def _loss_and_gradients(
 ) -> tuple[Array, dict[str, Array]]:
     logits, cache = _logits_of(parameters, tokens, masks, record)
     loss, loss_cache = cross_entropy_forward(logits, targets, record, count)
-    return loss, model_backward(cross_entropy_backward(loss_cache), cache, record)
+    dlogits = cross_entropy_backward(loss_cache)
+    if isinstance(cache, BigramCache):
+        return loss, bigram_gradients_of(dlogits, cache, record)
+    return loss, gradients_of(dlogits, cache, record)
 
 
 def _loss(parameters: Parameters, tokens: Tokens, targets: Tokens, count: int) -> Array:
@@ -151,10 +181,12 @@ def _slices(parameters: Parameters, tokens: Tokens) -> tuple[slice, ...]:
 
 
 def _check_pair(parameters: Parameters, tokens: Any, targets: Any) -> tuple[Tokens, Tokens]:
-    tokens = check_tokens(tokens, parameters.config)
+    tokens = check_tokens(tokens, check_parameters(parameters).config)
     return tokens, check_targets(targets, tokens, parameters.config)
 
 
-def _check_masks(parameters: Parameters, tokens: Tokens, masks: Masks) -> None:
+def _check_masks(parameters: Parameters, tokens: Tokens, masks: Masks | None) -> Masks:
+    masks = {} if masks is None else masks
     batch, time = tokens.shape
     check_masks(masks, parameters.config, batch, time, parameters.flat.dtype)
+    return masks

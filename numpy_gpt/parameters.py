@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.inputs import check_values, require_gpt
+from numpy_gpt.shared.model.inputs import check_array, check_config, check_values, require_gpt
 from numpy_gpt.shared.model.names import Shape, parameter_shapes
 
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _PART = 1 << 16  # numbers, 256 KiB in float32: an optimizer uses four such arrays and some temporaries at once
 
 
@@ -39,15 +41,26 @@ class Parameters(Mapping[str, Array]):
 
     A deep copy (``copy.deepcopy``, ``pickle``) has its own numbers; a shallow one (``copy.copy``) shares them. Two
     Parameters are equal only if they are the same object; compare ``flat`` to compare numbers.
+
+    Raises
+    ------
+    UserError
+        If ``config`` is not a model's, or ``flat`` is not a contiguous array of as many float32 or float64 numbers as
+        the model has parameters.
     """
 
     def __init__(self, config: ModelConfig, flat: Array) -> None:
         self.config = config
         self.flat = flat
-        self._layout = _layout(config)
+        self._layout = _layout(check_config(config))
         size = self._layout.size
+        check_array("the flat array", flat)
         if flat.shape != (size,):
             raise UserError(f"this model has {size:,} parameters, but the flat array has shape {flat.shape}")
+        if flat.dtype not in _DTYPES:
+            raise UserError(f"the flat array must be float32 or float64 in this machine's byte order, not {flat.dtype}")
+        if not flat.flags.c_contiguous:  # its tensors would be copies, not views
+            raise UserError("the flat array must be contiguous; pass a copy")
 
     __eq__ = object.__eq__  # Mapping's own would ask each array for its truth value
     __hash__ = object.__hash__
@@ -78,8 +91,12 @@ class Parameters(Mapping[str, Array]):
     @cached_property
     def block_names(self) -> list[dict[str, str]]:
         """The full names of the tensors of each block, by their names inside the block."""
-        prefixes = [f"h.{layer}." for layer in range(require_gpt(self.config).n_layer)]
-        return [{name.removeprefix(prefix): name for name in self if name.startswith(prefix)} for prefix in prefixes]
+        blocks: list[dict[str, str]] = [{} for _ in range(require_gpt(self.config).n_layer)]
+        for name in self:
+            if name.startswith("h."):
+                _, layer, inner = name.split(".", 2)
+                blocks[int(layer)][inner] = name
+        return blocks
 
     @cached_property
     def head(self) -> Array:
@@ -121,7 +138,8 @@ def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Paramet
     Raises
     ------
     UserError
-        If a tensor is missing or unknown, has the wrong shape, or has a different floating dtype from the others.
+        If a tensor is missing or unknown, is not a NumPy array, has the wrong shape, or has a different floating dtype
+        from the others.
     """
     shapes = check_values(config, values)
     dtype = values["wte.weight"].dtype
@@ -129,6 +147,19 @@ def parameters_from(config: ModelConfig, values: Mapping[str, Array]) -> Paramet
     for name in shapes:
         parameters[name][...] = values[name]
     return parameters
+
+
+def check_parameters(parameters: Any) -> Parameters:
+    """Return the parameters themselves.
+
+    Raises
+    ------
+    UserError
+        If they are not Parameters: a dictionary has no config.
+    """
+    if isinstance(parameters, Parameters):
+        return parameters
+    raise UserError(f"parameters must come from numpy_gpt.parameters_from, not {describe(parameters)}")
 
 
 @lru_cache(maxsize=16)

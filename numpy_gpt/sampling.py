@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 from numpy_gpt.decoding import Decoder
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.model import model_forward
-from numpy_gpt.parameters import Parameters
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.arrays import Array, ieee
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.inputs import check_prompt
-from numpy_gpt.shared.model.sampling_choice import Draw, check_choice, check_drawn, check_logits, check_uniform
+from numpy_gpt.shared.model.inputs import check_array, check_flags, check_prompt, check_row
+from numpy_gpt.shared.model.sampling_choice import (
+    Draw,
+    check_choice,
+    check_drawn,
+    check_logits,
+    check_uniform,
+    check_uniforms,
+)
 
 
+@ieee
 def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Array:
     """Return the probabilities (V,) that sampling uses, for the logits (V,) of one position, in float64.
 
@@ -30,18 +38,19 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
     ------
     UserError
         If temperature is negative or not finite, top_k is below 1, top_p is not in (0, 1], or no token can be drawn
-        from the logits: one is NaN or +inf, or all are −inf.
+        from the logits: they are not one row of floating-point numbers, one is NaN or +inf, or all are −inf.
     """
     check_choice(temperature, top_k, top_p)
+    check_array("logits", logits)
+    check_logits(logits)
+    temperature = float(temperature)
     z = logits.astype(np.float64)
-    check_logits(z)
     if temperature == 0:
         certain = np.zeros_like(z)
         certain[z.argmax()] = 1
         return certain
     if temperature != 1:
-        with np.errstate(over="ignore"):
-            z = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
+        z = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
     if top_k is not None:
         z[_likeliest_first(z)[top_k:]] = -math.inf
     probabilities, _ = softmax_forward(z)
@@ -57,19 +66,24 @@ def _likeliest_first(z: Array) -> NDArray[np.intp]:
     return np.argsort(-z, kind="stable")  # equal logits in order of their ids
 
 
+@ieee
 def sample_token(probabilities: Array, uniform: float) -> int:
     """Return the first token whose cumulative probability (V,) exceeds ``uniform``.
 
     Raises
     ------
     UserError
-        If ``uniform`` is not in [0, 1), or the probabilities do not sum to a finite number above 0.
+        If ``uniform`` is not in [0, 1), or the probabilities are not one row of floating-point numbers of at least 0
+        that sum to a finite number above 0.
     """
     check_uniform(uniform)
+    check_array("probabilities", probabilities)
+    check_row("probabilities", probabilities)
     cumulative = np.add.accumulate(probabilities, dtype=np.float64)
-    total = float(cumulative[-1])  # a Python float: NumPy's would warn of 0·∞ before the error is raised
+    total = float(cumulative[-1])
     # Scaled by the total, which rounding may leave just below 1, so that no token of probability 0 can be drawn.
-    return check_drawn(int(cumulative.searchsorted(uniform * total, side="right")), len(cumulative), total)
+    token = int(cumulative.searchsorted(float(uniform) * total, side="right"))
+    return check_drawn(token, len(cumulative), total, float(probabilities.min()))
 
 
 def draws(
@@ -89,10 +103,24 @@ def draws(
     Raises
     ------
     UserError
-        If the prompt is empty or contains an id outside the vocabulary, or an option is out of range.
+        At once if the prompt is empty or contains an id outside the vocabulary, or an option is out of range; when its
+        turn comes if a uniform number is not in [0, 1).
     """
     check_choice(temperature, top_k, top_p)
-    tokens = list(check_prompt(prompt, parameters.config))
+    check_flags(cache=cache)
+    tokens = check_prompt(prompt, check_parameters(parameters).config)
+    return _draws(parameters, tokens, check_uniforms(uniforms), temperature, top_k, top_p, cache)
+
+
+def _draws(
+    parameters: Parameters,
+    tokens: list[int],
+    uniforms: Iterator[float],
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    cache: bool,
+) -> Iterator[Draw]:
     next_logits = _next_logits(parameters, cache)
     for uniform in uniforms:
         probabilities = token_probabilities(next_logits(tokens), temperature, top_k, top_p)
@@ -110,8 +138,7 @@ def generate(
     cache: bool = True,
 ) -> Iterator[int]:
     """Yield only the tokens of ``draws``; the arguments and errors are the same."""
-    for draw in draws(parameters, prompt, uniforms, temperature, top_k, top_p, cache):
-        yield draw.token
+    return (draw.token for draw in draws(parameters, prompt, uniforms, temperature, top_k, top_p, cache))
 
 
 def _next_logits(parameters: Parameters, cache: bool) -> Callable[[list[int]], Array]:

@@ -79,6 +79,10 @@ def test_uncheckable_inputs_are_refused(inputs, gradients, message):
         ({"directions": 0}, "directions must be a whole number of at least 1, not 0"),
         ({"step": 0.0}, r"step must be above 0 and finite, not 0\.0"),
         ({"step": float("nan")}, "step must be above 0 and finite, not nan"),
+        ({"directions": 10**30}, "directions must be at most 10,000"),
+        ({"step": "x"}, "step must be a number, not 'x'"),
+        ({"step": 1e300}, r"step must lie between 1e-12 and 1000, not 1e\+300"),
+        ({"step": 5e-324}, "step must lie between 1e-12 and 1000, not 5e-324"),
         ({"gradients": {}}, "a gradient of at least one number is needed, and none came; inputs are x"),
     ],
 )
@@ -88,6 +92,26 @@ def test_a_check_of_nothing_is_refused(options, message):
     for check in (check_gradients, gradient_errors):
         with pytest.raises(UserError, match=message):
             check(function, inputs, cotangent=cotangent, **arguments)
+
+
+@pytest.mark.parametrize("tolerance", [float("nan"), float("inf"), -1.0, None, "x", True])
+def test_a_tolerance_that_decides_nothing_is_refused(tolerance):
+    function, inputs, gradient, cotangent = _softmax_case()
+    with pytest.raises(UserError, match="tolerance must be"):
+        check_gradients(function, inputs, {"x": gradient}, cotangent, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (1, 3, 5), (1,)])
+def test_a_cotangent_of_another_shape_is_refused(shape):
+    function, inputs, gradient, _ = _softmax_case()
+    with pytest.raises(UserError, match=r"the cotangent must have the result's shape \(2, 3, 5\), not"):
+        check_gradients(function, inputs, {"x": gradient}, np.ones(shape))
+
+
+@pytest.mark.parametrize("result", [None, "x", [[1.0], [1.0, 2.0]], 1 + 2j, np.ma.masked_array([1.0, 2.0], [0, 1])])
+def test_a_result_without_numbers_is_refused(result):
+    with pytest.raises(UserError, match="the function must return an array"):
+        check_gradients(lambda _: result, {"x": np.ones(3)}, {"x": np.ones(3)})
 
 
 def test_an_empty_array_proves_nothing_alone():

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.inputs import check_tokens
+from numpy_gpt.shared.model.inputs import check_flags, check_record, check_tokens, require_bigram
 from numpy_gpt.shared.model.record import Record, ignore
-from torch_gpt.parameters import on_host, tensor_from
+from torch_gpt.parameters import check_parameters, on_host, tensor_from
 
 
 def bigram_forward(
@@ -23,11 +23,17 @@ def bigram_forward(
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``.
     ``fused`` selects torch's embedding, which has a faster backward; it records the same activations.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
-        If the tokens do not meet these conditions.
+        If the model is not a bigram model, the parameters are not its tensors, or the tokens do not meet these
+        conditions.
     """
+    check_parameters(parameters, require_bigram(config))
+    check_record(record)
+    check_flags(fused=fused)
     ids = tensor_from(check_tokens(on_host(tokens), config), parameters["wte.weight"].device, torch.int64)
     return bigram_logits_of(parameters, ids, record, fused)
 
@@ -35,7 +41,10 @@ def bigram_forward(
 def bigram_logits_of(
     parameters: Mapping[str, Tensor], tokens: Tensor, record: Record = ignore, fused: bool = False
 ) -> Tensor:
-    """Return the result of bigram_forward for tokens that have already been checked and are on the device."""
+    """Return the result of bigram_forward for tokens that have already been checked and are on the device.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     table = parameters["wte.weight"]
     logits = functional.embedding(tokens, table) if fused else table[tokens]  # (15.1)
     record("logits", logits)

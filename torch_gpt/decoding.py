@@ -11,12 +11,12 @@ from torch import Tensor
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.inputs import check_tokens, require_gpt
+from numpy_gpt.shared.model.inputs import check_flags, check_tokens, require_gpt
 from torch_gpt.layers.block import attention_parameters, block_forward
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
-from torch_gpt.parameters import head, inside, tensor_from
+from torch_gpt.parameters import check_parameters, head, inside, on_host, tensor_from
 
 
 class Decoder:
@@ -27,11 +27,13 @@ class Decoder:
     Raises
     ------
     UserError
-        If the model is not a GPT: only a GPT has keys and values.
+        If the model is not a GPT (only a GPT has keys and values), or the parameters do not fit the config.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], config: ModelConfig, fused: bool = False) -> None:
         config = require_gpt(config)
+        check_parameters(parameters, config)
+        check_flags(fused=fused)
         self._parameters, self._config, self._fused = parameters, config, fused
         self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
         self._past: list[KeyValues | None] = [None] * config.n_layer
@@ -48,7 +50,7 @@ class Decoder:
             If the tokens are not integers in [0, V), the batch size changes, or more than block_size would be read.
         """
         p, config = self._parameters, self._config
-        ids = check_tokens(tokens, config)
+        ids = check_tokens(on_host(tokens), config)
         self._batch = self._batch or len(ids)
         if len(ids) != self._batch:
             raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(ids)}; make a new one")

@@ -7,6 +7,7 @@ import warnings
 import torch
 
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_count
 
@@ -22,6 +23,8 @@ def choose_device(name: str, dtype: str = "float32") -> torch.device:
     UserError
         If the name is unknown, there is no such device, or it cannot compute in ``dtype``.
     """
+    if not isinstance(name, str | torch.device):
+        raise UserError(f"device must be auto, cpu, cuda, cuda:N or mps, not {describe(name)}")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -31,7 +34,7 @@ def choose_device(name: str, dtype: str = "float32") -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda", "mps"):
-        raise UserError(f"device must be auto, cpu, cuda, cuda:N or mps, not {name!r}")
+        raise UserError(f"device must be auto, cpu, cuda, cuda:N or mps, not {describe(name)}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"there is no CUDA device {name!r} that PyTorch {torch.__version__} can use; try --device cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():

@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.inputs import check_flags
 from numpy_gpt.shared.model.record import Record
 from numpy_gpt.shared.model.sampling_choice import Draw
-from numpy_gpt.shared.training.engine import Batch, Engine, Moments
+from numpy_gpt.shared.training.engine import Batch, Engine, Moments, check_moments, check_recipe
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import ema_weight
 from numpy_gpt.shared.training.throughput import peak_memory_of_process
 from torch_gpt.adamw import AdamWState, adamw_state, adamw_step, fused_adamw, fused_adamw_step, update_ema
 from torch_gpt.clipping import clip_gradients, clip_gradients_fused
 from torch_gpt.device import choose_device
-from torch_gpt.model import loss_and_gradients, loss_of, predict
-from torch_gpt.parameters import parameters_from, tensor_from
+from torch_gpt.model import loss_and_gradients_of, loss_of, predict
+from torch_gpt.parameters import parameters_from
 from torch_gpt.record import as_arrays
 from torch_gpt.sampling import draws
 
@@ -35,7 +36,7 @@ class TorchEngine(Engine):
     Raises
     ------
     UserError
-        If there is no such device, or values and moments do not fit the recipe's model.
+        If there is no such device, or values, moments or trained weights do not fit the recipe's model.
     """
 
     def __init__(
@@ -48,15 +49,18 @@ class TorchEngine(Engine):
         trained: Mapping[str, Array] | None = None,
         on_host: bool = False,
     ) -> None:
+        check_recipe(recipe)
+        check_flags(fused=fused, on_host=on_host)
         self.recipe, self.fused = recipe, fused
         self.device = choose_device(device, recipe.training.dtype)
         place = torch.device("cpu") if on_host else self.device
-        self.parameters = parameters_from(recipe.model, trained or values, place)
+        self.parameters = parameters_from(recipe.model, values if trained is None else trained, place)
         has_ema = recipe.training.ema_decay > 0
-        self._ema = {name: tensor_from(values[name], place) for name in self.parameters if has_ema}
+        ema = parameters_from(recipe.model, values, place) if has_ema else {}
+        self._ema = {name: average.detach() for name, average in ema.items()}
         self._state = adamw_state(self.parameters)
         if moments is not None:
-            m, v = (parameters_from(recipe.model, part, place) for part in moments)
+            m, v = (parameters_from(recipe.model, part, place) for part in check_moments(moments))
             self._state = AdamWState(*({name: part[name].detach() for name in part} for part in (m, v)))
         self._optimizer: torch.optim.AdamW | None = None  # created at the first step, because it needs the step number
 
@@ -109,7 +113,7 @@ class TorchEngine(Engine):
         losses: list[Tensor] = []
         total: dict[str, Tensor] = {}
         for inputs, targets, masks in batches:
-            loss, gradients = loss_and_gradients(
+            loss, gradients = loss_and_gradients_of(
                 self.parameters, self.recipe.model, inputs, targets, masks, record, fused
             )
             losses.append(loss)

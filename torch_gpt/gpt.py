@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_masks, check_tokens, require_gpt
+from numpy_gpt.shared.model.inputs import check_flags, check_masks, check_record, check_tokens, require_gpt
 from numpy_gpt.shared.model.record import Record, ignore, scoped
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.embedding import embedding_forward, embedding_fused
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
-from torch_gpt.parameters import head, inside, on_host, tensor_from
+from torch_gpt.parameters import check_parameters, check_tensor, head, inside, on_host, tensor_from
 
 Masks = Mapping[str, Array | Tensor]
 """Dropout masks by the names of ``shared.names.dropout_shapes``, of the parameters' dtype."""
@@ -38,19 +38,22 @@ def gpt_forward(
     training with dropout. ``fused`` selects torch's fused operations: the same function, but activations inside a fused
     operation are not recorded.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
-        If the model is not a GPT, the tokens do not meet these conditions, or some masks are given but not all of
-        them with the right shapes and dtype.
+        If the model is not a GPT, the parameters are not its tensors, the tokens do not meet these conditions, or some
+        masks are given but not all of them with the right shapes and dtype.
     """
     config = require_gpt(config)
-    device = parameters["wte.weight"].device
+    check_parameters(parameters, config)
+    check_record(record)
+    check_flags(fused=fused)
     checked = check_tokens(on_host(tokens), config)
-    batch, time = checked.shape
-    check_masks(masks or {}, config, batch, time, str(parameters["wte.weight"].dtype))
-    ids = tensor_from(checked, device, torch.int64)
-    return logits_of(parameters, config, ids, masks_on(masks or {}, device), record, fused)
+    device = parameters["wte.weight"].device
+    placed = placed_masks(masks, config, checked, parameters["wte.weight"])
+    return logits_of(parameters, config, tensor_from(checked, device, torch.int64), placed, record, fused)
 
 
 def logits_of(
@@ -65,6 +68,8 @@ def logits_of(
     """Return the result of gpt_forward for tokens and masks that have already been checked and are on the device.
 
     If ``blocks`` are given, they compute (12.2), and ``parameters`` need not contain their parameters.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     embedding = embedding_fused if fused else embedding_forward
     layer_norm = layer_norm_fused if fused else layer_norm_forward
@@ -87,9 +92,20 @@ def logits_of(
     return logits
 
 
-def masks_on(masks: Masks, device: torch.device) -> dict[str, Tensor]:
-    """Return the masks as tensors on the device."""
-    return {
-        name: tensor_from(mask, device) if isinstance(mask, np.ndarray) else mask.to(device)
-        for name, mask in masks.items()
-    }
+def placed_masks(masks: Masks | None, config: ModelConfig, tokens: Tokens, parameter: Tensor) -> dict[str, Tensor]:
+    """Return the dropout masks for tokens (B, T) as tensors of the parameter's dtype, on its device.
+
+    Raises
+    ------
+    UserError
+        If some masks are given but not all of them, as NumPy arrays or tensors with the right shapes and dtype.
+    """
+    masks = {} if masks is None else masks
+    batch, time = tokens.shape
+    check_masks(masks, config, batch, time, parameter.dtype, (np.ndarray, Tensor))
+    device, placed = parameter.device, {}
+    for name, mask in masks.items():
+        if isinstance(mask, Tensor):
+            check_tensor(f"dropout mask {name!r}", mask)
+        placed[name] = tensor_from(mask, device) if isinstance(mask, np.ndarray) else mask.to(device)
+    return placed

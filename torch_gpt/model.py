@@ -8,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gpt_data.errors import UserError
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_masks, check_targets, check_tokens
+from numpy_gpt.shared.model.inputs import check_flags, check_record, check_targets, check_tokens
 from numpy_gpt.shared.model.record import Record, ignore
 from torch_gpt.bigram import bigram_logits_of
-from torch_gpt.gpt import Masks, logits_of, masks_on
+from torch_gpt.gpt import Masks, logits_of, placed_masks
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused
 from torch_gpt.layers.softmax import softmax_forward, softmax_fused
-from torch_gpt.parameters import on_host, tensor_from
+from torch_gpt.parameters import check_parameters, on_host, tensor_from
 from torch_gpt.record import with_gradients
 
 
@@ -30,13 +31,17 @@ def model_forward(
 ) -> Tensor:
     """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
-        If the tokens are not integers in [0, V), T > block_size, or the masks do not fit the model.
+        If the parameters do not fit the config, the tokens are not integers in [0, V), T > block_size, or the masks do
+        not fit the model.
     """
-    ids = check_tokens(on_host(tokens), config)
-    return _logits_of(parameters, config, ids, masks or {}, record, fused)
+    check_parameters(parameters, config)
+    ids = _check(config, tokens, record, fused)
+    return _logits_of(parameters, config, ids, masks, record, fused)
 
 
 def loss_of(
@@ -52,14 +57,30 @@ def loss_of(
 
     Shapes: tokens and targets (B, T).
 
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
     Raises
     ------
     UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, or the masks do not fit.
+        If the parameters do not fit the config, the tokens or targets are not integers in [0, V), differ in shape,
+        T > block_size, or the masks do not fit.
     """
-    ids = check_tokens(on_host(tokens), config)
+    check_parameters(parameters, config)
+    return _loss_of(parameters, config, tokens, targets, masks, record, fused)
+
+
+def _loss_of(
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    tokens: Any,
+    targets: Any,
+    masks: Masks | None,
+    record: Record,
+    fused: bool,
+) -> Tensor:
+    ids = _check(config, tokens, record, fused)
     next_ids = check_targets(on_host(targets), ids, config)
-    logits = _logits_of(parameters, config, ids, masks or {}, record, fused)
+    logits = _logits_of(parameters, config, ids, masks, record, fused)
     cross_entropy = cross_entropy_fused if fused else cross_entropy_forward
     return cross_entropy(logits, tensor_from(next_ids, logits.device, torch.int64), record)
 
@@ -77,8 +98,36 @@ def loss_and_gradients(
 
     ``record`` receives the activations in the forward pass and their gradients, named by ``gradient_name``, in the
     backward pass; both are detached. Arguments, shapes and errors are those of ``loss_of``.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
+    Raises
+    ------
+    UserError
+        If a parameter does not require a gradient, or as ``loss_of`` does.
     """
-    loss = loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused)
+    check_parameters(parameters, config)
+    if constant := [name for name, parameter in parameters.items() if not parameter.requires_grad]:
+        raise UserError(f"parameter {constant[0]!r} must require a gradient; parameters_from makes such tensors")
+    check_record(record)
+    return loss_and_gradients_of(parameters, config, tokens, targets, masks, record, fused)
+
+
+@torch.inference_mode(False)  # autograd works here also where the caller has switched it off
+def loss_and_gradients_of(
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    tokens: Any,
+    targets: Any,
+    masks: Masks | None,
+    record: Record,
+    fused: bool,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the result of loss_and_gradients for parameters known to fit the config, such as an engine's own.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
+    loss = _loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused)
     gradients = torch.autograd.grad(loss, list(parameters.values()))
     # Autograd may return a transposed view, but the optimizer needs the parameter's layout.
     return loss.detach(), {name: part.contiguous() for name, part in zip(parameters, gradients, strict=True)}
@@ -88,7 +137,15 @@ def loss_and_gradients(
 def predict(
     parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Any, record: Record = ignore, fused: bool = False
 ) -> Tensor:
-    """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+    """Return the probability of every next token (B, T, V) for tokens (B, T).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+
+    Raises
+    ------
+    UserError
+        If the parameters do not fit the config, the tokens are not integers in [0, V), or T > block_size.
+    """
     logits = model_forward(parameters, config, tokens, record=record, fused=fused)
     probabilities = softmax_fused(logits) if fused else softmax_forward(logits, record)
     record("probabilities", probabilities)
@@ -96,13 +153,22 @@ def predict(
 
 
 def _logits_of(
-    parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Tokens, masks: Masks, record: Record, fused: bool
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    tokens: Tokens,
+    masks: Masks | None,
+    record: Record,
+    fused: bool,
 ) -> Tensor:
     """Return the logits for tokens that have already been checked; the masks are checked here."""
-    device = parameters["wte.weight"].device
-    batch, time = tokens.shape
-    check_masks(masks, config, batch, time, str(parameters["wte.weight"].dtype))
-    ids = tensor_from(tokens, device, torch.int64)
+    placed = placed_masks(masks, config, tokens, parameters["wte.weight"])
+    ids = tensor_from(tokens, parameters["wte.weight"].device, torch.int64)
     if isinstance(config, BigramConfig):
         return bigram_logits_of(parameters, ids, record, fused)
-    return logits_of(parameters, config, ids, masks_on(masks, device), record, fused)
+    return logits_of(parameters, config, ids, placed, record, fused)
+
+
+def _check(config: ModelConfig, tokens: Any, record: Record, fused: bool) -> Tokens:
+    check_record(record)
+    check_flags(fused=fused)
+    return check_tokens(on_host(tokens), config)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_values
+from numpy_gpt.shared.model.inputs import check_array, check_config, check_mapping, check_names, check_values
+from numpy_gpt.shared.model.names import parameter_shapes
 
 Value = TypeVar("Value")
 
 
+@torch.inference_mode(False)  # tensors that are made in inference mode can never have gradients
 def parameters_from(
     config: ModelConfig,
     values: Mapping[str, Array],
@@ -29,9 +34,73 @@ def parameters_from(
     Raises
     ------
     UserError
-        If a tensor is missing or unknown, has the wrong shape, or has a different floating dtype from the others.
+        If a tensor is missing or unknown, is not a NumPy array, has the wrong shape, or has a different floating dtype
+        from the others; or if ``device`` or ``dtype`` is not one that holds such numbers.
     """
-    return {name: tensor_from(values[name], device, dtype).requires_grad_() for name in check_values(config, values)}
+    shapes = check_values(config, values)
+    place = _storage_device(device)
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise UserError(f"dtype must be a floating-point dtype of torch, such as torch.float32, not {describe(dtype)}")
+    return {name: tensor_from(values[name], place, dtype).requires_grad_() for name in shapes}
+
+
+def check_parameters(parameters: Any, config: Any) -> None:
+    """Check that parameters are tensors with the names and shapes of the config, of one dtype, on one device.
+
+    Raises
+    ------
+    UserError
+        If they are not, for example because the config is that of another model.
+    """
+    check_mapping("parameters", parameters)
+    shapes = _shapes(check_config(config))
+    if parameters.keys() != shapes.keys():
+        check_names(shapes, parameters)
+    check_tensor("parameter 'wte.weight'", parameters["wte.weight"])
+    first = parameters["wte.weight"]
+    dtype, device = first.dtype, first.device
+    if not dtype.is_floating_point:
+        raise UserError(f"parameters must be floating-point numbers, not {dtype}")
+    for name, shape in shapes.items():
+        tensor = parameters[name]
+        if not isinstance(tensor, Tensor):
+            check_tensor(f"parameter {name!r}", tensor)
+        if tensor.shape != shape:
+            raise UserError(
+                f"parameter {name!r} must have shape {shape}, as the config says, not {tuple(tensor.shape)}"
+            )
+        if tensor.dtype != dtype or tensor.device != device:
+            given = f"{tensor.dtype} on {tensor.device}"
+            raise UserError(f"parameter {name!r} must be {dtype} on {device} like the others, not {given}")
+
+
+def check_tensor(name: str, value: Any) -> None:
+    """Check that an argument is an ordinary torch tensor, with its numbers in memory.
+
+    Raises
+    ------
+    UserError
+        If it is anything else, such as a NumPy array or a sparse tensor, or is on the device ``meta``.
+    """
+    check_array(name, value, Tensor)
+    if value.device.type == "meta":
+        raise UserError(f"{name} must have numbers, but it is on the device meta, which keeps only shapes")
+    if value.layout is not torch.strided:
+        raise UserError(f"{name} must be a dense tensor, not {value.layout}; to_dense() makes one")
+
+
+_shapes = lru_cache(maxsize=16)(parameter_shapes)  # the same in every step
+
+
+def _storage_device(device: Any) -> torch.device:
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:  # AssertionError: a torch built without CUDA
+        raise UserError(f"there is no device {describe(device)} in PyTorch {torch.__version__}; try cpu") from error
+    if place.type == "meta":
+        raise UserError("parameters must have numbers, but the device meta keeps only shapes; try cpu")
+    return place
 
 
 def tensor_from(array: Any, device: torch.device | str, dtype: torch.dtype | None = None) -> Tensor:
@@ -41,8 +110,17 @@ def tensor_from(array: Any, device: torch.device | str, dtype: torch.dtype | Non
 
 
 def on_host(ids: Any) -> Any:
-    """Return token ids, which may be a tensor on any device, as something that NumPy can read."""
-    return ids.cpu() if isinstance(ids, Tensor) else ids
+    """Return token ids, which may be a tensor on any device, as something that NumPy can read.
+
+    Raises
+    ------
+    UserError
+        If they are a tensor without numbers, on the device ``meta``.
+    """
+    if not isinstance(ids, Tensor):
+        return ids
+    check_tensor("token ids", ids)
+    return ids.detach().cpu()
 
 
 def head(parameters: Mapping[str, Tensor], config: GPTConfig) -> Tensor:

@@ -11,11 +11,19 @@ from torch import Tensor
 
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_prompt
-from numpy_gpt.shared.model.sampling_choice import Draw, check_choice, check_drawn, check_logits, check_uniform
+from numpy_gpt.shared.model.inputs import check_flags, check_prompt, check_row
+from numpy_gpt.shared.model.sampling_choice import (
+    Draw,
+    check_choice,
+    check_drawn,
+    check_logits,
+    check_uniform,
+    check_uniforms,
+)
 from torch_gpt.decoding import Decoder
 from torch_gpt.layers.softmax import softmax_forward
 from torch_gpt.model import model_forward
+from torch_gpt.parameters import check_parameters, check_tensor, on_host
 
 
 def token_probabilities(
@@ -32,16 +40,17 @@ def token_probabilities(
     ------
     UserError
         If temperature is negative or not finite, top_k is below 1, top_p is not in (0, 1], or no token can be drawn
-        from the logits: one is NaN or +inf, or all are −inf.
+        from the logits: they are not one row of floating-point numbers, one is NaN or +inf, or all are −inf.
     """
     check_choice(temperature, top_k, top_p)
+    check_logits(_row_of("logits", logits).numpy())
+    temperature = float(temperature)
     z = logits.detach().to("cpu", torch.float64)
-    check_logits(z.numpy())
     if temperature == 0:
         return torch.zeros_like(z).index_fill(0, z.argmax(), 1.0)
     scaled = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
     if top_k is not None:
-        scaled = scaled.index_fill(0, _likeliest_first(scaled)[top_k:], -math.inf)
+        scaled = scaled.index_fill(0, _likeliest_first(scaled)[min(top_k, len(z)) :], -math.inf)
     probabilities = softmax_forward(scaled)
     if top_p < 1:
         likeliest_first = _likeliest_first(scaled)
@@ -62,16 +71,19 @@ def sample_token(probabilities: Tensor, uniform: float) -> int:
     Raises
     ------
     UserError
-        If ``uniform`` is not in [0, 1), or the probabilities do not sum to a finite number above 0.
+        If ``uniform`` is not in [0, 1), or the probabilities are not one row of floating-point numbers of at least 0
+        that sum to a finite number above 0.
     """
     check_uniform(uniform)
-    cumulative = probabilities.to(torch.float64).cumsum(0)
+    row = _row_of("probabilities", probabilities)
+    check_row("probabilities", row.numpy())
+    cumulative = row.to(torch.float64).cumsum(0)
     total = float(cumulative[-1])
     # Scaled by the total, which rounding may leave just below 1, so that no token of probability 0 can be drawn.
-    return check_drawn(int(torch.searchsorted(cumulative, uniform * total, right=True)), len(cumulative), total)
+    token = int(torch.searchsorted(cumulative, float(uniform) * total, right=True))
+    return check_drawn(token, len(cumulative), total, float(row.min()))
 
 
-@torch.no_grad()
 def draws(
     parameters: Mapping[str, Tensor],
     config: ModelConfig,
@@ -91,10 +103,28 @@ def draws(
     Raises
     ------
     UserError
-        If the prompt is empty or contains an id outside the vocabulary, or an option is out of range.
+        At once if the parameters do not fit the config, the prompt is empty or contains an id outside the vocabulary,
+        or an option is out of range; when its turn comes if a uniform number is not in [0, 1).
     """
     check_choice(temperature, top_k, top_p)
-    tokens = list(check_prompt(prompt, config))
+    check_flags(fused=fused, cache=cache)
+    check_parameters(parameters, config)
+    tokens = check_prompt(on_host(prompt), config)
+    return _draws(parameters, config, tokens, check_uniforms(uniforms), temperature, top_k, top_p, fused, cache)
+
+
+@torch.no_grad()
+def _draws(
+    parameters: Mapping[str, Tensor],
+    config: ModelConfig,
+    tokens: list[int],
+    uniforms: Iterator[float],
+    temperature: float,
+    top_k: int | None,
+    top_p: float,
+    fused: bool,
+    cache: bool,
+) -> Iterator[Draw]:
     decoder = Decoder(parameters, config, fused) if cache and isinstance(config, GPTConfig) else None
     window = config.block_size if isinstance(config, GPTConfig) else 1  # a bigram model looks at the last token only
     for uniform in uniforms:
@@ -119,8 +149,15 @@ def generate(
     cache: bool = True,
 ) -> Iterator[int]:
     """Yield only the tokens of ``draws``; the arguments and errors are the same."""
-    for draw in draws(parameters, config, prompt, uniforms, temperature, top_k, top_p, fused, cache):
-        yield draw.token
+    drawn = draws(parameters, config, prompt, uniforms, temperature, top_k, top_p, fused, cache)
+    return (draw.token for draw in drawn)
+
+
+def _row_of(name: str, row: Tensor) -> Tensor:
+    """Return a tensor (V,) on the CPU; NumPy has no bfloat16, so such a row becomes float32."""
+    check_tensor(name, row)
+    row = row.detach().cpu()
+    return row.float() if row.dtype == torch.bfloat16 else row
 
 
 def _row(tokens: list[int]) -> Tokens:

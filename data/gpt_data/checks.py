@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 
 TokenIds = npt.NDArray[np.integer[Any]]
 _SLICE = 1 << 20  # ids checked at a time, so that memory does not grow with the text
@@ -25,7 +26,7 @@ def whole_number(name: str, value: object, least: int, remedy: str = "") -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         what_to_do = f"; {remedy}" if remedy else ""
-        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r:.60}{what_to_do}")
+        raise UserError(f"{name} must be a whole number of at least {least}, not {describe(value)}{what_to_do}")
     return int(value)
 
 

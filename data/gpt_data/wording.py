@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Iterable
 
 _LONGEST_PATH = 1000
@@ -27,6 +28,22 @@ def _without_middle(text: str, limit: int) -> str:
         return text
     end = limit // 3
     return f"{text[: limit - end]}…{text[-end:]}"
+
+
+def describe(value: object) -> str:
+    """Return any value for a message, on one short line: an array by type and shape, a long text cut in the middle."""
+    shape = getattr(value, "shape", ())
+    if isinstance(shape, tuple) and shape:
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    if isinstance(value, int) and value.bit_length() > 256:  # Python refuses to print more than 4,300 digits
+        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
+    text = _escape(" ".join(_SHORT.repr(value).split()))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 20]}...{text[-17:]}"
+
+
+_LONGEST = 60
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
 
 
 def make_visible(word: str) -> str:

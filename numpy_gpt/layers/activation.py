@@ -30,7 +30,10 @@ class ActivationCache(NamedTuple):
 
 
 def activation_forward(x: Array, kind: str, record: Record = ignore) -> tuple[Array, ActivationCache]:
-    """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8)."""
+    """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     if kind == "relu":
         return np.maximum(x, 0), ActivationCache(x, None, kind)  # (5.8)
     if kind == "gelu_tanh":

@@ -65,6 +65,8 @@ def attention_forward(
     but only its last T rows are computed.
 
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, S) or None → (B, T, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
     q, k, v = split_qkv(qkv, n_head)
@@ -95,7 +97,10 @@ def attention_forward(
 
 
 def attention_backward(dout: Array, cache: AttentionCache, record: Record = ignore) -> AttentionGradients:
-    """Return the gradients of x and of the four parameters for dout (B, T, C)."""
+    """Return the gradients of x and of the four parameters for dout (B, T, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     batch, n_head, time, size = cache.q.shape
     record("dout", dout)
     dmerged, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (8.9) undoes (8.8)

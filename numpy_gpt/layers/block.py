@@ -43,6 +43,8 @@ def block_forward(
     ``parameters`` and ``masks`` are keyed by their names inside the block, such as ``ln_1.weight`` and
     ``attn.weights_dropout``. With ``past``, the positions follow ``length`` earlier ones, whose keys and values it
     contains. Shapes: x (N, C) → y (N, C), the N = B·T positions of ``batch`` sequences; only attention separates them.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
     normed, ln_1 = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1"))
@@ -77,7 +79,10 @@ def block_forward(
 
 
 def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
-    """Return dx and the parameters' gradients by name for dout (N, C); None for an absent bias."""
+    """Return dx and the parameters' gradients by name for dout (N, C); None for an absent bias.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     batch, _, time, _ = cache.attn.q.shape
     record("mlp.dresidual", dout)
     dfed = dout

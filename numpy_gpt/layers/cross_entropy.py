@@ -33,6 +33,8 @@ def cross_entropy_forward(
 
     Each loss is ln Σ exp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
     Shapes: logits (…, V), targets (…) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     rows, record = logits.reshape(-1, logits.shape[-1]), unflattened(record, *targets.shape)
     probabilities, largest, total = softmax_of_rows(rows, record)

@@ -27,18 +27,24 @@ def embedding_forward(
     Shapes: tokens (B, T), wte (V, C), wpe (block_size, C) → x (B, T, C). The ids must lie in [0, V) and first + T must
     not exceed block_size: ``gpt_forward`` and ``Decoder`` check that, because indexing with −1 would count from the
     end.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     token = gather_rows(wte, tokens)
     position = wpe[first : first + tokens.shape[1]]
     record("token", token)
-    record("position", position)
+    if record is not ignore:
+        record("position", position.copy())  # a view of the parameters is not handed out
     x = token + position  # (3.1)
     record("sum", x)
     return x, EmbeddingCache(tokens, len(wte), len(wpe))
 
 
 def embedding_backward(dx: Array, cache: EmbeddingCache, record: Record = ignore) -> tuple[Array, Array]:
-    """Return (dwte, dwpe) for dx (B, T, C); tokens and positions that do not occur get exactly zero."""
+    """Return (dwte, dwpe) for dx (B, T, C); tokens and positions that do not occur get exactly zero.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     time, width = dx.shape[1:]
     record("dsum", dx)
     record("dtoken", dx)  # a sum passes its gradient to both of its terms

@@ -40,6 +40,8 @@ def feed_forward_forward(
     """Return c_proj(activation(c_fc(x))).
 
     Shapes: x (…, C), c_fc_weight (C, F), c_proj_weight (F, C) → (…, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     hidden, c_fc = linear_forward(x, c_fc_weight, c_fc_bias)  # (9.1)
     record("hidden", hidden)
@@ -51,7 +53,10 @@ def feed_forward_forward(
 
 
 def feed_forward_backward(dout: Array, cache: FeedForwardCache, record: Record = ignore) -> FeedForwardGradients:
-    """Return the gradients of x and of the four parameters for dout (…, C)."""
+    """Return the gradients of x and of the four parameters for dout (…, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     record("dout", dout)
     dactivated, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (9.4) undoes (9.3)
     record("dactivated", dactivated)

@@ -33,6 +33,8 @@ def layer_norm_forward(
 
     The variance is that of the centered values: mean(x²) − mean(x)² would lose every digit to cancellation if the mean
     is large. Shapes: x (…, C), weight (C), bias (C) or None → y (…, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     mean = row_mean(x)  # (4.1)
     record("mean", mean)
@@ -52,7 +54,10 @@ def layer_norm_forward(
 
 
 def layer_norm_backward(dy: Array, cache: LayerNormCache, record: Record = ignore) -> tuple[Array, Array, Array | None]:
-    """Return (dx, dweight, dbias) for dy (…, C); dbias is None if there is no bias."""
+    """Return (dx, dweight, dbias) for dy (…, C); dbias is None if there is no bias.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     normalized, rstd, weight, has_bias = cache
     record("dout", dy)
     dbias = column_sum(dy) if has_bias else None  # (4.8) undoes (4.6)

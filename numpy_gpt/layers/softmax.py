@@ -21,6 +21,8 @@ def softmax_forward(x: Array, record: Record = ignore) -> tuple[Array, SoftmaxCa
 
     Subtracting the maximum prevents exp from overflowing and does not change the result. An entry of −inf gets exactly
     0; a row that is all −inf has no softmax and gives NaN. Shapes: x (…, W) → p (…, W).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     rows = x.reshape(-1, x.shape[-1])
     probabilities = softmax_of_rows(rows, unflattened(record, *x.shape[:-1]))[0].reshape(x.shape)
@@ -36,7 +38,10 @@ def softmax_backward(dp: Array, cache: SoftmaxCache) -> Array:
 
 
 def softmax_of_rows(rows: Array, record: Record = ignore) -> tuple[Array, Array, Array]:
-    """Return the softmax (N, W) with the maximum (N) and the sum of exponentials (N), which cross-entropy needs."""
+    """Return the softmax (N, W) with the maximum (N) and the sum of exponentials (N), which cross-entropy needs.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     record = scoped(record, "softmax")
     shifted, largest = subtract_row_max(rows)  # (6.1)
     record("max", largest)

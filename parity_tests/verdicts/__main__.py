@@ -9,14 +9,24 @@ from pathlib import Path
 
 import torch
 
-from parity_tests.verdicts import attention, dropout, ids, numeric, optimizer, sampling, shapes, whole_model
+from parity_tests.verdicts import (
+    attention,
+    dropout,
+    ids,
+    numeric,
+    optimizer,
+    sampling,
+    shapes,
+    surroundings,
+    whole_model,
+)
 from parity_tests.verdicts.evaluation import Case, Section, Verdict, problem, verdicts
 from parity_tests.verdicts.implementations import IMPLEMENTATIONS
 from parity_tests.verdicts.reasons import REASONS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "verdicts.md"
 COMMAND = "python -m parity_tests.verdicts"
-GROUPS = (numeric, attention, whole_model, shapes, ids, dropout, sampling, optimizer)
+GROUPS = (numeric, attention, whole_model, shapes, ids, dropout, sampling, optimizer, surroundings)
 SECTIONS: tuple[Section, ...] = tuple(section for group in GROUPS for section in group.SECTIONS)
 CASES: tuple[Case, ...] = tuple(case for section in SECTIONS for case in section.cases)
 

@@ -40,6 +40,19 @@ def _nan(shape: tuple[int, ...]) -> Array:
     return np.full(shape, np.nan)
 
 
+def _each(masks: Masks, layout: Callable[[Array], Array]) -> Masks:
+    return lambda dtype: {name: layout(mask) for name, mask in masks(dtype).items()}
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _big_endian(array: Array) -> Array:
+    return array.astype(array.dtype.newbyteorder(">"))
+
+
 FLOAT64, FLOAT32 = ("float64",), ("float32",)
 
 DROPOUT = Section(
@@ -56,6 +69,10 @@ DROPOUT = Section(
         model_case("masks of rate 1: all 0", masks=_masks(np.zeros)),
         model_case("attention weights alone dropped, at rate 1", masks=_masks(np.zeros, "weights_dropout")),
         model_case("masks of NaN", masks=_masks(_nan)),
+        model_case("masks, read-only", masks=_each(_masks(np.ones), _read_only)),
+        model_case("masks, big-endian", masks=_each(_masks(np.ones), _big_endian), dtypes=FLOAT64),
+        model_case("masks, masked, no entry hidden", masks=_each(_masks(np.ones), np.ma.masked_array)),
+        model_case("masks, a list instead of a mapping", masks=lambda dtype: [1.0]),
         model_case(
             "float64 masks, float32 weights",
             masks=_masks(_every_second, mask_dtype="float64"),

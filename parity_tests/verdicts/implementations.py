@@ -41,6 +41,12 @@ class Implementation(Protocol):
     def layer(self, name: str, inputs: Mapping[str, Any], dout: Array | None, options: Sequence[Any]) -> Results:
         """Return ``out`` and the gradient of each floating input, by d and its name."""
 
+    def parameters(self, config: GPTConfig, values: Mapping[str, Array]) -> Any:
+        """Return the parameters as this implementation keeps them."""
+
+    def predict(self, config: GPTConfig, parameters: Any, tokens: Any) -> Array:
+        """Return the probabilities for its own parameters."""
+
     def logits(self, config: GPTConfig, values: Mapping[str, Array], tokens: Any, masks: Any) -> Array:
         """Return the whole model's logits."""
 
@@ -84,6 +90,14 @@ class NumpyGPT:
         gradients = gradients if isinstance(gradients, tuple) else (gradients,)
         named = zip(_differentiable(inputs), gradients, strict=True)
         return {"out": out} | {label: gradient for label, gradient in named if gradient is not None}
+
+    def parameters(self, config: GPTConfig, values: Mapping[str, Array]) -> Any:
+        """Call ``parameters_from``."""
+        return numpy_parameters(config, values)
+
+    def predict(self, config: GPTConfig, parameters: Any, tokens: Any) -> Array:
+        """Call the function of that name."""
+        return numpy_gpt.model.predict(parameters, tokens)
 
     def logits(self, config: GPTConfig, values: Mapping[str, Array], tokens: Any, masks: Any) -> Array:
         """Call ``model_forward``."""
@@ -148,6 +162,14 @@ class TorchGPT:
         gradients = torch.autograd.grad(out, leaves, None if dout is None else _tensor(dout))
         names = [name for name in _differentiable(inputs) if inputs[name[1:]] is not None]
         return {"out": _array(out)} | {name: _array(part) for name, part in zip(names, gradients, strict=True)}
+
+    def parameters(self, config: GPTConfig, values: Mapping[str, Array]) -> Any:
+        """Call ``parameters_from``."""
+        return torch_parameters(config, values)
+
+    def predict(self, config: GPTConfig, parameters: Any, tokens: Any) -> Array:
+        """Call the function of that name."""
+        return _array(torch_gpt.model.predict(parameters, config, tokens, fused=self.fused))
 
     def logits(self, config: GPTConfig, values: Mapping[str, Array], tokens: Any, masks: Any) -> Array:
         """Call ``model_forward``."""

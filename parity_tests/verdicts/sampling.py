@@ -24,6 +24,10 @@ def _choice(given: str, logits: Any = _LOGITS, **choice: Any) -> Case:
     return Case(given, run)
 
 
+def _choice_in_float64(given: str, logits: Any) -> Case:
+    return Case(given, lambda twin, _: {"p": twin.token_probabilities(np.array(logits))}, dtypes=("float64",))
+
+
 CHOICE = Section(
     "Sampling: what may be drawn",
     "Logits 1, 3, 2, 3, 0 unless the row says otherwise; `p` are the probabilities that a token is drawn from.",
@@ -57,6 +61,13 @@ CHOICE = Section(
         _choice("a logit −inf", [1.0, -INF, 2.0]),
         _choice("all logits −inf", [-INF] * 3),
         _choice("V = 1", [7.0]),
+        _choice("logits ±1e38, whose difference overflows in float32", [1e38, -3e38, 1e38]),
+        _choice("temperature None", temperature=None),
+        _choice("temperature '1'", temperature="1"),
+        _choice("top_p None", top_p=None),
+        _choice("no logits", []),
+        _choice("logits of two axes: (1, 5)", [_LOGITS]),
+        _choice_in_float64("logits ±1e308, whose difference overflows", [1e308, -1e308, 1e308]),
     ),
 )
 
@@ -87,6 +98,10 @@ DRAWING = Section(
         _draw("uniform 1", 1.0),
         _draw("uniform −0.5", -0.5),
         _draw("uniform NaN", NAN),
+        _draw("uniform '0.5'", "0.5"),
+        _draw("a negative p: p = −1, 2, 3", 0.5, (-1.0, 2.0, 3.0)),
+        _draw("p sums to inf: p = 1e308, 1e308", 0.5, (1e308, 1e308)),
+        _draw("no p", 0.5, ()),
         _generate("prompt 1, 3", [1, 3]),
         _generate("prompt 1, 3; temperature 0", [1, 3], temperature=0),
         _generate("prompt 1, 3; temperature 1e-9", [1, 3], temperature=1e-9),
@@ -101,6 +116,9 @@ DRAWING = Section(
         _generate("text in the prompt: '1', '3'", ["1", "3"]),
         _generate("id −1 in a prompt longer than block_size, before the window", [-1, 4, 1, 3, 0, 2]),
         _generate("id 2⁶³ in the prompt", [1, 2**63]),
+        _generate("a prompt of two axes: (1, 2)", [[1, 3]]),
+        _generate("a masked prompt", np.ma.masked_array([1, 3], [False, True])),
+        _generate("prompt 1, 3; temperature None", [1, 3], temperature=None),
     ),
 )
 

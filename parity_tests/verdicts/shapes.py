@@ -67,6 +67,7 @@ _IDS_AS: Mapping[str, Callable[[Any], Any]] = {
     "negative strides": lambda ids: ids[:, ::-1].copy()[:, ::-1],
     "big-endian": lambda ids: ids.astype(">i4"),
     "read-only": _read_only,
+    "masked, no entry hidden": np.ma.masked_array,
 }
 
 
@@ -111,6 +112,8 @@ _WEIGHTS_AS: Mapping[str, Callable[[Any], Any]] = {
     "read-only": _read_only,
     "float16": lambda array: array.astype(np.float16),
     "int64": lambda array: array.astype(np.int64),
+    "masked, no entry hidden": np.ma.masked_array,
+    "a list each": lambda array: [1.0],
 }
 
 

@@ -34,12 +34,13 @@ EVERY_INPUT = {
     "Token ids": "id −1; id V; 2⁶³; float ids; bool ids; uint8 ids; ragged; target −1; target V; empty target; "
     "target of another shape",
     "Memory layouts": "ids, non-contiguous; ids, negative strides; ids, big-endian; weights, non-contiguous; "
-    "weights, negative strides; weights, big-endian",
-    "Dropout": "dropout = 0; dropout = 1; rate 0; rate 1",
+    "weights, negative strides; weights, big-endian; weights, read-only; ids, read-only; ids, masked; weights, masked",
+    "Dropout": "dropout = 0; dropout = 1; rate 0; rate 1; masks, read-only; masks, big-endian; masks, masked",
     "Sampling: what may be drawn": "tied argmax; top_k 1, tied; three tied; top_k 0; > V; top_p 0; top_p 1; top_p 1.5; "
     "temperature 0; temperature 1e-9; temperature −1; temperature NaN; equal logits",
     "Clipping": "zero gradient norm; infinite gradient norm; NaN",
     "AdamW": "v = 0; learning rate 1e10; NaN; +inf",
+    "Around a call": "seterr; no_grad; inference_mode; threads; forked; spawn; pickle; deepcopy",
     "One training step": "learning rate 1e10; infinite gradient norm; NaN",
 }
 """The inputs that each section must have, as parts of its first column."""

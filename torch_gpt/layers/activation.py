@@ -15,7 +15,10 @@ from numpy_gpt.shared.model.record import Record, ignore
 
 
 def activation_forward(x: Tensor, kind: str, record: Record = ignore) -> Tensor:
-    """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8)."""
+    """Return activation(x), elementwise, for ``kind`` gelu_tanh (5.3), gelu_erf (5.6) or relu (5.8).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     if kind == "gelu_tanh":
         # (5.1) with x factored out: x³ alone would overflow float32 from 7e12 on
         argument = math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x.square())

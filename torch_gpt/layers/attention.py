@@ -27,6 +27,8 @@ def attention_forward(
     """Return c_proj(concat over heads of softmax(q kᵀ/√D, the past only) v), with q, k, v = split(c_attn(x)).
 
     Shapes: x (B, T, C), c_attn_weight (C, 3C), c_proj_weight (C, C), dropout mask (B, H, T, S) or None → (B, T, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     q, k, v = split_heads(linear_forward(x, c_attn_weight, c_attn_bias), n_head, record)  # (8.1)
     heads = causal_attention(q, k, v, mask, record)
@@ -42,6 +44,8 @@ def causal_attention(
     """Return, for each query, the average of v weighted by softmax(q·k/√D) over the keys up to its own position.
 
     Shapes: q, k, v (B, H, T, D), dropout mask on the weights (B, H, T, S) or None → (B, H, T, D).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     time, head_size = q.shape[-2:]
     scores = q @ k.transpose(-2, -1)  # (8.2): (B, H, T, D) (B, H, D, S) → (B, H, T, S)
@@ -72,6 +76,8 @@ def attention_fused(
     """Return the same with torch's scaled_dot_product_attention; scores and weights are never stored.
 
     It drops weights at random if ``mask`` is a rate. With a given mask, the weights are computed as above.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     q, k, v = split_heads(linear_fused(x, c_attn_weight, c_attn_bias), n_head, record)
     if isinstance(mask, Tensor):
@@ -102,7 +108,10 @@ def _attention_with_dropout(q: Tensor, k: Tensor, v: Tensor, rate: float) -> Ten
 
 
 def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
-    """Return q, k and v, each (B, H, T, D), from qkv (B, T, 3C)."""
+    """Return q, k and v, each (B, H, T, D), from qkv (B, T, 3C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     batch, time = qkv.shape[:2]
     # The 3C columns are q, k and v, C each; in each, head h has the columns h·D to h·D + D − 1:
     # (B, T, C) → (B, T, H, D) → (B, H, T, D)
@@ -114,7 +123,10 @@ def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tens
 
 
 def merge_heads(heads: Tensor, record: Record = ignore) -> Tensor:
-    """Return the heads (B, H, T, D) side by side (B, T, C)."""
+    """Return the heads (B, H, T, D) side by side (B, T, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     merged = heads.transpose(1, 2).flatten(-2)  # (8.7): (B, H, T, D) → (B, T, H, D) → (B, T, C)
     record("merged", merged)
     return merged

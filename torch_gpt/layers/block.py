@@ -28,6 +28,8 @@ def block_forward(
     ``parameters`` and ``masks`` are keyed by their names inside the block, such as ``ln_1.weight`` and
     ``attn.weights_dropout``; ``fused`` selects torch's fused operations. ``attend`` replaces attention: that of
     a decoder also reads the keys and values of earlier positions. Shapes: x (B, T, C) → y (B, T, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     layer_norm = layer_norm_fused if fused else layer_norm_forward
     feed_forward = feed_forward_fused if fused else feed_forward_forward

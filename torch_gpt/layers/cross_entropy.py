@@ -14,6 +14,8 @@ def cross_entropy_forward(logits: Tensor, targets: Tensor, record: Record = igno
 
     It never takes the logarithm of p itself, which may underflow to 0. Shapes: logits (B, T, V), targets (B, T), int64
     in [0, V) → loss ().
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     shifted, exponentials, total = shifted_exponentials(logits, record)
     if record is not ignore:  # the loss does not use them
@@ -27,7 +29,10 @@ def cross_entropy_forward(logits: Tensor, targets: Tensor, record: Record = igno
 
 
 def cross_entropy_fused(logits: Tensor, targets: Tensor, record: Record = ignore) -> Tensor:
-    """Return the same with torch's cross_entropy; ``loss`` is the only activation."""
+    """Return the same with torch's cross_entropy; ``loss`` is the only activation.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
     record("loss", loss)
     return loss

@@ -13,18 +13,25 @@ def embedding_forward(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record =
 
     Shapes: tokens (B, T), int64 in [0, V), T ≤ block_size, wte (V, C), wpe (block_size, C) → x (B, T, C). The ids are
     not checked here; indexing with a negative id would count from the end.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     return _with_positions(wte[tokens], wpe, record)
 
 
 def embedding_fused(tokens: Tensor, wte: Tensor, wpe: Tensor, record: Record = ignore) -> Tensor:
-    """Return the same with torch's embedding, which has a faster backward; it records the same activations."""
+    """Return the same with torch's embedding, which has a faster backward; it records the same activations.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     return _with_positions(functional.embedding(tokens, wte), wpe, record)
 
 
 def _with_positions(token: Tensor, wpe: Tensor, record: Record) -> Tensor:
     record("token", token)
     position = wpe[: token.shape[1]]
+    if record is not ignore:
+        position = position.clone()  # a view of the parameters is not handed out
     record("position", position)
     out = token + position  # (B, T, C) + (T, C)
     record("sum", out)

@@ -21,6 +21,8 @@ def feed_forward_forward(
     """Return c_proj(activation(c_fc(x))).
 
     Shapes: x (…, C), c_fc_weight (C, F), c_proj_weight (F, C) → (…, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     hidden = linear_forward(x, c_fc_weight, c_fc_bias)  # (9.1)
     record("hidden", hidden)
@@ -40,7 +42,10 @@ def feed_forward_fused(
     activation: str,
     record: Record = ignore,
 ) -> Tensor:
-    """Return the same with torch's linear, gelu and relu; the values inside the GELU are not recorded."""
+    """Return the same with torch's linear, gelu and relu; the values inside the GELU are not recorded.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     hidden = linear_fused(x, c_fc_weight, c_fc_bias)
     record("hidden", hidden)
     activated = activation_fused(hidden, activation)

@@ -15,6 +15,8 @@ def layer_norm_forward(
 
     The variance is the mean of the squared deviations from the mean: mean(x²) − μ² would lose digits to cancellation.
     Shapes: x (…, C), weight (C,), bias (C,) or None → y (…, C).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     mean = x.mean(dim=-1)  # (4.1)
     record("mean", mean)
@@ -37,6 +39,8 @@ def layer_norm_fused(x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: fl
     """Return the same with torch's layer_norm; ``out`` is the only activation.
 
     It multiplies before it subtracts: if all channels are equal, ``out`` is the bias up to rounding, not exactly.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     out = functional.layer_norm(x, weight.shape, weight, bias, epsilon)
     record("out", out)

@@ -13,13 +13,18 @@ def softmax_forward(x: Tensor, record: Record = ignore) -> Tensor:
 
     An entry of −inf gets exactly 0; a row that is all −inf has no softmax and gives NaN.
     Shapes: x (…, N) → p (…, N).
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     _, exponentials, total = shifted_exponentials(x, record)
     return exponentials / total.unsqueeze(-1)  # (6.4)
 
 
 def shifted_exponentials(x: Tensor, record: Record = ignore) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x − max (…, N), its exponentials (…, N) and their sum (…,): the parts of softmax and of its logarithm."""
+    """Return x − max (…, N), its exponentials (…, N) and their sum (…,): the parts of softmax and of its logarithm.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     record = scoped(record, "softmax")
     # The result does not depend on the number subtracted, so autograd may treat the maximum as a constant.
     largest = x.detach().amax(dim=-1)  # (6.1)

@@ -10,8 +10,13 @@ from typing import Any, get_args, get_type_hints
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
+MOST_LAYERS = 10_000
+"""Ten times the depth of the deepest transformer that was ever trained (Wang et al. 2022)."""
+MOST_NUMBERS = 1 << 60
+"""Numbers of 8 bytes in an array that fills the address space of 2⁶³ bytes."""
 
 
 def config_field(text: str, **options: Any) -> Any:
@@ -26,7 +31,8 @@ class GPTConfig:
     Raises
     ------
     UserError
-        If a field is out of range or ``n_embd`` is not a multiple of ``n_head``.
+        If a field is out of range, ``n_embd`` is not a multiple of ``n_head``, or the model has more than
+        ``MOST_LAYERS`` blocks or ``MOST_NUMBERS`` parameters.
     """
 
     vocab_size: int = config_field("tokens in the vocabulary (V)")
@@ -45,12 +51,16 @@ class GPTConfig:
         for name, least in (("vocab_size", 1), ("block_size", 1), ("n_layer", 0), ("n_head", 1), ("n_embd", 1)):
             whole_number(name, getattr(self, name), least)
         check_types(self)
+        if self.n_layer > MOST_LAYERS:
+            reason = "each block has up to 12 tensors, and each of them a name"
+            raise UserError(f"n_layer must be at most {MOST_LAYERS:,}, not {describe(self.n_layer)}: {reason}")
+        _check_parameter_count(self)
         if self.n_embd % self.n_head:
             raise UserError(
-                f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}; try {self._nearest_widths()}"
+                f"n_embd={self.n_embd} is not divisible by n_head={describe(self.n_head)}; try {self._nearest_widths()}"
             )
         if self.activation not in ACTIVATIONS:
-            raise UserError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {self.activation!r}")
+            raise UserError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {describe(self.activation)}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must lie in [0, 1), not {self.dropout!r}; 1 would drop everything")
         if not 0 < self.layer_norm_epsilon < float("inf"):
@@ -58,7 +68,7 @@ class GPTConfig:
 
     def _nearest_widths(self) -> str:
         below = self.n_embd - self.n_embd % self.n_head
-        return " or ".join(str(width) for width in (below, below + self.n_head) if width)
+        return " or ".join(describe(width) for width in (below, below + self.n_head) if width)
 
     @property
     def head_size(self) -> int:
@@ -70,6 +80,15 @@ class GPTConfig:
         """F = 4·C, the width of the feed-forward network's hidden layer, as in GPT-2."""
         return 4 * self.n_embd
 
+    @property
+    def parameter_count(self) -> int:
+        """The number of parameters, from the sizes alone: no tensor is named, however many there are."""
+        c, f = self.n_embd, self.n_hidden
+        matrices, vectors = 4 * c * c + 2 * c * f, 2 * c  # of a block: attention and feed-forward; two norms
+        biases = 2 * c + 4 * c + f + c if self.bias else 0
+        tables = self.vocab_size * (1 if self.tie_weights else 2) + self.block_size
+        return tables * c + self.n_layer * (matrices + vectors + biases) + (2 if self.bias else 1) * c
+
 
 @dataclass(frozen=True, kw_only=True)
 class BigramConfig:
@@ -80,7 +99,7 @@ class BigramConfig:
     Raises
     ------
     UserError
-        If a field is not a whole number of at least 1.
+        If a field is not a whole number of at least 1, or the model has more than ``MOST_NUMBERS`` parameters.
     """
 
     vocab_size: int = config_field("tokens in the vocabulary (V)")
@@ -90,11 +109,26 @@ class BigramConfig:
         use_builtin_numbers(self)
         for name in ("vocab_size", "block_size"):
             whole_number(name, getattr(self, name), 1)
+        _check_parameter_count(self)
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of parameters: one table."""
+        return self.vocab_size**2
 
     @property
     def dropout(self) -> float:
         """A bigram model has no dropout."""
         return 0.0
+
+
+def _check_parameter_count(config: ModelConfig) -> None:
+    for name, number in (("block_size", config.block_size), ("the number of parameters", config.parameter_count)):
+        if number > MOST_NUMBERS:
+            remedy = "are vocab_size, block_size, n_layer and n_embd as intended?"
+            raise UserError(
+                f"{name} must be at most 2⁶⁰, not {describe(number)}: no array has room for more numbers; {remedy}"
+            )
 
 
 ModelConfig = GPTConfig | BigramConfig
@@ -113,15 +147,17 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
     Raises
     ------
     UserError
-        If the kind or a field is unknown, or a field is missing or out of range.
+        If the values are not a mapping, the kind or a field is unknown, or a field is missing or out of range.
     """
+    if not isinstance(values, Mapping):
+        raise UserError(f"a config must be an object with named fields, not {describe(values)}")
     rest = dict(values)
     kind = rest.pop("kind", "gpt")
-    if kind not in KINDS:
-        raise UserError(f"the kind of a model must be one of {', '.join(KINDS)}, not {kind!r:.60}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise UserError(f"the kind of a model must be one of {', '.join(KINDS)}, not {describe(kind)}")
     known = {item.name for item in fields(KINDS[kind])}
-    if unknown := sorted(set(rest) - known):
-        raise UserError(f"unknown config field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    if unknown := sorted(set(rest) - known, key=str):
+        raise UserError(f"unknown config field {describe(unknown[0])}; known: {', '.join(sorted(known))}")
     try:
         return KINDS[kind](**rest)
     except TypeError as error:
@@ -147,7 +183,10 @@ def use_builtin_numbers(config: Any) -> None:
     for item in fields(config):
         value = getattr(config, item.name)
         if isinstance(value, Real) and type(value).__module__ != "builtins":
-            plain = int(value) if isinstance(value, Integral) else float(value)
+            try:
+                plain = int(value) if isinstance(value, Integral) else float(value)
+            except OverflowError:  # a fraction above the largest float: check_types refuses it
+                continue
             object.__setattr__(config, item.name, plain)  # the only way to set a field of a frozen dataclass
 
 
@@ -162,6 +201,6 @@ def check_types(config: Any) -> None:
     for name, types in field_types(type(config)).items():
         value = getattr(config, name)
         if not has_type(value, types):
-            raise UserError(f"{name} must be {TYPE_NAMES[types[0]]}, not {value!r:.60}")
+            raise UserError(f"{name} must be {TYPE_NAMES[types[0]]}, not {describe(value)}")
         if float in types and isinstance(value, int) and abs(value) > sys.float_info.max:
             raise UserError(f"{name} must be a number of at most {sys.float_info.max:.2g}, the largest float")

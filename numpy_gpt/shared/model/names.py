@@ -8,8 +8,6 @@ Axis letters: B batch, T query time, S key time, C channels, H heads, D = C/H, F
 
 from __future__ import annotations
 
-from math import prod
-
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 
 Shape = tuple[int, ...]
@@ -54,7 +52,7 @@ def parameter_shapes(config: ModelConfig) -> dict[str, Shape]:
 
 def parameter_count(config: ModelConfig) -> int:
     """Return the number of the model's parameters."""
-    return sum(prod(shape) for shape in parameter_shapes(config).values())
+    return config.parameter_count
 
 
 def activation_shapes(config: ModelConfig, batch: int, time: int, *, dropout: bool = False) -> dict[str, Shape]:

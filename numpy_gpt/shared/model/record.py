@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
 
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
+from numpy_gpt.shared.model.inputs import check_mapping
 
 Record = Callable[[str, Any], None]
 """Called as ``record(name, array)`` the moment the array is computed.
 
-The layer may overwrite the array afterwards: a recorder that keeps it must copy it.
+The layer may overwrite the array afterwards, and a later step may too: a recorder that keeps arrays must copy them, as
+``keep_in`` does.
 """
 
 
@@ -42,7 +44,14 @@ def unflattened(record: Record, *leading: int) -> Record:
 
 
 def keep_in(store: dict[str, Any]) -> Record:
-    """Return a recorder that keeps a copy of every array in ``store``, in order of computation."""
+    """Return a recorder that keeps a copy of every array in ``store``, in order of computation.
+
+    Raises
+    ------
+    UserError
+        If ``store`` is not a dictionary.
+    """
+    check_mapping("store", store, MutableMapping)
 
     def record(name: str, array: Any) -> None:
         store[name] = array.copy()

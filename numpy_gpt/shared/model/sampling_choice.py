@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.inputs import check_number, check_row
 
 
 class Draw(NamedTuple):
@@ -25,8 +28,11 @@ def check_choice(temperature: float, top_k: int | None, top_p: float) -> None:
     Raises
     ------
     UserError
-        If temperature is negative or not finite, top_k is not a whole number of at least 1, or top_p is not in (0, 1].
+        If temperature is not a number, negative or not finite, top_k is not a whole number of at least 1, or top_p is
+        not in (0, 1].
     """
+    check_number("temperature", temperature)
+    check_number("top_p", top_p)
     if not 0 <= temperature < math.inf:
         raise UserError(f"temperature must be at least 0 and finite, not {temperature}; 0 takes the likeliest token")
     if top_k is not None:
@@ -41,34 +47,53 @@ def check_uniform(uniform: float) -> None:
     Raises
     ------
     UserError
-        If it is not in [0, 1).
+        If it is not a number in [0, 1).
     """
+    check_number("the uniform number that picks a token", uniform)
     if not 0 <= uniform < 1:
         raise UserError(f"the uniform number that picks a token must lie in [0, 1), not {uniform}")
 
 
-def check_drawn(token: int, vocab_size: int, total: float) -> int:
+def check_uniforms(uniforms: Any) -> Iterator[float]:
+    """Return an iterator over the uniform numbers, each of which ``check_uniform`` checks when its turn comes.
+
+    Raises
+    ------
+    UserError
+        If there is nothing to iterate over.
+    """
+    if not isinstance(uniforms, Iterable) or getattr(uniforms, "ndim", 1) == 0:
+        raise UserError(f"uniforms must be a sequence of numbers in [0, 1), not {describe(uniforms)}")
+    return iter(uniforms)
+
+
+def check_drawn(token: int, vocab_size: int, total: float, least: float) -> int:
     """Return the token that was found by searching cumulative probabilities (V,) that end in ``total``.
 
     Raises
     ------
     UserError
-        If ``total`` is not above 0, or the token lies past the end, which happens only if ``total`` is 0, infinite or
-        NaN.
+        If ``total`` is not above 0, the token lies past the end, which happens only if ``total`` is 0, infinite or NaN,
+        or ``least``, the smallest of the probabilities, is negative.
     """
-    if token < vocab_size and total > 0:
-        return token
-    raise UserError(f"probabilities must sum to a finite number above 0, not {total}; make them by token_probabilities")
+    remedy = "make them by token_probabilities"
+    if not (token < vocab_size and total > 0):
+        raise UserError(f"probabilities must sum to a finite number above 0, not {total}; {remedy}")
+    if least < 0:
+        raise UserError(f"probabilities must be at least 0, but the smallest is {least}; {remedy}")
+    return token
 
 
 def check_logits(logits: Array) -> None:
-    """Check the logits (V,) of one position; −inf marks an impossible token.
+    """Check the logits (V,) of one position, a NumPy array; −inf marks an impossible token.
 
     Raises
     ------
     UserError
-        If one is NaN or +inf, or all are −inf, so that no token is possible.
+        If they are not one row of floating-point numbers, one is NaN or +inf, or all are −inf, so that no token is
+        possible.
     """
+    check_row("logits", logits)
     if math.isfinite(logits[logits.argmax()]):  # false if there is a NaN or +inf, or if all are −inf
         return
     bad = np.isnan(logits) | (logits == math.inf)

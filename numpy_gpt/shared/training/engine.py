@@ -11,7 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gpt_data.errors import UserError
 from gpt_data.tokens.batches import BatchSampler
+from gpt_data.wording import describe
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_count
@@ -26,6 +28,31 @@ _OPERATIONS_PER_LOGIT = 1000  # of a matrix product: softmax reads and writes ea
 
 Moments = Sequence[Mapping[str, Array]]
 """AdamW's m and v, each by parameter name."""
+
+
+def check_recipe(recipe: Any) -> None:
+    """Check that an engine is given a Recipe.
+
+    Raises
+    ------
+    UserError
+        If it is something else.
+    """
+    if not isinstance(recipe, Recipe):
+        raise UserError(f"recipe must be a Recipe, not {describe(recipe)}")
+
+
+def check_moments(moments: Any) -> Moments:
+    """Return AdamW's moments, of which there are two.
+
+    Raises
+    ------
+    UserError
+        If they are not a pair.
+    """
+    if not isinstance(moments, Sequence) or len(moments) != 2:
+        raise UserError(f"moments must be a pair, m and v by parameter name, not {describe(moments)}")
+    return moments
 
 
 class StepResult(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from fractions import Fraction
+from math import prod
 
 import numpy as np
 import pytest
@@ -35,6 +37,29 @@ def test_known_parameter_counts(changes, count):
     assert parameter_count(GPTConfig(**{**TINY, **changes})) == count
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(
+            GPTConfig(**{**TINY, "n_layer": layers}, bias=bias, tie_weights=tie)
+            for layers in (0, 3)
+            for bias in (True, False)
+            for tie in (True, False)
+        ),
+        BigramConfig(vocab_size=7, block_size=3),
+    ],
+    ids=str,
+)
+def test_the_parameter_count_is_that_of_the_shapes(config):
+    assert parameter_count(config) == sum(prod(shape) for shape in parameter_shapes(config).values())
+
+
+@pytest.mark.parametrize("changes", [{"vocab_size": 2**31}, {"block_size": 10**30}])
+def test_a_huge_bigram_is_refused(changes):
+    with pytest.raises(UserError, match="must be at most 2⁶⁰"):
+        BigramConfig(**{"vocab_size": 5, "block_size": 8, **changes})
+
+
 def test_gpt2_names_and_shapes():
     shapes = parameter_shapes(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768))
     assert len(shapes) == 148
@@ -63,6 +88,18 @@ def test_gpt2_names_and_shapes():
         ({"layer_norm_epsilon": 10**5000}, "layer_norm_epsilon must be a number of at most 1"),
         ({"dropout": np.float32(1)}, r"dropout must lie in \[0, 1\), not 1\.0"),
         ({"layer_norm_epsilon": 0.0}, "layer_norm_epsilon must be positive"),
+        ({"layer_norm_epsilon": Fraction(10**400)}, "layer_norm_epsilon must be a number"),
+        ({"n_layer": 10_001}, "n_layer must be at most 10,000, not 10001: each block has up to 12 tensors"),
+        ({"n_layer": 10**30}, "n_layer must be at most 10,000"),
+        ({"n_layer": 10**5000}, "n_layer must be at most 10,000, not a number of about 5,000 digits"),
+        (
+            {"vocab_size": 10**18},
+            "the number of parameters must be at most 2⁶⁰, not 6000000000000001080: no array has room",
+        ),
+        ({"n_embd": 10**18}, "the number of parameters must be at most 2⁶⁰"),
+        ({"n_embd": 10**5000 + 1}, "the number of parameters must be at most 2⁶⁰, not a number of about 10,001 digits"),
+        ({"n_head": 10**5000}, "n_embd=6 is not divisible by n_head=a number of about 5,000 digits"),
+        ({"block_size": 10**30}, "block_size must be at most 2⁶⁰"),
     ],
 )
 def test_bad_config_is_refused(changes, message):
@@ -75,6 +112,8 @@ def test_bad_config_is_refused(changes, message):
     [
         (lambda values: values.pop("n_embd"), "incomplete: .*n_embd"),
         (lambda values: values.update(n_heads=2), "unknown config field 'n_heads'"),
+        (lambda values: values.update(kind=[1]), r"kind of a model must be one of gpt, bigram, not \[1\]"),
+        (lambda values: values.update(n_layer=10**30), "n_layer must be at most 10,000"),
     ],
 )
 def test_bad_stored_config_is_refused(change, message):
@@ -82,6 +121,12 @@ def test_bad_stored_config_is_refused(change, message):
     assert config_from_dict(values) == GPTConfig(**TINY)
     change(values)
     with pytest.raises(UserError, match=message):
+        config_from_dict(values)
+
+
+@pytest.mark.parametrize("values", [None, [], "gpt", 5])
+def test_a_stored_config_is_an_object(values):
+    with pytest.raises(UserError, match="a config must be an object with named fields, not "):
         config_from_dict(values)
 
 
