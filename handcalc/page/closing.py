@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.notation import read_number
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.step import UPDATED
 from handcalc.page.blocks import PART, Block, Columns, Heading, Panels, Paragraph
@@ -140,6 +141,33 @@ def _float64_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
         f'The largest difference is {abs(farthest.difference):.1e}, for "{visible_word(trace, farthest.word)}" after '
         f'"{_context(trace, farthest.position)}".'
     )
+
+
+def read_float64(lines: Sequence[str]) -> dict[int, list[Decimal | None]]:
+    """Return the column of each position that has float64's probabilities; None for what is not a number."""
+    start = next((place for place, line in enumerate(lines) if "How far from float64" in line), len(lines))
+    columns: dict[int, list[Decimal | None]] = {}
+    count = 0  # of the positions side by side
+    for line in lines[start + 1 :]:
+        if line.startswith("The largest difference"):
+            break
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else line.split()
+        if "next" in line and "diff" in line:
+            count = sum(cell.endswith("diff") for cell in cells)
+            first = len(columns)
+            columns |= {first + place: [] for place in range(count)}
+        elif count and len(cells) > 3 * count and ":--" not in cells:
+            for place, cell in enumerate(cells[-3 * count :][1::3]):
+                columns[first + place].append(_decimal(cell))
+    return columns
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        number = read_number(text)
+    except ValueError:
+        return None
+    return None if number is None else number.value
 
 
 def _comparison_columns(trace: Trace, column: list[Comparison]) -> list[tuple[str, list[str]]]:

@@ -43,11 +43,12 @@ def plan_of_text(lines: list[str]) -> Plan | None:
         "activation": "gelu_tanh" if _GELU.search(steps) else "relu",
         "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon,
     }
-    tokens, targets = read_tokens(_token_rows(lines))
+    tokens, targets = read_tokens(token_rows(lines))
     return _plan(config, tokens, targets, read_optimizer(text), digits)
 
 
-def _token_rows(lines: list[str]) -> Iterator[list[str]]:
+def token_rows(lines: list[str]) -> Iterator[list[str]]:
+    """Yield the columns of the lines below the heading of the table of tokens."""
     titles = [place for place, line in enumerate(lines) if is_tokens_title(line)]
     return map(split_row, lines[titles[0] + 1 :] if titles else [])
 
