@@ -127,9 +127,8 @@ def _report_lines(report: Report, lines: list[WorkedLine], *, everything: bool) 
     yield _summary(findings, lines)
     if report.unchecked:
         yield "not checked:"
-        for kind, count in report.unchecked.items():
-            noun, comma, rest = kind.partition(",")
-            yield f"  {count_of(count, noun)}{comma}{rest}"
+        for (noun, plural, why), count in report.unchecked.items():
+            yield f"  {count:,} {noun if count == 1 else plural}: {why}"
 
 
 def _summary(findings: list[Finding], lines: list[WorkedLine]) -> str:

@@ -23,6 +23,10 @@ RESULT, CHANGES = "result", "before, change, after"
 TITLE = "The arithmetic of a GPT, by pocket calculator"
 """The first line of a page."""
 
+SPACE_INCLUDED = "(including the space)"
+UPDATE_PURPOSE = "Update: each weight is moved a little so that the loss falls."
+"""What a page with an update says on its first screen."""
+
 _TOKENS = "The tokens: "
 
 
@@ -48,7 +52,7 @@ def write_shape(config: GPTConfig, *, space: bool) -> str:
         f"{count_of(config.n_layer, 'layer')} with {count_of(config.n_head, 'attention head')} each, width "
         f"{config.n_embd:,}, {count_of(config.head_size, 'channel')} per head, "
         f"{count_of(config.n_hidden, 'hidden unit')}, a vocabulary of {count_of(config.vocab_size, 'word')}"
-        f"{' (including the space)' * space}, and a context of {count_of(config.block_size, 'token')}."
+        f"{f' {SPACE_INCLUDED}' * space}, and a context of {count_of(config.block_size, 'token')}."
     )
 
 
@@ -72,10 +76,21 @@ def write_model(name: str, weights: int) -> str:
     return f"The model, {name}, has {weights:,} weights: "
 
 
-def read_model(text: str) -> str | None:
-    """Return the name of the model, or None if the page does not state it."""
-    match = re.search(r"The model, (.{1,300}?), has [0-9,]{1,20} weights: ", text)
-    return match and match[1]
+def read_model(text: str) -> tuple[str, int] | None:
+    """Return the name and the size of the model, or None if the page does not state them."""
+    match = re.search(r"The model, (.{1,300}?), has ([0-9][0-9,]{0,19}) weights: ", text)
+    return match and (match[1], int(match[2].replace(",", "")))
+
+
+def write_amount(numbers: int, steps: int) -> str:
+    """Return the size of the calculation in words."""
+    return f"{numbers:,} numbers in {steps} steps."
+
+
+def read_amount(text: str) -> int | None:
+    """Return the number of steps of the calculation, or None if the page does not state it."""
+    match = re.search(r"[0-9] numbers in ([0-9]{1,9}) steps\.", text)
+    return match and int(match[1])
 
 
 def write_optimizer(optimizer: Optimizer) -> str:

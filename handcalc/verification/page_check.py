@@ -26,8 +26,11 @@ from handcalc.verification.document import Document
 from handcalc.verification.line_check import OTHER_NUMBERS, Finding, LineChecker
 from handcalc.verification.line_reader import WorkedLine
 from handcalc.verification.order_check import check_cell_order, check_line_order
-from handcalc.verification.rewriting import compare_page
+from handcalc.verification.rewriting import Kind, compare_page
 from handcalc.verification.table_reader import TableCell
+
+OTHER_LINES = Kind("line of text", "lines of text", "not a worked line")
+OPERANDS = Kind("worked line", "worked lines", "only the arithmetic, because its operands are not on this page")
 
 Reading = tuple[Decimal, str | None]
 """The value of a formula, and its arithmetic."""
@@ -43,7 +46,7 @@ class Report(NamedTuple):
     """
 
     findings: list[Finding]
-    unchecked: Counter[str]
+    unchecked: Counter[Kind]
 
 
 def check_document(document: Document, digits: int | None) -> Report:
@@ -51,19 +54,19 @@ def check_document(document: Document, digits: int | None) -> Report:
 
     ``digits`` override the number of digits that the file states.
     """
-    findings, unchecked = list(document.findings), Counter[str]()
+    findings, unchecked = list(document.findings), Counter[Kind]()
     used = document.digits if digits is None else digits
     checker = LineChecker()
     if document.plan is None or used != document.plan.digits:
         findings += [found for line in document.worked if (found := checker.check(line, used))]
-        unchecked["line that is not a worked line"] = _count_other_lines(document)
+        unchecked[OTHER_LINES] = _count_other_lines(document)
     else:
         page = _PageCheck(document, document.plan, checker)
         findings += page.findings()
         rewriting = compare_page(document, document.plan, page.numbers, findings)
         findings += rewriting.findings
         unchecked = rewriting.unchecked
-        unchecked["worked line's operands, which are not on this page"] = page.without_operands
+        unchecked[OPERANDS] = page.without_operands
     return Report(sorted(dict.fromkeys(findings), key=lambda found: found.place), +unchecked)
 
 

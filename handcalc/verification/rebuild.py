@@ -19,7 +19,7 @@ from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import MOST_DIGITS, Calculator
 from handcalc.arithmetic.expression import Index, Masked
 from handcalc.formulas.step import AGAIN, UPDATED, indices_of
-from handcalc.page.closing import FLOAT64_DIGITS, read_float64
+from handcalc.page.closing import FLOAT64_DIGITS, name_probability, read_float64, read_largest_difference
 from handcalc.page.results import PROBABILITIES
 from handcalc.page.stated_facts import read_model
 from handcalc.tracing.float64 import Float64Step, float64_parameters, float64_probabilities, float64_training
@@ -29,7 +29,7 @@ from handcalc.tracing.size import MOST_NUMBERS, size_of
 from handcalc.tracing.trace import Trace, load_model, round_weights
 from handcalc.verification.document import Document
 from handcalc.verification.plan_reader import join_words
-from handcalc.verification.word_reader import read_words
+from handcalc.verification.word_reader import UNKNOWN, read_words
 from numpy_gpt.shared.model.names import gradient_name
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
@@ -69,7 +69,7 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
     all_numbers, masked = _fill(plan, numbers, complete=complete)
     vocabulary, calculator = read_words(document, plan), Calculator(plan.digits)
     weights = {name: all_numbers[name] for name in plan.weight_shapes}
-    name = document.record["model"].get("name") if document.record else read_model(join_words(document.lines))
+    name = document.record["model"].get("name") if document.record else _model_name(document)
     text = document.record.get("text", "") if document.record else ""
     if model is not None:
         words = model.tokenizer.vocabulary
@@ -79,8 +79,13 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
     exact = _known_float64(base, document, model) if model else _stated_float64(base, document, selection)
     traces = [base._replace(float64=float64, training=training) for float64, training in exact]
     return Rebuilt(
-        traces, selection, full, complete, model is not None, weights, sum(word != "?" for word in vocabulary)
+        traces, selection, full, complete, model is not None, weights, sum(word != UNKNOWN for word in vocabulary)
     )
+
+
+def _model_name(document: Document) -> str:
+    stated = read_model(join_words(document.lines))
+    return "" if stated is None else stated[0]
 
 
 def _selection(document: Document, plan: Plan) -> tuple[Selection, bool]:
@@ -145,6 +150,8 @@ def _reference(plan: Plan, numbers: Mapping[str, Mapping[Index, Decimal]]) -> Ch
     if model.config != plan.config:
         return None
     own = round_weights(model.values, Calculator(MOST_DIGITS))
+    if own != round_weights(model.values, Calculator(plan.digits)):
+        return None  # another model may look the same
     same = [value == own[name].get(index) for name in own for index, value in numbers.get(name, {}).items()]
     return model if same and sum(same) > len(same) / 2 else None
 
@@ -193,24 +200,53 @@ def _stated_float64(trace: Trace, document: Document, selection: Selection) -> I
     else:
         shown = places_to_show("t", trace.plan.sizes, selection)
         stated = dict(zip(shown, read_float64(document.lines).values(), strict=False))
-    for way, training in ((0, 0.0), (-1, -1.0), (1, 1.0)):
-        rows = [
-            [
-                _as_stated(stated.get(position, []), word, trace, position, way * (not document.record))
-                for word in range(trace.plan.sizes.v)
-            ]
-            for position in positions
-        ]
-        yield rows, _unknown_training(trace, training) if trace.plan.targets else None
+    ranges: dict[Index, Range] = {
+        (position, word): _range(stated.get(position, []), word, trace, position, exact=bool(document.record))
+        for position in positions
+        for word in range(trace.plan.sizes.v)
+    }
+    for choice, way in _choices(ranges, trace, read_largest_difference(document.lines)):
+        rows = [[choice[position, word] for word in range(trace.plan.sizes.v)] for position in positions]
+        yield rows, _unknown_training(trace, way) if trace.plan.targets else None
 
 
-def _as_stated(row: Sequence[Decimal | None], word: int, trace: Trace, position: int, way: int) -> float:
-    """Return a probability as the page states it, moved by half a unit of its last digit."""
+Range = tuple[float, float, float, float]
+"""What a float64 can be: as it is stated, its least and its largest value, and the calculator's number."""
+
+
+def _choices(
+    ranges: Mapping[Index, Range], trace: Trace, largest: str
+) -> Iterator[tuple[Mapping[Index, float], float]]:
+    """Yield choices of all float64's probabilities: as stated, the least, the largest.
+
+    If the page says where the largest difference is, and it can be there, it is there in the first one and in another,
+    with the largest and the least difference that it can have.
+    """
+    nearest = {place: min(max(own, low), high) for place, (_, low, high, own) in ranges.items()}
+    least = max(abs(number - ranges[place][3]) for place, number in nearest.items())
+    for place, (_, low, high, own) in ranges.items():
+        far = high if high - own > own - low else low
+        named = " ".join(f"{name_probability(trace, *place)}.".split())
+        if abs(far - own) >= least and largest.endswith(named):
+            near = own + (least if far > own else -least)
+            yield nearest | {place: far}, 0.0
+            yield nearest | {place: near if abs(nearest[place] - own) < least else nearest[place]}, 0.0
+            break
+    else:
+        yield {place: stated for place, (stated, *_) in ranges.items()}, 0.0
+    yield {place: low for place, (_, low, _, _) in ranges.items()}, -1.0
+    yield {place: high for place, (_, _, high, _) in ranges.items()}, 1.0
+
+
+def _range(row: Sequence[Decimal | None], word: int, trace: Trace, position: int, *, exact: bool) -> Range:
+    """Return what a probability can be that the page states, rounded unless it is ``exact``."""
+    own = trace.numbers[PROBABILITIES][position, word]
     stated = row[word] if word < len(row) else None
     if stated is None or not stated.is_finite():
-        stated = trace.numbers[PROBABILITIES][position, word]
-    half = Decimal(f"5e{stated.adjusted() - min(trace.plan.digits, FLOAT64_DIGITS)}") if stated else Decimal(0)
-    return float(stated + way * half)
+        stated = own
+    digits = min(trace.plan.digits, FLOAT64_DIGITS)
+    half = Decimal(f"5e{stated.adjusted() - digits}") if stated and not exact else Decimal(0)
+    return float(stated), float(stated - half), float(stated + half), float(own)
 
 
 def _probabilities_of_json(record: Mapping[str, Any]) -> dict[int, list[Decimal | None]]:

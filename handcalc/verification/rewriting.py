@@ -30,6 +30,24 @@ from handcalc.verification.rebuild import Rebuilt, rebuild
 _WORDS_SHOWN = 4
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+][0-9]{2,3})?")
 
+
+class Kind(NamedTuple):
+    """A kind of thing that is not checked, or not completely: its noun, the plural, and what about it."""
+
+    noun: str
+    plural: str
+    why: str
+
+
+_FLOAT64_NOUNS = "number of float64", "numbers of float64"
+WEIGHTS = Kind("weight", "weights", "only through the numbers that are worked out with it")
+WORDS = Kind("word of the vocabulary", "words of the vocabulary", "only whether it is the same all over the page")
+MODEL_NAME = Kind("name of the model", "names of the model", "the page does not tell whether it is right")
+FLOAT64 = Kind(*_FLOAT64_NOUNS, "only whether it fits the numbers next to it, because the page rounds the weights")
+NINE_DIGITS = Kind(*_FLOAT64_NOUNS, "only the first nine digits, because machines differ in the last ones")
+FOREIGN_LINES = Kind("line of text", "lines of text", "not part of the page that this program writes")
+
+
 Numbers = Mapping[str, Mapping[Index, Decimal]]
 
 
@@ -49,7 +67,7 @@ class Rewriting(NamedTuple):
     """What differs from the page that was written again, and how many of which things were not compared."""
 
     findings: list[Finding]
-    unchecked: Counter[str]
+    unchecked: Counter[Kind]
 
 
 def compare_page(document: Document, plan: Plan, numbers: Numbers, findings: Sequence[Finding]) -> Rewriting:
@@ -79,9 +97,9 @@ def _compare_weights(document: Document, rebuilt: Rebuilt, findings: Sequence[Fi
     cells = [cell for section in document.sections for cell in section.cells if cell.name in rebuilt.weights]
     judged = {(finding.place, finding.label) for finding in findings}
     if not rebuilt.reference:
-        result.unchecked["weight, except through the numbers that use it"] += len({(c.name, c.index) for c in cells})
-        result.unchecked["word of the vocabulary, except that it is the same everywhere"] += rebuilt.words
-        result.unchecked["name of the model"] += 1
+        result.unchecked[WEIGHTS] += len({(cell.name, cell.index) for cell in cells})
+        result.unchecked[WORDS] += rebuilt.words
+        result.unchecked[MODEL_NAME] += 1
     for cell in cells if rebuilt.reference else ():
         right, label = format_number(rebuilt.weights[cell.name][cell.index]), cell_label(cell.name, cell.index)
         if cell.text != right and (cell.place, label) not in judged:
@@ -110,7 +128,7 @@ def _compare_lines(document: Document, rebuilt: Rebuilt, judged: set[int], resul
         last = last if other is None else found[other].places[0]
         if one is None and other is not None:
             if not worked.intersection(found[other].places):
-                result.unchecked["line that this program did not write"] += 1
+                result.unchecked[FOREIGN_LINES] += 1
         elif one is not None and other is None:
             result.findings.append(Finding(last, "", f"below this line is missing: {quote(pages[0][one].text)}"))
         elif one is not None and other is not None and not judged.intersection(found[other].places):
@@ -166,13 +184,9 @@ def _compare_units(versions: list[tuple[str, ...]], unit: Unit, result: Rewritin
         place = unit.places[min(at, len(unit.places) - 1)]
         result.findings.append(Finding(place, "", f"has {has}, but by the numbers of this page it should be {right}"))
         return
-    result.unchecked[_float64_label(rebuilt)] += sum(len(set(words)) > 1 for words in zip(*versions, strict=False))
-
-
-def _float64_label(rebuilt: Rebuilt) -> str:
-    if rebuilt.reference:
-        return "float64 number beyond its ninth digit"
-    return "float64 number, except that it agrees with those next to it"
+    result.unchecked[NINE_DIGITS if rebuilt.reference else FLOAT64] += sum(
+        len(set(words)) > 1 for words in zip(*versions, strict=False)
+    )
 
 
 def _first_difference(versions: list[tuple[str, ...]], words: tuple[str, ...]) -> int | None:
@@ -206,7 +220,7 @@ def _number(word: str) -> Decimal | None:
 
 
 def _differences(
-    path: str, versions: list[Any], found: Any, unchecked: Counter[str], rebuilt: Rebuilt
+    path: str, versions: list[Any], found: Any, unchecked: Counter[Kind], rebuilt: Rebuilt
 ) -> Iterator[tuple[str, str]]:
     """Yield the path and the description of each difference; ``versions`` have the same form."""
     right = versions[0]
@@ -227,7 +241,7 @@ def _differences(
     elif type(right) is not type(found) or (isinstance(right, float) and not min(versions) <= found <= max(versions)):
         yield path, f"is {_show(found)}, but by the numbers of this page it should be {_show(right)}"
     elif isinstance(right, float) and min(versions) < max(versions):
-        unchecked[_float64_label(rebuilt)] += 1
+        unchecked[NINE_DIGITS if rebuilt.reference else FLOAT64] += 1
     elif not isinstance(right, float) and right != found:
         yield path, f"is {_show(found)}, but by the numbers of this page it should be {_show(right)}"
 

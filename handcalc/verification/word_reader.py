@@ -6,11 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from handcalc.page.stated_facts import CHANGES
+from handcalc.page.stated_facts import CHANGES, SPACE_INCLUDED
 from handcalc.tracing.plan import Plan
 from handcalc.verification.document import Document
 from handcalc.verification.plan_reader import join_words, token_rows
 from handcalc.verification.table_reader import PrintedTable, read_tables
+
+UNKNOWN = "?"
 
 
 def read_words(document: Document, plan: Plan) -> tuple[str, ...]:
@@ -20,7 +22,10 @@ def read_words(document: Document, plan: Plan) -> tuple[str, ...]:
     for token, word in pairs:
         if isinstance(token, int) and isinstance(word, str):
             found[token][word] += 1
-    return tuple(found[token].most_common(1)[0][0] if token in found else "?" for token in range(plan.sizes.v))
+    words = [found[token].most_common(1)[0][0] if token in found else UNKNOWN for token in range(plan.sizes.v)]
+    if UNKNOWN in words and " " not in words and _space(document) == " ":
+        words[words.index(UNKNOWN)] = " "  # the page says that it is one of them
+    return tuple(words)
 
 
 def _words_of_json(record: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
@@ -37,9 +42,14 @@ def _words_of_json(record: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 def _words_of_text(document: Document, plan: Plan) -> Iterator[tuple[int, str]]:
     """Yield the words of the tables, with the space that a page shows as ␠."""
-    space = " " if "(including the space)" in join_words(document.lines) else "␠"
+    space = _space(document)
     for token, word in _visible_words(document, plan):
         yield token, space if word == "␠" else word
+
+
+def _space(document: Document) -> str:
+    """Return what a page means by ␠."""
+    return " " if SPACE_INCLUDED in join_words(document.lines) else "␠"
 
 
 def _visible_words(document: Document, plan: Plan) -> Iterator[tuple[int, str]]:
