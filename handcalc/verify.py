@@ -27,18 +27,19 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import count_of, show_path
+from gpt_data.wording import count_of, make_visible, show_path
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.page.terminal import join_lines, write
 from handcalc.verification.document import read_document
-from handcalc.verification.line_check import Finding
+from handcalc.verification.line_check import OTHER_NUMBERS, UNDECIDED, Finding
 from handcalc.verification.line_reader import WorkedLine
-from handcalc.verification.page_check import check_document
+from handcalc.verification.page_check import Report, check_document
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 
 EXIT_WRONG = 1
@@ -96,13 +97,17 @@ def _run(options: argparse.Namespace) -> int:
         document = read_document(_read(options.file, name))
     except UserError as error:
         raise UserError(f"cannot verify {name}: {error}") from error
-    if not document.lines:
+    if not document.worked:
         raise UserError(f"{name} contains no worked line; one looks like this: score = 0.5*0.25 + 1.5 = 1.625")
-    findings = check_document(document, options.digits)
-    report = _report(findings, document.lines, everything=options.all)
+    report = check_document(document, options.digits)
     with suppress(BrokenPipeError):  # the reader has closed the pipe; the exit status stays the same
-        write(join_lines(report))
-    return EXIT_WRONG if findings else 0
+        write(join_lines(_report_lines(report, document.worked, everything=options.all)))
+    undecided = [found.place for found in report.findings if found.verdict == UNDECIDED]
+    if len(undecided) < len(report.findings):
+        return EXIT_WRONG
+    if undecided:
+        raise UserError(f"{count_of(len(undecided), 'line')} could not be decided, and nothing is known to be wrong")
+    return 0
 
 
 def _read(file: str, name: str) -> str:
@@ -115,14 +120,31 @@ def _read(file: str, name: str) -> str:
         raise UserError(f"byte {error.start} is not UTF-8; save it as UTF-8 text") from error
 
 
-def _report(findings: list[Finding], lines: list[WorkedLine], *, everything: bool) -> Iterator[str]:
+def _report_lines(report: Report, lines: list[WorkedLine], *, everything: bool) -> Iterator[str]:
+    findings = report.findings
     shown = findings if everything else findings[:_MOST_SHOWN]
     for found in shown:
-        yield f"{f'line {found.place}: ' if found.place else ''}{found.label} {found.problem}"
+        place = f"line {found.place}: " if found.place else ""
+        yield f"{place}{make_visible(f'{found.label} '.lstrip())}{found.problem}"
     if len(shown) < len(findings):
         yield f"… and {len(findings) - len(shown):,} more (--all shows them)"
-    wrong = {(found.place, found.label) for found in findings}
-    right = sum((line.place, line.label) not in wrong for line in lines)
-    others = len(wrong - {(line.place, line.label) for line in lines})
-    elsewhere = f"; {count_of(others, 'other error')}, not in a worked line" if others else ""
-    yield f"{right:,} of {len(lines):,} worked lines {'is' if len(lines) == 1 else 'are'} right{elsewhere}"
+    yield _summary(findings, lines)
+    if report.unchecked:
+        yield "not checked:"
+        for (noun, plural, why), count in report.unchecked.items():
+            yield f"  {count:,} {noun if count == 1 else plural}: {why}"
+
+
+def _summary(findings: list[Finding], lines: list[WorkedLine]) -> str:
+    """Return how many worked lines are right, and how many other errors there are."""
+    verdicts = {(found.place, found.label): found.verdict for found in findings}
+    of_lines = Counter(verdicts.get((line.place, line.label), "right") for line in lines)
+    others = len(set(verdicts) - {(line.place, line.label) for line in lines})
+    parts = [f"{of_lines['right']:,} of {len(lines):,} worked lines {'is' if len(lines) == 1 else 'are'} right"]
+    if of_lines[OTHER_NUMBERS]:
+        parts.append(f"{of_lines[OTHER_NUMBERS]:,} true, but not with the numbers of this page")
+    if of_lines[UNDECIDED]:
+        parts.append(f"{of_lines[UNDECIDED]:,} not decided")
+    if others:
+        parts.append(f"{count_of(others, 'other error')}, not in a worked line")
+    return "; ".join(parts)

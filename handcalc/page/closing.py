@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.notation import read_number
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.step import UPDATED
 from handcalc.page.blocks import PART, Block, Columns, Heading, Panels, Paragraph
@@ -27,6 +28,7 @@ from handcalc.tracing.trace import Trace
 
 _LONGEST_CONTEXT = 34
 FLOAT64_DIGITS = 15
+_LARGEST = "The largest difference"
 _PLACES = ("1st", "2nd", "3rd", "4th", "5th")
 
 
@@ -137,9 +139,47 @@ def _float64_blocks(trace: Trace, positions: Sequence[int]) -> Iterator[Block]:
     )
     farthest = largest_difference([one for column in compared for one in column])
     yield Paragraph(
-        f'The largest difference is {abs(farthest.difference):.1e}, for "{visible_word(trace, farthest.word)}" after '
-        f'"{_context(trace, farthest.position)}".'
+        f"{_LARGEST} is {abs(farthest.difference):.1e}, {name_probability(trace, farthest.position, farthest.word)}."
     )
+
+
+def read_float64(lines: Sequence[str]) -> dict[int, list[Decimal | None]]:
+    """Return the column of each position that has float64's probabilities; None for what is not a number."""
+    start = next((place for place, line in enumerate(lines) if "How far from float64" in line), len(lines))
+    columns: dict[int, list[Decimal | None]] = {}
+    count = 0  # of the positions side by side
+    for line in lines[start + 1 :]:
+        if line.startswith(_LARGEST):
+            break
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else line.split()
+        if "next" in line and "diff" in line:
+            count = sum(cell.endswith("diff") for cell in cells)
+            first = len(columns)
+            columns |= {first + place: [] for place in range(count)}
+        elif count and len(cells) > 3 * count and ":--" not in cells:
+            for place, cell in enumerate(cells[-3 * count :][1::3]):
+                columns[first + place].append(_decimal(cell))
+    return columns
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        number = read_number(text)
+    except ValueError:
+        return None
+    return None if number is None else number.value
+
+
+def name_probability(trace: Trace, position: int, word: int) -> str:
+    """Return which probability has the largest difference."""
+    return f'for "{visible_word(trace, word)}" after "{_context(trace, position)}"'
+
+
+def read_largest_difference(lines: Sequence[str]) -> str:
+    """Return the sentence that says which probability has the largest difference; empty if there is none."""
+    start = next((place for place, line in enumerate(lines) if line.startswith(_LARGEST)), len(lines))
+    end = next((place for place in range(start, len(lines)) if not lines[place].strip()), len(lines))
+    return " ".join(" ".join(lines[start:end]).split())
 
 
 def _comparison_columns(trace: Trace, column: list[Comparison]) -> list[tuple[str, list[str]]]:

@@ -29,7 +29,12 @@ SCHEMA_VERSION = 1
 
 
 def json_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[str]:
-    """Yield the lines of the trace as one JSON object.
+    """Yield the lines of the trace as one JSON object."""
+    yield from "".join(_pieces(trace_record(trace, selection, full=full), "")).split("\n")
+
+
+def trace_record(trace: Trace, selection: Selection, *, full: bool) -> dict[str, Any]:
+    """Return the trace as one object.
 
     docs/trace-format.md says what each field means. Every number of the calculator is a string, exactly as printed.
     ``weights`` are always complete. ``steps`` are those selected; a cell's ``expression`` is its arithmetic, and null
@@ -37,7 +42,7 @@ def json_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[st
     """
     plan = trace.plan
     positions = places_to_show("t", plan.sizes, selection)
-    record = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "model": {
             "name": trace.model,
@@ -61,7 +66,6 @@ def json_lines(trace: Trace, selection: Selection, *, full: bool) -> Iterator[st
         "probabilities": _Lines(_comparisons(trace, positions)),
         "training": None if trace.training is None else _training(trace, trace.training),
     }
-    yield from "".join(_pieces(record, "")).split("\n")
 
 
 def _words(trace: Trace, tokens: Iterable[int]) -> list[dict[str, Any]]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 from handcalc.formulas.step import AGAIN, AXES, BACKWARD, FORWARD, Step, last_part
 from handcalc.page.blocks import INSET, Block, Columns, Heading, Paragraph
 from handcalc.page.cells import calculation, example_index, visible_text, visible_word
-from handcalc.page.stated_facts import tokens_title, write_digits, write_shape, write_tokens
+from handcalc.page.stated_facts import (
+    UPDATE_PURPOSE,
+    tokens_title,
+    write_amount,
+    write_digits,
+    write_model,
+    write_shape,
+    write_tokens,
+)
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.names import parameter_count
@@ -42,16 +51,15 @@ def _purpose(trace: Trace) -> str:
     if trace.plan.optimizer is None:
         return f"{learned} That takes"
     return (
-        f"{learned} Update: each weight is moved a little so that the loss falls. Forward again: the forward pass with "
-        "the new weights, to see it fall. That takes"
+        f"{learned} {UPDATE_PURPOSE} Forward again: the forward pass with the new weights, to see it fall. That takes"
     )
 
 
 def _amount(trace: Trace, chosen: Sequence[Step], selection: Selection, *, full: bool) -> str:
     steps, shown = trace.plan.steps, len(chosen)
-    cells = sum(len(trace.numbers[step.name]) for step in steps)
+    cells = sum(prod(trace.plan.sizes.shape(step.axes)) for step in steps)
     text = (
-        f"{cells:,} numbers in {len(steps)} steps. Each step has a name, a sentence that explains it, its equation, "
+        f"{write_amount(cells, len(steps))} Each step has a name, a sentence that explains it, its equation, "
         "all its numbers, and one of them worked out (with --full, all of them)."
     )
     if trace.plan.optimizer is not None and not full and not selection.narrows_steps:
@@ -63,9 +71,8 @@ def _amount(trace: Trace, chosen: Sequence[Step], selection: Selection, *, full:
 def _model_paragraph(trace: Trace) -> Paragraph:
     config = trace.plan.config
     return Paragraph(
-        f"The model, {trace.model}, has {parameter_count(config):,} weights: "
-        f"{write_shape(config, space=' ' in trace.vocabulary)} Its weights are printed where they are first used, "
-        "rounded like every other number."
+        f"{write_model(trace.model, parameter_count(config))}{write_shape(config, space=' ' in trace.vocabulary)} "
+        "Its weights are printed where they are first used, rounded like every other number."
     )
 
 

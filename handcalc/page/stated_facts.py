@@ -20,7 +20,19 @@ from numpy_gpt.shared.model.config import GPTConfig
 RESULT, CHANGES = "result", "before, change, after"
 """Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update."""
 
+TITLE = "The arithmetic of a GPT, by pocket calculator"
+"""The first line of a page."""
+
+SPACE_INCLUDED = "(including the space)"
+UPDATE_PURPOSE = "Update: each weight is moved a little so that the loss falls."
+"""What a page with an update says on its first screen."""
+
 _TOKENS = "The tokens: "
+
+
+def is_title(line: str) -> bool:
+    """Return whether a line, of text or Markdown, is the title of a page."""
+    return line.lstrip("# ") == TITLE
 
 
 def write_digits(digits: int) -> str:
@@ -30,7 +42,7 @@ def write_digits(digits: int) -> str:
 
 def read_digits(text: str) -> int | None:
     """Return how many digits a page rounds to, or None if it does not say so."""
-    match = re.search("rounding to ([0-9]+) significant digit", text)
+    match = re.search("rounding to ([0-9]{1,9}) significant digit", text)
     return int(match[1]) if match else None
 
 
@@ -40,21 +52,45 @@ def write_shape(config: GPTConfig, *, space: bool) -> str:
         f"{count_of(config.n_layer, 'layer')} with {count_of(config.n_head, 'attention head')} each, width "
         f"{config.n_embd:,}, {count_of(config.head_size, 'channel')} per head, "
         f"{count_of(config.n_hidden, 'hidden unit')}, a vocabulary of {count_of(config.vocab_size, 'word')}"
-        f"{' (including the space)' * space}, and a context of {count_of(config.block_size, 'token')}."
+        f"{f' {SPACE_INCLUDED}' * space}, and a context of {count_of(config.block_size, 'token')}."
     )
 
 
 def read_shape(text: str) -> dict[str, int] | None:
     """Return the fields of a model's config that give its shape, or None if the page does not state it."""
+    count = "([0-9][0-9,]{0,19})"  # of limited length, so that the search is linear in the text's
     match = re.search(
-        r"([0-9,]+) layers? with ([0-9,]+) attention heads? each, width ([0-9,]+), .*? a vocabulary of ([0-9,]+) words?"
-        r".*? a context of ([0-9,]+) tokens?\.",
+        rf"\b{count} layers? with {count} attention heads? each, width {count}, [0-9,]{{1,20}} channels? per head, "
+        rf"[0-9,]{{1,20}} hidden units?, a vocabulary of {count} words?(?: \(including the space\))?, and a context of "
+        rf"{count} tokens?\.",
         text,
     )
     if match is None:
         return None
     numbers = (int(number.replace(",", "")) for number in match.groups())
     return dict(zip(("n_layer", "n_head", "n_embd", "vocab_size", "block_size"), numbers, strict=True))
+
+
+def write_model(name: str, weights: int) -> str:
+    """Return the name and the size of a model in words, before its shape."""
+    return f"The model, {name}, has {weights:,} weights: "
+
+
+def read_model(text: str) -> tuple[str, int] | None:
+    """Return the name and the size of the model, or None if the page does not state them."""
+    match = re.search(r"The model, (.{1,300}?), has ([0-9][0-9,]{0,19}) weights: ", text)
+    return match and (match[1], int(match[2].replace(",", "")))
+
+
+def write_amount(numbers: int, steps: int) -> str:
+    """Return the size of the calculation in words."""
+    return f"{numbers:,} numbers in {steps} steps."
+
+
+def read_amount(text: str) -> int | None:
+    """Return the number of steps of the calculation, or None if the page does not state it."""
+    match = re.search(r"[0-9] numbers in ([0-9]{1,9}) steps\.", text)
+    return match and int(match[1])
 
 
 def write_optimizer(optimizer: Optimizer) -> str:

@@ -10,7 +10,7 @@ from handcalc.page.cells import calculation, example_index
 from handcalc.page.closing import closing_blocks, next_word_blocks
 from handcalc.page.opening import opening_blocks
 from handcalc.page.phases import part_title, phase_blocks
-from handcalc.page.stated_facts import RESULT, step_heading, weights_title
+from handcalc.page.stated_facts import RESULT, TITLE, step_heading, weights_title
 from handcalc.page.tables import step_tables, weight_table
 from handcalc.tracing.selection import Selection, indices_to_show, places_to_show, steps_to_show
 from handcalc.tracing.trace import Trace
@@ -19,7 +19,7 @@ from handcalc.tracing.trace import Trace
 def page_blocks(trace: Trace, selection: Selection, *, full: bool) -> Iterator[Block]:
     """Yield the page's blocks."""
     chosen = steps_to_show(trace.plan.steps, selection, full=full)
-    yield Heading("The arithmetic of a GPT, by pocket calculator", PAGE)
+    yield Heading(TITLE, PAGE)
     yield from opening_blocks(trace, selection, chosen, full=full)
     yield from _steps_blocks(trace, chosen, selection, full=full)
     if not selection.narrows_steps:

@@ -8,23 +8,30 @@ from bisect import bisect_right
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.wording import quote
+from handcalc.page.json_format import SCHEMA_VERSION
 from handcalc.page.markdown import unescape
-from handcalc.page.stated_facts import read_digits
+from handcalc.page.stated_facts import is_title, read_digits
 from handcalc.tracing.plan import Plan
 from handcalc.verification.line_check import Finding
 from handcalc.verification.line_reader import WorkedLine, step_ranges, worked_lines_of
 from handcalc.verification.plan_reader import join_words, plan_of_json, plan_of_text
 from handcalc.verification.table_reader import DisorderlyTable, TableCell, cells_of, read_tables
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+TEXT, MARKDOWN, JSON = "text", "markdown", "json"
+
+_ANSI = re.compile(r"\x1b\[[0-9;]{0,20}m")
+_LINE_BREAK = re.compile("\r\n|\n|\r")
+_LONGEST_INTEGER = 18
 _NEVER_ESCAPED = re.compile(r"^\||(?<!\\)`")  # a table's line, whose bars separate columns, and one with code
 
 
 class Section(NamedTuple):
-    """The section of a step: its worked lines and the cells of its tables, in order."""
+    """The section of a step: its first and last line, its worked lines and the cells of its tables, in order."""
 
     name: str
     place: int
+    end: int
     lines: list[WorkedLine]
     cells: list[TableCell]
 
@@ -33,7 +40,9 @@ class Document(NamedTuple):
     """All of a file that can be checked.
 
     ``loose`` are the worked lines that belong to no step; ``plan`` is None if the file is not a trace of this program;
-    ``findings`` are the problems found while reading.
+    ``findings`` are the problems found while reading. ``written`` are the lines of the file, and ``lines`` the same
+    without the escapes of Markdown, both empty for JSON; ``record`` is the object in JSON, otherwise empty; ``length``
+    counts the file's characters.
     """
 
     digits: int | None
@@ -41,9 +50,14 @@ class Document(NamedTuple):
     loose: list[WorkedLine]
     sections: list[Section]
     findings: list[Finding]
+    form: str
+    written: list[str]
+    lines: list[str]
+    record: dict[str, Any]
+    length: int
 
     @property
-    def lines(self) -> list[WorkedLine]:
+    def worked(self) -> list[WorkedLine]:
         """Every worked line."""
         return [*self.loose, *(line for section in self.sections for line in section.lines)]
 
@@ -60,13 +74,15 @@ def read_document(text: str) -> Document:
 
 
 def _text_document(text: str) -> Document:
-    lines = _ANSI.sub("", text).splitlines()
-    if any(line.startswith("#") for line in lines):
+    written = lines = _LINE_BREAK.split(_ANSI.sub("", text))
+    form = MARKDOWN if any(line.startswith("#") for line in lines) else TEXT
+    if form == MARKDOWN:
         lines = [line if _NEVER_ESCAPED.search(line) else unescape(line) for line in lines]
     worked = list(worked_lines_of(lines))
     plan = plan_of_text(lines)
     if plan is None:
-        return Document(read_digits(join_words(lines)), None, worked, [], [])
+        digits, findings = read_digits(join_words(lines)), _unstated(lines)
+        return Document(digits, None, worked, [], findings, form, written, lines, {}, len(text))
     known = {step.name: step for step in plan.steps}
     sections, findings, places = [], [], [line.place for line in worked]
     for name, start, end in step_ranges(lines, known):
@@ -77,16 +93,25 @@ def _text_document(text: str) -> Document:
                 cells += cells_of(table, known[name])
             except DisorderlyTable as error:
                 findings.append(Finding(error.place, name, str(error)))
-        sections.append(Section(name, start, inside, cells))
+        sections.append(Section(name, start, end, inside, cells))
     taken = {line.place for section in sections for line in section.lines}
-    return Document(plan.digits, plan, [line for line in worked if line.place not in taken], sections, findings)
+    loose = [line for line in worked if line.place not in taken]
+    return Document(plan.digits, plan, loose, sections, findings, form, written, lines, {}, len(text))
+
+
+def _unstated(lines: list[str]) -> list[Finding]:
+    """Return an error if the page has the title of a trace, but does not state which calculation it shows."""
+    problem = "is the title of a trace, but its model, digits and tokens are not stated so that they can be read"
+    return [Finding(place, "the page", problem) for place, line in enumerate(lines, 1) if is_title(line)][:1]
 
 
 def _json_document(text: str) -> Document:
     try:
-        record = json.loads(text)
+        record = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise UserError(f"it starts like JSON, but is not: {error}; is it complete?") from error
+    if (version := record.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
+        raise UserError(f"its schema_version must be {SCHEMA_VERSION}, not {quote(str(version))}")
     try:
         digits = record.get("digits")
         sections = [_json_section(step["name"], step["cells"]) for step in record["steps"]]
@@ -94,7 +119,23 @@ def _json_document(text: str) -> Document:
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError('this JSON is not a trace: it needs "steps", each with "name" and "cells"') from error
     usable = digits if isinstance(digits, int) and not isinstance(digits, bool) else None
-    return Document(usable, plan_of_json(record), [], [*weights, *sections], [])
+    loose, parts = list[WorkedLine](), [*weights, *sections]
+    return Document(usable, plan_of_json(record), loose, parts, [], JSON, [], [], record, len(text))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; of two fields of one name, JSON does not say which counts."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place]))
+        raise UserError(f"an object in it has the field {quote(name)} twice; remove one of them")
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise UserError(f"a whole number in it has {len(text):,} digits; the longest allowed has {_LONGEST_INTEGER}")
+    return int(text)
 
 
 def _json_section(name: str, cells: list[dict[str, Any]]) -> Section:
@@ -110,4 +151,4 @@ def _json_section(name: str, cells: list[dict[str, Any]]) -> Section:
         read.append(TableCell(0, name, index, value))
         if written is not None:
             lines.append(WorkedLine(0, name, index or None, (str(written),), value))
-    return Section(name, 0, lines, read)
+    return Section(name, 0, 0, lines, read)

@@ -6,16 +6,32 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from handcalc.arithmetic.calculator import LARGEST_EXPONENT, MOST_DIGITS, Calculator
+from gpt_data.wording import make_visible, quote
+from handcalc.arithmetic.bounds import Work
+from handcalc.arithmetic.calculator import (
+    GUARD_DIGITS,
+    LARGEST_EXPONENT,
+    MOST_DIGITS,
+    MOST_WORK,
+    Calculator,
+    Undecided,
+    enclose,
+)
 from handcalc.arithmetic.expression import Expression
 from handcalc.arithmetic.notation import LONGEST_NUMBER, WrittenNumber, read_number
 from handcalc.arithmetic.reading import UnreadableArithmetic, parse_arithmetic
 from handcalc.arithmetic.writing import format_number
 from handcalc.verification.line_reader import WorkedLine
 
+WRONG, OTHER_NUMBERS, UNDECIDED = "wrong", "other numbers", "undecided"
+"""The verdicts other than right: a wrong value; a true line, but not with the numbers of its page; neither is known."""
+
+_UNITS_EACH, _UNITS_PER_CHARACTER = 200, 30
+_UNITS_OF_FILE = 2_000_000
+
 _HALF = Decimal("0.5")
 _MOST = LONGEST_NUMBER + MOST_DIGITS
-_ROOMY = Context(prec=2 * LARGEST_EXPONENT, rounding=ROUND_HALF_EVEN)
+_ROOMY = Context(prec=4 * LARGEST_EXPONENT, rounding=ROUND_HALF_EVEN)
 
 
 class Finding(NamedTuple):
@@ -24,24 +40,51 @@ class Finding(NamedTuple):
     place: int
     label: str
     problem: str
+    verdict: str = WRONG
 
 
-def check_line(line: WorkedLine, digits: int | None) -> Finding | None:
+class LineChecker:
+    """Judge worked lines one by one, with a limit on the work for each line and for the whole file.
+
+    Each line has an allowance in proportion to its length, which is far more than a line of a trace needs. Lines that
+    need more, because their numbers cancel, share _UNITS_OF_FILE, about two seconds; what that does not decide remains
+    undecided.
+    """
+
+    def __init__(self) -> None:
+        self._shared = _UNITS_OF_FILE
+
+    def check(self, line: WorkedLine, digits: int | None) -> Finding | None:
+        """Return what ``check_line`` returns."""
+        own = _UNITS_EACH + _UNITS_PER_CHARACTER * (len(line.value) + sum(map(len, line.arithmetics)))
+        work = Work(own + min(self._shared, MOST_WORK))
+        extra = work.left - own
+        found = check_line(line, digits, work)
+        self._shared -= max(0, extra - work.left)
+        return found
+
+
+def check_line(line: WorkedLine, digits: int | None, work: Work | None = None) -> Finding | None:
     """Return what is wrong with the line, or None.
 
     With ``digits`` its value must be the exact one rounded once, half to even, to so many significant digits. Without
-    them, it must be right to the last digit that it shows: 0.15 is right for 0.1475, and 0.150 is not.
+    them, it must be right to the last digit that it shows: 0.15 is right for 0.1475, and 0.150 is not. A line that
+    takes more than ``work`` is undecided.
     """
+    work = Work(MOST_WORK) if work is None else work
     try:
         value = read_number(line.value)
         if value is None:
-            return Finding(line.place, line.label, f"cannot be read: {line.value!r:.60} is not a number")
+            return Finding(line.place, line.label, f"cannot be read: {quote(line.value)} is not a number")
         trees = [parse_arithmetic(arithmetic) for arithmetic in line.arithmetics]
     except (UnreadableArithmetic, ValueError) as error:
         return Finding(line.place, line.label, f"cannot be read: {error}")
     for arithmetic, tree in zip(line.arithmetics, trees, strict=True):
         try:
-            problem = _compare(tree, value, digits)
+            problem = _compare(tree, value, digits, work)
+        except Undecided:
+            problem = f"{_show(value)}, which is not decided: too much work: "
+            return Finding(line.place, line.label, problem + _shorten(arithmetic), UNDECIDED)
         except (ArithmeticError, UserError):
             problem = "has no value that a calculator can show"
         if problem is not None:
@@ -49,25 +92,37 @@ def check_line(line: WorkedLine, digits: int | None) -> Finding | None:
     return None
 
 
-def _compare(tree: Expression, value: WrittenNumber, digits: int | None) -> str | None:
-    if digits is not None:
-        right = Calculator(digits, most=_MOST).evaluate(tree, {})
-        if right == value.value:
-            return None
-        return f"{_show(value)}, but to {digits} significant digits it is {format_number(right)}"
-    # Many more digits than it shows, because the digits after its last one decide whether that one is right.
-    right = Calculator(len(value.value.as_tuple().digits) + MOST_DIGITS, most=_MOST).evaluate(tree, {})
-    if right == value.value or _is_right_as_shown(right, value):
+def _compare(tree: Expression, value: WrittenNumber, digits: int | None, work: Work) -> str | None:
+    if digits is None:
+        right = _value_if_wrong(tree, value, work)
+        return right and f"{_show(value)}, but it is {right}"
+    try:
+        right_display = Calculator(digits, most=_MOST).decide(tree, {}, work)
+    except Undecided as undecided:
+        if undecided.between is None or undecided.between[0] <= value.value <= undecided.between[1]:
+            raise
+        right_display = undecided.between[0]
+    if right_display == value.value:
         return None
-    return f"{_show(value)}, but it is {_round_alike(right, value)}"
+    return f"{_show(value)}, but to {digits} significant digits it is {format_number(right_display)}"
 
 
-def _is_right_as_shown(right: Decimal, value: WrittenNumber) -> bool:
-    """Return whether the value is right to its last digit; at a tie both neighbours are."""
-    if not (right.is_finite() and value.value.is_finite()):
-        return False
-    unit = Decimal((0, (1,), value.place))
-    return _ROOMY.abs(_ROOMY.subtract(right, value.value)) <= _ROOMY.multiply(_HALF, unit)
+def _value_if_wrong(tree: Expression, value: WrittenNumber, work: Work) -> str | None:
+    """Return the right value unless the one shown is right to its last digit; at a tie both neighbours are.
+
+    Raises
+    ------
+    Undecided
+        If the exact value is too close to a tie to tell.
+    """
+    half = _ROOMY.multiply(_HALF, Decimal((0, (1,), value.place)))
+    least, most = (operation(value.value, half) for operation in (_ROOMY.subtract, _ROOMY.add))
+    for low, high in enclose(tree, {}, len(value.value.as_tuple().digits) + GUARD_DIGITS, work):
+        if least <= low and high <= most:
+            return None
+        if high < least or most < low:
+            return _round_alike(low, value)
+    raise Undecided
 
 
 def _round_alike(right: Decimal, value: WrittenNumber) -> str:
@@ -81,4 +136,4 @@ def _show(value: WrittenNumber) -> str:
 
 
 def _shorten(arithmetic: str) -> str:
-    return arithmetic if len(arithmetic) <= 60 else f"{arithmetic[:40]} … {arithmetic[-15:]}"
+    return make_visible(arithmetic if len(arithmetic) <= 60 else f"{arithmetic[:40]} … {arithmetic[-15:]}")

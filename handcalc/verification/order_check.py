@@ -11,6 +11,7 @@ from handcalc.formulas.step import Step, indices_of
 from handcalc.page.cells import MASKED
 from handcalc.verification.document import Section
 from handcalc.verification.line_check import Finding
+from handcalc.verification.line_reader import WorkedLine
 
 
 def check_cell_order(section: Section, weight_shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Finding]:
@@ -31,21 +32,22 @@ def check_cell_order(section: Section, weight_shapes: Mapping[str, tuple[int, ..
 
 def check_line_order(section: Section, known: Mapping[str, Step]) -> Iterator[Finding]:
     """Yield an error unless a section has one worked line for each cell of its step's tables, in order."""
-    strangers = [line for line in section.lines if line.name != section.name]
+    own = [line for line in section.lines if line.name]
+    strangers = [line for line in own if line.name != section.name]
     for line in strangers:
         yield Finding(line.place, line.label, f"is among the lines of {section.name}")
     step = known.get(section.name)
-    if step is None or not section.lines:
+    if step is None or not own:
         return
     cells = [cell.index for cell in section.cells if cell.name == section.name and cell.text != MASKED]
     expected = list(_drop_masked(step, cells)) if step.axes else [()]
-    found = [line.index or () for line in section.lines]
+    found = [line.index or () for line in own]
     if len(found) == 1:
         if found[0] not in expected:
-            line = section.lines[0]
+            line = own[0]
             yield Finding(line.place, line.label, "is worked out, but is in no table of this step")
     elif found != sorted(expected):
-        yield from _out_of_order(section, found, sorted(expected))
+        yield from _out_of_order(section, own, sorted(expected))
 
 
 def _drop_masked(step: Step, cells: Iterable[Index]) -> Iterator[Index]:
@@ -58,10 +60,10 @@ def _drop_masked(step: Step, cells: Iterable[Index]) -> Iterator[Index]:
             yield index
 
 
-def _out_of_order(section: Section, found: list[Index], expected: list[Index]) -> Iterator[Finding]:
-    for line, index, right in zip(section.lines, found, expected, strict=False):
-        if index != right:
+def _out_of_order(section: Section, lines: list[WorkedLine], expected: list[Index]) -> Iterator[Finding]:
+    for line, right in zip(lines, expected, strict=False):
+        if (line.index or ()) != right:
             yield Finding(line.place, line.label, f"is worked out where {cell_label(section.name, right)} should be")
             return
-    problem = f"{len(found)} of its cells are worked out, and its tables have {len(expected)}"
+    problem = f"{len(lines)} of its cells are worked out, and its tables have {len(expected)}"
     yield Finding(section.place, section.name, problem)

@@ -9,9 +9,10 @@ formula, and a number that appears in several places must be the same in all of 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import NamedTuple
 
 from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import Calculator
@@ -22,10 +23,14 @@ from handcalc.formulas.step import Step
 from handcalc.page.cells import MASKED
 from handcalc.tracing.plan import Plan
 from handcalc.verification.document import Document
-from handcalc.verification.line_check import Finding, check_line
+from handcalc.verification.line_check import OTHER_NUMBERS, Finding, LineChecker
 from handcalc.verification.line_reader import WorkedLine
 from handcalc.verification.order_check import check_cell_order, check_line_order
+from handcalc.verification.rewriting import Kind, compare_page
 from handcalc.verification.table_reader import TableCell
+
+OTHER_LINES = Kind("line of text", "lines of text", "not a worked line")
+OPERANDS = Kind("worked line", "worked lines", "only the arithmetic, because its operands are not on this page")
 
 Reading = tuple[Decimal, str | None]
 """The value of a formula, and its arithmetic."""
@@ -34,18 +39,40 @@ _NUMBERS = re.compile("[0-9]+")
 _TOKEN = re.compile(rf"-?{NUMBER}|\S")
 
 
-def check_document(document: Document, digits: int | None) -> list[Finding]:
-    """Return everything that is wrong with a file, by lines; every other worked line is right.
+class Report(NamedTuple):
+    """Everything that is wrong with a file, by lines, and how many of which things were not checked.
+
+    Every worked line without a finding is right.
+    """
+
+    findings: list[Finding]
+    unchecked: Counter[Kind]
+
+
+def check_document(document: Document, digits: int | None) -> Report:
+    """Return what is wrong with a file, and what was not checked.
 
     ``digits`` override the number of digits that the file states.
     """
-    findings = list(document.findings)
+    findings, unchecked = list(document.findings), Counter[Kind]()
     used = document.digits if digits is None else digits
+    checker = LineChecker()
     if document.plan is None or used != document.plan.digits:
-        findings += [found for line in document.lines if (found := check_line(line, used))]
+        findings += [found for line in document.worked if (found := checker.check(line, used))]
+        unchecked[OTHER_LINES] = _count_other_lines(document)
     else:
-        findings += _PageCheck(document, document.plan).findings()
-    return sorted(dict.fromkeys(findings), key=lambda found: found.place)
+        page = _PageCheck(document, document.plan, checker)
+        findings += page.findings()
+        rewriting = compare_page(document, document.plan, page.numbers, findings)
+        findings += rewriting.findings
+        unchecked = rewriting.unchecked
+        unchecked[OPERANDS] = page.without_operands
+    return Report(sorted(dict.fromkeys(findings), key=lambda found: found.place), +unchecked)
+
+
+def _count_other_lines(document: Document) -> int:
+    """Return how many lines with words are not part of a worked line."""
+    return sum(bool(line.strip()) for line in document.written) - sum(line.height for line in document.worked)
 
 
 def _number(text: str) -> Decimal | None:
@@ -59,9 +86,10 @@ def _number(text: str) -> Decimal | None:
 class _PageCheck:
     """One pass through the steps in order of computation, with all numbers met so far."""
 
-    def __init__(self, document: Document, plan: Plan) -> None:
+    def __init__(self, document: Document, plan: Plan, checker: LineChecker) -> None:
         self._document, self._plan, self._calculator = document, plan, Calculator(plan.digits)
-        self._numbers: MutableNumbers = defaultdict(dict)
+        self._checker, self.without_operands = checker, 0
+        self.numbers: MutableNumbers = defaultdict(dict)
         self._corrected: MutableNumbers = defaultdict(dict)
         self._has_slips = False
         self._cells: dict[str, dict[Index, list[TableCell]]] = defaultdict(lambda: defaultdict(list))
@@ -69,7 +97,7 @@ class _PageCheck:
         for section in document.sections:
             for cell in section.cells:
                 self._cells[cell.name][cell.index].append(cell)
-        for line in document.lines:
+        for line in document.worked:
             self._lines[line.name][line.index or ()].append(line)
 
     def findings(self) -> Iterator[Finding]:
@@ -83,10 +111,10 @@ class _PageCheck:
             for index, several in self._cells[name].items():
                 yield from self._check_weight(name, index, several)
         alike = {_NUMBERS.sub("", name) for name in known}
-        for line in self._document.lines:
+        for line in self._document.worked:
             if line.name in known:
                 continue
-            if (found := check_line(line, self._plan.digits)) is not None:
+            if (found := self._checker.check(line, self._plan.digits)) is not None:
                 yield found
             elif _NUMBERS.sub("", line.name) in alike:
                 yield Finding(line.place, line.label, "is true, but this model has no such step")
@@ -105,7 +133,7 @@ class _PageCheck:
                 where = f" in line {several[0].place}" if several[0].place else ""
                 problem = f"shows {cell.text}, but {several[0].text}{where}"
                 yield Finding(cell.place, cell_label(name, index), problem)
-        self._numbers[name][index] = self._corrected[name][index] = values[0] or Decimal(0)
+        self.numbers[name][index] = self._corrected[name][index] = values[0] or Decimal(0)
 
     def _check_cell(self, step: Step, index: Index) -> Iterator[Finding]:
         cells, lines = self._cells[step.name][index], self._lines[step.name][index]
@@ -139,7 +167,7 @@ class _PageCheck:
     def _accept(self, name: str, index: Index, right: Decimal, printed: list[Decimal]) -> None:
         """Continue with the printed number: lines that correctly use a wrong number are right."""
         value = right if right in printed or not printed else printed[0]
-        self._numbers[name][index] = self._corrected[name][index] = value
+        self.numbers[name][index] = self._corrected[name][index] = value
 
     def _readings(self, expression: Expression) -> list[Reading]:
         """Return the formula's value and arithmetic over the printed numbers.
@@ -148,7 +176,7 @@ class _PageCheck:
         The list is empty if numbers of the formula are not printed.
         """
         readings = []
-        for numbers in (self._numbers, self._corrected) if self._has_slips else (self._numbers,):
+        for numbers in (self.numbers, self._corrected) if self._has_slips else (self.numbers,):
             try:
                 readings.append((self._calculator.evaluate(expression, numbers), arithmetic(expression, numbers)))
             except (KeyError, ArithmeticError, UserError):
@@ -160,13 +188,16 @@ class _PageCheck:
         same = [right for right, formula in readings if written == [_tokens(formula or "")]]
         if _number(line.value) in same:
             return
-        if (found := check_line(line, self._plan.digits)) is not None:
+        if (found := self._checker.check(line, self._plan.digits)) is not None:
             yield found
         elif readings and not same:
-            yield Finding(line.place, line.label, _difference(line.arithmetics[0], readings[0][1] or ""))
+            problem = _difference(line.arithmetics[0], readings[0][1] or "")
+            yield Finding(line.place, line.label, problem, OTHER_NUMBERS)
+        else:
+            self.without_operands += not readings
 
     def _check_masked(self, name: str, index: Index, expression: Masked) -> Iterator[Finding]:
-        self._numbers[name][index] = self._corrected[name][index] = expression.value
+        self.numbers[name][index] = self._corrected[name][index] = expression.value
         for cell in self._cells[name][index]:
             if cell.text != MASKED and (cell.place or _number(cell.text) != expression.value):
                 yield Finding(cell.place, cell_label(name, index), f"shows {cell.text:.60}, but it is masked")

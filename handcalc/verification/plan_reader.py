@@ -5,17 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from decimal import Decimal
+from itertools import product
 from typing import Any
 
 from gpt_data.errors import UserError
 from handcalc.arithmetic.notation import read_literal
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.layer_norm import read_epsilon
-from handcalc.page.stated_facts import is_tokens_title, read_digits, read_optimizer, read_shape, read_tokens
-from handcalc.tracing.plan import Plan, make_plan
+from handcalc.page.stated_facts import (
+    UPDATE_PURPOSE,
+    is_tokens_title,
+    read_amount,
+    read_digits,
+    read_model,
+    read_optimizer,
+    read_shape,
+    read_tokens,
+)
+from handcalc.tracing.plan import Plan, make_plan, optimizer_of
 from handcalc.verification.line_reader import step_ranges
 from handcalc.verification.table_reader import split_row
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_count
+
+MOST_LAYERS = 1000
+"""The most layers that a page may claim: its steps are planned before anything else is compared."""
 
 _BIAS = re.compile(r"\.d?bias")
 _HEAD = re.compile(r"lm_head\.d?weight")
@@ -33,21 +48,47 @@ def plan_of_text(lines: list[str]) -> Plan | None:
     shape, digits = read_shape(text), read_digits(text)
     if shape is None or digits is None:
         return None
+    if shape["n_layer"] > MOST_LAYERS:
+        return None
     # Words of the text and the name of the model may be anything, but they do not occur in the steps' sections.
     steps = join_words([line for _, start, end in step_ranges(lines) for line in lines[start:end]])
     epsilon = read_epsilon(steps)
-    config = {
-        **shape,
-        "bias": _BIAS.search(steps) is not None,
-        "tie_weights": _HEAD.search(steps) is None,
-        "activation": "gelu_tanh" if _GELU.search(steps) else "relu",
-        "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon,
-    }
-    tokens, targets = read_tokens(_token_rows(lines))
-    return _plan(config, tokens, targets, read_optimizer(text), digits)
+    config = {**shape, "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon}
+    tokens, targets = read_tokens(token_rows(lines))
+    bias, tied = _BIAS.search(steps) is not None, _HEAD.search(steps) is None
+    gelu = _GELU.search(steps) is not None
+    likeliest: Plan | None = None
+    # The steps on the page tell these three, unless only a few are shown; then the stated sizes do.
+    optimizers = _optimizers(text)
+    for optimizer, *flips in product(optimizers, (False, True), (False, True), (False, True)):
+        variant = {
+            "bias": bias ^ flips[0],
+            "tie_weights": tied ^ flips[1],
+            "activation": "gelu_tanh" if gelu ^ flips[2] else "relu",
+        }
+        plan = _plan(config | variant, tokens, targets, optimizer, digits)
+        if plan is not None and _has_stated_size(plan, text):
+            return plan
+        likeliest = likeliest or plan
+    return likeliest
 
 
-def _token_rows(lines: list[str]) -> Iterator[list[str]]:
+def _optimizers(text: str) -> list[Optimizer | None]:
+    """Return the numbers of the update; any, if none of the steps that use them is on the page."""
+    optimizer = read_optimizer(text)
+    if optimizer is None and UPDATE_PURPOSE in text:
+        default = optimizer_of(None)
+        return [default, default._replace(grad_clip=Decimal(0))]
+    return [optimizer]
+
+
+def _has_stated_size(plan: Plan, text: str) -> bool:
+    model = read_model(text)
+    return model is not None and model[1] == parameter_count(plan.config) and read_amount(text) == len(plan.steps)
+
+
+def token_rows(lines: list[str]) -> Iterator[list[str]]:
+    """Yield the columns of the lines below the heading of the table of tokens."""
     titles = [place for place, line in enumerate(lines) if is_tokens_title(line)]
     return map(split_row, lines[titles[0] + 1 :] if titles else [])
 
@@ -71,6 +112,8 @@ def _plan(
 ) -> Plan | None:
     """Return the plan, or None if no such model exists or can have been traced."""
     try:
+        if config.get("n_layer", 0) > MOST_LAYERS:
+            return None
         known = {item.name: config[item.name] for item in fields(GPTConfig) if item.name in config}
         model = GPTConfig(**known)
         if not tokens or max(*tokens, *targets, 0) >= model.vocab_size:

@@ -14,6 +14,8 @@ from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
 from handcalc.verify import main
 
+NOT_CHECKED = "not checked:\n  1 line of text: not a worked line\n"
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -50,7 +52,10 @@ def test_other_digits_and_texts(digits: str, run_verify: Callable[..., Any], cap
     content = trace_of(capsys, "to be or", "--digits", digits, "--backward", "--full")
     status, out, _ = run_verify(content)
     lines = out.split(" ")[0]
-    assert status == 0 and out == f"{lines} of {lines} worked lines are right\n" and int(lines.replace(",", "")) > 5_000
+    assert status == 0 and int(lines.replace(",", "")) > 5_000
+    assert out.startswith(f"{lines} of {lines} worked lines are right\nnot checked:\n")
+    certain = "numbers of float64: only the first nine digits"
+    assert (certain in out) != (digits == "1"), "one digit does not tell whether it is the model that ships"
 
 
 def test_random_models(trace_random: Callable[..., Any]) -> None:
@@ -69,7 +74,7 @@ def test_random_models(trace_random: Callable[..., Any]) -> None:
             json_lines(trace, Selection(), full=True),
         ):
             document = read_document("\n".join(lines))
-            assert document.plan is not None and not check_document(document, None)
+            assert document.plan is not None and not check_document(document, None).findings
 
 
 def test_all_shown_digits_count(run_verify: Callable[..., Any]) -> None:
@@ -87,7 +92,8 @@ def test_report_of_a_wrong_line(run_verify: Callable[..., Any]) -> None:
     page = "My homework\n\nscore[2,0] = 0.5*0.25 + 1.5 = 1.626\nscaled[2,0] = 1.625/sqrt(3) = 0.9382\n"
     status, out, err = run_verify(page)
     assert (status, err) == (1, "")
-    assert out == ("line 3: score[2,0] shows 1.626, but it is 1.625: 0.5*0.25 + 1.5\n1 of 2 worked lines are right\n")
+    problem = "line 3: score[2,0] shows 1.626, but it is 1.625: 0.5*0.25 + 1.5\n"
+    assert out == f"{problem}1 of 2 worked lines are right\n{NOT_CHECKED}"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +149,7 @@ mean = (1 + 2 +
 1. `a = 1 + 1 = 2`
 """
     status, out, _ = run_verify(page)
-    assert (status, out) == (0, "4 of 4 worked lines are right\n")
+    assert status == 0 and out.startswith("4 of 4 worked lines are right\nnot checked:\n")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +167,7 @@ mean = (1 + 2 +
     ],
 )
 def test_prose_is_ignored(prose: str, run_verify: Callable[..., Any]) -> None:
-    assert run_verify(f"{prose}\n\nx = 1 + 1 = 2\n")[:2] == (0, "1 of 1 worked lines is right\n")
+    assert run_verify(f"{prose}\n\nx = 1 + 1 = 2\n")[:2] == (0, "1 of 1 worked lines is right\n" + NOT_CHECKED)
 
 
 @pytest.mark.parametrize(

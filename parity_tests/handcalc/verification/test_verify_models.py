@@ -96,7 +96,7 @@ def test_any_model(form: str, trace: Trace) -> None:
     assert sum(len(section.cells) for section in document.sections) >= cells - sum(
         not step.axes for step in trace.plan.steps
     )  # a single number has a line alone
-    assert check_document(document, None) == []
+    assert check_document(document, None).findings == []
 
 
 def test_every_step_alone() -> None:
@@ -106,4 +106,4 @@ def test_every_step_alone() -> None:
             continue  # alone, it does not say what the update was
         document = read_document("\n".join(text_lines(trace, Selection((step.name,)), full=True)))
         assert [section.name for section in document.sections] == [step.name]
-        assert check_document(document, None) == []
+        assert check_document(document, None).findings == []
