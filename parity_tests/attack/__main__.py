@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import shlex
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from parity_tests.attack.command_lines import draw_command_line
 from parity_tests.attack.doors import DOORS
 from parity_tests.attack.invariants import Violation, violations
 from parity_tests.attack.readers import draw_file_attack
-from parity_tests.attack.sandbox import HERE, Attack, Outcome, run_attack
+from parity_tests.attack.sandbox import Attack, Outcome, run_attack
 from parity_tests.attack.template import make_sandbox, make_template
 
 
@@ -54,8 +55,9 @@ def _import_everything(programs: tuple[str, ...]) -> None:
     """Import what the programs import when they need it, so that the children have it already."""
     modules = ["numpy_gpt.engine", "numpy_gpt.by_hand", "safetensors.numpy", "difflib", "tomllib", "shutil"]
     modules += ["handcalc.page.json_format", "handcalc.page.markdown", "threadpoolctl"]
+    modules += ["matplotlib.figure", "plotext"]
     if "torch_gpt" in programs:
-        modules += ["torch_gpt.running", "torch", "matplotlib.figure", "plotext", "tensorboardX"]
+        modules += ["torch_gpt.running", "tensorboardX"]
     for module in (*modules, *(DOORS[program].module for program in programs)):
         import_module(module)
     if "torch_gpt" in programs:
@@ -67,9 +69,9 @@ def describe(outcome: Outcome) -> str:
     """Return the attack as a person would type it, cut to a readable length."""
     attack = outcome.attack
     words = " ".join(shlex.quote(word if len(word) < 80 else f"{word[:40]}…({len(word)})") for word in attack.words)
-    streams = [f"{name} {value!r}" for name, value in attack.streams._asdict().items() if value not in ("", "/dev/null")]
     extra = [outcome.damage.how] if outcome.damage else []
-    extra += streams + ["in a removed directory"] * attack.removes_cwd
+    extra += [f"{name} {value!r}" for name, value in attack.streams._asdict().items() if value not in ("", os.devnull)]
+    extra += ["in a removed directory"] * attack.removes_cwd
     return f"{attack.program} {words}" + (f"   [{'; '.join(extra)}]" if extra else "")
 
 
@@ -105,7 +107,7 @@ def main() -> int:
     parser.add_argument("--command_lines", type=int, default=2000, help="random command lines (default: 2000)")
     parser.add_argument("--damaged_files", type=int, default=5000, help="damaged files (default: 5000)")
     parser.add_argument("--seed", type=int, default=0, help="of all of them (default: 0)")
-    parser.add_argument("--only", metavar="NAME", default="", help="one attack, or those on a target with this in its name")
+    parser.add_argument("--only", metavar="NAME", default="", help="one attack, or all on targets with this name")
     parser.add_argument("--programs", default=",".join(DOORS), help="separated by commas (default: all)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report to this file as well")
     options = parser.parse_args()

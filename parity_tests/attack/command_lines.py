@@ -14,8 +14,9 @@ _BOUNDS = {
     "train": {"--max_iters": "2", "--eval_interval": "2"},
     "compare": {"--max_iters": "2", "--eval_interval": "2"},
     "sample": {"--max_new_tokens": "3"},
+    "handcalc.exercise": {"--seed": "1"},
 }
-"""What keeps a command short; it is added unless the option was drawn."""
+"""What keeps a command short, and always the same; it is added unless the option was drawn."""
 _PLACES = ("config", "source", "out_dir", "output", "png", "model", "run", "runs", "resume", "file", "files", "dataset")
 _NOT_DRAWN = ("help", "debug")  # --debug asks for a traceback
 _NOT_NUMBERS = ("abc", "", "1.5x", "\x1b[31m", "x" * 100_000, "½")
@@ -23,6 +24,8 @@ _STDIN = ("", "answer.txt", "trace.txt", "homework.txt", "-", "/dev/zero", "run/
 
 Group = list[str]
 """Words that belong together: an option and its value."""
+_CARE = (0.97, 0.9, 0.6)
+"""How likely each part of a command line is right: most have one fault, behind which the program is reached."""
 
 
 def draw_command_line(rng: Random, name: str, programs: tuple[str, ...]) -> Attack:
@@ -33,7 +36,7 @@ def draw_command_line(rng: Random, name: str, programs: tuple[str, ...]) -> Atta
     if DOORS[program].is_benchmark:
         groups = [_wrong_benchmark_option(rng, actions)]
     else:
-        groups = _draw_groups(rng, command, actions)
+        groups = _draw_groups(rng, rng.choice(_CARE), command or program, actions)
     words = [command] * bool(command) + [word for group in groups for word in group]
     if rng.random() < 0.01 and not DOORS[program].is_benchmark:
         words = rng.sample([*words, rng.choice(TEXTS)], rng.randint(0, min(2, len(words))))
@@ -52,12 +55,13 @@ def _commands(program: str) -> dict[str, argparse.ArgumentParser]:
     return commands_of(parser_of(DOORS[program]))
 
 
-def _draw_groups(rng: Random, command: str, actions: list[argparse.Action]) -> list[Group]:
+def _draw_groups(rng: Random, care: float, command: str, actions: list[argparse.Action]) -> list[Group]:
     positionals = [action for action in actions if not action.option_strings]
     options = [action for action in actions if action.option_strings]
-    groups = [group for action in positionals for group in _draw_positional(rng, action)]
-    groups += [_draw_option(rng, action) for action in options if action.required and rng.random() < 0.95]
-    groups += [_draw_option(rng, action) for action in rng.choices(options, k=rng.choice((0, 1, 1, 2, 2, 3, 5)))]
+    groups = [group for action in positionals for group in _draw_positional(rng, care, action)]
+    drawn = [action for action in options if action.required and rng.random() < 0.95]
+    drawn += rng.choices(options, k=rng.choice((0, 1, 1, 2, 2, 3, 5)))
+    groups += [_draw_option(rng, care, action) for action in drawn]
     if command == "compare" and rng.random() < 0.8:
         varied = rng.choice(("n_embd", "learning_rate", "dropout", "seed", "n_layer", "dataset"))
         groups.append([f"--{varied}", ",".join(rng.sample(RIGHT[varied], 2))])
@@ -65,7 +69,7 @@ def _draw_groups(rng: Random, command: str, actions: list[argparse.Action]) -> l
         rng.shuffle(groups)
     if rng.random() < 0.1 and groups:
         groups.append(rng.choice(groups))
-    if rng.random() < 0.06:
+    if rng.random() > care + 0.05:
         groups.insert(rng.randint(0, len(groups)), [rng.choice((*TEXTS, *PATHS))])
     written = {word.partition("=")[0].replace("-", "_") for group in groups for word in group}
     resumes = "__resume" in written  # a resumed run takes no recipe
@@ -73,30 +77,26 @@ def _draw_groups(rng: Random, command: str, actions: list[argparse.Action]) -> l
     return groups + [[flag, value] for flag, value in bounds.items() if flag.replace("-", "_") not in written]
 
 
-def _draw_positional(rng: Random, action: argparse.Action) -> list[Group]:
+def _draw_positional(rng: Random, care: float, action: argparse.Action) -> list[Group]:
     counts = {None: (1, 1, 1, 1, 1, 1, 0), "?": (0, 1, 1), "*": (0, 1, 1, 2), "+": (1, 1, 2, 3)}
-    return [[_draw_value(rng, action)] for _ in range(rng.choice(counts[action.nargs]))]
+    return [[_draw_value(rng, care, action)] for _ in range(rng.choice(counts[action.nargs]))]
 
 
-def _draw_option(rng: Random, action: argparse.Action) -> Group:
-    flag = _write_flag(rng, action.option_strings[-1])
+def _draw_option(rng: Random, care: float, action: argparse.Action) -> Group:
+    flag = action.option_strings[-1]
+    if rng.random() > care:
+        flag = rng.choice((f"--{flag[2:].replace('_', '-')}", flag[:-1], flag[:4], flag.upper(), flag[1:], f"{flag}x"))
     if action.nargs == 0 or (action.nargs == "?" and action.dest not in UNBOUNDED and rng.random() < 0.3):
-        return [flag if rng.random() < 0.9 else f"{flag}={rng.choice(NUMBERS)}"]
-    value = _draw_value(rng, action)
-    form = rng.random()
-    return [f"{flag}={value}"] if form < 0.4 else [flag, value] if form < 0.97 else [flag]
+        return [flag if rng.random() < care else f"{flag}={rng.choice(NUMBERS)}"]
+    value = _draw_value(rng, care, action)
+    if rng.random() < 0.02 and action.dest not in UNBOUNDED:
+        return [flag]
+    return [f"{flag}={value}"] if rng.random() < 0.4 else [flag, value]
 
 
-def _write_flag(rng: Random, flag: str) -> str:
-    form = rng.random()
-    if form < 0.85:
-        return flag
-    return rng.choice((f"--{flag[2:].replace('_', '-')}", flag[:-1], flag[:4], flag.upper(), flag[1:], f"{flag}x"))
-
-
-def _draw_value(rng: Random, action: argparse.Action) -> str:
-    right = RIGHT.get(action.dest) or tuple(map(str, action.choices or ())) or ("1", "2", "0.5")
-    if rng.random() < 0.6:
+def _draw_value(rng: Random, care: float, action: argparse.Action) -> str:
+    right = RIGHT.get(action.dest) or tuple(map(str, action.choices or ())) or ("1", "2")
+    if rng.random() < care:
         return rng.choice(right)
     if action.dest in UNBOUNDED:
         return rng.choice(("-1", "nan", "1.5", *TEXTS))

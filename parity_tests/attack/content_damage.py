@@ -1,6 +1,6 @@
 """Damage by somebody who knows the format: other values and types in JSON, tensor files, pickles and recipes.
 
-A checksum that covers the content is computed again, with the project's own ``seal``, so that what is behind it is read.
+A checksum that covers the content is computed again, with the project's own ``seal``, so that the content is read.
 """
 
 from __future__ import annotations
@@ -136,18 +136,22 @@ def mutate_tensors(rng: Random, path: Path) -> None:
         data[start : start + 4] = struct.pack("<f", rng.choice((_INF, -_INF, float("nan"), 3e38, 1e-45, -0.0)))
     elif change == 2:
         entry = header[rng.choice([name for name in header if name != "__metadata__"])]
-        begin, end = entry["data_offsets"]
-        entry |= rng.choice(
-            (
-                {"dtype": rng.choice(("F64", "F16", "BF16", "I32", "U8", "BOOL", "F8_E4M3", "", "x", "C64"))},
-                {"shape": rng.choice(([], [-1], [2**62, 4], [0], entry["shape"][::-1], [*entry["shape"], 1], [1.5]))},
-                {"data_offsets": rng.choice(([end, begin], [0, end - begin], [begin, end + 4], [begin, 2**63], [0], [-4, 0]))},
-            )
-        )
+        _change_tensor(rng, entry)
     else:
         header = mutate(rng, header)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def _change_tensor(rng: Random, entry: dict[str, Any]) -> None:
+    (begin, end), shape = entry["data_offsets"], entry["shape"]
+    others = {
+        "dtype": ("F64", "F16", "BF16", "I32", "U8", "BOOL", "F8_E4M3", "", "x", "C64"),
+        "shape": ([], [-1], [2**62, 4], [0], shape[::-1], [*shape, 1], [1.5]),
+        "data_offsets": ([end, begin], [0, end - begin], [begin, end + 4], [begin, 2**63], [0], [-4, 0]),
+    }
+    name = rng.choice([*others])
+    entry[name] = rng.choice(others[name])
 
 
 class _Call:
@@ -179,8 +183,9 @@ def mutate_recipe(rng: Random, path: Path) -> None:
     for _ in range(rng.choice((1, 1, 2, 5))):
         text = json.dumps(rng.choice([text for text in TEXTS if "\udcff" not in text]))
         value = rng.choice((rng.choice(NUMBERS), rng.choice(HUGE), text, "true", "[1]", "{a = 1}", "1979-05-27", "nan"))
-        lines.insert(rng.randint(0, len(lines)), rng.choice((f"{rng.choice(names)} = {value}", "[model]", "[x]", "[[model]]")))
-    path.write_text("\n".join([*lines, "[training]\nmax_iters = 2" if rng.random() < 0.3 else ""]), encoding="utf-8")
+        line = rng.choice((*[f"{rng.choice(names)} = {value}"] * 9, "[model]", "[x]", "[[model]]"))
+        lines.insert(rng.randint(0, len(lines)), line)
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 CONTENT_DAMAGES: dict[str, Callable[[Random, Path], None]] = {

@@ -65,7 +65,8 @@ def _of_ending(outcome: Outcome) -> Iterator[Violation]:
 
 
 def _must_print(outcome: Outcome) -> bool:
-    return _command(outcome) != "sample"  # which may have nothing to say
+    writes_a_file = any(word.startswith("--output") for word in outcome.attack.words)
+    return not writes_a_file and _command(outcome) != "sample"  # which may have nothing to say
 
 
 def _of_stderr(outcome: Outcome) -> Iterator[Violation]:
@@ -122,7 +123,8 @@ def _of_files(outcome: Outcome) -> Iterator[Violation]:
     touched = {path for path in changed | new if not path.startswith("tmp/")}
     allowed = _places_it_may_write(outcome)
     for path in sorted(touched):
-        if not f"{path}/".startswith(allowed):
+        makes_place = path in new and any(place.startswith(f"{path}/") for place in allowed)
+        if not (makes_place or f"{path}/".startswith(allowed)):
             yield Violation("it changes a file that is not its own", _nameless(path))
     if outcome.status == 2 and _command(outcome) not in _TRAINS and touched and not outcome.attack.streams.stdout:
         yield Violation("an error changes files", _nameless(min(touched)))

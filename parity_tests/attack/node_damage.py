@@ -44,7 +44,8 @@ NODE_DAMAGES: dict[str, Callable[[Random, Path], None]] = {
 def replace_node(rng: Random, path: Path, here: Path, *, may_be_endless: bool) -> str:
     """Replace a file or a directory below ``here``, if it exists, with something else, and return what that is."""
     others = [other for other in sorted(here.rglob("*")) if other.is_file() and other.name != path.name]
-    what = rng.choice([name for name in NODE_DAMAGES if may_be_endless or "sparse" not in name] + ["another's file"] * 2)
+    choices = [name for name in NODE_DAMAGES if may_be_endless or "sparse" not in name]
+    what = rng.choice([*choices, "another's file", "another's file"])
     if path.is_dir():
         shutil.rmtree(path)
     else:

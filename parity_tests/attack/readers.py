@@ -34,6 +34,7 @@ class Kind(NamedTuple):
 
 _CHECKPOINTS = (*map(newest_of, RUNS), "single")
 _ODD_CHECKPOINTS = ("/step-000000009", "/step-000000005.replaced", "/.step-000000008.1-2.tmp", "/mine", "/step-1")
+_CHECKPOINT_PLACES = (*_CHECKPOINTS, *(f"{run}/checkpoints{more}" for run in RUNS for more in ("", *_ODD_CHECKPOINTS)))
 _SHORT = "--max_iters 2 --eval_interval 2"
 _MODEL_READERS = (
     "numpy_gpt sample {top} --max_new_tokens 2",
@@ -62,7 +63,11 @@ _OURS = ("letters", "lexicon", "phrases")
 
 KINDS = {
     "checkpoint.json": Kind(
-        tuple(f"{place}/checkpoint.json" for place in _CHECKPOINTS), _MODEL_READERS, "sealed JSON", sealed=True, weight=4
+        tuple(f"{place}/checkpoint.json" for place in _CHECKPOINTS),
+        _MODEL_READERS,
+        "sealed JSON",
+        sealed=True,
+        weight=4,
     ),
     "model.safetensors": Kind(
         tuple(f"{place}/model.safetensors" for place in _CHECKPOINTS),
@@ -79,12 +84,17 @@ KINDS = {
         sealed=True,
     ),
     "run directory": Kind(
-        (*_CHECKPOINTS, *(f"{run}/checkpoints{more}" for run in RUNS for more in ("", *_ODD_CHECKPOINTS))), _MODEL_READERS
+        (*_CHECKPOINTS, *(f"{run}/checkpoints{more}" for run in RUNS for more in ("", *_ODD_CHECKPOINTS))),
+        _MODEL_READERS,
     ),
     "metrics.jsonl": Kind(
         tuple(f"{run}/metrics.jsonl" for run in RUNS),
-        ("numpy_gpt plot {top}", "torch_gpt plot {top} run --json", "numpy_gpt train --resume {top}")
-        + ("numpy_gpt plot {top} --png loss.png",),
+        (
+            "numpy_gpt plot {top}",
+            "numpy_gpt plot {top} --png loss.png",
+            "torch_gpt plot {top} run --json",
+            "numpy_gpt train --resume {top}",
+        ),
         "JSON",
     ),
     "meta.json": Kind(tuple(f"{data}/meta.json" for data in _OURS), _DATA_READERS, "sealed JSON", sealed=True),
@@ -99,27 +109,37 @@ KINDS = {
     "nanoGPT token file": Kind(("nanogpt/train.bin", "nanogpt/val.bin"), _DATA_READERS),
     "text": Kind(
         ("input.txt",),
-        tuple(f"numpy_gpt prepare text {{place}} --out_dir new{more}" for more in ("", " --tokens words", " --json"))
-        + ("torch_gpt prepare text {place} prompt.txt --out_dir letters",),
+        (
+            "numpy_gpt prepare text {place} --out_dir new",
+            "numpy_gpt prepare text {place} --out_dir new --tokens words --json",
+            "torch_gpt prepare text {place} prompt.txt --out_dir letters",
+        ),
         is_endless=True,
     ),
     "source": Kind(
         ("input.txt",),
-        ("numpy_gpt train bigram --source {place}", "torch_gpt train --source {place}")
-        + ("numpy_gpt prepare shakespeare --source {place} --out_dir new",),
+        (
+            "numpy_gpt train bigram --source {place}",
+            "torch_gpt train --source {place}",
+            "numpy_gpt prepare shakespeare --source {place} --out_dir new",
+        ),
     ),
     "recipe": Kind(
         ("recipe.toml",),
-        (f"numpy_gpt train --config {{place}} --out_dir new {_SHORT}",)
-        + (f"torch_gpt train --config {{place}} --out_dir new --device cpu {_SHORT}",)
-        + (f"numpy_gpt compare --config {{place}} --seed 1,2 {_SHORT}",),
+        (
+            f"numpy_gpt train --config {{place}} --out_dir new {_SHORT}",
+            f"torch_gpt train --config {{place}} --out_dir new --device cpu {_SHORT}",
+            f"numpy_gpt compare --config {{place}} --seed 1,2 {_SHORT}",
+        ),
         "recipe",
     ),
     "prompt": Kind(
         ("prompt.txt",),
-        ("numpy_gpt sample --prompt FILE:{place} --max_new_tokens 2",)
-        + ("torch_gpt sample --prompt FILE:{place} --max_new_tokens 2 --show --device cpu",)
-        + ("numpy_gpt sample --prompt FILE:{place} --max_new_tokens 2 --json",),
+        (
+            "numpy_gpt sample --prompt FILE:{place} --max_new_tokens 2",
+            "numpy_gpt sample --prompt FILE:{place} --max_new_tokens 2 --json",
+            "torch_gpt sample --prompt FILE:{place} --max_new_tokens 2 --show --device cpu",
+        ),
     ),
     "page": Kind(("trace.txt", "trace.md", "averaging.txt", "sheet-answers.txt", "homework.txt"), _PAGE_READERS),
     "page in JSON": Kind(("trace.json",), _PAGE_READERS, "JSON"),

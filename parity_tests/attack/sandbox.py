@@ -152,10 +152,8 @@ def _redirect(streams: Streams, captured: list[Path]) -> None:
 
 
 def _text_stream(number: int) -> IO[str]:
-    errors = ("strict", "strict", "backslashreplace")[number]
-    return open(  # noqa: PTH123 - a descriptor
-        number, "w" if number else "r", encoding="utf-8", errors=errors, closefd=False, buffering=1 if number == 2 else -1
-    )
+    mode, buffering, errors = (("r", -1, "strict"), ("w", -1, "strict"), ("w", 1, "backslashreplace"))[number]
+    return open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)
 
 
 def _limit() -> None:
