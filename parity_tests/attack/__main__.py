@@ -72,6 +72,7 @@ def describe(outcome: Outcome) -> str:
     extra = [outcome.damage.how] if outcome.damage else []
     extra += [f"{name} {value!r}" for name, value in attack.streams._asdict().items() if value not in ("", os.devnull)]
     extra += ["in a removed directory"] * attack.removes_cwd
+    extra += [f"no file above {attack.disk} bytes"] * (attack.disk < 1 << 20)
     return f"{attack.program} {words}" + (f"   [{'; '.join(extra)}]" if extra else "")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import cache
 from random import Random
+from typing import Any
 
 from parity_tests.attack.doors import DOORS, commands_of, parser_of
 from parity_tests.attack.hostile import HUGE, NUMBERS, PATHS, RIGHT, TEXTS, UNBOUNDED
@@ -40,9 +42,8 @@ def draw_command_line(rng: Random, name: str, programs: tuple[str, ...]) -> Atta
     words = [command] * bool(command) + [word for group in groups for word in group]
     if rng.random() < 0.01 and not DOORS[program].is_benchmark:
         words = rng.sample([*words, rng.choice(TEXTS)], rng.randint(0, min(2, len(words))))
-    streams, removes_cwd = (Streams(), False) if DOORS[program].is_benchmark else _draw_circumstances(rng)
-    target = f"{program} {command}".strip()
-    return Attack(name, target, program, tuple(words), streams, removes_cwd=removes_cwd)
+    attack = Attack(name, f"{program} {command}".strip(), program, tuple(words))
+    return attack if DOORS[program].is_benchmark else attack._replace(**_draw_circumstances(rng))
 
 
 def _weight(program: str, command: str) -> float:
@@ -112,10 +113,14 @@ def _wrong_benchmark_option(rng: Random, actions: list[argparse.Action]) -> Grou
     return [f"{rng.choice(typed).option_strings[-1]}={rng.choice(_NOT_NUMBERS)}"]
 
 
-def _draw_circumstances(rng: Random) -> tuple[Streams, bool]:
-    if rng.random() < 0.03:
-        return Streams(), True
+def _draw_circumstances(rng: Random) -> dict[str, Any]:
+    """Return a removed directory, a full disk, or streams: each is broken now and then."""
+    chance = rng.random()
+    if chance < 0.03:
+        return {"removes_cwd": True}
+    if chance < 0.1:  # enough for an error on stderr, but not for a model
+        return {"disk": rng.choice((2_000, 8_000)), "streams": Streams(stdout=os.devnull)}
     stdin = rng.choice(_STDIN) or Streams().stdin
     stdout = rng.choice(("/dev/full", "-", "|")) if rng.random() < 0.1 else ""
     stderr = rng.choice(("/dev/full", "-", "|")) if rng.random() < 0.05 else ""
-    return Streams(stdin, stdout, stderr), False
+    return {"streams": Streams(stdin, stdout, stderr)}

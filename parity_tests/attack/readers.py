@@ -169,14 +169,14 @@ def _damage(rng: Random, kind: Kind, path: Path, here: Path, may_replace: bool) 
         how = replace_node(rng, path, here, may_be_endless=not kind.is_endless)
         same = how.startswith("a copy") and path.read_bytes() == old
         return Damage(how, kind.sealed and not same)
-    if kind.format and rng.random() < 0.6:
+    if kind.format and rng.random() < 0.5:
         CONTENT_DAMAGES[kind.format](rng, path)
         how = "other content"
     else:
         old = path.read_bytes()
         how = rng.choice([*BYTE_DAMAGES])
         path.write_bytes(BYTE_DAMAGES[how](rng, old))
-        if not kind.manifest or rng.random() < 0.5:
+        if not kind.manifest or rng.random() < 0.7:
             return Damage(how, kind.sealed and path.read_bytes() != old)
     if kind.manifest:
         reseal_in(path.with_name(kind.manifest), path)

@@ -24,7 +24,7 @@ from parity_tests.attack.doors import DOORS
 CPU_SECONDS = 20
 _WALL_SECONDS = 60  # far more than any attack needs, so that a busy machine is not taken for a hang
 _MEMORY = 2 << 30  # bytes above what the imported modules take
-_FILE_SIZE = 64 << 20
+_DISK = 64 << 20  # bytes of a file; more fails as on a full disk
 _LARGE = 16 << 20  # bytes; a larger file, which only an attack makes, is compared by its size alone
 HERE = "here"
 """The child's working directory in its sandbox; a home and a directory for temporary files lie next to it."""
@@ -51,7 +51,7 @@ class Attack(NamedTuple):
     """A command line, what is done to the files before it, and the circumstances in which it runs.
 
     ``name`` reproduces it with ``--only``; ``target`` says what it is an attack on; ``damage`` changes a file in the
-    working directory.
+    working directory; ``disk`` is how large a file can become.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Attack(NamedTuple):
     streams: Streams = Streams()
     damage: Callable[[Path], Damage] | None = None
     removes_cwd: bool = False
+    disk: int = _DISK
 
 
 class Outcome(NamedTuple):
@@ -114,7 +115,7 @@ def _become(attack: Attack, sandbox: Path, captured: list[Path]) -> NoReturn:
         os.setsid()
         _enter(sandbox, attack.removes_cwd)
         _redirect(attack.streams, captured)
-        _limit()
+        _limit(attack.disk)
         status = _run(DOORS[attack.program].main, attack.words)
     finally:
         os._exit(status)
@@ -156,10 +157,10 @@ def _text_stream(number: int) -> IO[str]:
     return open(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)
 
 
-def _limit() -> None:
+def _limit(disk: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + _MEMORY
-    limits = {resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: _FILE_SIZE, resource.RLIMIT_CORE: 0}
+    limits = {resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: disk, resource.RLIMIT_CORE: 0}
     for kind, amount in limits.items():
         resource.setrlimit(kind, (amount, amount))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, 2 * CPU_SECONDS))  # SIGXCPU first, and SIGKILL only then
