@@ -109,10 +109,10 @@ def main() -> int:
     parser.add_argument("--damaged_files", type=int, default=5000, help="damaged files (default: 5000)")
     parser.add_argument("--seed", type=int, default=0, help="of all of them (default: 0)")
     parser.add_argument("--only", metavar="NAME", default="", help="one attack, or all on targets with this name")
-    parser.add_argument("--programs", default=",".join(DOORS), help="separated by commas (default: all)")
+    parser.add_argument("--programs", nargs="+", choices=[*DOORS], default=[*DOORS], help="(default: all)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report to this file as well")
     options = parser.parse_args()
-    programs = tuple(options.programs.split(","))
+    programs = tuple(options.programs)
     drawn = attacks(options.command_lines, options.damaged_files, options.seed, programs)
     chosen = (attack for attack in drawn if options.only in ("", attack.name) or options.only in attack.target)
     results = []

@@ -61,6 +61,12 @@ _DATA_READERS = (
 _PAGE_READERS = ("handcalc.verify {place}", "handcalc.verify {place} --digits 4 --all", "handcalc.verify - < {place}")
 _OURS = ("letters", "lexicon", "phrases")
 
+
+def _tensors(name: str) -> Kind:
+    places = tuple(f"{place}/{name}" for place in _CHECKPOINTS)
+    return Kind(places, _MODEL_READERS, "tensors", "checkpoint.json", sealed=True)
+
+
 KINDS = {
     "checkpoint.json": Kind(
         tuple(f"{place}/checkpoint.json" for place in _CHECKPOINTS),
@@ -69,24 +75,9 @@ KINDS = {
         sealed=True,
         weight=4,
     ),
-    "model.safetensors": Kind(
-        tuple(f"{place}/model.safetensors" for place in _CHECKPOINTS),
-        _MODEL_READERS,
-        "tensors",
-        "checkpoint.json",
-        sealed=True,
-    ),
-    "optimizer.safetensors": Kind(
-        tuple(f"{place}/optimizer.safetensors" for place in _CHECKPOINTS),
-        _MODEL_READERS,
-        "tensors",
-        "checkpoint.json",
-        sealed=True,
-    ),
-    "run directory": Kind(
-        (*_CHECKPOINTS, *(f"{run}/checkpoints{more}" for run in RUNS for more in ("", *_ODD_CHECKPOINTS))),
-        _MODEL_READERS,
-    ),
+    "model.safetensors": _tensors("model.safetensors"),
+    "optimizer.safetensors": _tensors("optimizer.safetensors"),
+    "run directory": Kind(_CHECKPOINT_PLACES, _MODEL_READERS),
     "metrics.jsonl": Kind(
         tuple(f"{run}/metrics.jsonl" for run in RUNS),
         (
