@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import shlex
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
+from itertools import count, islice
 from pathlib import Path
 from random import Random
 from typing import NamedTuple, TextIO
@@ -30,17 +32,19 @@ class Result(NamedTuple):
     violations: list[Violation]
 
 
-def attacks(command_lines: int, damaged_files: int, seed: int, programs: tuple[str, ...]) -> Iterator[Attack]:
+def attacks(command_lines: int, damaged_files: int, seed: int, programs: Sequence[str]) -> Iterator[Attack]:
     """Yield the attacks of a seed; each is drawn from its own name, so that it is the same alone."""
-    for number in range(command_lines):
-        name = f"{seed}c{number}"
-        yield draw_command_line(Random(name), name, programs)
-    for number in range(damaged_files):
-        name = f"{seed}f{number}"
-        yield draw_file_attack(Random(name), name, "torch_gpt" in programs)
+    for letter, number in (("c", command_lines), ("f", damaged_files)):
+        drawn = (draw(f"{seed}{letter}{place}", programs) for place in count())
+        yield from islice((attack for attack in drawn if attack), number)
 
 
-def run_all(chosen: Iterable[Attack], programs: tuple[str, ...]) -> Iterator[Result]:
+def draw(name: str, programs: Sequence[str]) -> Attack | None:
+    """Return the attack of that name, or None if it is not for one of the programs."""
+    return (draw_command_line if "c" in name else draw_file_attack)(Random(name), name, programs)
+
+
+def run_all(chosen: Iterable[Attack], programs: Sequence[str]) -> Iterator[Result]:
     """Run the attacks, each on fresh files, and yield their results."""
     _import_everything(programs)
     with tempfile.TemporaryDirectory(prefix="attack-") as directory:
@@ -51,7 +55,7 @@ def run_all(chosen: Iterable[Attack], programs: tuple[str, ...]) -> Iterator[Res
             yield Result(outcome, violations(outcome))
 
 
-def _import_everything(programs: tuple[str, ...]) -> None:
+def _import_everything(programs: Sequence[str]) -> None:
     """Import what the programs import when they need it, so that the children have it already."""
     modules = ["numpy_gpt.engine", "numpy_gpt.by_hand", "safetensors.numpy", "difflib", "tomllib", "shutil"]
     modules += ["handcalc.page.json_format", "handcalc.page.markdown", "threadpoolctl"]
@@ -112,19 +116,23 @@ def main() -> int:
     parser.add_argument("--programs", nargs="+", choices=[*DOORS], default=[*DOORS], help="(default: all)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report to this file as well")
     options = parser.parse_args()
-    programs = tuple(options.programs)
-    drawn = attacks(options.command_lines, options.damaged_files, options.seed, programs)
-    chosen = (attack for attack in drawn if options.only in ("", attack.name) or options.only in attack.target)
+    if re.fullmatch(r"\d+[cf]\d+", options.only):
+        chosen = [attack for attack in [draw(options.only, options.programs)] if attack]
+    else:
+        drawn = attacks(options.command_lines, options.damaged_files, options.seed, options.programs)
+        chosen = (attack for attack in drawn if options.only in attack.target)
     results = []
-    for result in run_all(chosen, programs):
-        results.append(result)
-        if len(results) % 100 == 0:
-            broken = sum(bool(result.violations) for result in results)
-            print(f"{len(results):,} attacks, {broken} broke a rule", file=sys.stderr, flush=True)
-    report(results, sys.stdout)
-    if options.report:
-        with options.report.open("w", encoding="utf-8") as file:
-            report(results, file)
+    try:
+        for result in run_all(chosen, options.programs):
+            results.append(result)
+            if len(results) % 100 == 0:
+                broken = sum(bool(result.violations) for result in results)
+                print(f"{len(results):,} attacks, {broken} broke a rule", file=sys.stderr, flush=True)
+    finally:  # an interrupted attack has found something too
+        report(results, sys.stdout)
+        if options.report:
+            with options.report.open("w", encoding="utf-8") as file:
+                report(results, file)
     return int(any(result.violations for result in results))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 from typing import Any
@@ -30,11 +31,13 @@ _CARE = (0.97, 0.9, 0.6)
 """How likely each part of a command line is right: most have one fault, behind which the program is reached."""
 
 
-def draw_command_line(rng: Random, name: str, programs: tuple[str, ...]) -> Attack:
-    """Return an attack with a random command line of one of the programs."""
-    doors = [(program, command) for program in programs for command in _commands(program)]
+def draw_command_line(rng: Random, name: str, programs: Sequence[str]) -> Attack | None:
+    """Return an attack with a random command line, or None if it is for a program that is not wanted."""
+    doors = [(program, command) for program in DOORS for command in _commands(program)]
     program, command = rng.choices(doors, [_weight(*door) for door in doors])[0]
-    actions = [action for action in _commands(program)[command]._actions if action.dest not in _NOT_DRAWN]
+    if program not in programs:
+        return None
+    actions = [action for action in _parsers(program)[command]._actions if action.dest not in _NOT_DRAWN]
     if DOORS[program].is_benchmark:
         groups = [_wrong_benchmark_option(rng, actions)]
     else:
@@ -51,8 +54,12 @@ def _weight(program: str, command: str) -> float:
     return 0.05 if command == "rebuild" else 0.1 if DOORS[program].is_benchmark else 1
 
 
+def _commands(program: str) -> list[str]:
+    return [""] if DOORS[program].is_benchmark else [*_parsers(program)]
+
+
 @cache
-def _commands(program: str) -> dict[str, argparse.ArgumentParser]:
+def _parsers(program: str) -> dict[str, argparse.ArgumentParser]:
     return commands_of(parser_of(DOORS[program]))
 
 

@@ -52,13 +52,15 @@ def mutate(rng: Random, value: Any, changes: int = 1) -> Any:
     return value
 
 
-def _places(rng: Random, value: Any) -> list[tuple[Any, Any]]:
+def _places(rng: Random, value: Any, depth: int = 20) -> list[tuple[Any, Any]]:
     """Return every container in the value with each of its keys, but only two entries of each list: they are alike."""
+    if depth == 0:
+        return []
     if isinstance(value, dict):
         keys: list[Any] = [*value]
     else:
         keys = rng.sample(range(len(value)), min(2, len(value))) if isinstance(value, list) else []
-    inner = [place for key in keys for place in _places(rng, value[key])]
+    inner = [place for key in keys for place in _places(rng, value[key], depth - 1)]
     return [*((value, key) for key in keys), *inner]
 
 
@@ -71,7 +73,7 @@ def _change(rng: Random, holder: Any, key: Any) -> None:
         holder[twin] = rng.choice(_VALUES)
     elif change < 0.3:
         nested = old
-        for _ in range(rng.choice((1, 100, 400))):
+        for _ in range(rng.choice((1, 100))):
             nested = [nested]
         holder[key] = nested
     elif change < 0.4 and isinstance(old, int | float):

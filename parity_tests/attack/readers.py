@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -138,14 +139,15 @@ KINDS = {
 }
 
 
-def draw_file_attack(rng: Random, name: str, with_torch: bool = True) -> Attack:
-    """Return an attack on a random kind of file: damage of a random sort, and a command that reads it."""
+def draw_file_attack(rng: Random, name: str, programs: Sequence[str]) -> Attack | None:
+    """Return an attack on a random kind of file and a command that reads it, or None if that is not wanted."""
     target = rng.choices([*KINDS], [kind.weight for kind in KINDS.values()])[0]
     kind = KINDS[target]
-    place = rng.choice([place for place in kind.places if with_torch or not place.startswith("torch")])
-    command = rng.choice([line for line in kind.commands if with_torch or not line.startswith("torch")])
+    place, command = rng.choice(kind.places), rng.choice(kind.commands)
     line, _, stdin = command.format(place=place, top=place.partition("/")[0]).partition(" < ")
     program, *words = shlex.split(line)
+    if program not in programs or ("torch" in line and "torch_gpt" not in programs):
+        return None
     streams = Streams(stdin or Streams().stdin)
 
     def damage(here: Path) -> Damage:  # drawn when the files are there; a shell could not open all that replaces stdin
