@@ -1,0 +1,177 @@
+"""Every kind of file that a program reads: where the template has one, its format, and the commands that read it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from parity_tests.attack.bytes_damage import BYTE_DAMAGES
+from parity_tests.attack.content_damage import CONTENT_DAMAGES, reseal_in
+from parity_tests.attack.node_damage import replace_node
+from parity_tests.attack.sandbox import Attack, Damage, Streams
+from parity_tests.attack.template import DATA, RUNS, newest_of
+
+
+class Kind(NamedTuple):
+    """A kind of file: its places, the commands that read it, its format, and what else must be true of it.
+
+    In a command, {place} is the file and {top} the directory below the working directory that has it; ``< {place}``
+    gives it on standard input. ``manifest`` is the file that has its checksum, if another one does. A change of the
+    bytes of a ``sealed`` file must be noticed. ``is_endless`` says that reading a sparse file of any size is right.
+    ``weight`` says how often it is drawn.
+    """
+
+    places: tuple[str, ...]
+    commands: tuple[str, ...]
+    format: str = ""
+    manifest: str = ""
+    sealed: bool = False
+    is_endless: bool = False
+    weight: int = 1
+
+
+_CHECKPOINTS = (*map(newest_of, RUNS), "single")
+_ODD_CHECKPOINTS = ("/step-000000009", "/step-000000005.replaced", "/.step-000000008.1-2.tmp", "/mine", "/step-1")
+_CHECKPOINT_PLACES = (*_CHECKPOINTS, *(f"{run}/checkpoints{more}" for run in RUNS for more in ("", *_ODD_CHECKPOINTS)))
+_SHORT = "--max_iters 2 --eval_interval 2"
+_MODEL_READERS = (
+    "numpy_gpt sample {top} --max_new_tokens 2",
+    "numpy_gpt sample {top} --checkpoint best --show 2 --max_new_tokens 2",
+    "numpy_gpt step {top} --text to",
+    "numpy_gpt step {top} --text 'to be'",
+    "numpy_gpt evaluate {top} --eval_iters 1",
+    "numpy_gpt train --resume {top}",
+    "numpy_gpt parameters --model {top}",
+    "torch_gpt sample {top} --max_new_tokens 2 --device cpu",
+    "torch_gpt step {top} --text 'to be' --device cpu",
+    "torch_gpt evaluate {top} --eval_iters 1 --device cpu",
+    "torch_gpt train --resume {top} --device cpu",
+    "handcalc.trace 'to be' --model {top} --update",
+    "handcalc.exercise --model {top} --worksheet 2 --seed 1",
+    "handcalc.averaging --model {top} --text 'to be'",
+)
+_DATA_READERS = (
+    f"numpy_gpt train tiny --dataset {{top}} --out_dir new {_SHORT}",
+    f"torch_gpt train tiny --dataset {{top}} --out_dir new {_SHORT} --device cpu",
+    "numpy_gpt evaluate bigram --dataset {top} --eval_iters 1",
+    f"numpy_gpt compare tiny --dataset {{top}} --seed 1,2 {_SHORT}",
+)
+_PAGE_READERS = ("handcalc.verify {place}", "handcalc.verify {place} --digits 4 --all", "handcalc.verify - < {place}")
+_OURS = ("letters", "lexicon", "phrases")
+
+
+def _tensors(name: str) -> Kind:
+    places = tuple(f"{place}/{name}" for place in _CHECKPOINTS)
+    return Kind(places, _MODEL_READERS, "tensors", "checkpoint.json", sealed=True)
+
+
+KINDS = {
+    "checkpoint.json": Kind(
+        tuple(f"{place}/checkpoint.json" for place in _CHECKPOINTS),
+        _MODEL_READERS,
+        "sealed JSON",
+        sealed=True,
+        weight=4,
+    ),
+    "model.safetensors": _tensors("model.safetensors"),
+    "optimizer.safetensors": _tensors("optimizer.safetensors"),
+    "run directory": Kind(_CHECKPOINT_PLACES, _MODEL_READERS),
+    "metrics.jsonl": Kind(
+        tuple(f"{run}/metrics.jsonl" for run in RUNS),
+        (
+            "numpy_gpt plot {top}",
+            "numpy_gpt plot {top} --png loss.png",
+            "torch_gpt plot {top} run --json",
+            "numpy_gpt train --resume {top}",
+        ),
+        "JSON",
+    ),
+    "meta.json": Kind(tuple(f"{data}/meta.json" for data in _OURS), _DATA_READERS, "sealed JSON", sealed=True),
+    "token file": Kind(
+        tuple(f"{data}/{split}.bin" for data in _OURS for split in ("train", "val")),
+        _DATA_READERS,
+        manifest="meta.json",
+        sealed=True,
+    ),
+    "data directory": Kind(DATA, _DATA_READERS),
+    "meta.pkl": Kind(("nanogpt/meta.pkl",), _DATA_READERS, "pickle"),
+    "nanoGPT token file": Kind(("nanogpt/train.bin", "nanogpt/val.bin"), _DATA_READERS),
+    "text": Kind(
+        ("input.txt",),
+        (
+            "numpy_gpt prepare text {place} --out_dir new",
+            "numpy_gpt prepare text {place} --out_dir new --tokens words --json",
+            "torch_gpt prepare text {place} prompt.txt --out_dir letters",
+        ),
+        is_endless=True,
+    ),
+    "source": Kind(
+        ("input.txt",),
+        (
+            "numpy_gpt train bigram --source {place}",
+            "torch_gpt train --source {place}",
+            "numpy_gpt prepare shakespeare --source {place} --out_dir new",
+        ),
+    ),
+    "recipe": Kind(
+        ("recipe.toml",),
+        (
+            f"numpy_gpt train --config {{place}} --out_dir new {_SHORT}",
+            f"torch_gpt train --config {{place}} --out_dir new --device cpu {_SHORT}",
+            f"numpy_gpt compare --config {{place}} --seed 1,2 {_SHORT}",
+        ),
+        "recipe",
+    ),
+    "prompt": Kind(
+        ("prompt.txt",),
+        (
+            "numpy_gpt sample --prompt FILE:{place} --max_new_tokens 2",
+            "numpy_gpt sample --prompt FILE:{place} --max_new_tokens 2 --json",
+            "torch_gpt sample --prompt FILE:{place} --max_new_tokens 2 --show --device cpu",
+        ),
+    ),
+    "page": Kind(("trace.txt", "trace.md", "averaging.txt", "sheet-answers.txt", "homework.txt"), _PAGE_READERS),
+    "page in JSON": Kind(("trace.json",), _PAGE_READERS, "JSON"),
+    "answer": Kind(("answer.txt",), ("handcalc.exercise --topic softmax --level 1 --seed 3 < {place}",)),
+}
+
+
+def draw_file_attack(rng: Random, name: str, programs: Sequence[str]) -> Attack | None:
+    """Return an attack on a random kind of file and a command that reads it, or None if that is not wanted."""
+    target = rng.choices([*KINDS], [kind.weight for kind in KINDS.values()])[0]
+    kind = KINDS[target]
+    place, command = rng.choice(kind.places), rng.choice(kind.commands)
+    line, _, stdin = command.format(place=place, top=place.partition("/")[0]).partition(" < ")
+    program, *words = shlex.split(line)
+    if program not in programs or ("torch" in line and "torch_gpt" not in programs):
+        return None
+    streams = Streams(stdin or Streams().stdin)
+
+    def damage(here: Path) -> Damage:  # drawn when the files are there; a shell could not open all that replaces stdin
+        return _damage(rng, kind, here / place, here, may_replace=not stdin)
+
+    return Attack(name, target, program, tuple(words), streams, damage)
+
+
+def _damage(rng: Random, kind: Kind, path: Path, here: Path, may_replace: bool) -> Damage:
+    if not path.is_file() or (may_replace and rng.random() < 0.15):
+        old = path.read_bytes() if path.is_file() else b""
+        how = replace_node(rng, path, here, may_be_endless=not kind.is_endless)
+        same = how.startswith("a copy") and path.read_bytes() == old
+        return Damage(how, kind.sealed and not same)
+    if kind.format and rng.random() < 0.5:
+        CONTENT_DAMAGES[kind.format](rng, path)
+        how = "other content"
+    else:
+        old = path.read_bytes()
+        how = rng.choice([*BYTE_DAMAGES])
+        path.write_bytes(BYTE_DAMAGES[how](rng, old))
+        if not kind.manifest or rng.random() < 0.7:
+            return Damage(how, kind.sealed and path.read_bytes() != old)
+    if kind.manifest:
+        reseal_in(path.with_name(kind.manifest), path)
+        how += ", sealed again"
+    return Damage(how, False)

@@ -1,0 +1,93 @@
+"""The files that every attack finds: runs and data of every kind, texts, pages, and places that are no files."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shlex
+import shutil
+from pathlib import Path
+
+from parity_tests.attack.sandbox import HERE, Attack, run_attack
+
+_TEXT = "To be, or not to be: that is the question.\nWhether 'tis nobler – naïve Ünïcode – to suffer.\n" * 8
+_SHORT = "--max_iters 6 --eval_interval 2 --log_interval 1 --eval_iters 1"
+RUNS = {"run": 4, "torch-run": 6, "bigram": 4}
+"""Run → step of its newest checkpoint. torch_gpt's has ended, and has an older checkpoint too; the others have two
+steps still to take. The bigram model was trained on ``letters``."""
+DATA = ("letters", "lexicon", "phrases", "nanogpt")
+
+_PLAIN_FILES = {
+    "input.txt": _TEXT,
+    "prompt.txt": "to be",
+    "answer.txt": "a\n0.5\n",
+    "recipe.toml": 'preset = "tiny"\n\n[model]\nn_embd = 4\n\n[training]\nmax_iters = 2\neval_interval = 2\n',
+    "homework.txt": "a = 0.5*0.25 + 1.5 = 1.625\nb[0,1] = exp(1.625)/2 = 2.539\nc = max(1.625, 2.539) = 2.539\n",
+}
+_COMMANDS = (
+    "numpy_gpt prepare text input.txt --out_dir letters --val_share 0.3",
+    "numpy_gpt prepare text input.txt --out_dir lexicon --val_share 0.3 --tokens words",
+    "numpy_gpt prepare tiny --out_dir phrases",
+    f"numpy_gpt train tiny {_SHORT} --ema_decay 0.9 --out_dir run",
+    f"torch_gpt train tiny {_SHORT} --device cpu --out_dir torch-run",
+    f"numpy_gpt train bigram {_SHORT} --dataset letters --out_dir bigram",
+    "handcalc.trace 'to be' --backward --output trace.txt",
+    "handcalc.trace hello --format markdown --output trace.md",
+    "handcalc.trace hello --full --only attn.v,attn.weights --format json --output trace.json",
+    "handcalc.averaging --output averaging.txt",
+    "handcalc.exercise --worksheet 3 --seed 1 --output sheet",
+)
+
+
+def make_template(place: Path, *, with_torch: bool = True) -> Path:
+    """Make the template below ``place``, with the programs themselves, and return it."""
+    template = place / "template"
+    here = template / HERE
+    for directory in (here, template / "home", template / "tmp"):
+        directory.mkdir(parents=True)
+    (template / "home" / "tinyshakespeare.txt").write_text("another text")  # so that nothing is ever downloaded
+    for name, content in _PLAIN_FILES.items():
+        (here / name).write_text(content, encoding="utf-8")
+    for program, *words in map(shlex.split, _COMMANDS):
+        if with_torch or program != "torch_gpt":
+            _run(program, tuple(words), template)
+    for run, newest in RUNS.items():
+        if newest < 6:
+            shutil.rmtree(here / run / "checkpoints" / "step-000000006")
+    shutil.copytree(here / newest_of("run"), here / "single")
+    _write_nanogpt(here / "nanogpt", _TEXT)
+    return template
+
+
+def newest_of(run: str) -> str:
+    """Return the path of a run's newest checkpoint."""
+    return f"{run}/checkpoints/step-{RUNS[run]:09d}"
+
+
+def _run(program: str, words: tuple[str, ...], template: Path) -> None:
+    outcome = run_attack(Attack("template", "", program, words), template)
+    if outcome.status != 0:
+        raise RuntimeError(f"{program} {' '.join(words)}: {outcome.err.decode()}")
+
+
+def _write_nanogpt(place: Path, text: str) -> None:
+    itos = dict(enumerate(sorted(set(text))))
+    stoi = {letter: index for index, letter in itos.items()}
+    tokens = [stoi[letter].to_bytes(2, "little") for letter in text]
+    place.mkdir()
+    (place / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": len(itos), "itos": itos, "stoi": stoi}))
+    (place / "train.bin").write_bytes(b"".join(tokens[:-100]))
+    (place / "val.bin").write_bytes(b"".join(tokens[-100:]))
+
+
+def make_sandbox(template: Path, place: Path) -> Path:
+    """Copy the template, and add the nodes that a copy cannot have."""
+    sandbox = place / "sandbox"
+    shutil.rmtree(sandbox, ignore_errors=True)
+    shutil.copytree(template, sandbox)
+    here = sandbox / HERE
+    os.mkfifo(here / "fifo")
+    (here / "empty").mkdir()
+    (here / "loop").symlink_to("loop")
+    (here / "dangling").symlink_to("missing")
+    return sandbox
