@@ -38,7 +38,7 @@ def thread_count(text: str) -> int:
     return _in_range(whole_number(text), text, 1, len(available_cores()))
 
 
-def seconds(text: str) -> float:
+def duration(text: str) -> float:
     """Return a finite time of at least 0 from the command line."""
     value = number(text)
     if not 0 <= value < math.inf:

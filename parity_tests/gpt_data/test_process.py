@@ -35,11 +35,7 @@ def _python(program, *words):
     ("moment", "number", "words"),
     [
         ("numpy_gpt.cli", signal.SIGINT, ["numpy_gpt", "sample"]),
-        (
-            "numpy._core._multiarray_umath" if "numpy._core" in sys.modules else "numpy.core",
-            signal.SIGTERM,
-            ["numpy_gpt"],
-        ),
+        ("numpy.linalg", signal.SIGTERM, ["numpy_gpt"]),
         ("numpy_gpt.sampling", signal.SIGINT, ["numpy_gpt", "sample"]),
         ("torch.types", signal.SIGINT, ["torch_gpt", "sample"]),
         ("handcalc.verification.document", signal.SIGTERM, ["handcalc.verify", "-"]),

@@ -65,11 +65,11 @@ def test_unknown_options_end_in_one_line(name, capsys):
         ("processes --rounds 0", "--rounds: must be at least 1, not '0'"),
         ("recipe_search --seeds -1", "--seeds: must be at least 0, not '-1'"),
         ("recipe_search --budget inf", "--budget: must be at least 0 and finite, not 'inf'"),
-        ("sampling --seconds 0", "--seconds: must be above 0 and finite, not '0'"),
+        ("sampling --seconds -1", "--seconds: must be at least 0 and finite, not '-1'"),
         ("sampling --threads 0", "--threads: must be at least 1, not '0'"),
         ("token_files --megabytes 0", "--megabytes: must be at least 1, not '0'"),
         ("token_files --words_megabytes -3", "--words_megabytes: must be at least 1, not '-3'"),
-        ("training_step --seconds inf", "--seconds: must be above 0 and finite, not 'inf'"),
+        ("training_step --seconds inf", "--seconds: must be at least 0 and finite, not 'inf'"),
         ("training_step --rounds 0", "--rounds: must be at least 1, not '0'"),
     ],
 )
