@@ -19,7 +19,7 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
 from pathlib import Path
 
 from benchmarks.gpu.suite import run
-from benchmarks.support.command import above_zero, at_least_one, at_least_zero, command_parser
+from benchmarks.support.command import above_zero, at_least_one, command_parser, duration
 from numpy_gpt.shared.cli.parser import Parser, run_command
 
 
@@ -35,7 +35,7 @@ def options_parser() -> Parser:
     parser.add_argument(
         "--modes", nargs="+", default=["eager", "half", "compile", "graphs"], help="the modes to measure (default: all)"
     )
-    parser.add_argument("--budget", type=at_least_zero, default=450.0, help="time budget in seconds")
+    parser.add_argument("--budget", type=duration, default=450.0, help="time budget in seconds")
     parser.add_argument("--json", type=Path, help="write all numbers to this file, after each table")
     return parser
 

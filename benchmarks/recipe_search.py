@@ -29,7 +29,7 @@ from benchmarks.gpu.modes import Mode, Setting, make_engine, training_modes
 from benchmarks.gpu.recipe_candidates import BASE, candidates
 from benchmarks.gpu.tables import describe_device, device_line
 from benchmarks.gpu.time_limit import attempt
-from benchmarks.support.command import above_zero, at_least_zero, command_parser, markdown_table, write_report
+from benchmarks.support.command import at_least_zero, command_parser, duration, markdown_table, write_report
 from benchmarks.support.text import text_for
 from gpt_data.errors import UserError
 from gpt_data.wording import list_names
@@ -148,6 +148,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mode", choices=list(training_modes("cpu")), help="(default: the device's fastest)")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it GPT_DATA_DIR or the cache")
-    parser.add_argument("--budget", type=above_zero, default=86400.0, help="time budget of the search in seconds")
+    parser.add_argument("--budget", type=duration, default=86400.0, help="time budget of the search in seconds")
     parser.add_argument("--json", type=Path, help="write all numbers to this file, after each run")
     return run_command(run, parser, arguments)

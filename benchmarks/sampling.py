@@ -25,9 +25,9 @@ import torch
 from benchmarks.peers.torch_model import idiomatic_gpt, idiomatic_tokens, idiomatic_tokens_uncached
 from benchmarks.support.child_process import available_cores
 from benchmarks.support.command import (
-    above_zero,
     at_least_one,
     command_parser,
+    duration,
     markdown_table,
     thread_count,
     write_report,
@@ -159,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--position_preset", default="shakespeare", help="the preset of the second table")
     parser.add_argument("--threads", type=thread_count, default=len(available_cores()), help="of NumPy and torch")
     parser.add_argument("--rounds", type=at_least_one, default=9)
-    parser.add_argument("--seconds", type=above_zero, default=0.5, help="of each implementation in each round")
+    parser.add_argument("--seconds", type=duration, default=0.5, help="of each implementation in each round")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     return run_command(_run, parser, arguments)
 

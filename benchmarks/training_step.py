@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.peers.implementations import IMPLEMENTATIONS, PRODUCT_OPERATIONS, PRODUCTS, benchmark_recipe
 from benchmarks.support.child_process import available_cores, run_json
-from benchmarks.support.command import above_zero, at_least_one, command_parser, markdown_table, write_report
+from benchmarks.support.command import at_least_one, command_parser, duration, markdown_table, write_report
 from benchmarks.support.environment import describe_environment, environment_line
 from benchmarks.support.interleaved import ratios
 from gpt_data.errors import UserError
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--implementations", nargs="+", choices=names, default=names)
     parser.add_argument("--threads", default="1,all", help="numbers separated by commas; all is the number of cores")
     parser.add_argument("--rounds", type=at_least_one, default=9)
-    parser.add_argument("--seconds", type=above_zero, default=0.5, help="of each implementation in each round")
+    parser.add_argument("--seconds", type=duration, default=0.5, help="of each implementation in each round")
     parser.add_argument("--source", help="the file of Tiny Shakespeare; without it and GPT_DATA_DIR, random tokens")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     return run_command(_run, parser, arguments)

@@ -122,7 +122,7 @@ def test_programs_reject_the_same(capsys, program, argv, message):
 def test_debug_shows_a_traceback():
     process = _process("sample", "nowhere", "--debug")
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert err.startswith("Traceback")
     assert "UserError: no model at nowhere" in err
 

@@ -38,6 +38,14 @@ def thread_count(text: str) -> int:
     return _in_range(whole_number(text), text, 1, len(available_cores()))
 
 
+def duration(text: str) -> float:
+    """Return a finite time of at least 0 from the command line."""
+    value = number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and finite, not {quote(text)}")
+    return value
+
+
 def above_zero(text: str) -> float:
     """Return a finite number above 0 from the command line."""
     value = number(text)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 from benchmarks import cuda
@@ -83,11 +82,11 @@ def test_a_wrong_file_is_a_note(capsys, tmp_path, monkeypatch):
     assert "not measured: random tokens cannot be learnt" in loss[2]
 
 
-def test_unknown_modes_and_devices():
-    with pytest.raises(SystemExit, match="a mode must be one of 'eager', 'half', 'compile', 'graphs', not"):
-        cuda.main([*REHEARSAL[:-2], "fast"])
-    with pytest.raises(SystemExit, match="error: device must be auto, cpu, cuda, cuda:N or mps, not 'gpu'"):
-        cuda.main(["--device", "gpu"])
+def test_unknown_modes_and_devices(capsys):
+    assert cuda.main([*REHEARSAL[:-2], "fast"]) == 2
+    assert "error: a mode must be one of 'eager', 'half', 'compile', 'graphs', not" in capsys.readouterr().err
+    assert cuda.main(["--device", "gpu"]) == 2
+    assert "error: device must be auto, cpu, cuda, cuda:N or mps, not 'gpu'" in capsys.readouterr().err
 
 
 def test_it_runs_without_installation_or_extras(tmp_path):

@@ -119,7 +119,7 @@ def test_debug_shows_traceback() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "handcalc.trace", "", "--debug"], capture_output=True, text=True, check=False
     )
-    assert result.returncode != 0 and "Traceback" in result.stderr and "UserError" in result.stderr
+    assert result.returncode == 2 and "Traceback" in result.stderr and "UserError" in result.stderr
 
 
 def test_error_keeps_old_output(tmp_path: Path, capsys: Capture) -> None:

@@ -63,7 +63,6 @@ def _guarded(name: str, fail: Callable[[OSError], None]) -> Iterator[None]:
     setattr(sys, name, guarded)
     try:
         yield
-        guarded.flush()
     finally:
         if getattr(sys, name) is guarded:  # code inside the block may have set another one for good
             setattr(sys, name, original)
@@ -108,6 +107,7 @@ def finish_without_output() -> Iterator[None]:
 
     with _guarded("stdout", fail):
         yield
+        sys.stdout.flush()
     for error in errors[:1]:
         reason = error.strerror or error
         raise UserError(f"cannot write to standard output: {reason}; everything else is done") from error

@@ -14,7 +14,7 @@ from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.trainer import Display, Progress
 
 _LINE_SECONDS = 1.0
-_WIDE, _MEDIUM = 100, 70  # columns of terminals with a whole and with half a bar
+_WIDE, _MEDIUM = 100, 70  # columns of terminals with a long and with a short bar
 _LEAST_FIRST = ("memory", "mfu", "steps", "rate", "tokens", "val", "loss", "left")
 
 
@@ -69,7 +69,7 @@ class BarDisplay:
         from rich.progress import Progress as RichProgress
 
         self._console, self._max_iters = Console(stderr=True), max_iters
-        self._bar_width = 24 if self._console.width >= _WIDE else 12 if self._console.width >= _MEDIUM else 0
+        self._bar_width = 24 if self._console.width >= _WIDE else 8 if self._console.width >= _MEDIUM else 0
         bar = [BarColumn(bar_width=self._bar_width)] if self._bar_width else []
         self._bar: Any = RichProgress(
             *bar,

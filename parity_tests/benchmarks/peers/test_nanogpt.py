@@ -16,7 +16,7 @@ MODES = training_modes("cpu")
 
 
 def test_a_checkout_takes_its_own_steps(tmp_path, capsys):
-    options = cuda.parse_options(["--peer", str(write_checkout(tmp_path))])
+    options = cuda.options_parser().parse_args(["--peer", str(write_checkout(tmp_path))])
     found = compare_with_peer(tiny_setting(2), MODES["half"], options)
     ours, theirs = found["each"].values()
     assert (ours["median"], ours["parameters"]) == (1.0, 1134)

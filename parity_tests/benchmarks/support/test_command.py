@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import math
@@ -13,7 +14,6 @@ from benchmarks.support.child_process import ROOT
 from benchmarks.support.command import (
     at_least_one,
     command_parser,
-    errors_in_one_line,
     markdown_table,
     to_json,
     write_report,
@@ -39,11 +39,46 @@ def test_the_list_of_commands_is_complete():
     assert found == set(COMMANDS)
 
 
-def test_user_errors_end_in_one_line():
-    with pytest.raises(SystemExit, match=r"^error: no such thing$"), errors_in_one_line():
-        raise UserError("no such thing")
-    with pytest.raises(ZeroDivisionError), errors_in_one_line():
-        raise ZeroDivisionError
+@pytest.mark.parametrize("name", COMMANDS)
+def test_unknown_options_end_in_one_line(name, capsys):
+    assert importlib.import_module(f"benchmarks.{name}").main(["--jsno", "x"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: unknown option '--jsno'")
+    assert err.endswith(f"see python -m benchmarks.{name} --help\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("divergence --steps 0", "--steps: must be at least 1, not '0'"),
+        ("divergence --steps=--", "--steps: must be a whole number, not '--'"),
+        ("corpora --seeds 0", "--seeds: must be at least 1, not '0'"),
+        ("corpora tiny", "a corpus must be one of 'words', 'grammar', not 'tiny'"),
+        ("cuda --steps -1", "--steps: must be at least 1, not '-1'"),
+        ("cuda --budget -1", "--budget: must be at least 0 and finite, not '-1'"),
+        ("cuda --target nan", "--target: must be a number, not 'nan'"),
+        ("cuda --target 0", "--target: must be above 0 and finite, not '0'"),
+        ("growth --rounds x", "--rounds: must be a whole number, not 'x'"),
+        ("growth --steps 0", "--steps: must be at least 1, not '0'"),
+        ("growth --threads 1000000", "--threads: must be at most"),
+        ("processes --rounds 0", "--rounds: must be at least 1, not '0'"),
+        ("recipe_search --seeds -1", "--seeds: must be at least 0, not '-1'"),
+        ("recipe_search --budget inf", "--budget: must be at least 0 and finite, not 'inf'"),
+        ("sampling --seconds -1", "--seconds: must be at least 0 and finite, not '-1'"),
+        ("sampling --threads 0", "--threads: must be at least 1, not '0'"),
+        ("token_files --megabytes 0", "--megabytes: must be at least 1, not '0'"),
+        ("token_files --words_megabytes -3", "--words_megabytes: must be at least 1, not '-3'"),
+        ("training_step --seconds inf", "--seconds: must be at least 0 and finite, not 'inf'"),
+        ("training_step --rounds 0", "--rounds: must be at least 1, not '0'"),
+    ],
+)
+def test_numbers_have_bounds(words, message, capsys):
+    name, *arguments = words.split()
+    assert importlib.import_module(f"benchmarks.{name}").main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
 
 
 def test_reports_are_json(tmp_path):
@@ -70,5 +105,5 @@ def test_every_row_has_the_header_s_cells():
 
 def test_at_least_one_round():
     assert at_least_one("3") == 3
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
         at_least_one("0")

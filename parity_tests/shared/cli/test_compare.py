@@ -133,6 +133,11 @@ def test_diverged_run_is_a_row(numpy_run):
     assert row.split()[1:6] == ["1,134", "-", "diverged", "-", "-"]
 
 
+def test_errors_come_before_progress(numpy_run):
+    Path("file").write_text("")
+    assert_rejected(numpy_run(*QUICK, "--n_embd", "4,6", "--out_dir", "file/runs"), "cannot write file/runs")
+
+
 def test_error_if_all_runs_diverge(numpy_run):
     result = numpy_run(*QUICK, "--learning_rate", "1e37,1e38", "--min_lr", "1e37", "--warmup_iters", "0")
     assert result.status == 2

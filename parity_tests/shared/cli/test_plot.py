@@ -9,6 +9,7 @@ import shutil
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -149,6 +150,13 @@ def test_missing_library_is_named(tmp_path, monkeypatch, missing):
     with pytest.raises(UserError, match=rf'drawing needs {missing}.*: pip install "numpy-gpt\[plot\]"'):
         terminal_chart([FALLING]) if missing == "plotext" else write_png([FALLING], tmp_path / "x.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_other_plotext_is_rejected(monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotext", SimpleNamespace(__version__="6.1.0"))
+    assert not has_plot_libraries()
+    with pytest.raises(UserError, match=r'drawing needs plotext 5, not 6\.1\.0: pip install "numpy-gpt\[plot\]"'):
+        terminal_chart([FALLING])
 
 
 @pytest.fixture

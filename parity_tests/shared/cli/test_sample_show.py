@@ -88,7 +88,7 @@ def test_long_tokens():
     assert width == 16
     line = "\n".join(draw_lines(tokenizer, 1, Draw(1, np.array([0.2, 0.7, 0.1])), 3, width))
     assert line.count("'internationalisation' 0.7000") == 3
-    assert f"'{'x' * 40}'… (100 characters) 0.1000" in line
+    assert f"'{'x' * 27}…{'x' * 13}' (100 characters) 0.1000" in line
 
 
 def test_rows_wrap_at_the_terminal(monkeypatch):

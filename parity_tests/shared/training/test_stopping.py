@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from gpt_data.process import raise_on_signals
+from numpy_gpt.shared.runs.run_directory import load_checkpoint, save_in_run
+from numpy_gpt.shared.training import trainer
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.process_group import SingleProcess
 from numpy_gpt.shared.training.stopping import Interrupted, StopSignals
@@ -105,6 +107,33 @@ def test_second_sigint_ends_immediately(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train_in(recipe, tmp_path, engine)
     assert load_checkpoint(tmp_path).step == 0  # the evaluation at the start saved a complete one
+
+
+@pytest.mark.parametrize("stop_at", [7, 10])
+def test_signals_while_saving_change_nothing(tmp_path, monkeypatch, stop_at):
+    def save(run, checkpoint):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+        return save_in_run(run, checkpoint)
+
+    def interrupted(engine):
+        monkeypatch.setattr(trainer, "save_in_run", save)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    recipe = quick_recipe()
+    engine = engine_for(recipe)
+    take_step = engine.take_step
+
+    def step_of_engine(step, learning_rate):
+        if step + 1 == stop_at:
+            interrupted(engine)
+        return take_step(step, learning_rate)
+
+    engine.take_step = step_of_engine
+    with raise_on_signals(), pytest.raises(Interrupted) as stopped:
+        train_in(recipe, tmp_path, engine)
+    assert stopped.value.exit_status == 130
+    assert load_checkpoint(tmp_path).step == stop_at
 
 
 def test_two_sigterms_still_save(tmp_path):
