@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from numpy_gpt.parameters import Parameters, in_chunks
+from numpy_gpt.shared.model.inputs import check_max_norm
 
 _ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes its other threads, which then spin
 
@@ -24,7 +25,13 @@ def clip_gradients(gradients: Parameters, max_norm: float) -> float:
     """Scale the gradients in place so that their global norm is at most ``max_norm``; return the original norm (13.2).
 
     The scale is min(1, max_norm / (norm + 1e-6)), as in torch. ``max_norm`` 0 means no clipping.
+
+    Raises
+    ------
+    UserError
+        If ``max_norm`` is not a number of at least 0.
     """
+    check_max_norm(max_norm)
     norm = global_norm(gradients)
     if max_norm > 0 and not (scale := max_norm / (norm + 1e-6)) >= 1:  # so that a NaN norm makes every gradient NaN
         gradients.flat *= scale

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from numpy_gpt.shared.model.inputs import check_max_norm
+
 
 def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:
     """Return ‖g‖₂ over all parameters together (13.1), a 0-d tensor.
@@ -21,7 +23,13 @@ def clip_gradients(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
     """Scale the gradients in place so that their global norm is at most ``max_norm``; return the original norm (13.2).
 
     ``max_norm`` 0 means no clipping. If the norm is NaN, all gradients become NaN, as (13.2) says.
+
+    Raises
+    ------
+    UserError
+        If ``max_norm`` is not a number of at least 0.
     """
+    check_max_norm(max_norm)
     norm = global_norm(gradients)
     if max_norm > 0:
         _scale(gradients, norm, max_norm)
@@ -30,6 +38,7 @@ def clip_gradients(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
 
 def clip_gradients_fused(gradients: Mapping[str, Tensor], max_norm: float) -> Tensor:
     """Do the same with torch's own norm, computed in a few kernels and in the gradients' dtype."""
+    check_max_norm(max_norm)
     norm = torch.nn.utils.get_total_norm(list(gradients.values()))
     if max_norm > 0:
         _scale(gradients, norm, max_norm)

@@ -35,6 +35,18 @@ def check_number(name: str, value: Any) -> float:
         raise UserError(f"{name} must be a number that a float can hold, not {describe(value)}") from None
 
 
+def check_max_norm(max_norm: Any) -> None:
+    """Check the norm that gradients are clipped to; 0 and inf mean no clipping.
+
+    Raises
+    ------
+    UserError
+        If it is not a number of at least 0; NaN is not.
+    """
+    if not check_number("max_norm", max_norm) >= 0:
+        raise UserError(f"max_norm must be at least 0, not {max_norm}; 0 does not clip")
+
+
 def check_flags(**flags: Any) -> None:
     """Check that each of the named arguments is True or False.
 
