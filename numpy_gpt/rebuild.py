@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from gpt_data.errors import UserError
-from gpt_data.files.temporary import unwind_on_termination
 from gpt_data.floors.loss_floor import corpus_loss_floor
 from gpt_data.texts.corpora import load_corpus
 from numpy_gpt.engine import NumpyEngine
@@ -39,7 +38,7 @@ def rebuild(out_dir: Path) -> Checkpoint:
     recipe = preset("tiny").override({"dtype": "float64"})
     corpus = load_corpus(recipe.dataset)
     engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))
-    with unwind_on_termination(), tempfile.TemporaryDirectory() as run:
+    with tempfile.TemporaryDirectory() as run:
         state = train(recipe, engine, corpus, Path(run), PlainDisplay(recipe.training.max_iters))
     # Adding 0 turns the −0 that rounding may leave into 0, which is easier to read.
     rounded = {name: np.round(array, DECIMALS) + 0.0 for name, array in engine.values().items()}
