@@ -54,7 +54,7 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
     try:
         with ExitStack() as stack:
             for target in targets:
-                if target.exists() and not target.is_file():
+                if target.is_symlink() or (target.exists() and not target.is_file()):  # a link to itself is the first
                     raise UserError(f"cannot write {show_path(target)}: it is not a regular file; choose another place")
                 remove_leftovers(target.parent, target.name.__eq__)
             temporary = [stack.enter_context(temporary_file(target)) for target in targets]

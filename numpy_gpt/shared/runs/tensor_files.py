@@ -13,7 +13,7 @@ import numpy as np
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import AtLeast
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import show_path
+from gpt_data.wording import quote, show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.names import Shape
 
@@ -54,10 +54,10 @@ def read_tensors(path: Path, expected: FileRecord, shapes: Mapping[str, Shape]) 
     try:
         tensors = load(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{place} is not a safetensors file: {error}") from error
+        raise UserError(f"{place} is not a safetensors file: {quote(str(error), 200)}") from error
     if set(tensors) != set(shapes):
         odd = min(set(tensors) ^ set(shapes))
-        raise UserError(f"{place}: tensor {odd!r} is {'unknown' if odd in tensors else 'missing'} for its config")
+        raise UserError(f"{place}: tensor {quote(odd)} is {'unknown' if odd in tensors else 'missing'} for its config")
     for name, shape in shapes.items():
         if tensors[name].shape != shape or tensors[name].dtype not in (np.float32, np.float64):
             raise UserError(

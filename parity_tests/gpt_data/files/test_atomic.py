@@ -151,7 +151,8 @@ def test_an_interruption_leaves_nothing(folder, interruption):
 def test_special_files_are_not_replaced(folder):
     (folder / "directory").mkdir()
     os.mkfifo(folder / "pipe")
-    for name in ("directory", "pipe"):
+    (folder / "loop").symlink_to("loop")
+    for name in ("directory", "pipe", "loop"):
         with pytest.raises(UserError, match=rf"cannot write .*{name}: it is not a regular file"):
             atomic_write(folder / name, b"new")
     with pytest.raises(UserError, match="not a regular file"):
