@@ -14,9 +14,9 @@ What it guarantees:
 - **What was not checked is said**, counted by kind: lines that are no worked lines, weights and float64's numbers of a
   model that only the writer of the page has, operands that are not on the page.
 - A changed character can also make a file unreadable (JSON has no number 01): then the exit status is 2.
-- **Hostile files** take time in proportion to their length. A value that cancels is evaluated with more and more digits;
-  if that takes more than the work that a line and a file may take, the line is not decided, which is neither right nor
-  wrong: the exit status is 2 unless something else is wrong.
+- **Hostile files** take time in proportion to their length. A value that cancels is evaluated with more and more
+  digits; if that takes more than the work that a line and a file may take, the line is not decided, which is neither
+  right nor wrong: the exit status is 2 unless something else is wrong.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ EXIT_WRONG = 1
 _MOST_SHOWN = 100
 
 _EPILOG = """\
-A worked line is  name[index] = arithmetic = value,  or without [index] or name. The arithmetic consists of numbers, + - * / ^
-( ) exp log sqrt tanh max, and also · × − ÷ √ ² ³ and **. An indented line continues the one before. In Markdown, worked
-lines are in blocks of code or between backticks. All other lines are prose.
+A worked line is  name[index] = arithmetic = value,  or without [index] or name. The arithmetic consists of
+numbers, + - * / ^ ( ) exp log sqrt tanh max, and also · × − ÷ √ ² ³ and **. An indented line continues the one before.
+In Markdown, worked lines are in blocks of code or between backticks. All other lines are prose.
 
 Traces of this program are checked as a whole: each number against its formula over the other printed numbers. Without
 --digits, and if the file does not state how many, a value is right if it is right to the last digit it shows.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator
 
 from gpt_data.errors import UserError
@@ -59,8 +58,3 @@ def difference(page: str, original: str) -> str:
     """Return where the pages differ."""
     pairs = zip(page.split("\n"), original.split("\n"), strict=False)
     return next((f"{one!r} for {other!r}" for one, other in pairs if one != other), "at the end")
-
-
-def without_float64(page: str) -> str:
-    """Return the page without the digits of JSON's float64 numbers beyond the eighth."""
-    return re.sub(r"(: -?[0-9.]{9})[0-9]*", r"\1", page)
