@@ -1,4 +1,4 @@
-"""No character of a page changes unseen; a file that claims too much, or repeats itself, is refused or judged quickly."""
+"""No character of a page changes unseen; a file that claims too much, or repeats itself, is refused or judged soon."""
 
 from __future__ import annotations
 
@@ -56,7 +56,6 @@ def test_hundreds_of_changes_are_noticed(form: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("    hello         0.", "    hello         1."),  # may be absent: then the next ones stand for it
         ("The largest difference is ", "The largest difference is 1"),
         ("shape (T, C) = (1, 6)", "shape (T, C) = (1, 7)"),
         ("token[t,c] = wte.weight", "token[t,c] = wpe.weight"),
@@ -70,9 +69,9 @@ def test_hundreds_of_changes_are_noticed(form: str) -> None:
 )
 def test_what_a_page_states_is_checked(old: str, new: str) -> None:
     page = page_of(shipped("hello", update=False), "text")
-    if old in page:
-        report = report_of(page.replace(old, new, 1))
-        assert report is None or report.findings
+    assert old in page
+    report = report_of(page.replace(old, new, 1))
+    assert report is None or report.findings
 
 
 def test_two_answers_to_one_line_are_both_judged() -> None:
@@ -134,9 +133,9 @@ def test_refused_records(record: str, message: str) -> None:
 
 def test_claims_are_judged_before_they_are_planned() -> None:
     shape = (
-        "The arithmetic of a GPT, by pocket calculator\n\nrounding to 4 significant digits\n1,000,000,000 layers with 1 "
-        "attention head each, width 6, 6 channels per head, 24 hidden units, a vocabulary of 3 words, and a context of 8 "
-        "tokens.\n\nThe tokens: x\n\n0  a  0\n\n"
+        "The arithmetic of a GPT, by pocket calculator\n\nrounding to 4 significant digits\n1,000,000,000 layers with "
+        "1 attention head each, width 6, 6 channels per head, 24 hidden units, a vocabulary of 3 words, and a context "
+        "of 8 tokens.\n\nThe tokens: x\n\n0  a  0\n\n"
     )
     report = check_document(read_document(f"{shape * 300}x = 1 + 1 = 2\n"), None)
     assert len(report.findings) == 1 and "not stated so that they can be read" in report.findings[0].problem
