@@ -8,14 +8,15 @@ What it guarantees:
   states none, each value must be right to the last digit that it shows. A line that looks like a worked one but cannot
   be read counts as wrong.
 - **A trace of this program**, as text, Markdown or JSON, which states its model and its words. Each number is also
-  compared with the formula of its cell over the other numbers of the page. In a complete trace (``--full``, and nothing
-  left out) every changed digit is found if it is part of a worked line (its name, index, operands, value), of a step's
-  table, or of a table of weights that a worked line uses. A changed weight that no line uses, such as the vector of a
-  position beyond the end of the text, contradicts nothing, unless the trace has an ``--update``, which uses all
-  weights. If not every number is worked out, the tables are still compared with the formulas, but a change of an
-  operand that is small enough for rounding to hide it is found only if the operand itself is printed with a formula.
-- A changed digit can also make a file unreadable (JSON has no number 01): then the exit status is 2.
-- Prose, headings, and the comparison with float64 at the end are not checked.
+  compared with the formula of its cell over the other numbers of the page, and then the page is written again from its
+  numbers and compared: headings, labels, prose, and the tables behind "How far from float64". float64's numbers follow
+  from the page only if it shows the model that ships. White space is not compared.
+- **What was not checked is said**, counted by kind: lines that are no worked lines, weights and float64's numbers of a
+  model that only the writer of the page has, operands that are not on the page.
+- A changed character can also make a file unreadable (JSON has no number 01): then the exit status is 2.
+- **Hostile files** take time in proportion to their length. A value that cancels is evaluated with more and more
+  digits; if that takes more than the work that a line and a file may take, the line is not decided, which is neither
+  right nor wrong: the exit status is 2 unless something else is wrong.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ EXIT_WRONG = 1
 _MOST_SHOWN = 100
 
 _EPILOG = """\
-A worked line is  name[index] = arithmetic = value,  or without [index]. The arithmetic consists of numbers, + - * / ^
-( ) exp log sqrt tanh max, and also · × − ÷ √ ² ³ and **. An indented line continues the one before. In Markdown, worked
-lines are in blocks of code or between backticks. All other lines are prose.
+A worked line is  name[index] = arithmetic = value,  or without [index] or name. The arithmetic consists of
+numbers, + - * / ^ ( ) exp log sqrt tanh max, and also · × − ÷ √ ² ³ and **. An indented line continues the one before.
+In Markdown, worked lines are in blocks of code or between backticks. All other lines are prose.
 
 Traces of this program are checked as a whole: each number against its formula over the other printed numbers. Without
 --digits, and if the file does not state how many, a value is right if it is right to the last digit it shows.
@@ -56,7 +57,8 @@ Traces of this program are checked as a whole: each number against its formula o
 exit status:
   0    every line is right
   1    something is wrong
-  2    the file cannot be read, or contains no worked line: one line on stderr
+  2    the file cannot be read, contains no worked line, or nothing is wrong but a line
+       cannot be decided: one line on stderr
   70   a bug: a traceback, and no verdict
   130  interrupted with Ctrl-C, 143 terminated
 
@@ -125,7 +127,7 @@ def _report_lines(report: Report, lines: list[WorkedLine], *, everything: bool) 
     shown = findings if everything else findings[:_MOST_SHOWN]
     for found in shown:
         place = f"line {found.place}: " if found.place else ""
-        yield f"{place}{make_visible(f'{found.label} '.lstrip())}{found.problem}"
+        yield place + make_visible(f"{found.label} {found.problem}".lstrip())
     if len(shown) < len(findings):
         yield f"… and {len(findings) - len(shown):,} more (--all shows them)"
     yield _summary(findings, lines)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +75,7 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
     if model is not None:
         words = model.tokenizer.vocabulary
         vocabulary = (*words, *(f"id {token}" for token in range(len(words), plan.config.vocab_size)))
-        name, weights = load_model(None)[1], round_weights(model.values, calculator)
+        name, weights = _shipped_model()[1], round_weights(model.values, calculator)
     base = Trace(plan, name or "", vocabulary, text, all_numbers, masked, [], None)
     exact = _known_float64(base, document, model) if model else _stated_float64(base, document, selection)
     traces = [base._replace(float64=float64, training=training) for float64, training in exact]
@@ -144,9 +145,14 @@ def _fill(
     return filled, frozenset(masked)
 
 
+@cache
+def _shipped_model() -> tuple[Checkpoint, str]:
+    return load_model(None)
+
+
 def _reference(plan: Plan, numbers: Mapping[str, Mapping[Index, Decimal]]) -> Checkpoint | None:
     """Return the model that ships if most weights of the page are exactly its own."""
-    model, _ = load_model(None)
+    model, _ = _shipped_model()
     if model.config != plan.config:
         return None
     own = round_weights(model.values, Calculator(MOST_DIGITS))
