@@ -46,7 +46,7 @@ def check_targets(targets: Any, tokens: Tokens, config: ModelConfig) -> Tokens:
     if ids.shape != tokens.shape:
         raise UserError(f"targets must have the tokens' shape {tokens.shape}, not {ids.shape}")
     _check_integers(ids)
-    _check_range(ids, config.vocab_size)
+    _check_range(ids, config.vocab_size, "targets")
     return ids.astype(np.intp, copy=False)
 
 
@@ -139,8 +139,8 @@ def _check_integers(ids: Tokens) -> None:
         raise UserError(f"token ids must be integers, not {ids.dtype}")
 
 
-def _check_range(ids: Tokens, vocab_size: int) -> None:
+def _check_range(ids: Tokens, vocab_size: int, what: str = "token ids") -> None:
     # Viewed as unsigned, a negative id is huge, so one maximum checks both bounds.
     if np.maximum.reduce(ids.astype(np.int64, copy=False).view(np.uint64), axis=None) >= vocab_size:
         place = tuple(int(axis) for axis in np.argwhere((ids < 0) | (ids >= vocab_size))[0])
-        raise UserError(f"token ids must lie in [0, {vocab_size}), but the one at {place} is {ids[place]}")
+        raise UserError(f"{what} must lie in [0, {vocab_size}), but the one at {place} is {ids[place]}")
