@@ -18,6 +18,7 @@ from handcalc.tracing.plan import make_plan
 from handcalc.tracing.selection import Selection, check_selection
 from handcalc.tracing.trace import load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.tokens import read_text
 from numpy_gpt.shared.model.inputs import require_gpt
 
 _EPILOG = """\
@@ -64,9 +65,10 @@ def _run(options: argparse.Namespace) -> int:
     config = require_gpt(model.config)
     if config.n_layer == 0:
         raise UserError("this model has no layers, so no attention to show; choose another --model")
-    tokens = tuple(model.tokenizer.encode(options.text).tolist())
+    text = read_text(model.tokenizer, options.text, "the text")
+    tokens = tuple(model.tokenizer.encode(text).tolist())
     check_selection(Selection(layer=options.layer, head=options.head), config, len(tokens))
-    trace = trace_model(model, name, options.text, make_plan(config, tokens, digits=options.digits))
+    trace = trace_model(model, name, text, make_plan(config, tokens, digits=options.digits))
     blocks = averaging_blocks(trace, options.layer, options.head, full=options.full)
     write(join_lines(block_lines(blocks)), options.output)
     return 0

@@ -21,6 +21,7 @@ from handcalc.tracing.selection import Selection, check_selection, select_steps
 from handcalc.tracing.size import check_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.tokens import read_text
 from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
@@ -120,7 +121,7 @@ def _trace(options: argparse.Namespace, model: Checkpoint, name: str, selection:
     if len(options.text) != 1:
         together = " ".join(options.text) or "hello world"
         raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
-    (text,) = options.text
+    text = read_text(model.tokenizer, options.text[0], "the text")
     plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
     check_selection(selection, plan.config, len(plan.tokens))
     if not options.force:

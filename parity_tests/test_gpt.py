@@ -194,7 +194,7 @@ def test_bad_tokens_are_refused(tokens, message):
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ([[0, 7]], r"must lie in \[0, 7\)"),
+        ([[0, 7]], r"^targets must lie in \[0, 7\)"),
         ([[0, -1]], "is -1"),
         ([[0.5, 1]], "must be integers"),
         ([[0]], r"tokens' shape \(1, 2\), not \(1, 1\)"),

@@ -56,12 +56,22 @@ def test_every_command_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     ran = 0
     for line in "".join(_blocks("sh")).splitlines():
+        if line.startswith("mkdir -p "):
+            Path(shlex.split(line, comments=True)[2]).mkdir(exist_ok=True)
         for program, main in PROGRAMS.items():
             if line.startswith(program + " "):
                 words = shlex.split(line.removeprefix(program), comments=True)
                 assert main(words) == 0, (line, capsys.readouterr().err)
                 ran += 1
     assert ran >= 10
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # the checkout stays clean
+
+
+def test_what_commands_write_is_ignored_by_git():
+    written = re.findall(r"--(?:output|png|out_dir) (\S+)", "".join([*_blocks("sh"), *_blocks("bash")]))
+    assert len(written) >= 3
+    assert all(path.startswith("runs/") for path in written), written
+    assert "/runs/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
 
 
 def test_every_command_has_flags_that_exist():

@@ -55,6 +55,15 @@ def number_tokens(vocabulary: object, is_token: Callable[[str], object], definit
     return ids
 
 
+def match_case(tokenizer: Tokenizer, text: str) -> str:
+    """Return the text in lower case if the vocabulary has lower-case letters only, otherwise unchanged.
+
+    The corpus was then in lower case, and no text with an upper-case letter can be encoded as it is.
+    """
+    known = "".join(tokenizer.vocabulary)
+    return text.lower() if known == known.lower() != known.upper() else text
+
+
 def require_text(text: str) -> str:
     """Return the text unchanged, after checking that it is not empty.
 

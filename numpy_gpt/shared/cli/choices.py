@@ -139,8 +139,8 @@ def _file_prefix(recipe: Recipe, choice: RecipeChoice) -> str:
     return ""
 
 
-def check_corpus(recipe: Recipe, corpus: Corpus) -> None:
-    """Check that a corpus fits a recipe, before anything is computed or written.
+def check_corpus(recipe: Recipe, corpus: Corpus, remedy: str = "use a longer text or a smaller block_size") -> None:
+    """Check that a corpus fits a recipe, before anything is computed or written; ``remedy`` is for a short split.
 
     Raises
     ------
@@ -152,7 +152,13 @@ def check_corpus(recipe: Recipe, corpus: Corpus) -> None:
             f"vocab_size={recipe.model.vocab_size} is too small for the corpus {corpus.name!r}; "
             f"try {corpus.tokenizer.vocab_size}"
         )
-    for split in (corpus.train, corpus.val):
+    block_size = recipe.model.block_size
+    for name, split in (("training", corpus.train), ("validation", corpus.val)):
+        if len(split) <= block_size:
+            raise UserError(
+                f"a window of {block_size=} needs {block_size + 1} tokens, and the {name} split of {corpus.name!r} has "
+                f"{len(split):,}; {remedy}"
+            )
         evaluation_windows(split, recipe.model.block_size, recipe.eval_stride)
 
 

@@ -118,7 +118,7 @@ def _recipe_and_corpus(model: Checkpoint, options: EvaluateOptions) -> tuple[Rec
     corpus = open_dataset(recipe.dataset, options.source)
     if corpus.tokenizer != model.tokenizer:
         raise UserError(f"the corpus {corpus.name!r} has a different vocabulary from the model; give one with the same")
-    check_corpus(recipe, corpus)
+    check_corpus(recipe, corpus, "give a longer text")
     return recipe, corpus
 
 

@@ -17,7 +17,15 @@ from numpy_gpt.shared.cli.choices import ModelChoice, add_model_flags, load_mode
 from numpy_gpt.shared.cli.parser import boolean, number, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
-from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, single_token, token_text, token_width
+from numpy_gpt.shared.cli.tokens import (
+    encode_flag,
+    likeliest,
+    quote_token,
+    read_text,
+    single_token,
+    token_text,
+    token_width,
+)
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.sampling_choice import Draw, check_choice
 from numpy_gpt.shared.training.engine import Engine
@@ -51,7 +59,8 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``sample``, with nanoGPT's names and defaults where they exist."""
     add = parser.add_argument
     add_model_flags(parser)
-    add("--prompt", metavar="TEXT", help="the beginning of the text, or FILE:PATH (default: a line break or a space)")
+    what = "the beginning of the text, or FILE:PATH without its last line break (default: a line break or a space)"
+    add("--prompt", metavar="TEXT", help=what)
     add("--max_new_tokens", metavar="N", type=whole_number, default=200, help="tokens in a sample (default: 200)")
     add("--num_samples", metavar="N", type=whole_number, default=1, help="number of samples (default: 1)")
     add("--temperature", metavar="T", type=number, default=1.0, help="divides the logits; 0 is argmax (default: 1)")
@@ -90,7 +99,7 @@ def sample(options: SampleOptions, backend: Backend) -> int:
     _check_options(options)
     model = load_model(options.model)
     tokenizer = model.tokenizer
-    text = _prompt_text(options.prompt, tokenizer)
+    text = read_text(tokenizer, _prompt_text(options.prompt, tokenizer), "--prompt")
     prompt = encode_flag(tokenizer, text, "--prompt").tolist()
     stop = None if options.stop is None else single_token(tokenizer, options.stop, "--stop")
     engine = backend.make_engine(recipe_of(model), initial_state_of(model))
@@ -131,11 +140,13 @@ def _prompt_text(prompt: str | None, tokenizer: Tokenizer) -> str:
     if not name:
         raise UserError(f"--prompt {_FROM_FILE} must be followed by the name of a file, as in {_FROM_FILE}prompt.txt")
     try:
-        return read_regular(Path(name)).decode("utf-8-sig")
+        text = read_regular(Path(name)).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{show_path(name)} must be UTF-8, but byte {error.start} is not ({error.reason}); save it as UTF-8"
         ) from error
+    # An editor ends every file with a line break, which does not belong to the prompt.
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def _draws(engine: Engine, prompt: list[int], number: int, options: SampleOptions) -> Iterator[Draw]:

@@ -21,7 +21,7 @@ from numpy_gpt.shared.cli.choices import (
 from numpy_gpt.shared.cli.parser import print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
-from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, token_width
+from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, read_text, token_width
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
@@ -81,13 +81,14 @@ def step(options: StepOptions, backend: Backend) -> int:
         if value is not None and value < 1:
             raise UserError(f"--{name} must be at least 1, not {value}")
     model = load_model(options.model)
-    tokens = encode_flag(model.tokenizer, options.text, "--text")
+    text = read_text(model.tokenizer, options.text, "--text")
+    tokens = encode_flag(model.tokenizer, text, "--text")
     _check_length(len(tokens), model)
     recipe, rate = _step_recipe(model, options.learning_rate)
     engine = backend.make_engine(recipe, initial_state_of(model))
     outcome = _take_steps(engine, tokens, model, options.steps, rate)
     if options.json:
-        print_record(_step_record(options.text, tokens.tolist(), rate, outcome))
+        print_record(_step_record(text, tokens.tolist(), rate, outcome))
         return 0
     if model.trained is not None:
         print("this model's weights are averages; the tables show the weights in training, before averaging\n")

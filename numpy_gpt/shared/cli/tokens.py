@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import numpy.typing as npt
 
 from gpt_data.errors import UserError
-from gpt_data.tokens.tokenizer import Tokenizer
+from gpt_data.tokens.tokenizer import Tokenizer, match_case
 from gpt_data.wording import quote
 from numpy_gpt.shared.model.arrays import Array
 
@@ -37,6 +39,14 @@ def likeliest(probabilities: Array, count: int | None) -> list[int]:
     return [int(token) for token in np.argsort(-probabilities, kind="stable")[:count]]
 
 
+def read_text(tokenizer: Tokenizer, text: str, what: str) -> str:
+    """Return a text for the model: in lower case, with a note on stderr, if its vocabulary has only lower case."""
+    matched = match_case(tokenizer, text)
+    if matched != text:
+        print(f"note: the model knows only lower case, and reads {what} as {quote(matched)}", file=sys.stderr)
+    return matched
+
+
 def encode_flag(tokenizer: Tokenizer, text: str, flag: str) -> npt.NDArray[np.int64]:
     """Return the ids (T,) of a text that was given with this flag.
 
@@ -48,7 +58,8 @@ def encode_flag(tokenizer: Tokenizer, text: str, flag: str) -> npt.NDArray[np.in
     try:
         return tokenizer.encode(text)
     except UserError as error:
-        raise UserError(f"{flag}: {error}") from error
+        hint = "; a shell passes \\n as two characters: for a line break, type $'\\n'" if "\\n" in text else ""
+        raise UserError(f"{flag}: {error}{hint}") from error
 
 
 def single_token(tokenizer: Tokenizer, text: str, flag: str) -> int:
@@ -59,6 +70,7 @@ def single_token(tokenizer: Tokenizer, text: str, flag: str) -> int:
     UserError
         If it is not exactly one token.
     """
+    text = read_text(tokenizer, text, flag)
     ids = encode_flag(tokenizer, text, flag)
     if len(ids) != 1:
         raise UserError(f"{flag} must be one token, but {quote(text)} is {len(ids)}; give one of the vocabulary")

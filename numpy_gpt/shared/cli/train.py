@@ -16,7 +16,6 @@ from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,
     RecipeChoice,
     add_recipe_flags,
-    check_corpus,
     load_last,
     load_recipe,
     read_recipe_choice,
@@ -171,7 +170,6 @@ def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source:
         if recipe.dataset in CORPORA:
             raise
         raise UserError(f"{error}; if the run's text has moved, give --dataset") from error
-    check_corpus(recipe, corpus)
     if checkpoint.corpus != fingerprint(corpus):
         raise UserError(
             f"{show_path(run)} was trained on a different text from what {recipe.dataset!r} is now; "

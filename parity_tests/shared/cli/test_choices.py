@@ -73,7 +73,10 @@ def test_dataset_sets_the_vocabulary():
     ("words", "message"),
     [
         (["--dataset", "grammar", "--vocab_size", 3], "vocab_size=3 is too small for the corpus 'grammar'"),
-        (["--block_size", 340], "a window of block_size=340 needs 341 tokens and the text has 340"),
+        (
+            ["--block_size", 340],
+            "a window of block_size=340 needs 341 tokens, and the validation split of 'tiny' has 340; use",
+        ),
         (["--eval_stride", 9], "stride=9 would leave gaps between windows of 8"),
         (["--n_head", 4], "n_embd=6 is not divisible by n_head=4"),
         (["bigram", "--n_head", 4], "unknown field 'n_head'"),

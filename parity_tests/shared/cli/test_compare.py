@@ -120,16 +120,16 @@ def test_interruption_keeps_finished_runs(numpy_run, monkeypatch):
 
 
 def test_diverged_run_is_a_row(numpy_run):
-    rates = ["--learning_rate", "1e-3,1e60,3e-3", "--min_lr", "1e-4", "--warmup_iters", "0"]
+    rates = ["--learning_rate", "1e-3,1e38,3e-3", "--min_lr", "1e-4", "--warmup_iters", "0"]
     result = numpy_run(*QUICK, *rates, "--out_dir", "all", "--json")
     assert (result.status, len(result.err.splitlines())) == (0, 3)
     first, second, third = result.record["runs"]
-    assert second["error"].startswith("the loss must be finite, but is nan at step 1, where the parameter ")
+    assert "must be finite, but is nan at step 1, where " in second["error"]
     assert {second[name] for name in ("steps", "train_loss", "val_loss", "best_val_loss", "best_step")} == {None}
     assert first["val_loss"] > third["val_loss"] > 0
     assert "error" not in first
-    assert f"learning_rate 1e+60 diverged: {second['error']}" in result.out
-    row = next(line for line in result.out.splitlines() if line.lstrip().startswith("1e+60"))
+    assert f"learning_rate 1e+38 diverged: {second['error']}" in result.out
+    row = next(line for line in result.out.splitlines() if line.lstrip().startswith("1e+38"))
     assert row.split()[1:6] == ["1,134", "-", "diverged", "-", "-"]
 
 

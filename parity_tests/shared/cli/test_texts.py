@@ -1,0 +1,60 @@
+"""Texts that users type: upper case, a typed backslash and n, a file's last line break, a text that is too short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from parity_tests.shared.cli.programs import assert_rejected
+
+FEW = ["--max_new_tokens", 2]
+
+
+def test_a_lower_case_model_reads_lower_case(run):
+    lower = run("sample", "--prompt", "hello world", *FEW)
+    upper = run("sample", "--prompt", "Hello WORLD", *FEW)
+    assert upper.out == lower.out
+    note = "note: the model knows only lower case, and reads --prompt as 'hello world'\n"
+    assert upper.err == note + lower.err or upper.err == lower.err + note
+
+
+@pytest.mark.parametrize("words", ["Ab ab", "12 34"])
+def test_another_vocabulary_is_read_as_it_is(numpy_run, words):
+    Path("text.txt").write_text(f"{words}\n" * 50)
+    numpy_run("prepare", "text", "text.txt", "--out_dir", "text")
+    numpy_run("train", "tiny", "--dataset", "text", "--max_iters", 0, "--out_dir", "run")
+    assert_rejected(numpy_run("sample", "run", "--prompt", "B"), "--prompt: unknown character 'B'")
+
+
+def test_a_typed_line_break_is_explained(numpy_run):
+    hint = r"a shell passes \n as two characters: for a line break, type $'\n'"
+    assert_rejected(numpy_run("sample", "--prompt", r"hello\n"), hint)
+    assert_rejected(numpy_run("sample", "--stop", r"\n"), hint)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_the_last_line_break_of_a_file_is_not_in_the_prompt(numpy_run, end):
+    Path("prompt.txt").write_bytes(f"to be{end}".encode())
+    assert numpy_run("sample", "--prompt", "FILE:prompt.txt", "--json", *FEW).record["prompt"] == "to be"
+
+
+def test_only_one_line_break_is_left_out(numpy_run):
+    Path("prompt.txt").write_bytes(b"to be\n\n")
+    assert_rejected(numpy_run("sample", "--prompt", "FILE:prompt.txt"), r"unknown character '\n'")
+
+
+def test_a_short_split_is_named(numpy_run):
+    Path("text.txt").write_text("to be or not to be " * 5)
+    numpy_run("prepare", "text", "text.txt", "--out_dir", "text", "--tokens", "words", "--val_share", "0.1")
+    told = "a window of block_size=8 needs 9 tokens, and the validation split of 'text' has 6; use a longer text or a"
+    assert_rejected(numpy_run("train", "tiny", "--dataset", "text"), told)
+
+
+def test_a_changed_text_is_said_to_be_changed(run):
+    for text in ("one two three ", "one two three four five six seven "):
+        Path("text.txt").write_text(text * 50)
+        run("prepare", "text", "text.txt", "--out_dir", "text")
+        if not Path("run").exists():
+            run("train", "tiny", "--dataset", "text", "--max_iters", 0, "--out_dir", "run")
+    assert_rejected(run("train", "--resume", "run"), "was trained on a different text from what 'text' is now")
