@@ -56,7 +56,8 @@ def _update_text(plan: Plan) -> str:
     if plan.optimizer is None:
         return ""
     return (
-        "AdamW moves each weight against its gradient, as in the first step of a training run. Its numbers are: "
+        "AdamW moves each weight against its gradient, as in "
+        f"{'the first step' if plan.number == 1 else f'step {plan.number}'} of a training run. Its numbers are: "
         f"{write_optimizer(plan.optimizer)} In short: weights that raise the loss go down, weights that lower it go "
         "up, each by about the learning rate."
     )
