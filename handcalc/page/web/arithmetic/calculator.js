@@ -20,7 +20,7 @@ const ONE_HALF = new Decimal(5n, -1);
  *
  * Sums, products and quotients are exact, so their ties are recognised and go to the even digit; so are roots that are
  * themselves quotients. Everything else lies in an open interval (low, high) at a working precision above `digits`. If
- * the numbers just above `low` and those just below `high` have the same display, that display is right. If they do not,
+ * the numbers just above `low` and those just below `high` have the same display, that display is right. If not,
  * the value is close to the boundary between two displays, and it is evaluated again with twice the precision (Ziv's
  * strategy). A value that agrees with a tie to 10,000 digits is treated as a tie: sqrt(2)*sqrt(2)*0.5 is one.
  */
