@@ -29,7 +29,8 @@ def erf_bounds(x: Decimal, precision: int) -> Bounds:
     if least > 3 * precision:  # e^(−3) < 1/10
         return Decimal((0, (9,) * precision, -precision)), _ONE
     low, high = _series_bounds(least, most, precision + _GUARD_DIGITS)
-    decay = down.next_minus(down.exp(-most)), up.next_plus(up.exp(-least))  # `decimal` rounds exp to nearest
+    # `decimal` rounds exp to nearest.
+    decay = down.next_minus(down.exp(most.copy_negate())), up.next_plus(up.exp(least.copy_negate()))
     factor = _two_over_root_pi(precision + _GUARD_DIGITS)
     return (
         down.multiply(down.multiply(x, factor[0]), down.multiply(decay[0], low)),
@@ -44,11 +45,11 @@ def _series_bounds(least: Decimal, most: Decimal, precision: int) -> Bounds:
     at most as large as the last one.
     """
     down, up = _contexts(precision)
-    z_low, z_high = down.multiply(least, Decimal(2)), up.multiply(most, Decimal(2))
+    z_low, z_high = down.add(least, least), up.add(most, most)
     low = high = small = large = _ONE
     end = Decimal((0, (1,), -precision))
     odd = 1
-    while large > end or 2 * z_high > odd:
+    while large > end or up.add(z_high, z_high) > odd:
         odd += 2
         small = down.divide(down.multiply(small, z_low), Decimal(odd))
         large = up.divide(up.multiply(large, z_high), Decimal(odd))
