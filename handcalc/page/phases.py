@@ -69,10 +69,16 @@ def part_title(step: Step) -> str:
     if step.phase == BACKWARD:
         return _backward_title(step.name)
     if step.phase == UPDATE:
-        return "Clipping: the length of the whole gradient" if first in _CLIPPING else f"AdamW: {rest}"
+        return _update_title(first, rest)
     if step.phase == AGAIN:
         return f"Again, with the new weights: {_forward_title(rest)}"
     return _forward_title(step.name)
+
+
+def _update_title(prefix: str, rest: str) -> str:
+    if prefix in _CLIPPING:
+        return "Clipping: the length of the whole gradient"
+    return "AdamW: the correction of the moments" if prefix == "correction" else f"AdamW: {rest}"
 
 
 def _forward_title(name: str) -> str:
