@@ -85,11 +85,22 @@ export function cells(name) {
   return (...index) => new Ref(name, index);
 }
 
+/** The constant −1. */
 export const MINUS_ONE = new Constant("-1");
+
+/** The constant 0. */
 export const ZERO = new Constant("0");
+
+/** The constant ½. */
 export const HALF = new Constant("0.5");
+
+/** The constant 1. */
 export const ONE = new Constant("1");
+
+/** The constant 2. */
 export const TWO = new Constant("2");
+
+/** The constant 3. */
 export const THREE = new Constant("3");
 
 /** Return a + b; the terms of a sum `a` stay flat. */

@@ -3,8 +3,8 @@
 
 import { Constant, ONE, Product, ZERO, add, cells, divide, multiply, sqrt } from "../arithmetic/expression.js";
 import { subtract } from "../arithmetic/expression.js";
-import { SCALE, clips, scalarStep } from "./clipping.js";
-import { CHANGE, UPDATED, gradient, parameterAxes, updateStep } from "./step.js";
+import { SCALE, clips } from "./clipping.js";
+import { CHANGE, UPDATED, gradient, parameterAxes, scalarStep, updateStep } from "./step.js";
 
 /** The prefix of a moment's name that means the moment before the step. */
 export const BEFORE = "before";

@@ -2,7 +2,7 @@
 // As handcalc/formulas/clipping.py.
 
 import { Constant, ONE, add, cells, divide, largest, multiply, sqrt, total } from "../arithmetic/expression.js";
-import { UPDATE, gradient, parameterAxes, range, updateStep } from "./step.js";
+import { gradient, parameterAxes, range, scalarStep, updateStep } from "./step.js";
 
 /** The factor that all gradients share. */
 export const SCALE = "clipping.scale";
@@ -26,11 +26,6 @@ export function* clippingSteps(names, optimizer, sizes) {
     const most = new Constant(optimizer.grad_clip);
     yield scalarStep(SCALE, () => divide(ONE, largest([ONE, divide(add(norm(), GUARD), most)])));
   }
-}
-
-/** Return a step of the update that belongs to no parameter: one number. */
-export function scalarStep(name, cell) {
-  return { name, axes: "", phase: UPDATE, cell };
 }
 
 /** Yield the sum of a parameter's squared gradients; of a matrix, first the sum of each row. */

@@ -15,9 +15,16 @@ const PARAMETER_AXES = {
   "mlp.c_proj.weight": "fc",
 };
 
+/** The phase of the steps from the tokens to the probabilities, and to the loss. */
 export const FORWARD = "forward";
+
+/** The phase of the gradients. */
 export const BACKWARD = "backward";
+
+/** The phase of the new weights. */
 export const UPDATE = "update";
+
+/** The phase of the forward pass with the new weights. */
 export const AGAIN = "forward again";
 
 /** The prefix of every name that belongs to the model after the update. */
@@ -61,6 +68,11 @@ export function gradientStep(name, axes, cell) {
 /** Return the step `prefix.parameter` of the update; `axes` default to the parameter's. */
 export function updateStep(prefix, parameter, cell, axes = parameterAxes(parameter)) {
   return { name: `${prefix}.${parameter}`, axes, phase: UPDATE, cell };
+}
+
+/** Return a step of the update that belongs to no parameter: one number. */
+export function scalarStep(name, cell) {
+  return { name, axes: "", phase: UPDATE, cell };
 }
 
 /** Return the name of ∂loss/∂name: a d before its last part, `h.0.attn.q` → `h.0.attn.dq`. */
