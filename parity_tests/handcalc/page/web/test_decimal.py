@@ -13,7 +13,8 @@ from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.writing import format_number
 
 EXACT = Context(prec=30_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
-EXTREMES = ["0", "-0", "0.000", "1e-9999", "-1e-9999", "9.99e9999", "1e-10050", "1e+12000", "0e400", "0e-400"]
+EXTREMES = ["0", "-0", "0.000", "1e-9999", "-1e-9999", "6e-10000", "-5e-10000", "9.99e9999", "1e-10050", "1e+12000"]
+EXTREMES += ["0e400", "0e-400"]
 
 
 TOO_LARGE = "error: a number of the trace reaches 1e+10000, too large for the calculator; use smaller weights"
