@@ -168,7 +168,6 @@ def exact_forms(draw: random.Random, value: Decimal) -> list[Tree]:
         ["*", sign, ["sqrt", str(square)]],
         ["*", sign, ["sqrt", ["/", str(EXACT.multiply(square, Decimal(49))), "49"]]],
         ["/", text, ["sqrt", ["+", "0.36", "0.64"]]],
-        ["*", text, "1.5", ["sqrt", ["/", "4", "9"]]],
         ["max", text, ["-", text, ["exp", "-2"]]],
         ["*", text, ["exp", ["-", "2.5", "2.5"]]],
         ["+", text, ["log", ["/", "3", "3"]], ["tanh", "0"]],
@@ -230,7 +229,10 @@ def test_functions_close_to_a_tie(modules: Any, name: str) -> None:
         (["*", ["exp", "1e6"], ["exp", "-1e6"]], 34, "1"),
         (["-", ["*", ["sqrt", "2"], ["sqrt", "2"]], "2"], 4, "0"),
         (["*", "0.61725", ["sqrt", "2"], ["sqrt", "2"]], 4, "1.234"),  # agrees with a tie to 10,000 digits
+        (["*", "1.85175", ["sqrt", ["/", "4", "9"]]], 4, "1.234"),
         (["max", "0", ["-", ["*", ["sqrt", "2"], ["sqrt", "2"]], "2"]], 4, "0"),
+        (["-", ["+", ["exp", "23100"], "1.5"], ["exp", "23100"]], 4, "1.5"),
+        (["exp", ["-", ["exp", "100"], ["+", ["exp", "100"], "1"]]], 4, "0.3679"),
         (["max", ["exp", "1"], "2.5", ["exp", "0.5"]], 10, "2.718281828"),
         (["+", "1e9999", "-1e9999", "1e-9999"], 4, "1e-9999"),
         (["+", ["*", "1e-9999", *["1e-9999"] * 30], "1.2345"], 4, "1.235"),  # not written out in full
@@ -284,6 +286,10 @@ def test_positive_and_references(modules: Any) -> None:
         (["exp", "1e9999"], "reaches 1e+10000, too large"),
         (["*", "1e9999", "10"], "reaches 1e+10000, too large"),
         (["+", "9.9995e9999", "0"], "reaches 1e+10000, too large"),
+        (
+            ["-", ["+", ["exp", "30000"], "1.5"], ["exp", "30000"]],
+            "is what is left of far larger ones; change a weight",
+        ),
         (["-", "inf", "inf"], "∞ - ∞ is no number"),
         (["*", "0", "inf"], "0 times ∞ is no number"),
         (["/", "inf", "inf"], "∞ divided by ∞ is no number"),

@@ -17,9 +17,6 @@ EXTREMES = ["0", "-0", "0.000", "1e-9999", "-1e-9999", "6e-10000", "-5e-10000", 
 EXTREMES += ["0e400", "0e-400"]
 
 
-TOO_LARGE = "error: a number of the trace reaches 1e+10000, too large for the calculator; use smaller weights"
-
-
 def random_text(draw: random.Random, *, farthest: int = 40) -> str:
     """Write a number as people and programs do: with or without a point, an exponent, and zeros at either end."""
     digits = str(draw.randrange(10 ** draw.randint(1, 36)))
@@ -121,7 +118,7 @@ def test_rounding(modules: Any) -> None:
     cases += [["round", text, digits] for text in EXTREMES for digits in (1, 4, 34)]
     cases += [["round", f"{'9' * 12}.{'9' * 30}e{place}", 12] for place in (-10011, -10010, 0, 9986, 9987, 9988)]
     expected = [display(text, digits) for _, text, digits in cases]
-    assert expected.count(TOO_LARGE) > 20 and expected.count("0") > 20
+    assert expected.count("inf") > 20 and expected.count("0") > 20
     compare(modules, cases, expected)
 
 
@@ -129,7 +126,7 @@ def display(text: str, digits: int) -> str:
     try:
         return format_number(Calculator(digits).round(Decimal(text)))
     except UserError:
-        return TOO_LARGE
+        return "-inf" if text.startswith("-") else "inf"
 
 
 def test_rounding_of_what_is_just_above_or_below(modules: Any) -> None:
