@@ -1,10 +1,12 @@
 // The pocket calculator: evaluate a tree exactly from printed numbers, then round once, correctly, half to even.
+// As handcalc/arithmetic/calculator.py.
 
-import { CalculatorError, Decimal, addDecimals, compareDecimals, multiplyDecimals, roundDecimal } from "./decimal.js";
-import { signOfInteger } from "./decimal.js";
+import { CalculatorError, Decimal, TooLarge, addDecimals, compareDecimals, multiplyDecimals } from "./decimal.js";
+import { roundDecimal } from "./decimal.js";
 import { Fraction, roundFraction } from "./fraction.js";
 import { Undecided } from "./interval.js";
-import { addValues, compareExact, divideValues, largestOf, multiplyValues, negateValue } from "./values.js";
+import { addValues, compareExact, divideValues, isExact, isInfinite, largestOf, multiplyValues } from "./values.js";
+import { negateValue } from "./values.js";
 import { applyFunction } from "./functions.js";
 import { Constant, Difference, Func, Masked, Maximum, Positive, Product, Quotient, Ref, Sum } from "./expression.js";
 
@@ -18,11 +20,11 @@ const ONE_HALF = new Decimal(5n, -1);
 /**
  * A calculator whose display has `digits` significant digits.
  *
- * Sums, products and quotients are exact, so their ties are recognised and go to the even digit; so are roots that are
- * themselves quotients. Everything else lies in an open interval (low, high) at a working precision above `digits`. If
- * the numbers just above `low` and those just below `high` have the same display, that display is right. If not,
- * the value is close to the boundary between two displays, and it is evaluated again with twice the precision (Ziv's
- * strategy). A value that agrees with a tie to 10,000 digits is treated as a tie: sqrt(2)*sqrt(2)*0.5 is one.
+ * Sums, products, quotients and perfect roots are exact, so their ties are recognised and go to the even digit.
+ * Everything else lies in an open interval (low, high) at a working precision above `digits`. If the numbers just above
+ * `low` and those just below `high` have the same display, that display is right. If not, the value is close to the
+ * boundary between two displays, and it is evaluated again with twice the precision (Ziv's strategy). A value that
+ * agrees with a tie to 10,000 digits is treated as a tie: sqrt(2)*sqrt(2)*0.61725 is one.
  */
 export class Calculator {
   /** `digits` is a whole number from 1 to MOST_DIGITS. Throws CalculatorError for any other. */
@@ -33,9 +35,12 @@ export class Calculator {
     this.digits = digits;
   }
 
-  /** Return a Decimal as displayed. Throws CalculatorError if it is too large. */
-  round(decimal) {
-    return roundDecimal(decimal, this.digits);
+  /** Return an exact number as displayed, ±∞ as it is. Throws CalculatorError if it is too large. */
+  round(exact) {
+    if (isInfinite(exact)) return exact;
+    const rounded = exact instanceof Fraction ? roundFraction(exact, this.digits) : roundDecimal(exact, this.digits);
+    if (isInfinite(rounded)) throw new TooLarge();
+    return rounded;
   }
 
   /**
@@ -48,14 +53,22 @@ export class Calculator {
     for (let precision = this.digits + GUARD_DIGITS; ; precision *= 2) {
       const isLast = precision > MOST_PRECISION;
       const value = this.#attempt(expression, numbers, precision, isLast);
-      if (value instanceof Decimal) return roundDecimal(value, this.digits);
-      if (value instanceof Fraction) return roundFraction(value, this.digits);
       if (value === null) continue;
+      if (isExact(value)) return this.round(value);
       const least = roundDecimal(value.low, this.digits, 1);
       const most = roundDecimal(value.high, this.digits, -1);
-      if (compareDecimals(least, most) === 0) return least;
-      if (isLast) return this.#roundTie(least, most);
+      const areSame = compareDecimals(least, most) === 0;
+      if (areSame && !isInfinite(least)) return least;
+      if (areSame || isLast) return this.#settle(least, most);
     }
+  }
+
+  /** Return the even one of two displays with a tie between them. Throws CalculatorError if they are no neighbours. */
+  #settle(least, most) {
+    if (isInfinite(least) || isInfinite(most)) throw new TooLarge();
+    const display = this.round(multiplyDecimals(ONE_HALF, addDecimals(least, most)));
+    if (compareDecimals(display, least) === 0 || compareDecimals(display, most) === 0) return display;
+    throw new CalculatorError("a number of the trace is what is left of far larger ones; change a weight");
   }
 
   /** Return the value at a working precision, or null if that is too low, which in the last attempt is an error. */
@@ -66,11 +79,6 @@ export class Calculator {
       if (error instanceof Undecided && !isLast) return null;
       throw error;
     }
-  }
-
-  #roundTie(least, most) {
-    if (least.coefficient < 0n && most.coefficient > 0n) return Decimal.ZERO;
-    return roundDecimal(multiplyDecimals(ONE_HALF, addDecimals(least, most)), this.digits);
   }
 }
 

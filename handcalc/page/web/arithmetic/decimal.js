@@ -1,4 +1,5 @@
 // Decimal numbers, coefficient · 10^exponent: exact arithmetic, rounding to a display, reading and writing.
+// As Python's decimal, and format_number of handcalc/arithmetic/writing.py.
 
 /** Numbers closer to 0 than 1e-9999 become 0; numbers of 1e+10000 and more are refused. */
 export const LARGEST_EXPONENT = 9999;
@@ -13,6 +14,14 @@ const POWERS_OF_TEN = Array.from({ length: 400 }, (_, power) => 10n ** BigInt(po
 
 /** What a calculator cannot do; the message says what came, and what to do about it. */
 export class CalculatorError extends Error {}
+
+/** A number that is too large for the display. */
+export class TooLarge extends CalculatorError {
+  constructor() {
+    const limit = `1e+${LARGEST_EXPONENT + 1}`;
+    super(`a number of the trace reaches ${limit}, too large for the calculator; use smaller weights`);
+  }
+}
 
 /** An immutable number, `coefficient` (a signed BigInt) · 10^`exponent`; ±∞ has the exponent Infinity. */
 export class Decimal {
@@ -112,7 +121,7 @@ export function infinityOf(sign) {
  * Return `value` as displayed: `digits` significant digits, half to even, no trailing zeros.
  *
  * With a `nudge` of 1 (or -1) it is the display of the numbers just above (or below) `value`: a tie goes up (or down).
- * Throws CalculatorError if the number is too large for the display.
+ * A number that is too large for the display becomes ∞ or -∞.
  */
 export function roundDecimal(value, digits, nudge = 0) {
   const { coefficient, exponent } = value;
@@ -129,16 +138,9 @@ export function roundDecimal(value, digits, nudge = 0) {
   if (Math.abs(exponent + length) >= LARGEST_EXPONENT) {
     const first = kept === 0n ? -Infinity : Math.max(place, exponent) + countDigits(kept) - 1;
     if (first < -LARGEST_EXPONENT) return Decimal.ZERO;
-    if (first > LARGEST_EXPONENT) throw tooLarge();
+    if (first > LARGEST_EXPONENT) return negative ? Decimal.NEGATIVE_INFINITY : Decimal.INFINITY;
   }
   return withoutTrailingZeros(negative ? -kept : kept, dropped > 0 ? place : exponent);
-}
-
-/** Return the error of a number that the display cannot show. */
-export function tooLarge() {
-  return new CalculatorError(
-    `a number of the trace reaches 1e+${LARGEST_EXPONENT + 1}, too large for the calculator; use smaller weights`,
-  );
 }
 
 function divideHalfEven(size, divisor, nudge) {

@@ -1,13 +1,13 @@
 // exp, log, sqrt, tanh and erf of a Decimal: exactly where that is possible, otherwise an open interval.
+// As the functions of handcalc/arithmetic/bounds.py.
 //
 // The ends of an interval are worked out in binary fixed point: a BigInt n stands for n units of u = 2^-bits. Comments
 // prove how far a result can be from the true value, and the ends are moved by more than that. The number of bits is a
 // choice of speed only: too few of them make an interval wide, never wrong.
 
-import { CalculatorError, Decimal, absolute, addDecimals, compareDecimals, countDigits } from "./decimal.js";
-import { firstPlace, multiplyDecimals, negateDecimal, powerOfTen, subtractDecimals, tooLarge } from "./decimal.js";
-import { Fraction } from "./fraction.js";
-import { DOWN, Interval, UP, Undecided, divideIntervals, multiplyIntervals } from "./interval.js";
+import { CalculatorError, Decimal, TooLarge, absolute, addDecimals, compareDecimals, countDigits } from "./decimal.js";
+import { firstPlace, multiplyDecimals, negateDecimal, powerOfTen, subtractDecimals } from "./decimal.js";
+import { ROUND_FLOOR, Interval, ROUND_CEILING, Undecided, divideIntervals, multiplyIntervals } from "./interval.js";
 import { quotientTowards, toInterval } from "./interval.js";
 import { negateValue } from "./values.js";
 import { integerRoot, logarithmOfTen, twoOverRootPi } from "./constants.js";
@@ -25,18 +25,18 @@ const ENCLOSURES = { exp: encloseExp, log: encloseLog, sqrt: encloseSqrt, tanh: 
  */
 export function applyFunction(name, value, precision) {
   if (value instanceof Decimal) return ENCLOSURES[name](value, precision);
-  const root = name === "sqrt" && value instanceof Fraction ? exactRoot(value) : null;
-  if (root !== null) return root;
   const { low, high } = toInterval(value, precision);
-  if (low === high) return ENCLOSURES[name](low, precision);
+  if (low === high) return ENCLOSURES[name](low, precision); // a fraction that ends, such as 3/3
   const least = name === "log" ? 1n : name === "sqrt" ? 0n : null;
   if (least !== null && low.coefficient < least && high.coefficient > 0n) {
     throw new Undecided(`the argument of ${name} is 0 or below, or too close to 0 to tell; change a weight`);
   }
-  return new Interval(
-    toInterval(ENCLOSURES[name](low, precision)).low,
-    toInterval(ENCLOSURES[name](high, precision)).high,
-  );
+  const start = toInterval(ENCLOSURES[name](low, precision), precision).low;
+  try {
+    return new Interval(start, toInterval(ENCLOSURES[name](high, precision), precision).high);
+  } catch (error) {
+    throw error instanceof TooLarge ? new Undecided(error.message) : error; // it may be the interval that is too large
+  }
 }
 
 /**
@@ -56,7 +56,7 @@ export function encloseExp(x, precision) {
   const bits = bitsOf(precision) + halvings + 4 * Math.max(0, firstPlace(x));
   const [scale, base] = [BigInt(bits), logarithmOfTen(bits)];
   const fixed = toFixedPoint(x, bits);
-  const power = quotientTowards(fixed, base, DOWN);
+  const power = quotientTowards(fixed, base, ROUND_FLOOR);
   const rest = fixed - power * base;
   // x lies less than 1u above `fixed`, ln 10 less than 1u above `base`: r is within (|k| + 1)u of `rest`.
   const series = sumSeries(rest >> BigInt(halvings), bits, 1n, 1n);
@@ -72,7 +72,7 @@ export function encloseExp(x, precision) {
 
 /** Beyond 10^15 in size: e^x is above every display, or it is above 0 and below 10^(-4·10^14). */
 function encloseExtremeExp(x) {
-  if (x.coefficient > 0n) throw tooLarge();
+  if (x.coefficient > 0n) throw new TooLarge();
   return x.exponent === Infinity ? Decimal.ZERO : new Interval(Decimal.ZERO, new Decimal(1n, -4e14));
 }
 
@@ -84,7 +84,7 @@ function encloseExtremeExp(x) {
  */
 export function encloseLog(x, precision) {
   if (x.coefficient <= 0n) throw new CalculatorError("log needs a number above 0; change a weight");
-  if (x.exponent === Infinity) throw tooLarge();
+  if (x.exponent === Infinity) throw new TooLarge();
   const [power, distance] = placeOfLogarithm(x);
   if (distance.coefficient === 0n && power === 0) return Decimal.ZERO;
   // Close to 1 the logarithm is small, and to show its digits takes more bits: |log x| > |x - 1|/4 where k is 0.
@@ -131,13 +131,6 @@ export function encloseSqrt(x, precision) {
   const low = new Decimal(root, exponent);
   // ⌊√n⌋² = n, or else √n is irrational and lies strictly between ⌊√n⌋ and ⌊√n⌋ + 1.
   return root * root === square ? low : new Interval(low, new Decimal(root + 1n, exponent));
-}
-
-/** Return the root of a fraction if it is a fraction, else null: √(a/b) = √(ab)/b. */
-function exactRoot({ dividend, divisor }) {
-  const product = new Decimal(dividend.coefficient * divisor, dividend.exponent);
-  const root = encloseSqrt(product, 1);
-  return root instanceof Decimal ? new Fraction(root, divisor) : null;
 }
 
 /** Enclose tanh x = (1 - e^(-2x)) / (1 + e^(-2x)); tanh 0 is exactly 0. */
@@ -238,15 +231,15 @@ function toFixedPoint(x, bits) {
   const scaled = x.coefficient << BigInt(bits);
   if (x.exponent >= 0) return scaled * powerOfTen(x.exponent);
   if (firstPlace(x) < -bits) return x.coefficient < 0n ? -1n : 0n; // |x| < 10^-bits
-  return quotientTowards(scaled, powerOfTen(-x.exponent), DOWN);
+  return quotientTowards(scaled, powerOfTen(-x.exponent), ROUND_FLOOR);
 }
 
 /** Return the interval from low · 2^-bits to high · 2^-bits, times 10^power, with `places` digits behind the point. */
 function fromFixedPoint(low, high, bits, places, power) {
   const [scale, unit] = [1n << BigInt(bits), powerOfTen(places)];
   return new Interval(
-    new Decimal(quotientTowards(low * unit, scale, DOWN), power - places),
-    new Decimal(quotientTowards(high * unit, scale, UP), power - places),
+    new Decimal(quotientTowards(low * unit, scale, ROUND_FLOOR), power - places),
+    new Decimal(quotientTowards(high * unit, scale, ROUND_CEILING), power - places),
   );
 }
 

@@ -1,12 +1,12 @@
-// Open intervals: a number that is not exact lies strictly between two decimals.
+// Open intervals: a number that is not exact lies strictly between two decimals, and so does all that comes of it.
 
 import { CalculatorError, Decimal, absolute, addDecimals, compareDecimals, countDigits } from "./decimal.js";
 import { firstPlace, multiplyDecimals, negateDecimal, powerOfTen, signOfInteger } from "./decimal.js";
 import { startOfFraction } from "./fraction.js";
 
 /** The directions of rounding. */
-export const DOWN = -1;
-export const UP = 1;
+export const ROUND_FLOOR = -1;
+export const ROUND_CEILING = 1;
 
 /** Where a number is: low < number < high, both Decimals; the operand of an interval may also be exact: low = high. */
 export class Interval {
@@ -38,7 +38,10 @@ export function negateInterval({ low, high }) {
 
 /** Return the interval of a + b; its ends have about `precision` digits. */
 export function addIntervals(a, b, precision) {
-  return new Interval(addTowards(a.low, b.low, precision, DOWN), addTowards(a.high, b.high, precision, UP));
+  return new Interval(
+    addTowards(a.low, b.low, precision, ROUND_FLOOR),
+    addTowards(a.high, b.high, precision, ROUND_CEILING),
+  );
 }
 
 /** Return the interval of a · b; its ends have `precision` digits. */
@@ -50,7 +53,7 @@ export function multiplyIntervals(a, b, precision) {
   if (a.low.coefficient < 0n) return negateInterval(multiplyIntervals(negateInterval(a), b, precision));
   const low = multiplyDecimals(b.low, b.low.coefficient < 0n ? a.high : a.low);
   const high = multiplyDecimals(b.high, b.high.coefficient < 0n ? a.low : a.high);
-  return new Interval(roundTowards(low, precision, DOWN), roundTowards(high, precision, UP));
+  return new Interval(roundTowards(low, precision, ROUND_FLOOR), roundTowards(high, precision, ROUND_CEILING));
 }
 
 function multiplyAroundZero(a, b, precision) {
@@ -58,7 +61,7 @@ function multiplyAroundZero(a, b, precision) {
   const highs = [multiplyDecimals(a.low, b.low), multiplyDecimals(a.high, b.high)];
   const low = compareDecimals(lows[0], lows[1]) < 0 ? lows[0] : lows[1];
   const high = compareDecimals(highs[0], highs[1]) > 0 ? highs[0] : highs[1];
-  return new Interval(roundTowards(low, precision, DOWN), roundTowards(high, precision, UP));
+  return new Interval(roundTowards(low, precision, ROUND_FLOOR), roundTowards(high, precision, ROUND_CEILING));
 }
 
 /** Return the interval of a / b; its ends have about `precision` digits. Throws Undecided if b may be 0. */
@@ -68,12 +71,12 @@ export function divideIntervals(a, b, precision) {
   }
   if (b.high.coefficient < 0n) return divideIntervals(negateInterval(a), negateInterval(b), precision);
   return new Interval(
-    divideTowards(a.low, a.low.coefficient < 0n ? b.low : b.high, precision, DOWN),
-    divideTowards(a.high, a.high.coefficient < 0n ? b.high : b.low, precision, UP),
+    divideTowards(a.low, a.low.coefficient < 0n ? b.low : b.high, precision, ROUND_FLOOR),
+    divideTowards(a.high, a.high.coefficient < 0n ? b.high : b.low, precision, ROUND_CEILING),
   );
 }
 
-/** Return a number shortened to `precision` digits, DOWN or UP. */
+/** Return a number shortened to `precision` digits, ROUND_FLOOR or ROUND_CEILING. */
 export function roundTowards(number, precision, direction) {
   const { coefficient, exponent } = number;
   if (coefficient === 0n) return Decimal.ZERO;
@@ -82,11 +85,11 @@ export function roundTowards(number, precision, direction) {
   return new Decimal(quotientTowards(coefficient, powerOfTen(dropped), direction), exponent + dropped);
 }
 
-/** Return integer / divisor (> 0) as a whole number, DOWN or UP. */
+/** Return integer / divisor (> 0) as a whole number, ROUND_FLOOR or ROUND_CEILING. */
 export function quotientTowards(integer, divisor, direction) {
   const quotient = integer / divisor; // towards 0
   const rest = integer - quotient * divisor;
-  if (direction === DOWN) return rest < 0n ? quotient - 1n : quotient;
+  if (direction === ROUND_FLOOR) return rest < 0n ? quotient - 1n : quotient;
   return rest > 0n ? quotient + 1n : quotient;
 }
 

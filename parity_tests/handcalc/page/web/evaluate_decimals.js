@@ -1,7 +1,7 @@
 // Calculate with the page's decimals for Python: numbers come and go as text.
 
-import { CalculatorError, addDecimals, compareDecimals, formatNumber, multiplyDecimals, parseDecimal } from "/arithmetic/decimal.js";
-import { roundDecimal, subtractDecimals } from "/arithmetic/decimal.js";
+import { CalculatorError, addDecimals, compareDecimals, formatNumber, multiplyDecimals } from "/arithmetic/decimal.js";
+import { parseDecimal, roundDecimal, subtractDecimals } from "/arithmetic/decimal.js";
 
 const EXACT_OPERATIONS = {
   "+": (a, b) => formatNumber(addDecimals(a, b)),

@@ -2,7 +2,8 @@
 
 import { CalculatorError, formatNumber, parseDecimal } from "/arithmetic/decimal.js";
 import { Calculator } from "/arithmetic/calculator.js";
-import { Constant, Difference, Func, Masked, Maximum, Positive, Product, Quotient, Ref, Sum } from "/arithmetic/expression.js";
+import { Constant, Difference, Func, Masked, Maximum, Positive, Product, Quotient } from "/arithmetic/expression.js";
+import { Ref, Sum } from "/arithmetic/expression.js";
 
 const OPERATIONS = { "+": Sum, "-": Difference, "*": Product, "/": Quotient, max: Maximum, positive: Positive };
 
@@ -10,19 +11,6 @@ const OPERATIONS = { "+": Sum, "-": Difference, "*": Product, "/": Quotient, max
 export function evaluateTrees(cases, tensors = {}) {
   const numbers = readNumbers(tensors);
   return cases.map(([digits, tree]) => displayOf(new Calculator(digits), readTree(tree), numbers));
-}
-
-/** Return the milliseconds that the fastest of `rounds` evaluations of all trees takes. */
-export function timeTrees(cases, tensors, rounds) {
-  const numbers = readNumbers(tensors);
-  const work = cases.map(([digits, tree]) => [new Calculator(digits), readTree(tree)]);
-  const times = [];
-  for (let round = 0; round < rounds; round++) {
-    const start = performance.now();
-    for (const [calculator, tree] of work) calculator.evaluate(tree, numbers);
-    times.push(performance.now() - start);
-  }
-  return times;
 }
 
 function displayOf(calculator, tree, numbers) {

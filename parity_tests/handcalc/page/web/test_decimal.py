@@ -13,10 +13,8 @@ from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.writing import format_number
 
 EXACT = Context(prec=30_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
-EXTREMES = ["0", "-0", "0.000", "1e-9999", "-1e-9999", "9.99e9999", "1e-10050", "1e+12000", "0e400", "0e-400"]
-
-
-TOO_LARGE = "error: a number of the trace reaches 1e+10000, too large for the calculator; use smaller weights"
+EXTREMES = ["0", "-0", "0.000", "1e-9999", "-1e-9999", "6e-10000", "-5e-10000", "9.99e9999", "1e-10050", "1e+12000"]
+EXTREMES += ["0e400", "0e-400"]
 
 
 def random_text(draw: random.Random, *, farthest: int = 40) -> str:
@@ -120,7 +118,7 @@ def test_rounding(modules: Any) -> None:
     cases += [["round", text, digits] for text in EXTREMES for digits in (1, 4, 34)]
     cases += [["round", f"{'9' * 12}.{'9' * 30}e{place}", 12] for place in (-10011, -10010, 0, 9986, 9987, 9988)]
     expected = [display(text, digits) for _, text, digits in cases]
-    assert expected.count(TOO_LARGE) > 20 and expected.count("0") > 20
+    assert expected.count("inf") > 20 and expected.count("0") > 20
     compare(modules, cases, expected)
 
 
@@ -128,7 +126,7 @@ def display(text: str, digits: int) -> str:
     try:
         return format_number(Calculator(digits).round(Decimal(text)))
     except UserError:
-        return TOO_LARGE
+        return "-inf" if text.startswith("-") else "inf"
 
 
 def test_rounding_of_what_is_just_above_or_below(modules: Any) -> None:

@@ -34,8 +34,17 @@ def operands(draw: random.Random, name: str) -> list[str]:
         sign = draw.choice(["", "-"]) if name not in ("log", "sqrt") else ""
         texts.append(f"{sign}0.{figures}e{draw.randint(*places)}")
     if name == "log":
+        texts += [f"{draw.randrange(1, 10**20)}e{draw.randint(-9999, 9999)}" for _ in range(50)]
         texts += [f"{1 + Decimal(draw.randint(-999, 999)).scaleb(-draw.randint(3, 20)):f}" for _ in range(100)]
     return texts
+
+
+def test_intervals_of_huge_values(modules: Any) -> None:
+    draw = random.Random(10)
+    texts = [f"{draw.choice(['', '-'])}0.{draw.randrange(1, 10**20)}e{draw.randint(4, 9)}" for _ in range(100)]
+    cases = [("exp", text, draw.randint(14, 60)) for text in texts]
+    for case, (low, high) in zip(cases, enclose(modules, "few_bits", cases), strict=True):
+        assert low < exact_value("exp", case[1]) < high, case
 
 
 @pytest.mark.parametrize("name", NAMES)
