@@ -30,6 +30,7 @@ export function* headGradientSteps(config, sizes) {
   );
 }
 
-function headMatrix(config) {
+/** Return the name of the matrix (V, C) of the output head. */
+export function headMatrix(config) {
   return config.tie_weights ? "wte.weight" : "lm_head.weight";
 }

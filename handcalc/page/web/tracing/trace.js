@@ -52,12 +52,17 @@ export function readWeights(weights) {
  */
 export function workOut(plan, given) {
   const { config, tokens, targets, optimizer, digits, number } = plan;
-  const sizes = sizesOf(config, tokens.length);
-  const planned = steps(config, tokens, targets, optimizer, digits, number);
-  const numbers = new Numbers(new Map(given));
-  const calculator = new Calculator(digits);
-  for (const step of planned) numbers.tensors.set(step.name, workOutStep(step, sizes, numbers, calculator));
-  return { plan, given, sizes, steps: planned, numbers };
+  const start = { plan, given, sizes: sizesOf(config, tokens.length), steps: [], numbers: new Numbers(given) };
+  return extendTrace(start, steps(config, tokens, targets, optimizer, digits, number));
+}
+
+/** Return the trace with the numbers of further steps, which may use all numbers of the trace. */
+export function extendTrace(trace, further) {
+  const numbers = new Numbers(new Map(trace.numbers.tensors));
+  const calculator = new Calculator(trace.plan.digits);
+  const planned = [...further];
+  for (const step of planned) numbers.tensors.set(step.name, workOutStep(step, trace.sizes, numbers, calculator));
+  return { ...trace, steps: [...trace.steps, ...planned], numbers };
 }
 
 /** Return the tensor of one step. */
