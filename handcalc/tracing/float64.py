@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,17 +15,21 @@ from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.model.config import GPTConfig
 
+if TYPE_CHECKING:  # loaded only by an update: start-up time matters
+    from numpy_gpt.adamw import AdamWState
+
 Arrays = Mapping[str, Any]
 """The model's parameters, or their gradients: name → float array."""
 
 
 class Float64Step(NamedTuple):
-    """A training step in float64; the last two fields are None without an update."""
+    """A training step in float64, with AdamW's state after it; the last three fields are None without an update."""
 
     loss: float
     gradients: Arrays
-    updated: Arrays | None
+    updated: Parameters | None
     updated_loss: float | None
+    state: AdamWState | None
 
 
 def float64_parameters(config: GPTConfig, arrays: Arrays) -> Parameters:
@@ -39,8 +43,10 @@ def float64_probabilities(parameters: Parameters, tokens: tuple[int, ...]) -> li
     return probabilities
 
 
-def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
-    """Return loss, gradients and new weights; ``parameters`` do not change.
+def float64_training(parameters: Parameters, plan: Plan, state: AdamWState | None = None) -> Float64Step:
+    """Return loss, gradients, new weights and new state; ``parameters`` and ``state`` do not change.
+
+    ``state`` is AdamW's before the step, None before the first one.
 
     Raises
     ------
@@ -49,11 +55,12 @@ def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
     """
     loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
     if plan.optimizer is None:
-        return Float64Step(float(loss), gradients, None, None)
+        return Float64Step(float(loss), gradients, None, None, None)
     try:
         with np.errstate(over="raise", invalid="raise"):
-            updated = _update(parameters, gradients, plan.optimizer)
-            return Float64Step(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
+            updated, state = _update(parameters, gradients, state, plan.optimizer, plan.number)
+            updated_loss = float(loss_of(updated, [plan.tokens], [plan.targets]))
+            return Float64Step(float(loss), gradients, updated, updated_loss, state)
     except FloatingPointError as error:
         raise UserError(
             "numbers must stay in the range of float64, for the comparison, and after an update at learning rate "
@@ -61,21 +68,28 @@ def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
         ) from error
 
 
-def _update(parameters: Parameters, gradients: Parameters, numbers: Optimizer) -> Parameters:
-    from numpy_gpt.adamw import adamw_state, adamw_step
+def _update(
+    parameters: Parameters, gradients: Parameters, state: AdamWState | None, numbers: Optimizer, step: int
+) -> tuple[Parameters, AdamWState]:
+    from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
     from numpy_gpt.clipping import clip_gradients
 
-    updated, clipped = (Parameters(part.config, part.flat.copy()) for part in (parameters, gradients))
+    updated, clipped = _copy(parameters), _copy(gradients)
+    moments = adamw_state(updated) if state is None else AdamWState(_copy(state.m), _copy(state.v))
     clip_gradients(clipped, float(numbers.grad_clip))
     adamw_step(
         updated,
         clipped,
-        adamw_state(updated),
-        1,
+        moments,
+        step,
         float(numbers.learning_rate),
         beta1=float(numbers.beta1),
         beta2=float(numbers.beta2),
         epsilon=float(numbers.adam_epsilon),
         weight_decay=float(numbers.weight_decay),
     )
-    return updated
+    return updated, moments
+
+
+def _copy(parameters: Parameters) -> Parameters:
+    return Parameters(parameters.config, parameters.flat.copy())
