@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
 from hashlib import sha256
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from handcalc.formulas.attribution import attribution_steps, parts_of
@@ -31,7 +29,8 @@ _PAGE = """\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src '{script_hash}'; style-src '{style_hash}'">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; script-src '{script_hash}'; style-src '{style_hash}'">
 <title>{title}</title>
 <style>{style}</style>
 </head>
@@ -92,11 +91,11 @@ def page_data(trace: Trace) -> dict[str, Any]:
 
 def _intro(trace: Trace) -> str:
     config: GPTConfig = trace.plan.config
+    shape = write_shape(config, space=" " in trace.vocabulary)
     return (
         f"The model {trace.model} reads “{trace.text}” and predicts each next word. It has "
-        f"{parameter_count(config):,} weights: {write_shape(config, space=' ' in trace.vocabulary)} Every number on this "
-        f"page is worked out from these weights, as on a pocket calculator with {trace.plan.digits} digits: click one to see its arithmetic, "
-        "click a weight to change it."
+        f"{parameter_count(config):,} weights: {shape} Every number on this page is worked out from these weights, as on a "
+        f"pocket calculator with {trace.plan.digits} digits: click one to see its arithmetic, click a weight to change it."
     )
 
 

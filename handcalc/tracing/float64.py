@@ -27,9 +27,9 @@ class Float64Step(NamedTuple):
 
     loss: float
     gradients: Arrays
-    updated: Parameters | None
+    updated: Arrays | None
     updated_loss: float | None
-    state: AdamWState | None
+    state: AdamWState | None = None
 
 
 def float64_parameters(config: GPTConfig, arrays: Arrays) -> Parameters:
