@@ -184,7 +184,7 @@ def _print_summary(recipe: Recipe, state: RunState, floor: LossFloor | None) -> 
         print(f"\nstopped early, after step {state.step}: {waited} without improvement")
     print(f"\nvalidation loss {state.current_evaluation.val_loss:.4f} nats per token")
     if state.best_step != state.step:
-        print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}: --checkpoint best")
+        print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}; sample it with --checkpoint best")
     if floor is not None:
         print(f"lowest possible {floor.loss:.4f}: {floor.reason}")
 
