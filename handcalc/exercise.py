@@ -37,6 +37,7 @@ from handcalc.tracing.trace import load_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 
 EXIT_WRONG = 1
+_LONGEST_LINE = 10_000
 _MORE_DIGITS = 1
 _MOST_EXERCISES = 1000
 
@@ -165,9 +166,12 @@ def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
 
 def _read_line() -> str:
     try:
-        return sys.stdin.readline()
+        line = sys.stdin.readline(_LONGEST_LINE + 1)
     except UnicodeDecodeError as error:
         raise UserError("the answer is not text; write a number such as -0.0123 or 1.23e-05") from error
+    if len(line) > _LONGEST_LINE:
+        raise UserError(f"an answer must be a line of at most {_LONGEST_LINE:,} characters; write a number")
+    return line
 
 
 def _print_parts(parts: Iterable[Part], *, blank: bool = False) -> None:

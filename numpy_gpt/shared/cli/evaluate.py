@@ -13,16 +13,8 @@ from gpt_data.floors.bigram_optimum import bigram_counts_loss, bigram_optimum
 from gpt_data.floors.loss_floor import corpus_loss_floor
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.wording import count_of
-from numpy_gpt.shared.cli.choices import (
-    ModelChoice,
-    add_field_flag,
-    add_model_flags,
-    add_source_flag,
-    check_corpus,
-    load_model,
-    read_model_choice,
-    recipe_of,
-)
+from numpy_gpt.shared.cli.choices import add_field_flag, add_source_flag, check_corpus, recipe_of
+from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import print_record, read_options
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
@@ -81,7 +73,7 @@ EVALUATE = Command(
 
 def evaluate(options: EvaluateOptions, backend: Backend) -> int:
     """Evaluate, print the losses, and return the exit status."""
-    model = load_model(options.model)
+    model = load_model(*options.model)
     recipe, corpus = _recipe_and_corpus(model, options)
     engine = backend.make_engine(recipe, initial_state_of(model))
     block_size, stride = recipe.model.block_size, recipe.eval_stride

@@ -20,7 +20,7 @@ from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.streams import guarded_streams, replace_closed_streams
 from gpt_data.process import EXIT_INTERRUPTED, EXIT_USER_ERROR, Ending, Signalled, raise_on_signals
-from gpt_data.wording import one_line, quote, suggest
+from gpt_data.wording import one_line, quote, show_path, suggest
 from numpy_gpt.shared.model.config import TYPE_NAMES
 
 Options = TypeVar("Options")
@@ -183,6 +183,8 @@ def _message_of(error: UserError | OSError | MemoryError) -> str:
             _check_working_directory()  # it may have vanished since the start
         except UserError as cause:
             return str(cause)
+        place = f"use {show_path(error.filename)}" if error.filename else "read or write"
+        return f"cannot {place}: {error.strerror or error}; check the path and the disk"
     return str(error)
 
 

@@ -13,7 +13,8 @@ from gpt_data.files.regular_file import read_regular
 from gpt_data.files.streams import terminal_columns
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, quote, show_path
-from numpy_gpt.shared.cli.choices import ModelChoice, add_model_flags, load_model, read_model_choice, recipe_of
+from numpy_gpt.shared.cli.choices import recipe_of
+from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import boolean, number, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
@@ -97,7 +98,7 @@ SAMPLE = Command(
 def sample(options: SampleOptions, backend: Backend) -> int:
     """Print the samples and return the exit status."""
     _check_options(options)
-    model = load_model(options.model)
+    model = load_model(*options.model)
     tokenizer = model.tokenizer
     text = read_text(tokenizer, _prompt_text(options.prompt, tokenizer), "--prompt")
     prompt = encode_flag(tokenizer, text, "--prompt").tolist()

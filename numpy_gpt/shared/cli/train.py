@@ -16,11 +16,11 @@ from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,
     RecipeChoice,
     add_recipe_flags,
-    load_last,
     load_recipe,
     read_recipe_choice,
 )
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
+from numpy_gpt.shared.cli.model_choice import load_model
 from numpy_gpt.shared.cli.parameters import parameter_table
 from numpy_gpt.shared.cli.parser import path, print_record, read_options
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, initial_state_of
@@ -141,7 +141,7 @@ def _open_out_dir(run: Run, group: ProcessGroup, stack: ExitStack) -> Path:
 
 def _resumed_run(run: Path, options: TrainOptions) -> Run:
     _check_nothing_else_chosen(options)
-    checkpoint = load_last(run)
+    checkpoint = load_model(run)
     recipe = stored_recipe(checkpoint)
     if recipe is None or checkpoint.moments is None or checkpoint.state is None:
         raise UserError(f"{show_path(run)} has a model but no training state; start a new run")
@@ -184,7 +184,7 @@ def _print_summary(recipe: Recipe, state: RunState, floor: LossFloor | None) -> 
         print(f"\nstopped early, after step {state.step}: {waited} without improvement")
     print(f"\nvalidation loss {state.current_evaluation.val_loss:.4f} nats per token")
     if state.best_step != state.step:
-        print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}: --checkpoint best")
+        print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}; sample it with --checkpoint best")
     if floor is not None:
         print(f"lowest possible {floor.loss:.4f}: {floor.reason}")
 

@@ -158,3 +158,9 @@ def test_output_is_utf_8() -> None:
     words = [sys.executable, "-m", "handcalc.exercise", "--seed", "1", "--topic", "gelu", "--level", "3"]
     result = subprocess.run(words, input=b"", capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii"})
     assert "½" in result.stdout.decode() or "hidden³" in result.stdout.decode()
+
+
+def test_an_answer_without_end_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("7" * 20_000))
+    assert main(["--topic", "softmax", "--seed", "1"]) == 2
+    assert "an answer must be a line of at most 10,000 characters" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import handcalc.trace
 import handcalc.verify
 import numpy_gpt.cli
 import torch_gpt.cli
+from numpy_gpt.shared.cli.parser import Parser, run_command
 from numpy_gpt.shared.training.stopping import Interrupted
 
 DOORS = {
@@ -118,3 +119,20 @@ def test_terminated_prepare_leaves_nothing(capsys, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: signal.raise_signal(signal.SIGTERM))
     _error(capsys, 143, "terminated", ["numpy_gpt", "prepare", "text", "input.txt", "--out_dir", "texts"])
     assert [path.name for path in Path().rglob("*")] == ["input.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(36, "File name too long", "x" * 5000), "cannot use xxx"),
+        (OSError(28, "No space left on device"), "cannot read or write: No space left on device"),
+        (OSError("odd"), "cannot read or write: odd"),
+    ],
+)
+def test_an_error_of_the_system_is_one_short_line(capsys, error, line):
+    def fail(arguments):
+        raise error
+
+    assert run_command(fail, Parser(prog="p"), []) == 2
+    err = capsys.readouterr().err
+    assert line in err and "[Errno" not in err and err.count("\n") == 1 and len(err) < 1200

@@ -51,9 +51,7 @@ def test_patience_stops_and_keeps_the_best(run):
     record = result.record
     assert (record["steps"], record["best_step"]) == (20, 0)
     assert f"stopped early, after step {record['steps']}: 2 evaluations without improvement" in result.out
-    assert (
-        f"the best was {record['best_val_loss']:.4f} after step {record['best_step']}: --checkpoint best" in result.out
-    )
+    assert f"the best was {record['best_val_loss']:.4f} after step {record['best_step']}; sample it with" in result.out
     assert record["val_loss"] == record["best_val_loss"]
     assert load_checkpoint(Path("run"), "best").step == record["best_step"]
 
