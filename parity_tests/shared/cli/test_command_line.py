@@ -118,3 +118,8 @@ def test_terminated_prepare_leaves_nothing(capsys, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: signal.raise_signal(signal.SIGTERM))
     _error(capsys, 143, "terminated", ["numpy_gpt", "prepare", "text", "input.txt", "--out_dir", "texts"])
     assert [path.name for path in Path().rglob("*")] == ["input.txt"]
+
+
+def test_a_long_wrong_choice_is_cut(capsys):
+    error = _error(capsys, 2, "invalid choice: 'xxx", ["trace", "hello", f"--format={'x' * 100_000}"])
+    assert "choose from" in error and len(error) < 200
