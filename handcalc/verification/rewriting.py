@@ -94,7 +94,12 @@ def compare_page(document: Document, plan: Plan, numbers: Numbers, findings: Seq
 
 def _compare_weights(document: Document, rebuilt: Rebuilt, findings: Sequence[Finding], result: Rewriting) -> None:
     """Compare the weights with the model that ships, or count those, and the words, that only their model has."""
-    cells = [cell for section in document.sections for cell in section.cells if cell.name in rebuilt.weights]
+    cells = [  # an index that the weight does not have is a finding of its own
+        cell
+        for section in document.sections
+        for cell in section.cells
+        if cell.index in rebuilt.weights.get(cell.name, {})
+    ]
     judged = {(finding.place, finding.label) for finding in findings}
     if not rebuilt.reference:
         result.unchecked[WEIGHTS] += len({(cell.name, cell.index) for cell in cells})

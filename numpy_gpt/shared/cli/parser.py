@@ -25,6 +25,8 @@ from numpy_gpt.shared.model.config import TYPE_NAMES
 
 Options = TypeVar("Options")
 
+_LONGEST_CHOICE = 60
+
 EXIT_STATUS = """\
 exit status: 0 done, 2 invalid input or unwritable output, 130 interrupted (Ctrl-C), 143 terminated, 70 a bug
 If the reader of its output stops reading, as head does, a command ends with 0; training first runs to its end, and then
@@ -47,6 +49,11 @@ class Parser(argparse.ArgumentParser):
             value = self._get_value(action, "--")
             return value if action.nargs in (None, "?") else [value]
         return super()._get_values(action, arg_strings)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Check a choice as argparse does, which repeats the value in full: cut the middle out of a long one first."""
+        is_long = isinstance(value, str) and len(value) > _LONGEST_CHOICE
+        super()._check_value(action, one_line(value, _LONGEST_CHOICE) if is_long else value)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, but reject unknown options with a suggestion of what was probably meant."""

@@ -136,3 +136,8 @@ def test_an_error_of_the_system_is_one_short_line(capsys, error, line):
     assert run_command(fail, Parser(prog="p"), []) == 2
     err = capsys.readouterr().err
     assert line in err and "[Errno" not in err and err.count("\n") == 1 and len(err) < 1200
+
+
+def test_a_long_wrong_choice_is_cut(capsys):
+    error = _error(capsys, 2, "invalid choice: 'xxx", ["trace", "hello", f"--format={'x' * 100_000}"])
+    assert "choose from" in error and len(error) < 200
