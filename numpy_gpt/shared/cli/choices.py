@@ -6,7 +6,6 @@ A recipe starts from the preset; the --config file overrides it, and flags overr
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -21,7 +20,7 @@ from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.parser import boolean, number, path, read_options, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, field_types
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
-from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
+from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint
 from numpy_gpt.shared.training.presets import PRESETS, preset
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig, stored_recipe
 from numpy_gpt.shared.training.recipe_file import read_recipe_file
@@ -184,16 +183,8 @@ def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
 
 
 def load_model(choice: ModelChoice) -> Checkpoint:
-    """Return the chosen checkpoint; if the newest one is damaged, the one before it, with a warning on stderr."""
-    return load_last(choice.run) if choice.checkpoint == "last" else load_checkpoint(choice.run, choice.checkpoint)
-
-
-def load_last(run: Path) -> Checkpoint:
-    """Return a run's newest undamaged checkpoint, with a warning on stderr if a newer one is damaged."""
-    checkpoint, damage = load_newest(run)
-    if damage:
-        print(f"warning: {damage}", file=sys.stderr)
-    return checkpoint
+    """Return the chosen checkpoint."""
+    return load_checkpoint(choice.run, choice.checkpoint)
 
 
 def recipe_of(checkpoint: Checkpoint) -> Recipe:

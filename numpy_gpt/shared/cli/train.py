@@ -16,7 +16,6 @@ from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,
     RecipeChoice,
     add_recipe_flags,
-    load_last,
     load_recipe,
     read_recipe_choice,
 )
@@ -29,7 +28,7 @@ from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.metrics import TensorBoardLog
-from numpy_gpt.shared.runs.run_directory import contains_run, lock_run, new_directory
+from numpy_gpt.shared.runs.run_directory import contains_run, load_checkpoint, lock_run, new_directory
 from numpy_gpt.shared.runs.run_state import RunState
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.process_group import ProcessGroup
@@ -141,7 +140,7 @@ def _open_out_dir(run: Run, group: ProcessGroup, stack: ExitStack) -> Path:
 
 def _resumed_run(run: Path, options: TrainOptions) -> Run:
     _check_nothing_else_chosen(options)
-    checkpoint = load_last(run)
+    checkpoint = load_checkpoint(run)
     recipe = stored_recipe(checkpoint)
     if recipe is None or checkpoint.moments is None or checkpoint.state is None:
         raise UserError(f"{show_path(run)} has a model but no training state; start a new run")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -173,12 +174,16 @@ def _needed_steps(
 def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
     """Return the checkpoint in ``path``, which is a checkpoint directory or a run: its newest intact one, or its best.
 
+    If the newest one is damaged, and an older one is returned or says which is the best, stderr has a warning.
+
     Raises
     ------
     UserError
         If there is none, or it is damaged, incomplete, in another format, or inconsistent with its own config.
     """
-    last = load_newest(path)[0]
+    last, damage = load_newest(path)
+    if damage:
+        print(f"warning: {damage}", file=sys.stderr)
     best = (last.state or RunState()).best_step
     return last if which == "last" or best in (None, last.step) else read_checkpoint(_checkpoint_path(path, best))
 

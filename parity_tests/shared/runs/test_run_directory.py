@@ -266,3 +266,12 @@ def test_temporary_directory_of_the_same_pid(tmp_path):
     save_in_run(tmp_path, _checkpoint(10))
     assert _steps(tmp_path) == [_name(10)]
     assert checkpoints.read_checkpoint(tmp_path / "checkpoints" / _name(10)).step == 10
+
+
+def test_every_reader_warns_of_a_damaged_newest_checkpoint(tmp_path, capsys):
+    for step in (10, 20):
+        save_in_run(tmp_path, _checkpoint(step))
+    (tmp_path / "checkpoints" / "step-000000020" / "checkpoint.json").write_text("x")
+    assert load_checkpoint(tmp_path).step == 10
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: ") and line.endswith("step-000000010 instead")
