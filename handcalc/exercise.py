@@ -35,6 +35,7 @@ from handcalc.page.layout import left_columns
 from handcalc.page.terminal import join_lines, write
 from handcalc.tracing.trace import load_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.tokens import read_text
 
 EXIT_WRONG = 1
 _LONGEST_LINE = 10_000
@@ -98,9 +99,10 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     _check(options)
     model, name = load_model(options.model)
+    given = None if options.text is None else read_text(model.tokenizer, options.text, "--text")
 
     def source_of(rng: Random) -> Source:
-        text = random_text(model, rng) if options.text is None else options.text
+        text = random_text(model, rng) if given is None else given
         return Source(model, name, text, options.digits + _MORE_DIGITS)
 
     seed = Random().randrange(10_000) if options.seed is None else options.seed

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from gpt_data.errors import UserError
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
@@ -14,6 +12,7 @@ from handcalc.tracing.plan import Plan
 from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.record import FirstNotFinite
 
 Arrays = Mapping[str, Any]
 """The model's parameters, or their gradients: name → float array."""
@@ -50,15 +49,17 @@ def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
     loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
     if plan.optimizer is None:
         return Float64Step(float(loss), gradients, None, None)
-    try:
-        with np.errstate(over="raise", invalid="raise"):
-            updated = _update(parameters, gradients, plan.optimizer)
-            return Float64Step(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
-    except FloatingPointError as error:
+    updated = _update(parameters, gradients, plan.optimizer)
+    watch = FirstNotFinite(updated)
+    # A variance that overflows divides by infinity: the loss is then finite, but wrong.
+    predict(updated, [plan.tokens], record=watch.record)
+    if watch.name is not None:
         raise UserError(
             "numbers must stay in the range of float64, for the comparison, and after an update at learning rate "
-            f"{format_number(plan.optimizer.learning_rate)} they do not ({error}); try a lower --learning_rate"
-        ) from error
+            f"{format_number(plan.optimizer.learning_rate)} they do not ({watch.name} overflows); try a lower "
+            "--learning_rate"
+        )
+    return Float64Step(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
 
 
 def _update(parameters: Parameters, gradients: Parameters, numbers: Optimizer) -> Parameters:

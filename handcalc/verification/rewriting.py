@@ -106,7 +106,11 @@ def _compare_weights(document: Document, rebuilt: Rebuilt, findings: Sequence[Fi
         result.unchecked[WORDS] += rebuilt.words
         result.unchecked[MODEL_NAME] += 1
     for cell in cells if rebuilt.reference else ():
-        right, label = format_number(rebuilt.weights[cell.name][cell.index]), cell_label(cell.name, cell.index)
+        value, label = rebuilt.weights[cell.name].get(cell.index), cell_label(cell.name, cell.index)
+        if value is None:  # a damaged table may have more or fewer axes than the weight
+            result.findings.append(Finding(cell.place, label, "does not exist in the model that ships"))
+            continue
+        right = format_number(value)
         if cell.text != right and (cell.place, label) not in judged:
             problem = f"shows {quote(cell.text)}, but in the model that ships it is {right}"
             result.findings.append(Finding(cell.place, label, problem))

@@ -135,7 +135,9 @@ def test_diverged_run_is_a_row(numpy_run):
 
 def test_errors_come_before_progress(numpy_run):
     Path("file").write_text("")
-    assert_rejected(numpy_run(*QUICK, "--n_embd", "4,6", "--out_dir", "file/runs"), "cannot write file/runs")
+    assert_rejected(
+        numpy_run(*QUICK, "--n_embd", "4,6", "--out_dir", "file/runs"), "cannot make the directory file: File exists"
+    )
 
 
 def test_error_if_all_runs_diverge(numpy_run):
