@@ -16,7 +16,7 @@ from torch_gpt.layers.block import attention_parameters, block_forward
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
-from torch_gpt.parameters import check_parameters, head, inside, on_host, tensor_from
+from torch_gpt.parameters import by_block, check_parameters, head, on_host, tensor_from
 
 
 class Decoder:
@@ -35,7 +35,7 @@ class Decoder:
         check_parameters(parameters, config)
         check_flags(fused=fused)
         self._parameters, self._config, self._fused = parameters, config, fused
-        self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
+        self._blocks = by_block(parameters, config.n_layer)
         self._past: list[KeyValues | None] = [None] * config.n_layer
         self._batch = 0  # set by the first read
         self.length = 0
