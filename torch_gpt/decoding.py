@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from gpt_data.errors import UserError
+from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.inputs import check_flags, check_tokens, require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import attention_parameters, block_forward
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused

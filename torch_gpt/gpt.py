@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from numpy_gpt.shared.model.argument_checks import check_flags, check_record
+from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_flags, check_masks, check_record, check_tokens, require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.record import Record, ignore, scoped
+from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.embedding import embedding_forward, embedding_fused

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from gpt_data.errors import UserError
 from gpt_data.wording import describe
+from numpy_gpt.shared.model.argument_checks import check_mapping
+from numpy_gpt.shared.model.array_checks import check_array, check_names, check_values
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_array, check_config, check_mapping, check_names, check_values
+from numpy_gpt.shared.model.config_checks import check_config
 from numpy_gpt.shared.model.names import parameter_shapes
 
 Value = TypeVar("Value")
