@@ -11,8 +11,9 @@ import numpy as np
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from gpt_data.wording import describe
+from numpy_gpt.shared.model.argument_checks import check_callable, check_mapping, check_number
+from numpy_gpt.shared.model.array_checks import check_array
 from numpy_gpt.shared.model.arrays import Array, ieee
-from numpy_gpt.shared.model.inputs import check_array, check_callable, check_mapping, check_number
 
 Function = Callable[[dict[str, Array]], Any]
 _MOST_DIRECTIONS = 10_000

@@ -77,6 +77,15 @@ def test_own_text(run: Run) -> None:
     assert status == 0 and 'reads "hello"' in out
 
 
+def test_a_text_in_capitals_is_read_in_lower_case(run: Run, capsys: Capture) -> None:
+    arguments = ("--topic", "softmax", "--seed", "1", "--text")
+    lower = run("", *arguments, "once upon a time")
+    assert main([*arguments, "Once UPON a time"]) == 0
+    out, err = capsys.readouterr()
+    assert (0, out) == lower
+    assert err == "note: the model knows only lower case, and reads --text as 'once upon a time'\n"
+
+
 def test_list(run: Run) -> None:
     status, out = run("", "--list")
     assert status == 0 and all(f"{topic} " in out for topic in TOPICS) and "level 3  several steps" in out
