@@ -15,7 +15,7 @@ from random import Random
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
-from gpt_data.wording import quote, suggest
+from gpt_data.wording import describe, quote, suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
 from handcalc.exercises.exercise import solve
@@ -121,11 +121,15 @@ def _check(options: argparse.Namespace) -> None:
         near = suggest(options.topic, TOPICS) or "; --list shows them"
         raise UserError(f"there is no --topic {quote(options.topic)}{near}")
     if options.level is not None and options.level not in LEVELS:
-        raise UserError(f"--level must be 1, 2 or 3, not {options.level}")
+        raise UserError(f"--level must be 1, 2 or 3, not {describe(options.level)}")
     if not 1 <= options.digits < MOST_DIGITS:
-        raise UserError(f"--digits must be a whole number from 1 to {MOST_DIGITS - _MORE_DIGITS}, not {options.digits}")
+        raise UserError(
+            f"--digits must be a whole number from 1 to {MOST_DIGITS - _MORE_DIGITS}, not {describe(options.digits)}"
+        )
     if options.worksheet is not None and not 1 <= options.worksheet <= _MOST_EXERCISES:
-        raise UserError(f"--worksheet must be a whole number from 1 to {_MOST_EXERCISES:,}, not {options.worksheet}")
+        raise UserError(
+            f"--worksheet must be a whole number from 1 to {_MOST_EXERCISES:,}, not {describe(options.worksheet)}"
+        )
     if options.output is not None:
         to_path(options.output)  # refuses an empty one
         if options.worksheet is None:

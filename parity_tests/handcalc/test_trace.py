@@ -51,7 +51,7 @@ Capture = pytest.CaptureFixture[str]
             "and after an update at learning rate 1e+300 they do not (h.0.ln_1.variance overflows",
         ),
         (["hello", "--only", ","], "--only needs the name of a step"),
-        (["hello", "--only", "logits", "--layer", "0"], "--only logits matches no step of --layer 0"),
+        (["hello", "--only", "logits", "--layer", "0"], "--only 'logits' matches no step of --layer 0"),
         (["hello", "--format", "xml"], "invalid choice: 'xml'"),
         (["hello", "--fornat", "json"], "did you mean '--format'?"),
         (["hello", "--backward"], "there is nothing to predict: give a text of at least two tokens (spaces count)"),

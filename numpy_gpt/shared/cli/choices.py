@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
-from gpt_data.wording import show_path
+from gpt_data.wording import quote, show_path
 from numpy_gpt.shared.cli.parser import boolean, number, path, read_options, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, field_types
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
@@ -147,15 +147,15 @@ def check_corpus(recipe: Recipe, corpus: Corpus, remedy: str = "use a longer tex
     """
     if recipe.model.vocab_size < corpus.tokenizer.vocab_size:
         raise UserError(
-            f"vocab_size={recipe.model.vocab_size} is too small for the corpus {corpus.name!r}; "
+            f"vocab_size={recipe.model.vocab_size} is too small for the corpus {quote(corpus.name)}; "
             f"try {corpus.tokenizer.vocab_size}"
         )
     block_size = recipe.model.block_size
     for name, split in (("training", corpus.train), ("validation", corpus.val)):
         if len(split) <= block_size:
             raise UserError(
-                f"a window of {block_size=} needs {block_size + 1} tokens, and the {name} split of {corpus.name!r} has "
-                f"{len(split):,}; {remedy}"
+                f"a window of {block_size=} needs {block_size + 1} tokens, and the {name} split of "
+                f"{quote(corpus.name)} has {len(split):,}; {remedy}"
             )
         evaluation_windows(split, recipe.model.block_size, recipe.eval_stride)
 

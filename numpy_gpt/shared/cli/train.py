@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
 from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
-from gpt_data.wording import count_of, show_path
+from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,
     RecipeChoice,
@@ -172,7 +172,7 @@ def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source:
         raise UserError(f"{error}; if the run's text has moved, give --dataset") from error
     if checkpoint.corpus != fingerprint(corpus):
         raise UserError(
-            f"{show_path(run)} was trained on a different text from what {recipe.dataset!r} is now; "
+            f"{show_path(run)} was trained on a different text from what {quote(recipe.dataset)} is now; "
             "restore that text, give --dataset if it has moved, or start a new run"
         )
     return corpus
