@@ -31,8 +31,8 @@ from benchmarks.support.memory_model import step_memory
 from gpt_data.checks import TokenIds
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.parser import run_command
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.throughput import operations_per_token

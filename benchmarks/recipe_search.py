@@ -32,7 +32,7 @@ from benchmarks.gpu.time_limit import attempt
 from benchmarks.support.command import at_least_zero, command_parser, duration, markdown_table, write_report
 from benchmarks.support.text import text_for
 from gpt_data.errors import UserError
-from gpt_data.wording import list_names
+from gpt_data.wording import list_names, quote
 from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.training.evaluation import evaluate
 from numpy_gpt.shared.training.presets import preset
@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
     device = str(choose_device(options.device, "float32"))
     known, modes = candidates(), training_modes(device)
     if unknown := [name for name in options.only or () if name not in known]:
-        raise UserError(f"a candidate must be one of {list_names(known)}, not {unknown[0]!r:.60}")
+        raise UserError(f"a candidate must be one of {list_names(known)}, not {quote(unknown[0])}")
     mode = modes[options.mode or ("graphs" if torch.device(device).type == "cuda" else "eager")]
     recipes = {name: known[name] for name in options.only or known}
     text = text_for(preset(BASE), options.source)

@@ -37,8 +37,8 @@ from benchmarks.support.interleaved import Workload, ratios, time_interleaved
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.randomness import sampling_uniforms
 from torch_gpt.engine import TorchEngine

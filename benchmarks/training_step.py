@@ -9,6 +9,8 @@ of a float32 product of 1024³, NumPy's or torch's, whichever is faster, timed i
 
 from __future__ import annotations
 
+from gpt_data.wording import quote
+
 if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled, too
     from gpt_data.process import run_program
 
@@ -106,7 +108,7 @@ def thread_counts(text: str) -> list[int]:
     for part in text.split(","):
         count = most if part == "all" else int(part) if part.isascii() and part.isdigit() else 0
         if not 1 <= count <= most:
-            raise UserError(f"--threads must be numbers from 1 to {most}, or all, not {part!r:.60}; try 1,all")
+            raise UserError(f"--threads must be numbers from 1 to {most}, or all, not {quote(part)}; try 1,all")
         counts.append(count)
     return list(dict.fromkeys(counts))
 

@@ -19,7 +19,7 @@ from handcalc.tracing.selection import Selection, check_selection
 from handcalc.tracing.trace import load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
-from numpy_gpt.shared.model.inputs import require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 
 _EPILOG = """\
 The worked lines look like those of handcalc.trace, and python -m handcalc.verify checks each of them.

@@ -15,7 +15,7 @@ from random import Random
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
-from gpt_data.wording import quote, suggest
+from gpt_data.wording import describe, quote, suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
 from handcalc.exercises.exercise import solve
@@ -35,8 +35,10 @@ from handcalc.page.layout import left_columns
 from handcalc.page.terminal import join_lines, write
 from handcalc.tracing.trace import load_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.tokens import read_text
 
 EXIT_WRONG = 1
+_LONGEST_LINE = 10_000
 _MORE_DIGITS = 1
 _MOST_EXERCISES = 1000
 
@@ -97,9 +99,10 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     _check(options)
     model, name = load_model(options.model)
+    given = None if options.text is None else read_text(model.tokenizer, options.text, "--text")
 
     def source_of(rng: Random) -> Source:
-        text = random_text(model, rng) if options.text is None else options.text
+        text = random_text(model, rng) if given is None else given
         return Source(model, name, text, options.digits + _MORE_DIGITS)
 
     seed = Random().randrange(10_000) if options.seed is None else options.seed
@@ -118,11 +121,15 @@ def _check(options: argparse.Namespace) -> None:
         near = suggest(options.topic, TOPICS) or "; --list shows them"
         raise UserError(f"there is no --topic {quote(options.topic)}{near}")
     if options.level is not None and options.level not in LEVELS:
-        raise UserError(f"--level must be 1, 2 or 3, not {options.level}")
+        raise UserError(f"--level must be 1, 2 or 3, not {describe(options.level)}")
     if not 1 <= options.digits < MOST_DIGITS:
-        raise UserError(f"--digits must be a whole number from 1 to {MOST_DIGITS - _MORE_DIGITS}, not {options.digits}")
+        raise UserError(
+            f"--digits must be a whole number from 1 to {MOST_DIGITS - _MORE_DIGITS}, not {describe(options.digits)}"
+        )
     if options.worksheet is not None and not 1 <= options.worksheet <= _MOST_EXERCISES:
-        raise UserError(f"--worksheet must be a whole number from 1 to {_MOST_EXERCISES:,}, not {options.worksheet}")
+        raise UserError(
+            f"--worksheet must be a whole number from 1 to {_MOST_EXERCISES:,}, not {describe(options.worksheet)}"
+        )
     if options.output is not None:
         to_path(options.output)  # refuses an empty one
         if options.worksheet is None:
@@ -165,9 +172,12 @@ def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
 
 def _read_line() -> str:
     try:
-        return sys.stdin.readline()
+        line = sys.stdin.readline(_LONGEST_LINE + 1)
     except UnicodeDecodeError as error:
         raise UserError("the answer is not text; write a number such as -0.0123 or 1.23e-05") from error
+    if len(line) > _LONGEST_LINE:
+        raise UserError(f"an answer must be a line of at most {_LONGEST_LINE:,} characters; write a number")
+    return line
 
 
 def _print_parts(parts: Iterable[Part], *, blank: bool = False) -> None:

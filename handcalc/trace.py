@@ -22,7 +22,7 @@ from handcalc.tracing.size import check_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
-from numpy_gpt.shared.model.inputs import require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 _EPILOG = """\

@@ -27,13 +27,12 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
     run_program("handcalc.verify")
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from gpt_data.errors import UserError
-from gpt_data.files.regular_file import read_regular
+from gpt_data.files.regular_file import read_regular, read_stdin
 from gpt_data.wording import count_of, make_visible, show_path
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.page.terminal import join_lines, write
@@ -113,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _read(file: str, name: str) -> str:
-    content = sys.stdin.buffer.read() if file == "-" else read_regular(file)
+    content = read_stdin() if file == "-" else read_regular(file)
     if b"\0" in content:
         raise UserError("it is not text; give a trace as text, Markdown or JSON")
     try:

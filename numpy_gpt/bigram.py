@@ -14,9 +14,12 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.kernels.lookup import gather_rows, scatter_add_
 from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.argument_checks import check_record
+from numpy_gpt.shared.model.array_checks import check_cotangent
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
-from numpy_gpt.shared.model.inputs import check_cotangent, check_record, check_tokens, require_bigram
+from numpy_gpt.shared.model.config_checks import require_bigram
 from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.token_checks import check_tokens
 
 
 class BigramCache(NamedTuple):

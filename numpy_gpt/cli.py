@@ -13,6 +13,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
+from gpt_data.wording import describe
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.commands import add_command, program_parser
 from numpy_gpt.shared.cli.parameters import PARAMETERS
@@ -42,7 +43,7 @@ def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
 def _open_backend(arguments: argparse.Namespace, *, trains: bool = False, run: Path | None = None) -> Iterator[Backend]:
     by_hand: int = arguments.by_hand
     if by_hand < 0:
-        raise UserError(f"--by_hand must be at least 0, not {by_hand}")
+        raise UserError(f"--by_hand must be at least 0, not {describe(by_hand)}")
     # A result that overflows is inf or NaN, and the commands report that in one line; NumPy would also warn.
     with np.errstate(all="ignore"):
         yield Backend(partial(_make_engine, by_hand=by_hand))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from numpy_gpt.parameters import Parameters, in_chunks
-from numpy_gpt.shared.model.inputs import check_max_norm
+from numpy_gpt.shared.model.argument_checks import check_max_norm
 
 _ON_ONE_THREAD = 1 << 13  # numbers; for a longer product OpenBLAS wakes its other threads, which then spin
 

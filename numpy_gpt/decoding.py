@@ -16,8 +16,9 @@ from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
 from numpy_gpt.parameters import Parameters, check_parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
-from numpy_gpt.shared.model.inputs import check_tokens, require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.memory import check_memory
+from numpy_gpt.shared.model.token_checks import check_tokens
 
 
 class Decoder:

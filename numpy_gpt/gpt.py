@@ -13,9 +13,12 @@ from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embed
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.argument_checks import check_record
+from numpy_gpt.shared.model.array_checks import check_cotangent, check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
-from numpy_gpt.shared.model.inputs import check_cotangent, check_masks, check_record, check_tokens, require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
+from numpy_gpt.shared.model.token_checks import check_tokens
 
 Masks = Mapping[str, Array]
 """Dropout masks by the names of ``shared.names.dropout_shapes``; entries are 0 or 1/(1 − dropout)."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
-from gpt_data.wording import describe
+from gpt_data.wording import describe, quote
+from numpy_gpt.shared.model.argument_checks import check_callable, check_mapping, check_number
+from numpy_gpt.shared.model.array_checks import check_array
 from numpy_gpt.shared.model.arrays import Array, ieee
-from numpy_gpt.shared.model.inputs import check_array, check_callable, check_mapping, check_number
 
 Function = Callable[[dict[str, Array]], Any]
 _MOST_DIRECTIONS = 10_000
@@ -115,7 +116,7 @@ def check_gradients(
     if not 0 <= tolerance < math.inf:
         raise UserError(f"tolerance must be at least 0 and finite, not {tolerance}; try 1e-7")
     if unknown := options.keys() - {"directions", "step", "seed"}:
-        raise UserError(f"unknown option {min(unknown)!r}; known: directions, step, seed")
+        raise UserError(f"unknown option {quote(min(unknown))}; known: directions, step, seed")
     errors = gradient_errors(function, inputs, gradients, cotangent, **options)
     for name, error in errors.items():
         if not error <= tolerance:  # written so that NaN fails
@@ -155,14 +156,14 @@ def _check_arrays(inputs: Mapping[str, Array], gradients: Mapping[str, Array]) -
         if name not in inputs:
             raise UserError(f"there is a gradient of {describe(name)}, but no such input; inputs are {_names(inputs)}")
         value = inputs[name]
-        check_array(f"input {name!r}", value)
-        check_array(f"the gradient of {name!r}", gradient)
+        check_array(f"input {describe(name)}", value)
+        check_array(f"the gradient of {describe(name)}", gradient)
         if value.dtype != np.float64:
-            raise UserError(f"finite differences need float64, but input {name!r} is {value.dtype}")
+            raise UserError(f"finite differences need float64, but input {describe(name)} is {value.dtype}")
         if gradient.dtype.kind != "f":
-            raise UserError(f"the gradient of {name!r} must be floating-point numbers, not {gradient.dtype}")
+            raise UserError(f"the gradient of {describe(name)} must be floating-point numbers, not {gradient.dtype}")
         if gradient.shape != value.shape:
-            raise UserError(f"the gradient of {name!r} must have its shape {value.shape}, not {gradient.shape}")
+            raise UserError(f"the gradient of {describe(name)} must have its shape {value.shape}, not {gradient.shape}")
     if not any(gradient.size for gradient in gradients.values()):
         known = _names(inputs)
         raise UserError(f"a gradient of at least one number is needed, and none came; inputs are {known}")

@@ -9,11 +9,13 @@ from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, gradients_of, logits_of
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.argument_checks import check_record
+from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.inputs import check_masks, check_record, check_targets, check_tokens
 from numpy_gpt.shared.model.parallel import parallel_map, slices_of
 from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.token_checks import check_targets, check_tokens
 
 ModelCache = GPTCache | BigramCache
 

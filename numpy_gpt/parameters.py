@@ -15,9 +15,10 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.wording import describe
+from numpy_gpt.shared.model.array_checks import check_array, check_values
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.inputs import check_array, check_config, check_values, require_gpt
+from numpy_gpt.shared.model.config_checks import check_config, require_gpt
 from numpy_gpt.shared.model.names import Shape, parameter_shapes
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))

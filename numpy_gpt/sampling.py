@@ -12,9 +12,10 @@ from numpy_gpt.decoding import Decoder
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.model import model_forward
 from numpy_gpt.parameters import Parameters, check_parameters
+from numpy_gpt.shared.model.argument_checks import check_flags
+from numpy_gpt.shared.model.array_checks import check_array, check_row
 from numpy_gpt.shared.model.arrays import Array, ieee
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.inputs import check_array, check_flags, check_prompt, check_row
 from numpy_gpt.shared.model.sampling_choice import (
     Draw,
     check_choice,
@@ -23,6 +24,7 @@ from numpy_gpt.shared.model.sampling_choice import (
     check_uniform,
     check_uniforms,
 )
+from numpy_gpt.shared.model.token_checks import check_prompt
 
 
 @ieee

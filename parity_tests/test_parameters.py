@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, initial_values, loss_and_gradients, loss_of, parameters_from
 from numpy_gpt.parameters import in_chunks
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
+from torch_gpt.parameters import by_block
 
 CONFIG = GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=2, n_embd=4)
 
@@ -119,3 +121,25 @@ def test_a_shallow_copy_shares_its_numbers():
     assert original == original
     assert original != copy.deepcopy(original)
     assert len({original, shallow}) == 2
+
+
+def test_twins_split_into_the_same_blocks():
+    parameters = _parameters(replace(CONFIG, n_layer=12))  # so that one layer's name begins with another's
+    blocks = by_block(dict(parameters), 12)
+    assert [list(block) for block in blocks] == [list(names) for names in parameters.block_names]
+    for block, expected in zip(blocks, parameters.blocks, strict=True):
+        assert all(block[name] is tensor for name, tensor in expected.items())
+
+
+def test_blocks_are_found_in_one_pass():
+    names = _CountedNames(_parameters().views)
+    by_block(names, CONFIG.n_layer)
+    assert names.passes == 1
+
+
+class _CountedNames(dict):
+    passes = 0
+
+    def items(self):
+        self.passes += 1
+        return super().items()

@@ -29,8 +29,7 @@ def _process(*argv, **options):
 def test_ctrl_c_saves_and_exits_130():
     process = _process("train", "tiny", "--max_iters", "1000000", "--out_dir", "run")
     assert process.stdout is not None
-    while "step    500" not in process.stdout.readline():
-        pass
+    assert any("step    500" in line for line in iter(process.stdout.readline, ""))  # it ends if the process does
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

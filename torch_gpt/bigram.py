@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from numpy_gpt.shared.model.argument_checks import check_flags, check_record
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.inputs import check_flags, check_record, check_tokens, require_bigram
+from numpy_gpt.shared.model.config_checks import require_bigram
 from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.parameters import check_parameters, on_host, tensor_from
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.model.inputs import check_max_norm
+from numpy_gpt.shared.model.argument_checks import check_max_norm
 
 
 def global_norm(gradients: Mapping[str, Tensor]) -> Tensor:

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from gpt_data.errors import UserError
+from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.config import ModelConfig
-from numpy_gpt.shared.model.inputs import check_flags, check_tokens, require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import attention_parameters, block_forward
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
-from torch_gpt.parameters import check_parameters, head, inside, on_host, tensor_from
+from torch_gpt.parameters import by_block, check_parameters, head, on_host, tensor_from
 
 
 class Decoder:
@@ -35,7 +37,7 @@ class Decoder:
         check_parameters(parameters, config)
         check_flags(fused=fused)
         self._parameters, self._config, self._fused = parameters, config, fused
-        self._blocks = [inside(parameters, f"h.{layer}") for layer in range(config.n_layer)]
+        self._blocks = by_block(parameters, config.n_layer)
         self._past: list[KeyValues | None] = [None] * config.n_layer
         self._batch = 0  # set by the first read
         self.length = 0

@@ -36,7 +36,9 @@ def choose_device(name: str, dtype: str = "float32") -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise UserError(f"device must be auto, cpu, cuda, cuda:N or mps, not {describe(name)}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"there is no CUDA device {name!r} that PyTorch {torch.__version__} can use; try --device cpu")
+        raise UserError(
+            f"there is no CUDA device {describe(name)} that PyTorch {torch.__version__} can use; try --device cpu"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError(f"there is no MPS device that PyTorch {torch.__version__} can use; try --device cpu")
     if device.type == "mps" and dtype == "float64":

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.inputs import check_flags
 from numpy_gpt.shared.model.record import Record
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.training.engine import Batch, Engine, Moments, check_moments, check_recipe

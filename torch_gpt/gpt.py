@@ -9,16 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from numpy_gpt.shared.model.argument_checks import check_flags, check_record
+from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_flags, check_masks, check_record, check_tokens, require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.record import Record, ignore, scoped
+from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.embedding import embedding_forward, embedding_fused
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
-from torch_gpt.parameters import check_parameters, check_tensor, head, inside, on_host, tensor_from
+from torch_gpt.parameters import by_block, check_parameters, check_tensor, head, on_host, tensor_from
 
 Masks = Mapping[str, Array | Tensor]
 """Dropout masks by the names of ``shared.names.dropout_shapes``, of the parameters' dtype."""
@@ -79,12 +82,13 @@ def logits_of(
     if "embedding.dropout" in masks:
         x = dropout_forward(x, masks["embedding.dropout"])
         record("embedding.dropout", x)
-    for layer in range(config.n_layer):  # (12.2)
-        if blocks is not None:
-            x = blocks[layer](x)
-            continue
-        name = f"h.{layer}"
-        x = block_forward(x, inside(parameters, name), config, inside(masks, name), scoped(record, name), fused)
+    if blocks is None:
+        parts = zip(by_block(parameters, config.n_layer), by_block(masks, config.n_layer), strict=True)
+        for layer, (block, block_masks) in enumerate(parts):  # (12.2)
+            x = block_forward(x, block, config, block_masks, scoped(record, f"h.{layer}"), fused)
+    else:
+        for compute in blocks:
+            x = compute(x)
     weight, bias = parameters["ln_f.weight"], parameters.get("ln_f.bias")
     x = layer_norm(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
     logits = linear(x, head(parameters, config).T, None)  # (12.3)

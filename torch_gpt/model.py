@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from gpt_data.errors import UserError
+from numpy_gpt.shared.model.argument_checks import check_flags, check_record
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_flags, check_record, check_targets, check_tokens
 from numpy_gpt.shared.model.record import Record, ignore
+from numpy_gpt.shared.model.token_checks import check_targets, check_tokens
 from torch_gpt.bigram import bigram_logits_of
 from torch_gpt.gpt import Masks, logits_of, placed_masks
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused

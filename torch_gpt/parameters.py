@@ -12,9 +12,11 @@ from torch import Tensor
 
 from gpt_data.errors import UserError
 from gpt_data.wording import describe
+from numpy_gpt.shared.model.argument_checks import check_mapping
+from numpy_gpt.shared.model.array_checks import check_array, check_names, check_values
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_array, check_config, check_mapping, check_names, check_values
+from numpy_gpt.shared.model.config_checks import check_config
 from numpy_gpt.shared.model.names import parameter_shapes
 
 Value = TypeVar("Value")
@@ -133,7 +135,11 @@ def decays(parameter: Tensor) -> bool:
     return parameter.ndim == 2
 
 
-def inside(tensors: Mapping[str, Value], scope: str) -> dict[str, Value]:
-    """Return the tensors of one scope by their names in it: for ``h.0``, ``h.0.ln_1.bias`` becomes ``ln_1.bias``."""
-    prefix = f"{scope}."
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def by_block(tensors: Mapping[str, Value], n_layer: int) -> list[dict[str, Value]]:
+    """Return the tensors of each block by their names inside it: ``h.0.ln_1.bias`` is ``ln_1.bias`` of the first."""
+    blocks: list[dict[str, Value]] = [{} for _ in range(n_layer)]
+    for name, tensor in tensors.items():  # once, however many blocks there are
+        if name.startswith("h."):
+            _, layer, inner = name.split(".", 2)
+            blocks[int(layer)][inner] = tensor
+    return blocks

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from numpy_gpt.shared.model.argument_checks import check_flags
+from numpy_gpt.shared.model.array_checks import check_row
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_flags, check_prompt, check_row
 from numpy_gpt.shared.model.sampling_choice import (
     Draw,
     check_choice,
@@ -20,6 +21,7 @@ from numpy_gpt.shared.model.sampling_choice import (
     check_uniform,
     check_uniforms,
 )
+from numpy_gpt.shared.model.token_checks import check_prompt
 from torch_gpt.decoding import Decoder
 from torch_gpt.layers.softmax import softmax_forward
 from torch_gpt.model import model_forward

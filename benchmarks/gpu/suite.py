@@ -31,7 +31,7 @@ from benchmarks.support.command import write_report
 from benchmarks.support.interleaved import ratios, time_interleaved
 from benchmarks.support.text import random_text, text_for
 from gpt_data.errors import UserError
-from gpt_data.wording import list_names
+from gpt_data.wording import list_names, quote
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     device = "cpu" if absent else str(choose_device(options.device))
     modes = training_modes(device)
     if unknown := [name for name in options.modes if name not in modes]:
-        raise UserError(f"a mode must be one of {list_names(modes)}, not {unknown[0]!r:.60}")
+        raise UserError(f"a mode must be one of {list_names(modes)}, not {quote(unknown[0])}")
     chosen = {modes[name].name: modes[name] for name in options.modes}
     setting = _setting(options, "tiny" if absent else options.preset, device)
     report: dict[str, Any] = {"device": describe_device(options.device if absent else device)}

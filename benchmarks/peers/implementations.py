@@ -22,8 +22,8 @@ from benchmarks.support.interleaved import Workload, time_interleaved
 from benchmarks.support.text import text_for
 from gpt_data.checks import TokenIds
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import Recipe
 from torch_gpt.fast.engine import FastEngine

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.inputs import require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.training.recipe import Recipe
 
 Weights = dict[str, Any]

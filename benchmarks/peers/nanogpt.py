@@ -18,7 +18,7 @@ import torch
 from benchmarks.gpu.modes import Setting
 from benchmarks.support.interleaved import Workload
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.inputs import require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 
 _MODULE = "peer_model"
 

@@ -40,7 +40,7 @@ def to_path(path: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(path)
     if not text or "\0" in text:
-        raise UserError(f"a path must not be empty or contain NUL, and is {text!r:.60}; the current directory is .")
+        raise UserError(f"a path must not be empty or contain NUL, and is {describe(text)}; the current directory is .")
     return Path(path)
 
 

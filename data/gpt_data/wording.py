@@ -32,6 +32,8 @@ def _without_middle(text: str, limit: int) -> str:
 
 def describe(value: object) -> str:
     """Return any value for a message, on one short line: an array by type and shape, a long text cut in the middle."""
+    if isinstance(value, str):
+        return quote(value)
     shape = getattr(value, "shape", ())
     if isinstance(shape, tuple) and shape:
         return f"{type(value).__name__} of shape {tuple(shape)}"

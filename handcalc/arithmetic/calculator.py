@@ -17,6 +17,7 @@ from decimal import (
 )
 
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 from handcalc.arithmetic.bounds import EXACT, ZERO, Bounds, TooWide, Work, WorkExhausted, bounds
 from handcalc.arithmetic.expression import Expression, Numbers
 from handcalc.arithmetic.ratio import exact_ratio
@@ -64,7 +65,7 @@ class Calculator:
 
     def __init__(self, digits: int, *, most: int = MOST_DIGITS) -> None:
         if not 1 <= digits <= most:
-            raise UserError(f"--digits must be a whole number from 1 to {most}, not {digits}")
+            raise UserError(f"--digits must be a whole number from 1 to {most}, not {describe(digits)}")
         self.digits = digits
         self._display = Context(
             prec=digits,

@@ -23,7 +23,7 @@ from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.model.inputs import require_gpt
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 STEP_NUMBER = 3

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from gpt_data.errors import UserError
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
@@ -14,6 +12,7 @@ from handcalc.tracing.plan import Plan
 from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.record import FirstNotFinite
 
 if TYPE_CHECKING:  # loaded only by an update: start-up time matters
     from numpy_gpt.adamw import AdamWState
@@ -55,17 +54,19 @@ def float64_training(parameters: Parameters, plan: Plan, state: AdamWState | Non
     """
     loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
     if plan.optimizer is None:
-        return Float64Step(float(loss), gradients, None, None, None)
-    try:
-        with np.errstate(over="raise", invalid="raise"):
-            updated, state = _update(parameters, gradients, state, plan.optimizer, plan.number)
-            updated_loss = float(loss_of(updated, [plan.tokens], [plan.targets]))
-            return Float64Step(float(loss), gradients, updated, updated_loss, state)
-    except FloatingPointError as error:
+        return Float64Step(float(loss), gradients, None, None)
+    updated, state = _update(parameters, gradients, state, plan.optimizer, plan.number)
+    watch = FirstNotFinite(updated)
+    # A variance that overflows divides by infinity: the loss is then finite, but wrong.
+    predict(updated, [plan.tokens], record=watch.record)
+    if watch.name is not None:
         raise UserError(
             "numbers must stay in the range of float64, for the comparison, and after an update at learning rate "
-            f"{format_number(plan.optimizer.learning_rate)} they do not ({error}); try a lower --learning_rate"
-        ) from error
+            f"{format_number(plan.optimizer.learning_rate)} they do not ({watch.name} overflows); try a lower "
+            "--learning_rate"
+        )
+    updated_loss = float(loss_of(updated, [plan.tokens], [plan.targets]))
+    return Float64Step(float(loss), gradients, updated, updated_loss, state)
 
 
 def _update(

@@ -8,7 +8,7 @@ from itertools import product
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.wording import quote, suggest
+from gpt_data.wording import describe, list_names, quote, suggest
 from handcalc.arithmetic.expression import Index
 from handcalc.formulas.step import AGAIN, Sizes, Step
 from numpy_gpt.shared.model.config import GPTConfig
@@ -43,7 +43,9 @@ def check_selection(selection: Selection, config: GPTConfig, time: int | None = 
     ):
         if value is not None and not 0 <= value < count:
             have = f"{count} {option}s, numbered 0 to {count - 1}" if count > 1 else f"one {option}, number 0"
-            raise UserError(f"--{option} {value} does not exist: {owner} has {have if count else f'no {option}s'}")
+            raise UserError(
+                f"--{option} {describe(value)} does not exist: {owner} has {have if count else f'no {option}s'}"
+            )
 
 
 def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:
@@ -68,7 +70,7 @@ def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:
     scope = "" if selection.layer is None else f".h.{selection.layer}."
     chosen = [step for step in steps if step.name in wanted and scope in f".{step.name}"]
     if not chosen:
-        raise UserError(f"--only {','.join(selection.only)} matches no step of --layer {selection.layer}")
+        raise UserError(f"--only {list_names(selection.only, 5)} matches no step of --layer {selection.layer}")
     return chosen
 
 

@@ -14,8 +14,8 @@ from handcalc.formulas.adamw import BEFORE, MOMENTS
 from handcalc.formulas.step import UPDATED, Sizes, Step, indices_of
 from handcalc.tracing.float64 import Arrays, Float64Step, float64_parameters, float64_probabilities, float64_training
 from handcalc.tracing.plan import Plan, make_plan
+from numpy_gpt.shared.cli.model_choice import load_model as load_run
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
-from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 
 class Trace(NamedTuple):
@@ -45,7 +45,7 @@ def load_model(path: str | None) -> tuple[Checkpoint, str]:
         If there is none, or it is damaged.
     """
     directory = SHIPPED_MODEL if path is None else to_path(path)
-    return load_checkpoint(directory), directory.resolve().name
+    return load_run(directory), directory.resolve().name
 
 
 def trace_model(model: Checkpoint, name: str, text: str, plan: Plan) -> Trace:

@@ -35,7 +35,7 @@ class WorkedLine:
 
     ``place`` is the number of its first line in the file, or 0 if the file has no lines that count. There are several
     ``arithmetics`` if somebody wrote down an intermediate step: ``6/4 = 3/2 = 1.5``. A line such as
-    ``exp(1.2) = 3.32`` has no name. ``height`` counts the lines of the file that it takes.
+    ``exp(2) = 7.389`` has no name. ``height`` counts the lines of the file that it takes.
     """
 
     place: int

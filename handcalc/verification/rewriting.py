@@ -94,14 +94,23 @@ def compare_page(document: Document, plan: Plan, numbers: Numbers, findings: Seq
 
 def _compare_weights(document: Document, rebuilt: Rebuilt, findings: Sequence[Finding], result: Rewriting) -> None:
     """Compare the weights with the model that ships, or count those, and the words, that only their model has."""
-    cells = [cell for section in document.sections for cell in section.cells if cell.name in rebuilt.weights]
+    cells = [  # an index that the weight does not have is a finding of its own
+        cell
+        for section in document.sections
+        for cell in section.cells
+        if cell.index in rebuilt.weights.get(cell.name, {})
+    ]
     judged = {(finding.place, finding.label) for finding in findings}
     if not rebuilt.reference:
         result.unchecked[WEIGHTS] += len({(cell.name, cell.index) for cell in cells})
         result.unchecked[WORDS] += rebuilt.words
         result.unchecked[MODEL_NAME] += 1
     for cell in cells if rebuilt.reference else ():
-        right, label = format_number(rebuilt.weights[cell.name][cell.index]), cell_label(cell.name, cell.index)
+        value, label = rebuilt.weights[cell.name].get(cell.index), cell_label(cell.name, cell.index)
+        if value is None:  # a damaged table may have more or fewer axes than the weight
+            result.findings.append(Finding(cell.place, label, "does not exist in the model that ships"))
+            continue
+        right = format_number(value)
         if cell.text != right and (cell.place, label) not in judged:
             problem = f"shows {quote(cell.text)}, but in the model that ships it is {right}"
             result.findings.append(Finding(cell.place, label, problem))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from parity_tests.attack.doors import DOORS
 from parity_tests.attack.sandbox import HERE, Outcome, Snapshot
+from parity_tests.attack.template import LINKS
 
 _LONGEST_ERROR = 1200
 """Characters: a message may list fifty names, and may not repeat a value of any length."""
@@ -150,6 +151,7 @@ def _places_it_may_write(outcome: Outcome) -> tuple[str, ...]:
             values.append(value if equals else following)
     if _command(outcome) in _TRAINS:
         values.append("runs")
+    values += [LINKS[value] for value in values if value in LINKS]  # a link is kept, and its target is written
     here = f"/{HERE}"
     return tuple(os.path.normpath(f"{here}/{value}")[1:] for value in values)
 

@@ -15,6 +15,9 @@ _SHORT = "--max_iters 6 --eval_interval 2 --log_interval 1 --eval_iters 1"
 RUNS = {"run": 4, "torch-run": 6, "bigram": 4}
 """Run → step of its newest checkpoint. torch_gpt's has ended, and has an older checkpoint too; the others have two
 steps still to take. The bigram model was trained on ``letters``."""
+LINKS = {"dangling": "missing"}
+"""Links whose targets do not exist."""
+
 DATA = ("letters", "lexicon", "phrases", "nanogpt")
 
 _PLAIN_FILES = {
@@ -89,5 +92,6 @@ def make_sandbox(template: Path, place: Path) -> Path:
     os.mkfifo(here / "fifo")
     (here / "empty").mkdir()
     (here / "loop").symlink_to("loop")
-    (here / "dangling").symlink_to("missing")
+    for link, target in LINKS.items():
+        (here / link).symlink_to(target)
     return sandbox

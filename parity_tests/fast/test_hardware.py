@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from gpt_data.errors import UserError
+from numpy_gpt import initial_values
+from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.shared.training.recipe import TrainingConfig
 from torch_gpt.cli import main
 from torch_gpt.fast import hardware, precision
 from torch_gpt.fast.engine import FastEngine
 from torch_gpt.fast.hardware import PEAKS, peak_flops, peak_of
-from torch_gpt.fast.precision import keep_dropout_exact, precision_of
+from torch_gpt.fast.precision import check_rates, keep_dropout_exact, precision_of
 from torch_gpt.fast.process_group import is_lost_connection, local_device, lost_process_error
 
 
@@ -79,6 +83,23 @@ def test_without_bfloat16_an_alternative_is_named(monkeypatch):
     assert precision_of("float16", torch.device("cuda")).scaled
     with pytest.raises(UserError, match="cannot compute in float64"):
         precision_of("float64", torch.device("mps"))
+
+
+def test_a_rate_beyond_float32_needs_a_rate_in_float64():
+    training = TrainingConfig(dtype="float64", learning_rate=1e300, min_lr=0)
+    check_rates(training, torch.device("cpu"))
+    largest = 2.0**128 - 2.0**104
+    check_rates(replace(training, learning_rate=largest), torch.device("cuda"))
+    for name, wrong in (("learning_rate", training), ("min_lr", replace(training, learning_rate=1, min_lr=1e39))):
+        with pytest.raises(UserError, match=rf"^{name} must be at most 3.40282e\+38 on cuda.* --path explicit$"):
+            check_rates(wrong, torch.device("cuda"))
+
+
+def test_the_fast_engine_checks_its_rates(monkeypatch):
+    monkeypatch.setattr(precision, "rate_dtype", lambda dtype, device: torch.float32)  # as on CUDA
+    recipe = preset("tiny").override({"dtype": "float64", "learning_rate": 1e300})
+    with pytest.raises(UserError, match=r"^learning_rate must be at most"):
+        FastEngine(recipe, initial_values(recipe.model, 0, "float64"))
 
 
 def test_each_process_has_its_own_gpu(monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt_data.wording import one_line, quote, show_path
+from gpt_data.wording import describe, one_line, quote, show_path
 
 
 def test_quote_cuts_the_middle():
@@ -23,3 +23,9 @@ def test_usual_paths_are_whole():
     assert show_path("runs/" + "x" * 900) == "runs/" + "x" * 900
     assert len(show_path("x" * 100_000)) == 1001
     assert show_path("a\nb") == r"a\nb"
+
+
+def test_any_value_is_short():
+    for value in ("\x1b\n" * 50_000, ["x\n" * 100_000], 10**100_000, {"a" * 100_000: 10**300}, b"\x1b" * 100_000):
+        assert len(describe(value)) < 300
+        assert describe(value).isprintable()

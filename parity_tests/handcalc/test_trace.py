@@ -48,10 +48,10 @@ Capture = pytest.CaptureFixture[str]
         (["--list", "--position", "9"], "--position 9 does not exist: this model has 8 positions, numbered 0 to 7"),
         (
             ["hello world", "--update", "--learning_rate", "1e300"],
-            "and after an update at learning rate 1e+300 they do not (overflow",
+            "and after an update at learning rate 1e+300 they do not (h.0.ln_1.variance overflows",
         ),
         (["hello", "--only", ","], "--only needs the name of a step"),
-        (["hello", "--only", "logits", "--layer", "0"], "--only logits matches no step of --layer 0"),
+        (["hello", "--only", "logits", "--layer", "0"], "--only 'logits' matches no step of --layer 0"),
         (["hello", "--format", "xml"], "invalid choice: 'xml'"),
         (["hello", "--fornat", "json"], "did you mean '--format'?"),
         (["hello", "--backward"], "there is nothing to predict: give a text of at least two tokens (spaces count)"),

@@ -26,7 +26,7 @@ from torch_gpt.fast.evaluator import Evaluator
 from torch_gpt.fast.fallback import Report, check_memory, print_note
 from torch_gpt.fast.hardware import peak_of
 from torch_gpt.fast.loss_module import LossModule
-from torch_gpt.fast.precision import keep_dropout_exact, precision_of, restore_scaler
+from torch_gpt.fast.precision import check_rates, keep_dropout_exact, precision_of, rate_dtype, restore_scaler
 from torch_gpt.fast.sharding import distribute, gather, reshard, shard
 from torch_gpt.fast.whole_step import WholeStep
 from torch_gpt.parameters import parameters_from
@@ -54,7 +54,8 @@ class FastEngine(TorchEngine):
     Raises
     ------
     UserError
-        If there is no such device, it cannot compute in the recipe's dtype, or values and moments do not fit the model.
+        If there is no such device, it cannot compute in the recipe's dtype or at its learning rate, or values and
+        moments do not fit the model.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class FastEngine(TorchEngine):
             torch.cuda.set_device(self.device)  # streams and graphs are created on the current GPU
         keep_dropout_exact(recipe.model.dropout, self.device)
         self._precision = precision_of(recipe.training.dtype, self.device)
+        check_rates(recipe.training, self.device)
         peak = self.options.peak_flops or peak_of(self.device, recipe.training.dtype, self.options.tf32)
         self.peak_flops = None if peak is None else peak * group.size
         self.evaluation_limit = _EVALUATION[self.device.type]
@@ -219,9 +221,7 @@ class FastEngine(TorchEngine):
         training = self.recipe.training
         if self.options.fsdp:
             self._state = AdamWState(*(distribute(part, self.parameters) for part in self._state))
-        # CUDA's fused AdamW accepts only a float32 learning rate.
-        dtype = torch.float64 if training.dtype == "float64" and self.device.type == "cpu" else torch.float32
-        rate = torch.zeros((), device=self.device, dtype=dtype)
+        rate = torch.zeros((), device=self.device, dtype=rate_dtype(training.dtype, self.device))
         return WholeStep(
             self._loss_of,
             self.parameters,

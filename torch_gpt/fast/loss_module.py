@@ -12,7 +12,7 @@ from torch_gpt.bigram import bigram_logits_of
 from torch_gpt.gpt import logits_of
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.cross_entropy import cross_entropy_fused
-from torch_gpt.parameters import inside
+from torch_gpt.parameters import by_block
 
 # A parameter's full name, its owner and its name in the owner. It does not hold the parameter itself, because FSDP
 # replaces that tensor during computation.
@@ -34,10 +34,8 @@ class LossModule(nn.Module):
         for name, value in values.items():
             scope = name.partition(".")[0]
             if scope == "h" and "h" not in self._modules and isinstance(config, GPTConfig):
-                scopes = (f"h.{layer}" for layer in range(config.n_layer))
-                self.h = nn.ModuleList(
-                    BlockModule(config, inside(values, block), inside(self._rates, block)) for block in scopes
-                )
+                parts = zip(by_block(values, config.n_layer), by_block(self._rates, config.n_layer), strict=True)
+                self.h = nn.ModuleList(BlockModule(config, *part) for part in parts)
             elif scope != "h":
                 _register_parameter(self, name, value)
         self._slots = _slots(self, (name for name in values if not name.startswith("h.")))

@@ -15,6 +15,7 @@ import torch
 
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import convert
+from numpy_gpt.shared.training.recipe import TrainingConfig
 
 HALF_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -43,6 +44,30 @@ def precision_of(dtype: str, device: torch.device) -> Precision:
     if dtype == "bfloat16" and device.type == "cuda" and not has_bfloat16(device):
         raise UserError(f"{torch.cuda.get_device_name(device)} has no bfloat16; try --dtype float16, or float32")
     return Precision(HALF_DTYPES.get(dtype), dtype == "float16")
+
+
+def rate_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """Return the dtype of the tensor of learning rates for a recipe's ``dtype``."""
+    # CUDA's fused AdamW accepts only float32.
+    return torch.float64 if dtype == "float64" and device.type == "cpu" else torch.float32
+
+
+def check_rates(training: TrainingConfig, device: torch.device) -> None:
+    """Check that the learning rates of a recipe are in the range of their tensor's dtype.
+
+    Raises
+    ------
+    UserError
+        If one is larger than that.
+    """
+    largest = torch.finfo(rate_dtype(training.dtype, device)).max
+    for name in ("learning_rate", "min_lr"):
+        rate = training.schedule()[name]
+        if rate > largest:
+            raise UserError(
+                f"{name} must be at most {largest:.6g} on {device.type}, where the fast path has it in float32, not "
+                f"{rate!r}; try a lower one, or --path explicit"
+            )
 
 
 class _ScalerState(TypedDict):

@@ -53,9 +53,9 @@ def atomic_files(*paths: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, ...
     names = " and ".join(map(show_path, paths))
     try:
         with ExitStack() as stack:
-            for target in targets:
+            for target, path in zip(targets, paths, strict=True):
                 if target.is_symlink() or (target.exists() and not target.is_file()):  # a link to itself is the first
-                    raise UserError(f"cannot write {show_path(target)}: it is not a regular file; choose another place")
+                    raise UserError(f"cannot write {show_path(path)}: it is not a regular file; choose another place")
                 remove_leftovers(target.parent, target.name.__eq__)
             temporary = [stack.enter_context(temporary_file(target)) for target in targets]
             for (path, _), target in zip(temporary, targets, strict=True):
@@ -84,18 +84,33 @@ def make_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     UserError
         If it cannot be created.
     """
-    place, missing = to_path(path), list[Path]()
-    try:
+    place = to_path(path)
+    with ExitStack() as stack:
         try:
-            missing += [directory for directory in (place, *place.parents) if not directory.exists()]
-            place.mkdir(parents=True, exist_ok=True)
-            for directory in missing:
-                sync_directory(directory.parent)
+            stack.enter_context(new_directories(place))
         except OSError as error:
             raise UserError(
                 f"cannot make the directory {show_path(place)}: {error.strerror or error}; choose another"
             ) from error
         yield place
+
+
+@contextmanager
+def new_directories(place: Path) -> Iterator[None]:
+    """Create a directory as ``make_directory`` does, for a caller that reports the failures of its block as well.
+
+    Raises
+    ------
+    OSError
+        If it cannot be created.
+    """
+    missing = list[Path]()
+    try:
+        missing += [directory for directory in (place, *place.parents) if not directory.exists()]
+        place.mkdir(parents=True, exist_ok=True)
+        for directory in missing:
+            sync_directory(directory.parent)
+        yield
     except BaseException:
         for directory in missing:  # innermost first; a directory with other files stays
             with suppress(OSError):

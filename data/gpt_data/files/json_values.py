@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from gpt_data.errors import UserError
-from gpt_data.wording import list_names, quote, suggest
+from gpt_data.wording import describe, list_names, quote, suggest
 
 _DESCRIPTIONS: dict[Any, str] = {
     int: "a whole number",
@@ -72,10 +71,10 @@ def convert(value: object, kind: Any, name: str = "") -> Any:
             return _call(make, value, name)
         if make is None and _has_type(value, inner):
             if least := [limit.least for limit in limits if value < limit.least]:
-                raise UserError(f"{name or 'it'} must be at least {least[0]}, not {_show(value)}")
+                raise UserError(f"{name or 'it'} must be at least {least[0]}, not {describe(value)}")
             return _convert_parts(value, inner, name)
     what = " or ".join(map(_describe, options))
-    raise UserError(f"{name or 'it'} must be {what}, not {_show(value)}")
+    raise UserError(f"{name or 'it'} must be {what}, not {describe(value)}")
 
 
 def _has_type(value: object, kind: Any) -> bool:
@@ -139,10 +138,6 @@ def _describe(kind: Any) -> str:
 def _inside(name: str, part: str) -> str:
     shown = part if part.replace(".", "_").isidentifier() else quote(part)
     return f"{name}.{shown}" if name else shown
-
-
-def _show(value: object) -> str:
-    return f"{reprlib.repr(value):.60}"  # reprlib looks only at the first items of a list, which may be huge
 
 
 def _refuse_constant(constant: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +55,20 @@ def read_regular(path: str | os.PathLike[str], limit: int = _LARGEST) -> bytes:
             content += read_bytes(file, path, _SLICE)
     if size > limit:
         raise UserError(f"{show_path(path)} must have at most {limit:,} bytes, and has {size:,}; is it the right file?")
+    return content
+
+
+def read_stdin() -> bytes:
+    """Return everything that standard input has, which may be as much as a file that is read whole.
+
+    Raises
+    ------
+    UserError
+        If it has more, or cannot be read.
+    """
+    content = read_bytes(sys.stdin.buffer, "standard input", _LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise UserError(f"standard input must have at most {_LARGEST:,} bytes, and has more; is it the right file?")
     return content
 
 

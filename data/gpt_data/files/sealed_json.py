@@ -15,7 +15,7 @@ from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import convert, parse_json
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import show_path
+from gpt_data.wording import describe, show_path
 
 _END = b"\n}\n"
 _BEFORE, _AFTER = b',\n "sha256": "', b'"' + _END  # around the file's own checksum
@@ -44,7 +44,7 @@ def read_sealed(path: str | os.PathLike[str], format_version: int, remedy: str) 
         raise UserError(f"{place} must be a JSON object, not {type(record).__name__}; {remedy}")
     if whole_number(f"{place}: format_version", record.get("format_version"), 1) != format_version:
         raise UserError(
-            f"{place} must have format_version {format_version}, not {record['format_version']}; "
+            f"{place} must have format_version {format_version}, not {describe(record['format_version'])}; "
             f"{remedy}, or use the release that wrote it"
         )
     if not _is_intact(content):

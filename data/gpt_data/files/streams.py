@@ -27,8 +27,9 @@ def open_null_device(mode: str = "w") -> TextIO:
 def discard(stream: Any) -> None:
     """Discard what is still buffered for a stream, and all that follows, so that Python does not fail again at exit."""
     with suppress(OSError, ValueError, AttributeError):  # a stand-in for a stream may have no descriptor
+        descriptor = stream.fileno()
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
+        os.dup2(null, descriptor)
         os.close(null)
 
 

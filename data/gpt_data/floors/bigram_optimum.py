@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from gpt_data.checks import TokenIds, ids_in_vocabulary, whole_number
 from gpt_data.errors import UserError
+from gpt_data.wording import describe
 
 _DENSE = 1 << 20  # up to this many possible pairs are counted in one table; above, the pairs that occur are sorted
 _LARGEST_VOCABULARY = 3_037_000_499  # the largest integer whose square fits int64
@@ -82,7 +83,7 @@ def bigram_counts_loss(train: npt.ArrayLike, val: npt.ArrayLike, vocab_size: int
         If a text has fewer than two tokens or an id outside the vocabulary, or smoothing is negative or not finite.
     """
     if isinstance(smoothing, bool) or not isinstance(smoothing, int | float) or not 0 <= smoothing < math.inf:
-        raise UserError(f"smoothing must be a finite number of at least 0, not {smoothing!r:.60}")
+        raise UserError(f"smoothing must be a finite number of at least 0, not {describe(smoothing)}")
     known, asked = _pairs(train, vocab_size, "train tokens"), _pairs(val, vocab_size, "val tokens")
     firsts, row = np.unique(known.codes // vocab_size, return_inverse=True)
     first_counts = np.bincount(row, weights=known.counts)
@@ -96,7 +97,9 @@ def bigram_counts_loss(train: npt.ArrayLike, val: npt.ArrayLike, vocab_size: int
 def _pairs(tokens: npt.ArrayLike, vocab_size: int, what: str) -> _Pairs:
     size = whole_number("vocab_size", vocab_size, 1)
     if size > _LARGEST_VOCABULARY:
-        raise UserError(f"vocab_size must be at most {_LARGEST_VOCABULARY}, not {size}: a pair of ids must fit 64 bits")
+        raise UserError(
+            f"vocab_size must be at most {_LARGEST_VOCABULARY}, not {describe(size)}: a pair of ids must fit 64 bits"
+        )
     ids: TokenIds = ids_in_vocabulary(tokens, size, what)
     if ids.size < 2:
         raise UserError(f"{what} must be at least two, to have neighbours, not {ids.size}; use a longer text")

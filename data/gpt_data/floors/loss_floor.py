@@ -27,6 +27,7 @@ from gpt_data.checks import TokenIds, token_sequence
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus
 from gpt_data.tokens.batches import evaluation_windows
+from gpt_data.wording import describe
 
 
 def corpus_loss_floor(corpus: Corpus, split: str, block_size: int, stride: int = 1) -> float | None:
@@ -38,7 +39,7 @@ def corpus_loss_floor(corpus: Corpus, split: str, block_size: int, stride: int =
         If there is no such split, or as in ``loss_floor``.
     """
     if split not in ("train", "val"):
-        raise UserError(f"split must be 'train' or 'val', not {split!r}")
+        raise UserError(f"split must be 'train' or 'val', not {describe(split)}")
     if corpus.phrases is None:
         return None
     phrases = [corpus.tokenizer.encode(f"{phrase} ") for phrase in corpus.phrases]

@@ -23,7 +23,7 @@ from gpt_data.tokens.token_files import OWN_KEYS, read_token_files, write_token_
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.tokens.word_tokenizer import WordTokenizer
-from gpt_data.wording import list_names, quote, show_path, suggest
+from gpt_data.wording import describe, list_names, quote, show_path, suggest
 
 _SLICE = 1 << 20  # tokens hashed at a time, so that memory does not grow with the text
 
@@ -66,7 +66,7 @@ def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corp
     if source is None:
         return CORPORA[name]()
     if name != "shakespeare":
-        raise UserError(f"only the corpus 'shakespeare' has a source; {name!r} is generated: leave the source out")
+        raise UserError(f"only the corpus 'shakespeare' has a source; {quote(name)} is generated: leave the source out")
     return _shakespeare(source)
 
 
@@ -189,7 +189,7 @@ def open_corpus(directory: str | os.PathLike[str]) -> Corpus:
     if tokenizer.vocab_size != files.meta["vocab_size"]:
         raise UserError(
             f"{show_path(place)}: vocab_size must be the tokenizer's {tokenizer.vocab_size}, "
-            f"not {files.meta['vocab_size']}; make it again"
+            f"not {describe(files.meta['vocab_size'])}; make it again"
         )
     if phrases == []:
         raise UserError(f"{show_path(place)}: phrases must be null or contain at least one phrase; make it again")

@@ -21,6 +21,7 @@ from gpt_data.files.regular_file import open_regular, read_texts
 from gpt_data.tokens.token_files import check_directory, write_token_chunks
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import KINDS
+from gpt_data.wording import describe
 
 
 def prepare_text(
@@ -44,7 +45,7 @@ def prepare_text(
     """
     share = _exact_share(val_share)
     if kind not in tuple(KINDS):  # a tuple, because an unhashable value would raise TypeError
-        raise UserError(f"kind must be {' or '.join(KINDS)}, not {kind!r:.60}")
+        raise UserError(f"kind must be {' or '.join(KINDS)}, not {describe(kind)}")
     place, paths = to_path(directory), [to_path(file) for file in files]
     if not paths:
         raise UserError("a corpus must have a text: name at least one text file")
@@ -82,7 +83,7 @@ def _exact_share(val_share: object) -> Fraction:
     # Exact decimal arithmetic: 1 − 0.9 is not 0.1 in binary, which would move a token from one split to the other.
     if isinstance(val_share, int | float | np.floating) and 0 < val_share < 1:
         return Fraction(str(val_share))
-    raise UserError(f"val_share must be a number between 0 and 1, not {val_share!r:.60}; try 0.1")
+    raise UserError(f"val_share must be a number between 0 and 1, not {describe(val_share)}; try 0.1")
 
 
 def _train_tokens(tokens: int, share: Fraction) -> int:

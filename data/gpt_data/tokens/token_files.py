@@ -124,7 +124,7 @@ def write_token_chunks(
         be written. Then, and if ``chunks`` itself raises, the files are unchanged.
     """
     if taken := sorted(set(meta) & set(OWN_KEYS)):
-        raise UserError(f"{taken[0]!r} is a reserved entry of meta.json; choose another name")
+        raise UserError(f"{quote(taken[0])} is a reserved entry of meta.json; choose another name")
     check_directory(to_path(directory))
     dtype = token_dtype(vocab_size)
     record: dict[str, Any] = {"format_version": FORMAT_VERSION, "dtype": dtype.name, "vocab_size": vocab_size, **meta}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpt_data.errors import UserError
-from gpt_data.wording import quote
+from gpt_data.wording import describe, quote
 
 
 class Tokenizer(Protocol):
@@ -42,11 +42,11 @@ def number_tokens(vocabulary: object, is_token: Callable[[str], object], definit
         If the vocabulary is not a list or empty, or an entry is not a string, not a token or a duplicate.
     """
     if not isinstance(vocabulary, tuple | list) or not vocabulary:
-        raise UserError(f"a vocabulary must be a list of at least one token, not {vocabulary!r:.60}")
+        raise UserError(f"a vocabulary must be a list of at least one token, not {describe(vocabulary)}")
     ids: dict[str, int] = {}
     for index, token in enumerate(vocabulary):
         if not isinstance(token, str):
-            raise UserError(f"vocabulary entries must be strings; entry {index} is {token!r:.60}")
+            raise UserError(f"vocabulary entries must be strings; entry {index} is {describe(token)}")
         if not is_token(token):
             raise UserError(f"vocabulary entry {index}, {quote(token)}, is not a token: a token is {definition}")
         if token in ids:

@@ -9,6 +9,7 @@ from gpt_data.errors import UserError
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer, survey_characters
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.word_tokenizer import WordTokenizer, survey_words, whole_words
+from gpt_data.wording import describe
 
 
 class TokenizerKind(NamedTuple):
@@ -38,4 +39,4 @@ def tokenizer_from_dict(values: object) -> Tokenizer:
         if isinstance(kind, str) and kind in KINDS:  # an unhashable value must not raise TypeError here
             return KINDS[kind].tokenizer(values["vocabulary"])
     kinds = " or ".join(map(repr, KINDS))
-    raise UserError(f'a tokenizer must be {{"kind": {kinds}, "vocabulary": […]}}, not {values!r:.60}')
+    raise UserError(f'a tokenizer must be {{"kind": {kinds}, "vocabulary": […]}}, not {describe(values)}')

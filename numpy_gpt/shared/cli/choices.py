@@ -1,4 +1,4 @@
-"""The recipe or the trained model that a command line chooses.
+"""The recipe that a command line chooses.
 
 A recipe starts from the preset; the --config file overrides it, and flags override both.
 """
@@ -6,7 +6,6 @@ A recipe starts from the preset; the --config file overrides it, and flags overr
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -17,11 +16,10 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
-from gpt_data.wording import show_path
+from gpt_data.wording import quote, show_path
 from numpy_gpt.shared.cli.parser import boolean, number, path, read_options, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, field_types
-from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
-from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint, load_newest
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.training.presets import PRESETS, preset
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig, stored_recipe
 from numpy_gpt.shared.training.recipe_file import read_recipe_file
@@ -149,51 +147,17 @@ def check_corpus(recipe: Recipe, corpus: Corpus, remedy: str = "use a longer tex
     """
     if recipe.model.vocab_size < corpus.tokenizer.vocab_size:
         raise UserError(
-            f"vocab_size={recipe.model.vocab_size} is too small for the corpus {corpus.name!r}; "
+            f"vocab_size={recipe.model.vocab_size} is too small for the corpus {quote(corpus.name)}; "
             f"try {corpus.tokenizer.vocab_size}"
         )
     block_size = recipe.model.block_size
     for name, split in (("training", corpus.train), ("validation", corpus.val)):
         if len(split) <= block_size:
             raise UserError(
-                f"a window of {block_size=} needs {block_size + 1} tokens, and the {name} split of {corpus.name!r} has "
-                f"{len(split):,}; {remedy}"
+                f"a window of {block_size=} needs {block_size + 1} tokens, and the {name} split of "
+                f"{quote(corpus.name)} has {len(split):,}; {remedy}"
             )
         evaluation_windows(split, recipe.model.block_size, recipe.eval_stride)
-
-
-class ModelChoice(NamedTuple):
-    """Which trained model to use: a run directory, and which of its checkpoints."""
-
-    run: Path
-    checkpoint: str
-
-
-def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose a trained model."""
-    parser.add_argument(
-        "run", type=path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
-    )
-    what = "which checkpoint of the run (default: last)"
-    parser.add_argument("--checkpoint", choices=WHICH, default="last", help=what)
-
-
-def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
-    """Return what the flags of ``add_model_flags`` choose."""
-    return read_options(ModelChoice, arguments)
-
-
-def load_model(choice: ModelChoice) -> Checkpoint:
-    """Return the chosen checkpoint; if the newest one is damaged, the one before it, with a warning on stderr."""
-    return load_last(choice.run) if choice.checkpoint == "last" else load_checkpoint(choice.run, choice.checkpoint)
-
-
-def load_last(run: Path) -> Checkpoint:
-    """Return a run's newest undamaged checkpoint, with a warning on stderr if a newer one is damaged."""
-    checkpoint, damage = load_newest(run)
-    if damage:
-        print(f"warning: {damage}", file=sys.stderr)
-    return checkpoint
 
 
 def recipe_of(checkpoint: Checkpoint) -> Recipe:

@@ -102,7 +102,7 @@ def _changing_field(fields: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
         raise UserError(f"exactly one flag must have several values, as in --n_embd 4,6,8; {found} came with several")
     (field, values), *_ = changing.items()
     if len(set(values)) < len(values):
-        raise UserError(f"--{field} must have different values, not {','.join(map(str, values))}")
+        raise UserError(f"--{field} must have different values, not {one_line(','.join(map(str, values)), 200)}")
     return field, values
 
 

@@ -12,17 +12,9 @@ from gpt_data.errors import UserError
 from gpt_data.floors.bigram_optimum import bigram_counts_loss, bigram_optimum
 from gpt_data.floors.loss_floor import corpus_loss_floor
 from gpt_data.texts.corpora import Corpus, open_dataset
-from gpt_data.wording import count_of
-from numpy_gpt.shared.cli.choices import (
-    ModelChoice,
-    add_field_flag,
-    add_model_flags,
-    add_source_flag,
-    check_corpus,
-    load_model,
-    read_model_choice,
-    recipe_of,
-)
+from gpt_data.wording import count_of, quote
+from numpy_gpt.shared.cli.choices import add_field_flag, add_source_flag, check_corpus, recipe_of
+from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import print_record, read_options
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
@@ -81,7 +73,7 @@ EVALUATE = Command(
 
 def evaluate(options: EvaluateOptions, backend: Backend) -> int:
     """Evaluate, print the losses, and return the exit status."""
-    model = load_model(options.model)
+    model = load_model(*options.model)
     recipe, corpus = _recipe_and_corpus(model, options)
     engine = backend.make_engine(recipe, initial_state_of(model))
     block_size, stride = recipe.model.block_size, recipe.eval_stride
@@ -117,7 +109,9 @@ def _recipe_and_corpus(model: Checkpoint, options: EvaluateOptions) -> tuple[Rec
         raise UserError("this model does not say what it was trained on; give --dataset")
     corpus = open_dataset(recipe.dataset, options.source)
     if corpus.tokenizer != model.tokenizer:
-        raise UserError(f"the corpus {corpus.name!r} has a different vocabulary from the model; give one with the same")
+        raise UserError(
+            f"the corpus {quote(corpus.name)} has a different vocabulary from the model; give one with the same"
+        )
     check_corpus(recipe, corpus, "give a longer text")
     return recipe, corpus
 

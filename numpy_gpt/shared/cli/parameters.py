@@ -11,6 +11,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.wording import make_visible
+from numpy_gpt.shared.cli.model_choice import load_model
 from numpy_gpt.shared.cli.parser import path
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.cli.tables import Column, side_by_side, table_lines
@@ -18,7 +19,6 @@ from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
-from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 _LARGEST_PAGE = 10_000
 
@@ -39,7 +39,7 @@ PARAMETERS = Command(
 
 def print_parameters(run: Path) -> int:
     """Print all weights of a run's last checkpoint and return the exit status."""
-    model = load_checkpoint(run)
+    model = load_model(run)
     print("\n".join(weights_page(model.config, model.values, model.tokenizer.vocabulary)))
     return 0
 

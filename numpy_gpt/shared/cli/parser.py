@@ -20,10 +20,12 @@ from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.streams import guarded_streams, replace_closed_streams
 from gpt_data.process import EXIT_INTERRUPTED, EXIT_USER_ERROR, Ending, Signalled, raise_on_signals
-from gpt_data.wording import one_line, quote, suggest
+from gpt_data.wording import one_line, quote, show_path, suggest
 from numpy_gpt.shared.model.config import TYPE_NAMES
 
 Options = TypeVar("Options")
+
+_LONGEST_CHOICE = 60
 
 EXIT_STATUS = """\
 exit status: 0 done, 2 invalid input or unwritable output, 130 interrupted (Ctrl-C), 143 terminated, 70 a bug
@@ -47,6 +49,11 @@ class Parser(argparse.ArgumentParser):
             value = self._get_value(action, "--")
             return value if action.nargs in (None, "?") else [value]
         return super()._get_values(action, arg_strings)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Check a choice as argparse does, which repeats the value in full: cut the middle out of a long one first."""
+        is_long = isinstance(value, str) and len(value) > _LONGEST_CHOICE
+        super()._check_value(action, one_line(value, _LONGEST_CHOICE) if is_long else value)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, but reject unknown options with a suggestion of what was probably meant."""
@@ -183,6 +190,8 @@ def _message_of(error: UserError | OSError | MemoryError) -> str:
             _check_working_directory()  # it may have vanished since the start
         except UserError as cause:
             return str(cause)
+        place = f"use {show_path(error.filename)}" if error.filename else "read or write"
+        return f"cannot {place}: {error.strerror or error}; check the path and the disk"
     return str(error)
 
 

@@ -88,4 +88,4 @@ def _check_corpus_flags(options: PrepareOptions) -> None:
     given = {"files": options.files, "--tokens": options.tokens, "--val_share": options.val_share}
     for name, value in given.items():
         if value not in (None, []):
-            raise UserError(f"{name} can be chosen only for {_TEXT}; the corpus {options.corpus!r} has its own")
+            raise UserError(f"{name} can be chosen only for {_TEXT}; the corpus {quote(options.corpus)} has its own")

@@ -12,8 +12,9 @@ from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
 from gpt_data.files.streams import terminal_columns
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import count_of, quote, show_path
-from numpy_gpt.shared.cli.choices import ModelChoice, add_model_flags, load_model, read_model_choice, recipe_of
+from gpt_data.wording import count_of, describe, quote, show_path
+from numpy_gpt.shared.cli.choices import recipe_of
+from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import boolean, number, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
@@ -97,7 +98,7 @@ SAMPLE = Command(
 def sample(options: SampleOptions, backend: Backend) -> int:
     """Print the samples and return the exit status."""
     _check_options(options)
-    model = load_model(options.model)
+    model = load_model(*options.model)
     tokenizer = model.tokenizer
     text = read_text(tokenizer, _prompt_text(options.prompt, tokenizer), "--prompt")
     prompt = encode_flag(tokenizer, text, "--prompt").tolist()
@@ -126,9 +127,9 @@ def _check_options(options: SampleOptions) -> None:
     for name, least in (("max_new_tokens", 0), ("num_samples", 1), ("seed", 0), ("show", 1)):
         value = getattr(options, name)
         if value is not None and value < least:
-            raise UserError(f"--{name} must be at least {least}, not {value}")
+            raise UserError(f"--{name} must be at least {least}, not {describe(value)}")
     if options.max_new_tokens > _MOST_TOKENS:
-        raise UserError(f"--max_new_tokens must be at most {_MOST_TOKENS:,}, not {options.max_new_tokens:,}")
+        raise UserError(f"--max_new_tokens must be at most {_MOST_TOKENS:,}, not {describe(options.max_new_tokens)}")
 
 
 def _prompt_text(prompt: str | None, tokenizer: Tokenizer) -> str:

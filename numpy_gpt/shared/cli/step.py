@@ -9,15 +9,9 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import count_of
-from numpy_gpt.shared.cli.choices import (
-    ModelChoice,
-    add_field_flag,
-    add_model_flags,
-    load_model,
-    read_model_choice,
-    recipe_of,
-)
+from gpt_data.wording import count_of, describe
+from numpy_gpt.shared.cli.choices import add_field_flag, recipe_of
+from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
@@ -79,8 +73,8 @@ def step(options: StepOptions, backend: Backend) -> int:
     """Take the steps, print what changed, and return the exit status; nothing is saved."""
     for name, value in (("steps", options.steps), ("top", options.top)):
         if value is not None and value < 1:
-            raise UserError(f"--{name} must be at least 1, not {value}")
-    model = load_model(options.model)
+            raise UserError(f"--{name} must be at least 1, not {describe(value)}")
+    model = load_model(*options.model)
     text = read_text(model.tokenizer, options.text, "--text")
     tokens = encode_flag(model.tokenizer, text, "--text")
     _check_length(len(tokens), model)

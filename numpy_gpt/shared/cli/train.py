@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
 from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
-from gpt_data.wording import count_of, show_path
+from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,
     RecipeChoice,
     add_recipe_flags,
-    load_last,
     load_recipe,
     read_recipe_choice,
 )
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
+from numpy_gpt.shared.cli.model_choice import load_model
 from numpy_gpt.shared.cli.parameters import parameter_table
 from numpy_gpt.shared.cli.parser import path, print_record, read_options
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, initial_state_of
@@ -141,7 +141,7 @@ def _open_out_dir(run: Run, group: ProcessGroup, stack: ExitStack) -> Path:
 
 def _resumed_run(run: Path, options: TrainOptions) -> Run:
     _check_nothing_else_chosen(options)
-    checkpoint = load_last(run)
+    checkpoint = load_model(run)
     recipe = stored_recipe(checkpoint)
     if recipe is None or checkpoint.moments is None or checkpoint.state is None:
         raise UserError(f"{show_path(run)} has a model but no training state; start a new run")
@@ -172,7 +172,7 @@ def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source:
         raise UserError(f"{error}; if the run's text has moved, give --dataset") from error
     if checkpoint.corpus != fingerprint(corpus):
         raise UserError(
-            f"{show_path(run)} was trained on a different text from what {recipe.dataset!r} is now; "
+            f"{show_path(run)} was trained on a different text from what {quote(recipe.dataset)} is now; "
             "restore that text, give --dataset if it has moved, or start a new run"
         )
     return corpus
@@ -184,7 +184,7 @@ def _print_summary(recipe: Recipe, state: RunState, floor: LossFloor | None) -> 
         print(f"\nstopped early, after step {state.step}: {waited} without improvement")
     print(f"\nvalidation loss {state.current_evaluation.val_loss:.4f} nats per token")
     if state.best_step != state.step:
-        print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}: --checkpoint best")
+        print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}; sample it with --checkpoint best")
     if floor is not None:
         print(f"lowest possible {floor.loss:.4f}: {floor.reason}")
 

@@ -57,7 +57,8 @@ class GPTConfig:
         _check_parameter_count(self)
         if self.n_embd % self.n_head:
             raise UserError(
-                f"n_embd={self.n_embd} is not divisible by n_head={describe(self.n_head)}; try {self._nearest_widths()}"
+                f"n_embd={describe(self.n_embd)} is not divisible by n_head={describe(self.n_head)}; "
+                f"try {self._nearest_widths()}"
             )
         if self.activation not in ACTIVATIONS:
             raise UserError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {describe(self.activation)}")

@@ -12,7 +12,7 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.model.inputs import check_config
+from numpy_gpt.shared.model.config_checks import check_config
 from numpy_gpt.shared.model.memory import check_memory
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from numpy_gpt.shared.model.argument_checks import check_mapping
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
-from numpy_gpt.shared.model.inputs import check_mapping
 
 Record = Callable[[str, Any], None]
 """Called as ``record(name, array)`` the moment the array is computed.

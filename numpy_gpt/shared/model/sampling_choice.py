@@ -11,8 +11,9 @@ import numpy as np
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from gpt_data.wording import describe
+from numpy_gpt.shared.model.argument_checks import check_number
+from numpy_gpt.shared.model.array_checks import check_row
 from numpy_gpt.shared.model.arrays import Array
-from numpy_gpt.shared.model.inputs import check_number, check_row
 
 
 class Draw(NamedTuple):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from gpt_data.errors import UserError
-from gpt_data.files.atomic import check_replaceable, keep_owner_and_mode, sync_directory
+from gpt_data.files.atomic import check_replaceable, keep_owner_and_mode, new_directories, sync_directory
 from gpt_data.files.json_values import From
 from gpt_data.files.sealed_json import check_record, read_sealed, seal
 from gpt_data.files.temporary import remove_leftovers, remove_tree, temporary_directory, temporary_path
@@ -107,21 +107,21 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     ------
     UserError
         If a weight is not finite, the directory contains anything other than a checkpoint, or it cannot be written; its
-        previous contents are then untouched and no temporary directory is left.
+        previous contents are then untouched and no new directory is left.
     """
     check_place(directory)
-    directory = directory.resolve()  # the real name if the path was . or a link
+    real = directory.resolve()  # if the path is . or a link
     contents = _contents(checkpoint)
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(directory.parent, directory.name.__eq__)
-        with temporary_directory(directory) as temporary:
-            for name, content in contents.items():
-                _write_synced(temporary / name, content)
-                keep_owner_and_mode(directory / name, temporary / name)
-            keep_owner_and_mode(directory, temporary)
-            sync_directory(temporary)
-            _put_in_place(temporary, directory)
+        with new_directories(real.parent):
+            remove_leftovers(real.parent, real.name.__eq__)
+            with temporary_directory(real) as temporary:
+                for name, content in contents.items():
+                    _write_synced(temporary / name, content)
+                    keep_owner_and_mode(real / name, temporary / name)
+                keep_owner_and_mode(real, temporary)
+                sync_directory(temporary)
+                _put_in_place(temporary, real)
     except OSError as error:
         raise UserError(
             f"cannot write {show_path(directory)}: {error.strerror or error}; is the place writable and not full?"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -170,15 +170,19 @@ def _needed_steps(
     return {step, state.best_step, *evaluated[:_NEWEST]}
 
 
-def load_checkpoint(path: Path, which: str = "last") -> Checkpoint:
+def load_checkpoint(path: Path, which: str = "last", warn: Callable[[str], object] | None = None) -> Checkpoint:
     """Return the checkpoint in ``path``, which is a checkpoint directory or a run: its newest intact one, or its best.
+
+    ``warn`` is called with one line if a newer one is damaged.
 
     Raises
     ------
     UserError
         If there is none, or it is damaged, incomplete, in another format, or inconsistent with its own config.
     """
-    last = load_newest(path)[0]
+    last, damage = load_newest(path)
+    if damage and warn is not None:
+        warn(damage)
     best = (last.state or RunState()).best_step
     return last if which == "last" or best in (None, last.step) else read_checkpoint(_checkpoint_path(path, best))
 

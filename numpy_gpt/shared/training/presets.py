@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpt_data.errors import UserError
-from gpt_data.wording import list_names, suggest
+from gpt_data.wording import list_names, quote, suggest
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
@@ -19,7 +19,7 @@ def preset(name: str) -> Recipe:
         If there is no such preset; the message lists them and suggests the closest.
     """
     if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r}{suggest(name, PRESETS) or ';'} known: {list_names(PRESETS)}")
+        raise UserError(f"unknown preset {quote(name)}{suggest(name, PRESETS) or ';'} known: {list_names(PRESETS)}")
     return PRESETS[name]
 
 

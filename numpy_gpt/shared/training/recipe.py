@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import From, convert
 from gpt_data.files.sealed_json import check_record
-from gpt_data.wording import list_names, show_path, suggest
+from gpt_data.wording import describe, list_names, quote, show_path, suggest
 from numpy_gpt.shared.model.config import (
     ModelConfig,
     check_types,
@@ -94,7 +94,7 @@ class TrainingConfig:
 
     def _require(self, name: str, is_valid: bool, what: str) -> None:
         if not is_valid:
-            raise UserError(f"{name} must be {what}, not {getattr(self, name)!r}")
+            raise UserError(f"{name} must be {what}, not {describe(getattr(self, name))}")
 
     @property
     def weights_dtype(self) -> str:
@@ -149,7 +149,7 @@ class Recipe:
                 parts[owners[name]][name] = value
             elif name != "dataset":
                 known = ["dataset", *owners]
-                raise UserError(f"unknown field {name!r}{suggest(name, known) or ';'} known: {list_names(known)}")
+                raise UserError(f"unknown field {quote(name)}{suggest(name, known) or ';'} known: {list_names(known)}")
         return replace(
             self,
             dataset=changes.get("dataset", self.dataset),

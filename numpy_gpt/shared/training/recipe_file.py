@@ -19,7 +19,7 @@ from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.wording import list_names, quote, show_path, suggest
+from gpt_data.wording import describe, list_names, quote, show_path, suggest
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, field_types, has_type
 from numpy_gpt.shared.training.recipe import TrainingConfig
 
@@ -90,5 +90,5 @@ def _parse_value(name: str, value: Any, known: dict[str, tuple[type, ...]]) -> A
     if int in types and isinstance(value, float) and value.is_integer():
         return int(value)  # a thousand steps may be written as 1e3, which TOML reads as a float
     if not has_type(value, types):
-        raise UserError(f"{name} must be {_TYPE_NAMES[types[0]]}, not {value!r:.60}")
+        raise UserError(f"{name} must be {_TYPE_NAMES[types[0]]}, not {describe(value)}")
     return float(value) if float in types else value

@@ -148,7 +148,7 @@ def test_an_interruption_leaves_nothing(folder, interruption):
     assert content_of(folder) == {"a": b"old a", "b": b"old b"}
 
 
-def test_special_files_are_not_replaced(folder):
+def test_special_files_are_not_replaced(folder, monkeypatch):
     (folder / "directory").mkdir()
     os.mkfifo(folder / "pipe")
     (folder / "loop").symlink_to("loop")
@@ -157,6 +157,9 @@ def test_special_files_are_not_replaced(folder):
             atomic_write(folder / name, b"new")
     with pytest.raises(UserError, match="not a regular file"):
         atomic_write(os.devnull, b"new")
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match=r"^cannot write directory: it is not a regular file"):  # as it was written
+        atomic_write("directory", b"new")
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
     assert stat.S_ISFIFO((folder / "pipe").stat().st_mode)
     assert content_of(folder) == {"a": b"old a", "b": b"old b"}

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from gpt_data.files.streams import open_null_device, shows_colours, terminal_columns
+from gpt_data.files.streams import discard, open_null_device, shows_colours, terminal_columns
 
 
 class _Terminal(io.StringIO):
@@ -57,3 +57,13 @@ def test_discarded_output_cannot_fail():
     with os.fdopen(write, "w") as unread:
         result = subprocess.run([sys.executable, "-c", program], stdout=unread, stderr=subprocess.PIPE, check=False)
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_stream_without_a_descriptor_leaves_none_open():
+    def lowest_free():
+        with open_null_device() as null:
+            return null.fileno()
+
+    before = lowest_free()
+    discard(io.StringIO())
+    assert lowest_free() == before

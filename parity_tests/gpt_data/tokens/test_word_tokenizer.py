@@ -150,7 +150,7 @@ def test_unknown_space_and_odd_characters():
 def test_long_words_and_vocabularies_are_cut():
     tokenizer = WordTokenizer(tuple(f"w{i:03}" for i in range(120)))
     message = refusal(tokenizer.encode, "x" * 100_000)
-    assert "100000 characters" in message
+    assert "(100,000 characters)" in message
     assert message.endswith("'w049' and 70 more")
     assert len(message) < 1000
 

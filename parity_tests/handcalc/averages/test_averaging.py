@@ -32,7 +32,7 @@ def page(capsys: Capture, *arguments: str) -> str:
 
 
 def cells(text: str) -> dict[str, str]:
-    return {line.label: line.value for line in read_document(text).lines}
+    return {line.label: line.value for line in read_document(text).worked}
 
 
 @pytest.mark.parametrize("digits", ["1", "4", "9", "34"])
@@ -41,8 +41,8 @@ def test_page_fits_and_verifies(digits: str, words: str, capsys: Capture) -> Non
     for layer in "01":
         text = page(capsys, "--text", words, "--digits", digits, "--layer", layer, "--head", "1", "--full")
         document = read_document(text)
-        assert document.digits == int(digits) and len(document.lines) > 40
-        assert not check_document(document, None)
+        assert document.digits == int(digits) and len(document.worked) > 40
+        assert not check_document(document, None).findings
         assert max(map(len, text.splitlines())) <= WIDTH
 
 

@@ -77,6 +77,15 @@ def test_own_text(run: Run) -> None:
     assert status == 0 and 'reads "hello"' in out
 
 
+def test_a_text_in_capitals_is_read_in_lower_case(run: Run, capsys: Capture) -> None:
+    arguments = ("--topic", "softmax", "--seed", "1", "--text")
+    lower = run("", *arguments, "once upon a time")
+    assert main([*arguments, "Once UPON a time"]) == 0
+    out, err = capsys.readouterr()
+    assert (0, out) == lower
+    assert err == "note: the model knows only lower case, and reads --text as 'once upon a time'\n"
+
+
 def test_list(run: Run) -> None:
     status, out = run("", "--list")
     assert status == 0 and all(f"{topic} " in out for topic in TOPICS) and "level 3  several steps" in out
@@ -124,7 +133,7 @@ def test_worksheet_and_key_agree(form: str, tmp_path: Path, run: Run) -> None:
         mine, keys = Decimal(f"{SOLUTIONS[topic, int(level)](question):.10g}"), Decimal(given[1])
         assert abs(mine - keys) <= Decimal("0.51").scaleb(keys.adjusted() - 2), exercise
     document = read_document(key)
-    assert len(document.lines) > 60 and not check_document(document, None)
+    assert len(document.worked) > 60 and not check_document(document, None).findings
     assert form == "markdown" or max(map(len, (sheet + key).splitlines())) <= WIDTH
 
 
@@ -158,3 +167,9 @@ def test_output_is_utf_8() -> None:
     words = [sys.executable, "-m", "handcalc.exercise", "--seed", "1", "--topic", "gelu", "--level", "3"]
     result = subprocess.run(words, input=b"", capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii"})
     assert "½" in result.stdout.decode() or "hidden³" in result.stdout.decode()
+
+
+def test_an_answer_without_end_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("7" * 20_000))
+    assert main(["--topic", "softmax", "--seed", "1"]) == 2
+    assert "an answer must be a line of at most 10,000 characters" in capsys.readouterr().err

@@ -103,9 +103,9 @@ def test_working_leads_to_answer(topic: str, level: int, sources: list[Source]) 
         for written in (as_text, as_markdown):
             page = "\n".join(written([*question(exercise, DIGITS, "Exercise"), *solution(exercise, DIGITS)]))
             document = read_document(page)
-            assert len(document.lines) >= len(exercise.working) and not check_document(document, None)
+            assert len(document.worked) >= len(exercise.working) and not check_document(document, None).findings
         assert max(map(len, as_text(question(exercise, DIGITS, "Exercise")))) <= WIDTH
-        last = document.lines[-1]
+        last = document.worked[-1]
         page_asked = read_question(page_of(exercise))
         assert (last.name, last.index or ()) == (page_asked.asked, page_asked.at)
         assert verdict(Decimal(last.value), solve(exercise, DIGITS), DIGITS) == "Right."
@@ -119,7 +119,7 @@ def test_any_number_of_digits(digits: int) -> None:
         exercise = build(topic, level, source, Random(digits))
         answers = solve(exercise, digits)
         assert verdict(answers.right, answers, digits) == "Right."
-        assert not check_document(read_document("\n".join(as_text(solution(exercise, digits)))), None)
+        assert not check_document(read_document("\n".join(as_text(solution(exercise, digits)))), None).findings
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None
         assert spellings & named, field
     parts = {part for field in fields for part in re.split(r"\.|\[\]\.?", field) if part}
     values = {"forward", "backward", "update", "forward again", "-inf", "--backward", "--update", "--full", "--force"}
-    for name in named - values:
+    for name in named - values - {"handcalc.verify"}:
         assert all(part in parts for part in re.split(r"\.|\[\]\.?", name) if part), name
 
 

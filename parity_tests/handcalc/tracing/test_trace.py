@@ -14,8 +14,8 @@ from handcalc.trace import main as trace
 from handcalc.tracing.plan import make_plan
 from handcalc.tracing.trace import trace_model
 from numpy_gpt.shared.model.config import BigramConfig
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.initial_values import initial_values
-from numpy_gpt.shared.model.inputs import require_gpt
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 

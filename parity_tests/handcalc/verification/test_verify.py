@@ -197,6 +197,14 @@ def test_true_line_with_other_numbers(run_verify: Callable[..., Any], capsys: Ca
     assert status == 1 and "h.0.ln_1.rstd[0] the table shows 3.46, but it is 3.45" in out
 
 
+def test_a_weight_with_a_foreign_index(run_verify: Callable[..., Any], capsys: Capture) -> None:
+    record = json.loads(trace_of(capsys, "to be", "--format", "json"))
+    weight = next(one for one in record["weights"] if one["cells"])
+    weight["cells"][0]["index"] = []
+    status, out, err = run_verify(json.dumps(record), "--all")
+    assert status == 1 and weight["name"] in out and not err
+
+
 def test_foreign_json(run_verify: Callable[..., Any]) -> None:
     cells = [
         {"index": [0], "value": "3", "expression": "1 + 2"},

@@ -26,11 +26,12 @@ class Result(NamedTuple):
 
     @property
     def record(self) -> dict[str, Any]:
-        """The last line of stdout as JSON, which must not contain NaN or infinity."""
+        """The last line of a successful command's stdout as JSON, which must not contain NaN or infinity."""
 
         def refuse(constant: str) -> float:
             raise ValueError(f"{constant} is not JSON")
 
+        assert self.status == 0, self  # which shows the error
         record: dict[str, Any] = json.loads(self.out.splitlines()[-1], parse_constant=refuse)
         return record
 

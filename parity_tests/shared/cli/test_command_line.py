@@ -13,6 +13,7 @@ import handcalc.trace
 import handcalc.verify
 import numpy_gpt.cli
 import torch_gpt.cli
+from numpy_gpt.shared.cli.parser import Parser, run_command
 from numpy_gpt.shared.training.stopping import Interrupted
 
 DOORS = {
@@ -55,6 +56,9 @@ def test_two_hyphens_are_a_value(capsys, words, message):
     "words",
     [
         ["numpy_gpt", "train", "*"],
+        ["numpy_gpt", "compare", "*"],
+        ["numpy_gpt", "compare", "--n_embd", "*,4"],
+        ["numpy_gpt", "train", "--n_embd", "*"],
         ["numpy_gpt", "train", "--dataset", "*"],
         ["numpy_gpt", "train", "--activation", "*"],
         ["numpy_gpt", "*"],
@@ -67,10 +71,33 @@ def test_two_hyphens_are_a_value(capsys, words, message):
     ],
 )
 def test_long_and_odd_values_are_one_short_line(capsys, words):
-    for value in ("x" * 100_000, "a\x1b]0;title\x07\nb"):
-        err = _error(capsys, 2, "error: ", [value if word == "*" else word for word in words])
-        assert len(err) < 2100
+    for value in ("x" * 100_000, "a\x1b]0;title\x07\nb" * 10_000):
+        err = _error(capsys, 2, "error: ", [word.replace("*", value) for word in words])
+        is_path = words in (["numpy_gpt", "sample", "*"], ["numpy_gpt", "train", "--dataset", "*"], ["verify", "*"])
+        assert len(err) < (2100 if is_path else 500)
         assert err[:-1].isprintable()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["numpy_gpt", "train", "--batch_size=-*"],
+        ["numpy_gpt", "train", "--seed=-*"],
+        ["numpy_gpt", "train", "--by_hand=-*"],
+        ["numpy_gpt", "train", "--n_embd=*", "--n_head=3"],
+        ["numpy_gpt", "sample", "--max_new_tokens=*"],
+        ["numpy_gpt", "sample", "--num_samples=-*"],
+        ["trace", "hello", "--layer=*"],
+        ["trace", "hello", "--digits=*"],
+        ["exercise", "--level=*"],
+        ["exercise", "--digits=*"],
+        ["exercise", "--worksheet=*"],
+    ],
+)
+def test_long_numbers_are_one_short_line(capsys, words):
+    for digits in (4000, 100_000):  # Python reads up to 4,300 digits
+        err = _error(capsys, 2, "error: ", [word.replace("*", "9" * digits) for word in words])
+        assert len(err) < 500
 
 
 @pytest.mark.parametrize(
@@ -118,3 +145,25 @@ def test_terminated_prepare_leaves_nothing(capsys, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: signal.raise_signal(signal.SIGTERM))
     _error(capsys, 143, "terminated", ["numpy_gpt", "prepare", "text", "input.txt", "--out_dir", "texts"])
     assert [path.name for path in Path().rglob("*")] == ["input.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(36, "File name too long", "x" * 5000), "cannot use xxx"),
+        (OSError(28, "No space left on device"), "cannot read or write: No space left on device"),
+        (OSError("odd"), "cannot read or write: odd"),
+    ],
+)
+def test_an_error_of_the_system_is_one_short_line(capsys, error, line):
+    def fail(arguments):
+        raise error
+
+    assert run_command(fail, Parser(prog="p"), []) == 2
+    err = capsys.readouterr().err
+    assert line in err and "[Errno" not in err and err.count("\n") == 1 and len(err) < 1200
+
+
+def test_a_long_wrong_choice_is_cut(capsys):
+    error = _error(capsys, 2, "invalid choice: 'xxx", ["trace", "hello", f"--format={'x' * 100_000}"])
+    assert "choose from" in error and len(error) < 200

@@ -44,6 +44,30 @@ def test_an_empty_path_of_numpy_gpt_is_refused(numpy_run, words):
     assert_rejected(numpy_run(*words), "a path must not be empty")
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "tiny", *QUICK, "--out_dir", LONG],
+        ["train", "--resume", LONG],
+        ["train", "tiny", "--config", LONG],
+        ["prepare", "text", LONG, "--out_dir", "x"],
+        ["sample", LONG],
+        ["sample", "--prompt", f"FILE:{LONG}"],
+        ["evaluate", LONG],
+        ["step", LONG, "--text", "hello world"],
+        ["plot", LONG],
+    ],
+)
+def test_a_path_that_is_too_long_is_cut(run, words):
+    result = run(*words)
+    assert_rejected(result, "File name too long")
+    assert "[Errno" not in result.err
+    assert len(result.err) < 1400
+
+
 def test_a_death_before_the_first_checkpoint_is_no_dead_end(run, numpy_run, monkeypatch):
     def die(*arguments):
         raise KeyboardInterrupt

@@ -78,7 +78,7 @@ def test_gpt2_names_and_shapes():
         ({"vocab_size": 2.0}, "vocab_size must be a whole number"),
         ({"block_size": True}, "block_size must be a whole number"),
         ({"block_size": np.True_}, "block_size must be a whole number"),
-        ({"block_size": "8" * 1000}, "block_size must be a whole number of at least 1, not .{,60}$"),
+        ({"block_size": "8" * 1000}, "block_size must be a whole number of at least 1, not .{,90}$"),
         ({"activation": "gelu"}, "activation must be one of gelu_tanh, gelu_erf, relu, not 'gelu'"),
         ({"bias": 1}, "bias must be True or False"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\)"),

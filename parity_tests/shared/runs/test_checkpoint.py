@@ -302,6 +302,9 @@ def test_unwritable_place(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"Read-only file system; is the place writable and not full\?"):
         save_checkpoint(tmp_path / "c", _checkpoint(2))
     assert load_checkpoint(tmp_path / "c").step == 1
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^cannot write new/inner/d: Read-only"):  # the path as it was written
+        save_checkpoint(Path("new/inner/d"), _checkpoint(2))
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 

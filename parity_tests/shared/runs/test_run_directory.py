@@ -266,3 +266,13 @@ def test_temporary_directory_of_the_same_pid(tmp_path):
     save_in_run(tmp_path, _checkpoint(10))
     assert _steps(tmp_path) == [_name(10)]
     assert checkpoints.read_checkpoint(tmp_path / "checkpoints" / _name(10)).step == 10
+
+
+def test_damage_of_the_newest_checkpoint_is_reported(tmp_path):
+    for step in (10, 20):
+        save_in_run(tmp_path, _checkpoint(step))
+    (tmp_path / "checkpoints" / "step-000000020" / "checkpoint.json").write_text("x")
+    lines = []
+    assert load_checkpoint(tmp_path, warn=lines.append).step == load_checkpoint(tmp_path).step == 10
+    (line,) = lines
+    assert "checkpoint.json" in line and line.endswith("step-000000010 instead")

@@ -1,0 +1,38 @@
+"""The trained model that a command line chooses."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from numpy_gpt.shared.cli.parser import path, read_options
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint
+
+
+class ModelChoice(NamedTuple):
+    """Which trained model to use: a run directory, and which of its checkpoints."""
+
+    run: Path
+    checkpoint: str
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that choose a trained model."""
+    parser.add_argument(
+        "run", type=path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
+    )
+    what = "which checkpoint of the run (default: last)"
+    parser.add_argument("--checkpoint", choices=WHICH, default="last", help=what)
+
+
+def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
+    """Return what the flags of ``add_model_flags`` choose."""
+    return read_options(ModelChoice, arguments)
+
+
+def load_model(run: Path, which: str = "last") -> Checkpoint:
+    """Return a checkpoint of a run; if the newest one is damaged, the one before it, with a warning on stderr."""
+    return load_checkpoint(run, which, warn=lambda damage: print(f"warning: {damage}", file=sys.stderr))
