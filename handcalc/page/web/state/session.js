@@ -1,7 +1,8 @@
 // What the reader has done to the model: changed weights, other words, steps of training; and the numbers that follow.
 
 import { Calculator } from "../arithmetic/calculator.js";
-import { CalculatorError, compareDecimals, formatNumber, parseDecimal, roundDecimal, subtractDecimals } from "../arithmetic/decimal.js";
+import { CalculatorError, compareDecimals, formatNumber, parseDecimal, roundDecimal } from "../arithmetic/decimal.js";
+import { subtractDecimals } from "../arithmetic/decimal.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { attributionSteps } from "../formulas/attribution.js";
 import { gradientName, parameterAxes } from "../formulas/step.js";
@@ -117,7 +118,9 @@ export class Session {
     try {
       value = parseDecimal(text);
     } catch (error) {
-      throw new ReaderError(`A weight is a number such as 0.25 or -1.5e-3, not “${text.slice(0, 40)}”.`, { cause: error });
+      throw new ReaderError(`A weight is a number such as 0.25 or -1.5e-3, not “${text.slice(0, 40)}”.`, {
+        cause: error,
+      });
     }
     if (value.exponent === Infinity) throw new ReaderError("A weight must be finite.");
     return roundDecimal(value, this.data.digits);

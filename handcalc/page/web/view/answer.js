@@ -13,9 +13,17 @@ export function showAnswer(section, session, actions) {
     section,
     element("h2", {}, "What comes next?"),
     answerSentence(session, last),
-    element("ol", { class: "positions" }, ...session.tokens.map((_, position) => positionCard(session, position, actions))),
+    element(
+      "ol",
+      { class: "positions" },
+      ...session.tokens.map((_, position) => positionCard(session, position, actions)),
+    ),
     session.targets.length ? targetNote(session, actions) : null,
-    element("p", { class: "hint" }, "Choose another word in any list, or another position to explain: everything on this page is worked out again."),
+    element(
+      "p",
+      { class: "hint" },
+      "Choose another word in any list, or another position to explain: everything on this page is worked out again.",
+    ),
   );
 }
 
@@ -66,7 +74,11 @@ function bar(session, position, { word, text }) {
   return element(
     "li",
     {},
-    element("a", { href: address("probabilities", [position, word]), class: "bar-word" }, visibleWord(session.vocabulary[word])),
+    element(
+      "a",
+      { href: address("probabilities", [position, word]), class: "bar-word" },
+      visibleWord(session.vocabulary[word]),
+    ),
     element(
       "span",
       { class: "bar", "aria-hidden": "true" },
@@ -84,6 +96,10 @@ function targetNote(session, actions) {
     "div",
     { class: "target" },
     wordChoice(session, place, actions),
-    element("p", {}, "The last word is only a target: the model is asked for it, and learns from its answer. It does not read it."),
+    element(
+      "p",
+      {},
+      "The last word is only a target: the model is asked for it, and learns from its answer. It does not read it.",
+    ),
   );
 }

@@ -33,9 +33,19 @@ export function showAttention(section, session) {
 function heatMap(session, layer, head) {
   const name = `h.${layer}.attn.weights`;
   const words = session.tokens.map((token) => visibleWord(session.vocabulary[token]));
-  const header = element("tr", {}, element("th", { scope: "col" }, "looks at"), ...words.map((word) => element("th", { scope: "col" }, word)));
+  const header = element(
+    "tr",
+    {},
+    element("th", { scope: "col" }, "looks at"),
+    ...words.map((word) => element("th", { scope: "col" }, word)),
+  );
   const rows = words.map((word, t) =>
-    element("tr", {}, element("th", { scope: "row" }, word), ...words.map((_, s) => mapCell(session, name, [head, t, s]))),
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, word),
+      ...words.map((_, s) => mapCell(session, name, [head, t, s])),
+    ),
   );
   const table = element(
     "table",
@@ -51,7 +61,11 @@ function heatMap(session, layer, head) {
 function mapCell(session, name, index) {
   const masked = session.isMasked(name, index);
   const text = masked ? "masked" : session.text(name, index);
-  const cell = element("td", { "data-cell": cellLabel(name, index), tabindex: "-1", class: masked ? "masked" : "" }, text);
+  const cell = element(
+    "td",
+    { "data-cell": cellLabel(name, index), tabindex: "-1", class: masked ? "masked" : "" },
+    text,
+  );
   if (!masked) cell.style.backgroundColor = shareColour(Number(text));
   cell.classList.toggle("changed", session.isChanged(name, index));
   return cell;

@@ -19,5 +19,8 @@ export function shareColour(share) {
 
 /** Return the largest distance from 0 among numbers, at least a tiny one, so that shares can be computed. */
 export function largestSize(values) {
-  return values.reduce((largest, value) => (Number.isFinite(value) ? Math.max(largest, Math.abs(value)) : largest), 1e-300);
+  return values.reduce(
+    (largest, value) => (Number.isFinite(value) ? Math.max(largest, Math.abs(value)) : largest),
+    1e-300,
+  );
 }

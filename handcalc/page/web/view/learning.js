@@ -25,14 +25,21 @@ export function showLearning(section, session, actions) {
       element("a", { href: address("updated.loss", []) }, after),
       ".",
     ),
-    element("p", { class: "controls" }, button("Take this step", actions.takeStep, { class: "primary" }), element("span", { "aria-live": "polite" }, stepsTaken(session))),
+    element(
+      "p",
+      { class: "controls" },
+      button("Take this step", actions.takeStep, { class: "primary" }),
+      element("span", { "aria-live": "polite" }, stepsTaken(session)),
+    ),
     session.losses.length > 1 ? curve(session.losses) : null,
   );
 }
 
 function stepsTaken(session) {
   const count = session.losses.length - 1;
-  return count === 0 ? "No step taken yet." : `${count} step${count > 1 ? "s" : ""} taken; the loss was ${session.losses[0]} at first.`;
+  return count === 0
+    ? "No step taken yet."
+    : `${count} step${count > 1 ? "s" : ""} taken; the loss was ${session.losses[0]} at first.`;
 }
 
 function curve(losses) {
@@ -46,6 +53,8 @@ function curve(losses) {
     "svg",
     { viewBox: `0 0 ${CURVE_WIDTH} ${CURVE_HEIGHT}`, class: "curve", role: "img", "aria-label": label },
     svg("polyline", { points }),
-    ...values.map((value, place) => svg("circle", { cx: x(place), cy: y(value), r: 3 }, svg("title", {}, `step ${place}: ${losses[place]}`))),
+    ...values.map((value, place) =>
+      svg("circle", { cx: x(place), cy: y(value), r: 3 }, svg("title", {}, `step ${place}: ${losses[place]}`)),
+    ),
   );
 }

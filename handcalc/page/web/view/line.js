@@ -12,7 +12,9 @@ export function showLine(panel, session, name, index, actions) {
   show(
     panel,
     element("h2", { id: "line-title" }, cellLabel(name, index)),
-    step ? element("p", { class: "meaning" }, step.meaning) : element("p", { class: "meaning" }, "A weight of the model: training chose it."),
+    step
+      ? element("p", { class: "meaning" }, step.meaning)
+      : element("p", { class: "meaning" }, "A weight of the model: training chose it."),
     lineOf(session, name, index),
     step ? equationOf(session, step) : null,
     session.isWeight(name) ? weightEditor(session, name, index, actions) : null,
@@ -28,7 +30,11 @@ export function lineOf(session, name, index) {
   const line = session.line(name, index);
   const start = [element("span", { class: "name" }, cellLabel(name, index)), " = "];
   if (session.isMasked(name, index)) {
-    return element("p", { class: "note" }, "Masked: no position may look at a later one, so this cell is not computed.");
+    return element(
+      "p",
+      { class: "note" },
+      "Masked: no position may look at a later one, so this cell is not computed.",
+    );
   }
   const value = element("strong", {}, session.text(name, index));
   if (line === null) return element("p", { class: "line" }, element("code", {}, ...start, value));
@@ -56,7 +62,13 @@ export function derivationLink(session, section) {
 function weightEditor(session, name, index, actions) {
   const label = cellLabel(name, index);
   const message = element("p", { class: "error", role: "alert" });
-  const field = element("input", { id: "new-value", inputmode: "decimal", autocomplete: "off", spellcheck: "false", value: session.text(name, index) });
+  const field = element("input", {
+    id: "new-value",
+    inputmode: "decimal",
+    autocomplete: "off",
+    spellcheck: "false",
+    value: session.text(name, index),
+  });
   const apply = (text) => {
     message.textContent = "";
     try {
@@ -71,8 +83,16 @@ function weightEditor(session, name, index, actions) {
     "form",
     { class: "editor", onsubmit: (event) => (event.preventDefault(), apply(field.value)) },
     element("label", { for: "new-value" }, `Change ${label} to`),
-    element("span", { class: "controls" }, field, element("button", { type: "submit" }, "Set"), button("Set to 0", () => apply("0"))),
-    session.isEdited(name, index) ? button(`Back to ${session.originalWeight(name, index)}`, () => actions.restore(name, index)) : null,
+    element(
+      "span",
+      { class: "controls" },
+      field,
+      element("button", { type: "submit" }, "Set"),
+      button("Set to 0", () => apply("0")),
+    ),
+    session.isEdited(name, index)
+      ? button(`Back to ${session.originalWeight(name, index)}`, () => actions.restore(name, index))
+      : null,
     message,
   );
   return form;
@@ -90,12 +110,17 @@ function gradientOf(session, name, index) {
     parts.push("Its gradient: ", cellLink(session, gradient, index), ". ");
   }
   const updated = `updated.${name}`;
-  if (session.isWeight(name) && session.has(updated)) parts.push("After the update: ", cellLink(session, updated, index), ".");
+  if (session.isWeight(name) && session.has(updated))
+    parts.push("After the update: ", cellLink(session, updated, index), ".");
   return parts.length ? element("p", { class: "related" }, ...parts) : null;
 }
 
 function cellLink(session, name, index) {
-  return element("a", { href: address(name, index), "data-source": cellLabel(name, index) }, `${cellLabel(name, index)} = ${session.text(name, index)}`);
+  return element(
+    "a",
+    { href: address(name, index), "data-source": cellLabel(name, index) },
+    `${cellLabel(name, index)} = ${session.text(name, index)}`,
+  );
 }
 
 function usesOf(session, name, index, actions) {
@@ -105,8 +130,17 @@ function usesOf(session, name, index, actions) {
   const item = (use) => element("li", {}, cellLink(session, use.name, use.index));
   list.append(...uses.slice(0, FIRST_USES).map(item));
   const rest = uses.length - FIRST_USES;
-  const more = rest > 0 ? button(`Show ${rest} more`, () => (list.append(...uses.slice(FIRST_USES).map(item)), more.remove())) : null;
-  return element("div", {}, element("h3", {}, `Used by ${uses.length === 1 ? "one number" : `${uses.length.toLocaleString("en")} numbers`}`), list, more);
+  const more =
+    rest > 0
+      ? button(`Show ${rest} more`, () => (list.append(...uses.slice(FIRST_USES).map(item)), more.remove()))
+      : null;
+  return element(
+    "div",
+    {},
+    element("h3", {}, `Used by ${uses.length === 1 ? "one number" : `${uses.length.toLocaleString("en")} numbers`}`),
+    list,
+    more,
+  );
 }
 
 function explanation(session, step, actions) {

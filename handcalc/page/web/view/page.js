@@ -15,7 +15,16 @@ import { showWhy } from "./why.js";
 /** Build the page of a session and connect it to the reader's hands. */
 export function startPage(session) {
   const section = (id) => document.getElementById(id);
-  const sections = { answer: section("answer"), why: section("why"), map: section("map"), attention: section("attention"), learning: section("learning"), steps: section("steps"), panel: section("line"), changes: section("changes") };
+  const sections = {
+    answer: section("answer"),
+    why: section("why"),
+    map: section("map"),
+    attention: section("attention"),
+    learning: section("learning"),
+    steps: section("steps"),
+    panel: section("line"),
+    changes: section("changes"),
+  };
   const actions = pageActions(session, sections);
   showMap(sections.map, session);
   showSteps(sections.steps, session);
@@ -42,8 +51,16 @@ function pageActions(session, sections) {
   const actions = {
     edit: (name, index, text) => (session.editWeight(name, index, text), refresh(false)),
     restore: (name, index) => (session.restoreWeight(name, index), refresh(false)),
-    chooseWord: (place, token) => (session.chooseWord(place, token), refresh(true), document.getElementById(`word-${place}`)?.focus()),
-    explain: (position) => (session.explain(position), showAnswer(sections.answer, session, actions), showWhy(sections.why, session, actions)),
+    chooseWord: (place, token) => (
+      session.chooseWord(place, token),
+      refresh(true),
+      document.getElementById(`word-${place}`)?.focus()
+    ),
+    explain: (position) => (
+      session.explain(position),
+      showAnswer(sections.answer, session, actions),
+      showWhy(sections.why, session, actions)
+    ),
     compare: (place, word) => (session.compare(place, word), showWhy(sections.why, session, actions)),
     takeStep: () => (session.takeStep(), refresh(false)),
     undo: () => (session.undo(), refresh(true)),
@@ -75,7 +92,12 @@ function listen(session, sections, actions) {
     else if (!moveInTable(event)) return;
     event.preventDefault();
   });
-  for (const [type, on] of [["pointerover", true], ["pointerout", false], ["focusin", true], ["focusout", false]]) {
+  for (const [type, on] of [
+    ["pointerover", true],
+    ["pointerout", false],
+    ["focusin", true],
+    ["focusout", false],
+  ]) {
     document.addEventListener(type, (event) => lightUp(event.target.closest?.("[data-source]"), on));
   }
 }

@@ -25,7 +25,11 @@ export function showSteps(section, session) {
   show(
     section,
     element("h2", {}, "Every step"),
-    element("p", {}, "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one."),
+    element(
+      "p",
+      {},
+      "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one.",
+    ),
     ...[...phases].flatMap(([phase, parts]) => [element("h3", {}, PHASES.get(phase)), ...[...parts].map(partElement)]),
   );
   for (const details of section.querySelectorAll("details[id]")) details.open = open.has(details.id);
@@ -38,7 +42,12 @@ function phaseOf(step) {
 function partElement([title, steps]) {
   const count = steps.length === 1 ? "1 step" : `${steps.length} steps`;
   const summary = element("summary", {}, title, " ", element("span", { class: "shape" }, count));
-  return element("details", { class: "part", id: `part:${title}` }, summary, element("div", { class: "part-body" }, ...steps));
+  return element(
+    "details",
+    { class: "part", id: `part:${title}` },
+    summary,
+    element("div", { class: "part-body" }, ...steps),
+  );
 }
 
 function stepElement(session, step, number) {
@@ -46,7 +55,14 @@ function stepElement(session, step, number) {
   const details = element(
     "details",
     { class: "step", id: `step:${step.name}`, "data-step": step.name },
-    element("summary", {}, element("span", { class: "step-number" }, `${number}. `), element("span", { class: "name" }, step.name), " ", element("span", { class: "shape" }, shapeText(session, step))),
+    element(
+      "summary",
+      {},
+      element("span", { class: "step-number" }, `${number}. `),
+      element("span", { class: "name" }, step.name),
+      " ",
+      element("span", { class: "shape" }, shapeText(session, step)),
+    ),
     body,
   );
   details.addEventListener("toggle", () => {
@@ -66,8 +82,20 @@ export function fillStep(body, session, step) {
   show(
     body,
     element("p", { class: "meaning" }, step.meaning),
-    element("p", { class: "equation" }, element("code", {}, step.equation), " (", derivationLink(session, step.section), ")"),
-    element("details", { class: "explanation" }, element("summary", {}, "What is this?"), element("p", {}, step.explanation ?? step.meaning)),
+    element(
+      "p",
+      { class: "equation" },
+      element("code", {}, step.equation),
+      " (",
+      derivationLink(session, step.section),
+      ")",
+    ),
+    element(
+      "details",
+      { class: "explanation" },
+      element("summary", {}, "What is this?"),
+      element("p", {}, step.explanation ?? step.meaning),
+    ),
     heatMapSwitch(session, body),
     ...step.weights.map((weights) => weightTables(session, weights)),
     element(

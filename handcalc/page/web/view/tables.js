@@ -10,7 +10,13 @@ export function tensorTables(session, name, axes, caption) {
   const shape = session.shape(name);
   if (shape.length === 3) {
     return [...Array(shape[0]).keys()].map((head) =>
-      matrix(session, { name, before: [head], axes: axes.slice(1), shape: shape.slice(1), caption: `${caption}, head ${head}` }),
+      matrix(session, {
+        name,
+        before: [head],
+        axes: axes.slice(1),
+        shape: shape.slice(1),
+        caption: `${caption}, head ${head}`,
+      }),
     );
   }
   return [matrix(session, { name, before: [], axes, shape, caption })];
@@ -31,7 +37,13 @@ function matrix(session, { name, before, axes, shape, caption }) {
     }
     body.append(line);
   }
-  const table = element("table", { class: "tensor", role: "grid" }, element("caption", {}, caption), element("thead", {}, head), body);
+  const table = element(
+    "table",
+    { class: "tensor", role: "grid" },
+    element("caption", {}, caption),
+    element("thead", {}, head),
+    body,
+  );
   table.querySelector("td")?.setAttribute("tabindex", "0");
   return element("div", { class: "scroll" }, table);
 }
@@ -74,9 +86,14 @@ export function moveInTable(event) {
   const [row, column] = [cell.parentElement.rowIndex, cell.cellIndex];
   const rows = cell.closest("table").rows;
   const [down, across] =
-    { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1], Home: [0, 1 - column], End: [0, rows[row].cells.length - 1 - column] }[
-      event.key
-    ] ?? [];
+    {
+      ArrowDown: [1, 0],
+      ArrowUp: [-1, 0],
+      ArrowRight: [0, 1],
+      ArrowLeft: [0, -1],
+      Home: [0, 1 - column],
+      End: [0, rows[row].cells.length - 1 - column],
+    }[event.key] ?? [];
   if (down === undefined) return false;
   const next = rows[row + down]?.cells[column + across];
   if (next?.matches("td")) {

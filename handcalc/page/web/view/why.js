@@ -62,7 +62,9 @@ function comparedChoice(session, words, actions) {
     ...words.flatMap((word, place) => {
       const id = `compared-${place}`;
       const select = element("select", { id, onchange: (event) => actions.compare(place, Number(event.target.value)) });
-      session.vocabulary.forEach((text, token) => select.append(element("option", { value: token, selected: token === word }, visibleWord(text))));
+      session.vocabulary.forEach((text, token) =>
+        select.append(element("option", { value: token, selected: token === word }, visibleWord(text))),
+      );
       return [element("label", { for: id }, labels[place]), select];
     }),
   );
@@ -77,13 +79,25 @@ function whyTable(session, position, words, rows, largest) {
       {},
       element("th", { scope: "row" }, part.title),
       ...cells.map(({ name, index }, place) => element("td", {}, contributionLink(name, index, values[place]))),
-      element("td", { class: "difference" }, element("span", { class: "number" }, signed(difference)), differenceBar(difference / largest)),
+      element(
+        "td",
+        { class: "difference" },
+        element("span", { class: "number" }, signed(difference)),
+        differenceBar(difference / largest),
+      ),
     ),
   );
   const total = sumRow(session, "sum of the parts", "attribution.logits", position, words);
   const logit = sumRow(session, "logit, computed in one piece", "logits", position, words);
   const caption = `What each part adds to the logits of ${names[0]} and ${names[1]}`;
-  return element("table", { class: "why" }, element("caption", {}, caption), element("thead", {}, element("tr", {}, ...header)), element("tbody", {}, ...body), element("tfoot", {}, total, logit));
+  return element(
+    "table",
+    { class: "why" },
+    element("caption", {}, caption),
+    element("thead", {}, element("tr", {}, ...header)),
+    element("tbody", {}, ...body),
+    element("tfoot", {}, total, logit),
+  );
 }
 
 function sumRow(session, title, name, position, words) {
@@ -103,7 +117,11 @@ function contributionLink(name, index, text) {
 
 function differenceBar(share) {
   const side = share < 0 ? "against" : "for";
-  return element("span", { class: `contribution ${side}`, "aria-hidden": "true", style: { "--share": Math.abs(share).toFixed(4) } });
+  return element("span", {
+    class: `contribution ${side}`,
+    "aria-hidden": "true",
+    style: { "--share": Math.abs(share).toFixed(4) },
+  });
 }
 
 function signed(value) {

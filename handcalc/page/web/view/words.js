@@ -3,7 +3,9 @@
 /** Return a word with its white space and control characters visible; a space is ␣. */
 export function visibleWord(word) {
   const named = { " ": "␣", "\n": "⏎", "\t": "⇥" };
-  return [...word].map((letter) => named[letter] ?? (/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u.test(letter) ? hex(letter) : letter)).join("");
+  return [...word]
+    .map((letter) => named[letter] ?? (/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u.test(letter) ? hex(letter) : letter))
+    .join("");
 }
 
 function hex(letter) {
@@ -12,7 +14,10 @@ function hex(letter) {
 
 /** Return the text of the words up to a position, its last space visible. */
 export function textUpTo(vocabulary, words, stop) {
-  const text = words.slice(0, stop).map((id) => (vocabulary[id] === " " ? " " : visibleWord(vocabulary[id]))).join("");
+  const text = words
+    .slice(0, stop)
+    .map((id) => (vocabulary[id] === " " ? " " : visibleWord(vocabulary[id])))
+    .join("");
   return text.endsWith(" ") ? `${text.slice(0, -1)} ␣` : text;
 }
 
