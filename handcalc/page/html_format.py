@@ -44,14 +44,16 @@ _PAGE = """\
 </head>
 <body>
 <a class="skip" href="#answer">Skip to the answer</a>
+<p id="announcement" class="unseen" aria-live="polite"></p>
 <div id="changes" role="region" aria-label="Your changes" hidden></div>
 <div class="layout">
 <main>
 <header class="page">
-<h1>A GPT, by hand</h1>
+<h1 id="title" tabindex="-1">A GPT, by hand</h1>
 <p>{intro}</p>
 <noscript><p>This page computes its numbers itself, and needs JavaScript. Without it, read the trace as text:
 <code>python -m handcalc.trace</code>.</p></noscript>
+<p id="comparison"></p>
 </header>
 <section id="answer" aria-label="What comes next"></section>
 <section id="why" aria-label="Why"></section>

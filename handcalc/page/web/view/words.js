@@ -1,11 +1,14 @@
 // Words of the vocabulary and labels of rows and columns.
 
-/** Return a word with its white space and control characters visible; a space is ␣. */
+const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥" };
+const INVISIBLE = /[\p{C}\p{Z}]/u;
+
+/** Return a word with its white space, control and formatting characters visible; a space is ␣. */
 export function visibleWord(word) {
-  const named = { " ": "␣", "\n": "⏎", "\t": "⇥" };
-  return [...word]
-    .map((letter) => named[letter] ?? (/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u.test(letter) ? hex(letter) : letter))
+  const visible = [...word]
+    .map((letter) => SIGNS[letter] ?? (INVISIBLE.test(letter) ? hex(letter) : letter))
     .join("");
+  return /^\p{M}/u.test(visible) ? `◌${visible}` : visible; // an accent would be put on whatever comes before
 }
 
 function hex(letter) {
