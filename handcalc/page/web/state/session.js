@@ -253,6 +253,13 @@ export class Session {
     return ranked.map((word) => ({ word, text: this.text("probabilities", [position, word]) }));
   }
 
+  /** Return the `count` likeliest words; the one that was likeliest when the page was opened is always among them. */
+  wordsToShow(position, count) {
+    const words = this.likeliest(position, this.vocabulary.length);
+    const first = rankWords(this.original ?? this.answers, position, this.vocabulary.length)[0];
+    return words.filter(({ word }, rank) => rank < count || word === first);
+  }
+
   /** Return the two words whose logits are compared: those that were chosen, or else the likeliest ones. */
   comparedWords() {
     const [first, second] = this.state.compared;

@@ -44,7 +44,7 @@ function answerSentence(session, position) {
 
 function positionCard(session, position, choose, actions) {
   const explained = position === session.explainedPosition;
-  const words = session.likeliest(position, SHOWN);
+  const words = session.wordsToShow(position, SHOWN);
   const attributes = { id: `explain-${position}`, class: "explain", "aria-pressed": String(explained) };
   return element(
     "li",

@@ -13,6 +13,12 @@ export function showChanges(bar, announcement, session, actions) {
   announcement.textContent = sentence;
   const buttons = [button("Undo", actions.undo, { id: "undo" }), button("Reset", actions.reset, { id: "reset" })];
   show(bar, element("p", {}, sentence), element("span", { class: "controls" }, ...buttons));
+  makeRoom(bar);
+}
+
+/** Keep free what the bar covers: its height depends on the width of the window. */
+export function makeRoom(bar) {
+  document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`);
 }
 
 function listChanges(changes) {

@@ -118,9 +118,9 @@ function boxLink({ step, text, label, left, top, width, head }) {
   );
 }
 
-/** Mark the boxes to which a step belongs, and if `index` says which head, only that head's. */
+/** Mark the boxes to which a step, or a weight's change, belongs, and if `index` says which head, only that head's. */
 export function markOnMap(section, session, name, index = []) {
-  const step = session.step(name);
+  const step = session.step(name) ?? session.step(`change.${name}`);
   const head = step?.axes[0] === "h" ? index[0] : undefined;
   for (const link of section.querySelectorAll("a[data-step]")) {
     const samePart = step !== undefined && session.step(link.dataset.step).part === step.part;

@@ -2,7 +2,7 @@
 
 import { showAnswer } from "./answer.js";
 import { showAttention } from "./attention.js";
-import { showChanges } from "./changes.js";
+import { makeRoom, showChanges } from "./changes.js";
 import { showComparison } from "./comparison.js";
 import { showLearning } from "./learning.js";
 import { showLine, showMissing } from "./line.js";
@@ -84,6 +84,7 @@ function keepFocus({ sections }, act) {
 
 function listen(page) {
   addEventListener("hashchange", () => followAddress(page, true));
+  addEventListener("resize", () => makeRoom(page.sections.changes));
   document.addEventListener("keydown", (event) => pressKey(page, event));
   document.addEventListener("click", (event) => clickCell(page, event));
   document.addEventListener("focusin", ({ target }) => {

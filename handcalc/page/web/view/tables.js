@@ -22,7 +22,7 @@ function tensorTable(session, { name, before, axes, shape, caption }) {
   const [rows, columns] = [shape[0] ?? 1, shape[1] ?? 1].map((length) => [...Array(length).keys()]);
   const indexOf = (row, column) => [...before, row, column].slice(0, before.length + shape.length);
   const columnTitle = (column) => (axes[1] ? placeLabel(session, axes[1], column) : "value");
-  const rowTitle = (row) => (axes[0] ? placeLabel(session, axes[0], row) : "");
+  const rowTitle = (row) => (axes[0] ? placeLabel(session, axes[0], row) : caption);
   const header = columns.map((column) => element("th", { scope: "col" }, columnTitle(column)));
   const body = rows.map((row) => {
     const title = element("th", { scope: "row" }, rowTitle(row));

@@ -54,7 +54,7 @@ function whySentence(session, position, words, rows) {
     element("strong", {}, chosen),
     " against ",
     element("strong", {}, other),
-    ` is the ${best.title}: ${signed(best.difference)}.`,
+    `: ${best.title} (${signed(best.difference)}).`,
   );
 }
 
