@@ -120,12 +120,11 @@ export class Session {
     try {
       value = parseDecimal(text);
     } catch (error) {
-      throw new ReaderError(`A weight is a number such as 0.25 or -1.5e-3, not “${text.slice(0, 40)}”.`, {
-        cause: error,
-      });
+      throw new ReaderError("a weight is a number such as 0.25 or -1.5e-3", { cause: error });
     }
-    if (value.exponent === Infinity) throw new ReaderError("A weight must be finite.");
-    return roundDecimal(value, this.data.digits);
+    const rounded = roundDecimal(value, this.data.digits);
+    if (rounded.exponent === Infinity) throw new ReaderError("a weight must be finite, and below 1e+10000");
+    return rounded;
   }
 
   // What the page asks for
@@ -279,9 +278,4 @@ function rankWords({ trace }, position, count) {
   const probability = (word) => trace.numbers.get("probabilities", [position, word]);
   const words = [...Array(count).keys()];
   return words.sort((a, b) => compareDecimals(probability(b), probability(a)) || a - b);
-}
-
-function shorten(text) {
-  const letters = [...text];
-  return visibleWord(letters.length > 40 ? `${letters.slice(0, 40).join("")}…` : text);
 }

@@ -12,7 +12,7 @@ const SHOWN = 5;
 export function showAnswer(section, session, actions) {
   const error = errorLine();
   const choose = (place, token) => {
-    const attempted = `word ${place + 1} cannot be ${visibleWord(session.vocabulary[token])}`;
+    const attempted = `Word ${place + 1} cannot be ${visibleWord(session.vocabulary[token])}`;
     if (!attempt(error, attempted, () => actions.chooseWord(place, token))) {
       section.querySelector(`#word-${place}`).value = session.words[place];
     }

@@ -10,7 +10,7 @@ export function attempt(line, attempted, act) {
     return true;
   } catch (error) {
     if (!(error instanceof ReaderError)) throw error;
-    line.textContent = `${attempted[0].toUpperCase()}${attempted.slice(1)}: ${error.message}. Nothing was changed.`;
+    line.textContent = `${attempted}: ${error.message.replace(/\.$/, "")}. Nothing was changed.`;
     return false;
   }
 }

@@ -12,7 +12,8 @@ export function showAttention(section, session) {
   const heads = [...Array(n_head).keys()];
   const how =
     "Each row is a word that looks, and its numbers are the shares of its attention; they add up to 1, except for " +
-    "rounding. The stronger the colour of a cell, the larger its share. No word may look at a later one: those cells are masked.";
+    "rounding. The stronger the colour of a cell, the larger its share. No word may look at a later one: those cells " +
+    "are masked.";
   const none = "This model has no layers, and so no attention.";
   show(
     section,

@@ -5,7 +5,7 @@ export function showComparison(line, { count, agrees }) {
   const numbers = count.toLocaleString("en");
   line.classList.toggle("error", !agrees);
   line.textContent = agrees
-    ? `✓ All ${numbers} numbers, worked out by this page, equal those that Python computed.`
+    ? `✓ All ${numbers} numbers, worked out by this page, equal those of Python.`
     : `⚠ Of the ${numbers} numbers that this page worked out, some differ from those that Python computed: ` +
       "do not trust them, and report the browser and the page to the authors.";
 }

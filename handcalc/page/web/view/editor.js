@@ -3,6 +3,9 @@
 import { button, element } from "./elements.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { attempt } from "./attempt.js";
+import { visibleWord } from "./words.js";
+
+const LONGEST = 40;
 
 /** Return the form that changes a weight; what cannot be done is said below the field, which keeps its text. */
 export function weightEditor(session, name, index, actions) {
@@ -10,7 +13,7 @@ export function weightEditor(session, name, index, actions) {
   const message = element("p", { class: "error", role: "alert", id: "edit-error" });
   const field = weightField(session.text(name, index));
   const apply = (text) => {
-    const done = attempt(message, `${label} cannot be “${text}”`, () => actions.edit(name, index, text));
+    const done = attempt(message, `${label} cannot be “${shorten(text)}”`, () => actions.edit(name, index, text));
     field.setAttribute("aria-invalid", String(!done));
   };
   const back = session.originalWeight(name, index);
@@ -38,4 +41,9 @@ function weightField(value) {
     "aria-describedby": "edit-error",
   };
   return element("input", { id: "new-value", value, ...attributes });
+}
+
+function shorten(text) {
+  const letters = [...text];
+  return visibleWord(letters.length > LONGEST ? `${letters.slice(0, LONGEST).join("")}…` : text);
 }

@@ -14,7 +14,7 @@ export function showLearning(section, session, actions) {
   section.hidden = session.optimizer === null;
   if (section.hidden) return;
   const error = errorLine();
-  const take = () => attempt(error, "the next step cannot be taken", actions.takeStep);
+  const take = () => attempt(error, "The next step cannot be taken", actions.takeStep);
   show(
     section,
     element("h2", {}, "Let it learn"),
