@@ -133,3 +133,9 @@ def differences(found: dict[str, str], trace: Trace) -> list[str]:
 def open_page(browser: Any, trace: Trace, address: str = "", **context: Any) -> Reader:
     """Return a reader of a trace's page."""
     return Reader(browser, html_page(trace), address, **context)
+
+
+def page_data(html: str) -> dict[str, Any]:
+    """Return the data that a page carries."""
+    start = html.index(">", html.index('id="trace"')) + 1
+    return dict(json.loads(html[start : html.index("</script>", start)]))

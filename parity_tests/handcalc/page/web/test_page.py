@@ -15,6 +15,8 @@ from handcalc.page.html_format import html_page
 from handcalc.tracing.plan import make_plan, make_training_plan, optimizer_of
 from handcalc.tracing.trace import Trace, take_step, work_out
 from handcalc.verify import main as verify
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from parity_tests.handcalc.page.web.reader import Reader, differences, expected_numbers, open_page
@@ -228,9 +230,6 @@ HOSTILE = ("<script>fail()</script>", "\"'><img src=x onerror=fail()>", "אבג"
 
 
 def test_words_are_only_text(browser: Any) -> None:
-    from numpy_gpt.shared.model.config import GPTConfig
-    from numpy_gpt.shared.model.names import parameter_shapes
-
     config = GPTConfig(vocab_size=6, block_size=4, n_layer=1, n_head=1, n_embd=4)
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(0, 0.5, shape).round(2) for name, shape in parameter_shapes(config).items()}
@@ -275,7 +274,8 @@ STRUCTURE = """() => {
   for (const node of document.querySelectorAll("input, select")) if (!node.labels.length) problems.push(node.outerHTML);
   for (const table of document.querySelectorAll("table")) {
     if (!table.caption?.textContent) problems.push("a table without a caption");
-    for (const head of table.querySelectorAll("th")) if (!head.scope || !head.textContent) problems.push(head.outerHTML);
+    const unclear = [...table.querySelectorAll("th")].filter((head) => !head.scope || !head.textContent);
+    problems.push(...unclear.map((head) => head.outerHTML));
   }
   const levels = [...document.querySelectorAll("main :is(h1, h2, h3)")].map((head) => Number(head.tagName[1]));
   levels.forEach((level, place) => { if (level > (levels[place - 1] ?? 0) + 1) problems.push(`heading ${place}`); });
