@@ -113,10 +113,11 @@ function pressKey(page, event) {
 }
 
 function closePanel(page) {
+  const chosen = document.querySelector("td.chosen a");
   history.pushState(null, "", "#");
   showPanel(page);
-  const chosen = [...document.querySelectorAll("td.chosen a")].find((link) => link.checkVisibility());
-  (page.opener?.isConnected && page.opener.checkVisibility() ? page.opener : (chosen ?? page.sections.title)).focus();
+  const opener = page.opener?.isConnected && page.opener.checkVisibility() ? page.opener : null;
+  (opener ?? chosen ?? page.sections.title).focus();
 }
 
 /** Go to what the address bar points to: a step, or a number with its line. */
@@ -132,6 +133,7 @@ function showPanel({ session, sections, actions }) {
   const place = readAddress(location.hash);
   const isNumber = place !== null && !(place.name in sections);
   sections.line.hidden = !isNumber;
+  document.documentElement.classList.toggle("reading", isNumber);
   markCell(null);
   if (!isNumber) return null;
   const { name, index, label } = place;

@@ -4,10 +4,14 @@ import { cellLabel } from "../arithmetic/writing.js";
 import { readAddress } from "./places.js";
 import { openStep } from "./steps.js";
 
-function cellsOf(label) {
-  return [...document.querySelectorAll(`[data-cell="${CSS.escape(label)}"]`)].filter((cell) =>
-    cell.checkVisibility(),
-  );
+/** Return the cells of a number that are not folded away. */
+export function cellsOf(label) {
+  return [...document.querySelectorAll(`[data-cell="${CSS.escape(label)}"]`)].filter((cell) => !isFolded(cell));
+}
+
+/** Return whether an element is inside of something that is folded: quicker than to ask whether it is visible. */
+function isFolded(cell) {
+  return cell.closest("details:not([open])") !== null;
 }
 
 /** Mark the cells of a number as the chosen ones, and no others; null marks none. */

@@ -77,7 +77,7 @@ def check(reader: Reader, trace: Trace) -> None:
 
 
 @pytest.mark.prove
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(model=models(), data=st.data())
 def test_any_edits_and_three_steps(model: Model, data: st.DataObject, browser: Any) -> None:
     first = model.trace()
