@@ -6,7 +6,7 @@ import { cellLink } from "./line.js";
 
 const CURVE_WIDTH = 360;
 const CURVE_HEIGHT = 150;
-const LEFT = 64;
+const LEFT = 80;
 const TOP = 14;
 
 /** Show the loss before and after the update, the button that takes it, and the curve of all steps taken. */
