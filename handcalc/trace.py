@@ -123,7 +123,7 @@ def _check_html_options(options: argparse.Namespace, selection: Selection) -> No
 
 
 def _write_html(options: argparse.Namespace, trace: Trace) -> None:
-    from handcalc.page.html_format import html_page  # not needed for text, and start-up time matters
+    from handcalc.page.web.html_format import html_page  # not needed for text, and start-up time matters
 
     write(html_page(trace, options.output), options.output)
     if options.open:

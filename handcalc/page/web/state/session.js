@@ -16,7 +16,7 @@ export class ReaderError extends Error {}
 
 /** The state of the page, and everything that is computed from it; each change can be undone. */
 export class Session {
-  /** Work out the page's own text with the page's own weights; `data` is what handcalc/page/web_data.py describes. */
+  /** Work out the page's own text with the page's own weights; `data` is that of web_data.py. */
   constructor(data) {
     this.data = data;
     this.config = data.config;

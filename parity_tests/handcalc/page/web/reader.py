@@ -7,7 +7,7 @@ from typing import Any
 
 from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.attribution import attribution_steps
-from handcalc.page.html_format import html_page
+from handcalc.page.web.html_format import html_page
 from handcalc.tracing.trace import Trace, extend
 
 ADDRESS = "http://handcalc.test/hello.html"

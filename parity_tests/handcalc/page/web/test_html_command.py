@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from handcalc.page.html_format import html_page
+from handcalc.page.web.html_format import html_page
 from handcalc.trace import main
 from handcalc.tracing import size
 from handcalc.tracing.trace import Trace

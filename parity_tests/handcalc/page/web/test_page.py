@@ -12,7 +12,7 @@ import pytest
 
 from handcalc.arithmetic.bounds import FUNCTIONS
 from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
-from handcalc.page.html_format import html_page
+from handcalc.page.web.html_format import html_page
 from handcalc.tracing.plan import make_plan, make_training_plan, optimizer_of
 from handcalc.tracing.trace import Trace, take_step, work_out
 from handcalc.verify import main as verify

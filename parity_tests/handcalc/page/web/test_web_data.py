@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from handcalc.page.explanations import kind_of
 from handcalc.page.phases import part_title
-from handcalc.page.web_data import web_data
+from handcalc.page.web.explanations import kind_of
+from handcalc.page.web.web_data import web_data
 from handcalc.tracing.trace import Trace, take_step
 
 

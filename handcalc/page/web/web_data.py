@@ -14,8 +14,8 @@ from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.gpt import update_steps
 from handcalc.formulas.step import AXES, Step
-from handcalc.page.explanations import EXPLANATIONS, kind_of
 from handcalc.page.phases import part_title
+from handcalc.page.web.explanations import EXPLANATIONS, kind_of
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.config import GPTConfig

@@ -9,7 +9,7 @@ from itertools import product
 from handcalc.arithmetic.bounds import FUNCTIONS
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.attribution import attribution_steps
-from handcalc.page.explanations import EXPLANATIONS, kind_of
+from handcalc.page.web.explanations import EXPLANATIONS, kind_of
 from handcalc.tracing.plan import make_plan
 from numpy_gpt.shared.model.config import GPTConfig
 

@@ -23,13 +23,13 @@ from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.attribution import attribution_steps, parts_of
 from handcalc.formulas.step import Step
 from handcalc.page.stated_facts import write_shape
-from handcalc.page.web_data import step_data, web_data
-from handcalc.page.web_script import WEB, web_script
+from handcalc.page.web.web_data import step_data, web_data
+from handcalc.page.web.web_script import WEB, web_script
 from handcalc.tracing.trace import Trace, extend
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
 
-_DERIVATIONS = Path(__file__).parents[2] / "docs" / "derivations.md"
+_DERIVATIONS = Path(__file__).parents[3] / "docs" / "derivations.md"
 
 _PAGE = """\
 <!doctype html>
