@@ -110,6 +110,7 @@ def take_step(trace: Trace) -> Trace:
         digits=before.digits,
         number=before.number + 1,
     )
+    updated = float64_parameters(plan.config, exact.updated)
     numbers = {name: trace.numbers[f"{UPDATED}.{name}"] for name in plan.weight_shapes}
     for moment in MOMENTS:
         numbers |= {f"{BEFORE}.{moment}.{name}": trace.numbers[f"{moment}.{name}"] for name in plan.weight_shapes}
@@ -117,8 +118,8 @@ def take_step(trace: Trace) -> Trace:
         plan=plan,
         numbers=numbers,
         masked=_fill(numbers, plan.steps, plan.sizes, Calculator(plan.digits)),
-        float64=float64_probabilities(exact.updated, plan.tokens),
-        training=float64_training(exact.updated, plan, exact.state),
+        float64=float64_probabilities(updated, plan.tokens),
+        training=float64_training(updated, plan, exact.state),
     )
 
 

@@ -22,7 +22,9 @@ function* directionSteps(config, sizes) {
   const [words, scale, channels] = [cells(headMatrix(config)), cells("ln_f.weight"), range(sizes.c)];
   const [read, mean] = [cells("attribution.read"), cells("attribution.mean")];
   yield forwardStep("attribution.read", "vc", (v, c) => multiply(scale(c), words(v, c)));
-  yield forwardStep("attribution.mean", "v", (v) => divide(total(channels.map((c) => read(v, c))), new Constant(sizes.c)));
+  yield forwardStep("attribution.mean", "v", (v) =>
+    divide(total(channels.map((c) => read(v, c))), new Constant(sizes.c)),
+  );
   yield forwardStep("attribution.direction", "vc", (v, c) => subtract(read(v, c), mean(v)));
 }
 

@@ -3,14 +3,55 @@
 import { compareDecimals, formatNumber } from "../arithmetic/decimal.js";
 import { Ref } from "../arithmetic/expression.js";
 import { arithmeticSegments, cellLabel } from "../arithmetic/writing.js";
-import { indicesOf } from "../formulas/step.js";
+import { indicesOf, shapeOf } from "../formulas/step.js";
+import { placeOf, treesOf } from "../tracing/trace.js";
+
+/** The steps of a trace with their trees, which stay the same while only numbers change. */
+export class Structure {
+  constructor(steps, sizes) {
+    this.steps = new Map(steps.map((step) => [step.name, step]));
+    this.sizes = sizes;
+    this.users = null;
+  }
+
+  /** Return the tree of a cell, or undefined for a number that was given. */
+  tree(name, index) {
+    const step = this.steps.get(name);
+    return step && treesOf(step, this.sizes)[placeOf(index, shapeOf(step.axes, this.sizes))];
+  }
+
+  /** Return the cells that are computed from a cell, `{name, index}`, in order of computation. */
+  usedBy(name, index) {
+    this.users ??= this.collectUsers();
+    return this.users.get(cellLabel(name, index)) ?? [];
+  }
+
+  collectUsers() {
+    const users = new Map();
+    for (const step of this.steps.values()) {
+      const trees = treesOf(step, this.sizes);
+      indicesOf(shapeOf(step.axes, this.sizes)).forEach((index, place) => {
+        const user = { name: step.name, index };
+        for (const source of new Set(references(trees[place]))) {
+          if (!users.has(source)) users.set(source, []);
+          users.get(source).push(user);
+        }
+      });
+    }
+    return users;
+  }
+}
+
+function references(expression) {
+  if (expression instanceof Ref) return [cellLabel(expression.name, expression.index)];
+  return expression.parts.flatMap(references);
+}
 
 /** The numbers of a trace, by name and index, as a reader asks for them. */
 export class Answers {
-  constructor(trace) {
+  constructor(trace, structure) {
     this.trace = trace;
-    this.steps = new Map(trace.steps.map((step) => [step.name, step]));
-    this.uses = null;
+    this.structure = structure;
   }
 
   /** Return whether the trace has the cell. */
@@ -24,10 +65,10 @@ export class Answers {
     return formatNumber(this.trace.numbers.get(name, index));
   }
 
-  /** Return the arithmetic of a cell as segments, or null for a weight and for a masked cell. */
+  /** Return the arithmetic of a cell as segments, or null for a number that was given and for a masked cell. */
   line(name, index) {
-    const step = this.steps.get(name);
-    return step ? arithmeticSegments(step.cell(...index), this.trace.numbers) : null;
+    const tree = this.structure.tree(name, index);
+    return tree ? arithmeticSegments(tree, this.trace.numbers) : null;
   }
 
   /** Return whether a cell differs from that of another trace, which may lack it. */
@@ -35,29 +76,4 @@ export class Answers {
     if (!other.has(name, index)) return true;
     return compareDecimals(this.trace.numbers.get(name, index), other.trace.numbers.get(name, index)) !== 0;
   }
-
-  /** Return the cells that were computed from a cell, in order of computation. */
-  usedBy(name, index) {
-    this.uses ??= collectUses(this.trace);
-    return this.uses.get(cellLabel(name, index)) ?? [];
-  }
-}
-
-function collectUses({ steps, numbers }) {
-  const uses = new Map();
-  for (const { name, cell } of steps) {
-    for (const index of indicesOf(numbers.tensors.get(name).shape)) {
-      const user = { name, index };
-      for (const source of new Set(references(cell(...index)))) {
-        if (!uses.has(source)) uses.set(source, []);
-        uses.get(source).push(user);
-      }
-    }
-  }
-  return uses;
-}
-
-function references(expression) {
-  if (expression instanceof Ref) return [cellLabel(expression.name, expression.index)];
-  return (expression.parts ?? []).flatMap(references);
 }

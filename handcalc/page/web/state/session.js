@@ -1,20 +1,22 @@
 // What the reader has done to the model: changed weights, other words, steps of training; and the numbers that follow.
 
 import { Calculator } from "../arithmetic/calculator.js";
-import { CalculatorError, compareDecimals, formatNumber, parseDecimal, roundDecimal, subtractDecimals } from "../arithmetic/decimal.js";
+import { CalculatorError, compareDecimals, formatNumber, parseDecimal, roundDecimal } from "../arithmetic/decimal.js";
+import { subtractDecimals } from "../arithmetic/decimal.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { attributionSteps } from "../formulas/attribution.js";
-import { gradientName, parameterAxes } from "../formulas/step.js";
-import { extendTrace, placeOf, readWeights, takeStep, workOut } from "../tracing/trace.js";
+import { gradientName, parameterAxes, sizesOf } from "../formulas/step.js";
+import { placeOf, readWeights, stepsOf, tensorsAfter, workOut } from "../tracing/trace.js";
 import { visibleWord } from "../view/words.js";
-import { Answers } from "./numbers.js";
+import { checksumOf } from "./checksum.js";
+import { Answers, Structure } from "./numbers.js";
 
 /** An error that is shown to the reader as it is. */
 export class ReaderError extends Error {}
 
 /** The state of the page, and everything that is computed from it; each change can be undone. */
 export class Session {
-  /** Work out the page's own text with the page's own weights; `data` is what handcalc/page/web_data.py describes. */
+  /** Work out the page's own text with the page's own weights; `data` is that of web_data.py. */
   constructor(data) {
     this.data = data;
     this.config = data.config;
@@ -22,6 +24,8 @@ export class Session {
     this.optimizer = data.optimizer;
     this.stepData = new Map(data.steps.map((step) => [step.name, step]));
     this.laterStepData = new Map(data.later_updates.map((step) => [step.name, step]));
+    this.sizes = sizesOf(data.config, data.tokens.length);
+    this.attribution = [...attributionSteps(data.config, this.sizes)];
     this.reset();
     this.original = this.answers;
     this.originalWeights = this.state.given;
@@ -60,11 +64,6 @@ export class Session {
     this.change({ given }, `${cellLabel(name, index)} to ${formatNumber(value)}`);
   }
 
-  /** Set a weight to the value that it had when the page was opened. */
-  restoreWeight(name, index) {
-    this.editWeight(name, index, this.originalWeight(name, index));
-  }
-
   /** Put another word of the vocabulary in a place of the text. */
   chooseWord(place, token) {
     const words = this.state.words.with(place, token);
@@ -83,9 +82,9 @@ export class Session {
 
   /** Let the model learn: the new weights become the weights, and AdamW's moments carry on. */
   takeStep() {
-    const next = takeStep(this.answers.trace);
-    const losses = [...this.losses];
-    this.change({ given: next.given, number: next.plan.number, losses }, `the weights by step ${this.state.number}`);
+    const { number } = this.state;
+    const changed = { given: tensorsAfter(this.answers.trace), number: number + 1, losses: this.losses };
+    this.change(changed, `the weights by step ${number}`);
   }
 
   change(changed, done) {
@@ -97,11 +96,15 @@ export class Session {
 
   /** Work everything out for a state, and make it the page's; a state that cannot be worked out changes nothing. */
   enter(state) {
+    const plan = this.planOf(state);
+    const isSame = this.state?.words === state.words && this.state.number === state.number;
+    const steps = isSame ? [...this.structure.steps.values()] : [...stepsOf(plan), ...this.attribution];
     try {
-      const trace = workOut(this.planOf(state), state.given);
-      this.answers = new Answers(extendTrace(trace, attributionSteps(this.config, trace.sizes)));
+      const trace = workOut(plan, state.given, steps);
+      this.structure = isSame ? this.structure : new Structure(steps, this.sizes);
+      this.answers = new Answers(trace, this.structure);
     } catch (error) {
-      throw error instanceof CalculatorError ? new ReaderError(error.message) : error;
+      throw error instanceof CalculatorError ? new ReaderError(error.message, { cause: error }) : error;
     }
     this.state = state;
   }
@@ -117,10 +120,11 @@ export class Session {
     try {
       value = parseDecimal(text);
     } catch (error) {
-      throw new ReaderError(`A weight is a number such as 0.25 or -1.5e-3, not “${text.slice(0, 40)}”.`, { cause: error });
+      throw new ReaderError("a weight is a number such as 0.25 or -1.5e-3", { cause: error });
     }
-    if (value.exponent === Infinity) throw new ReaderError("A weight must be finite.");
-    return roundDecimal(value, this.data.digits);
+    const rounded = roundDecimal(value, this.data.digits);
+    if (rounded.exponent === Infinity) throw new ReaderError("a weight must be finite, and below 1e+10000");
+    return rounded;
   }
 
   // What the page asks for
@@ -141,6 +145,12 @@ export class Session {
     return this.state.explained;
   }
 
+  /** Return the explained position and the word that was its likeliest when the page was opened. */
+  firstAnswer() {
+    const position = this.state.explained;
+    return [position, rankWords(this.original, position, this.vocabulary.length)[0]];
+  }
+
   /** The loss before each step that was taken, and now. */
   get losses() {
     return [...this.state.losses, this.text("loss", [])];
@@ -156,9 +166,22 @@ export class Session {
     return this.state.done;
   }
 
+  /** Return whether the numbers are those of Python: their count, and whether their checksums agree. */
+  compareWithPython() {
+    const [own, python] = [checksumOf(this.original.trace), this.data.checksum];
+    return { count: own.count, agrees: own.count === python.count && own.crc32 === python.crc32 };
+  }
+
+  /** Return the paragraph that says what a step, a weight or a moment is. */
+  explanation(name) {
+    const weights = this.data.weights.find((one) => one.name === name);
+    const kind = this.step(name)?.kind ?? weights?.kind ?? name.split(".").slice(0, 2).join(".");
+    return this.data.explanations[kind];
+  }
+
   /** Return what Python says about a step, or undefined for weights. */
   step(name) {
-    if (!this.answers.steps.has(name)) return undefined;
+    if (!this.structure.steps.has(name)) return undefined;
     return (this.state.number > 1 && this.laterStepData.get(name)) || this.stepData.get(name);
   }
 
@@ -183,7 +206,7 @@ export class Session {
   }
 
   usedBy(name, index) {
-    return this.answers.usedBy(name, index);
+    return this.structure.usedBy(name, index);
   }
 
   isMasked(name, index) {
@@ -225,10 +248,15 @@ export class Session {
 
   /** Return the `count` likeliest next words after a position, best first: `{word, text}`. */
   likeliest(position, count) {
-    const probability = (word) => this.answers.trace.numbers.get("probabilities", [position, word]);
-    const ranked = this.vocabulary.map((_, word) => word);
-    ranked.sort((a, b) => compareDecimals(probability(b), probability(a)) || a - b);
-    return ranked.slice(0, count).map((word) => ({ word, text: formatNumber(probability(word)) }));
+    const ranked = rankWords(this.answers, position, this.vocabulary.length).slice(0, count);
+    return ranked.map((word) => ({ word, text: this.text("probabilities", [position, word]) }));
+  }
+
+  /** Return the `count` likeliest words; the one that was likeliest when the page was opened is always among them. */
+  wordsToShow(position, count) {
+    const words = this.likeliest(position, this.vocabulary.length);
+    const first = rankWords(this.original ?? this.answers, position, this.vocabulary.length)[0];
+    return words.filter(({ word }, rank) => rank < count || word === first);
   }
 
   /** Return the two words whose logits are compared: those that were chosen, or else the likeliest ones. */
@@ -243,4 +271,11 @@ export class Session {
   difference(a, b) {
     return roundDecimal(subtractDecimals(parseDecimal(a), parseDecimal(b)), this.data.digits);
   }
+}
+
+/** Return all words, the likeliest after a position first, and among equally likely ones the first. */
+function rankWords({ trace }, position, count) {
+  const probability = (word) => trace.numbers.get("probabilities", [position, word]);
+  const words = [...Array(count).keys()];
+  return words.sort((a, b) => compareDecimals(probability(b), probability(a)) || a - b);
 }

@@ -48,12 +48,17 @@ export function readWeights(weights) {
  * Return a plan worked out from tensors that are `given`, as `{plan, given, sizes, steps, numbers}`.
  *
  * The plan is `{config, tokens, targets, optimizer, digits, number}`; `number` says which update it leads to. The given
- * tensors are the weights, and from the second update on also the moments before it. Throws as the calculator does.
+ * tensors are the weights, and from the second update on also the moments before it. `planned` are the plan's steps, if
+ * they are known already: their trees are kept. Throws as the calculator does.
  */
-export function workOut(plan, given) {
-  const { config, tokens, targets, optimizer, digits, number } = plan;
-  const start = { plan, given, sizes: sizesOf(config, tokens.length), steps: [], numbers: new Numbers(given) };
-  return extendTrace(start, steps(config, tokens, targets, optimizer, digits, number));
+export function workOut(plan, given, planned = stepsOf(plan)) {
+  const sizes = sizesOf(plan.config, plan.tokens.length);
+  return extendTrace({ plan, given, sizes, steps: [], numbers: new Numbers(given) }, planned);
+}
+
+/** Return all steps of a plan, in order. */
+export function stepsOf({ config, tokens, targets, optimizer, digits, number }) {
+  return steps(config, tokens, targets, optimizer, digits, number);
 }
 
 /** Return the trace with the numbers of further steps, which may use all numbers of the trace. */
@@ -66,25 +71,33 @@ export function extendTrace(trace, further) {
 }
 
 /** Return the tensor of one step. */
-function workOutStep({ name, axes, cell }, sizes, numbers, calculator) {
-  const shape = shapeOf(axes, sizes);
+function workOutStep(step, sizes, numbers, calculator) {
   const masked = new Set();
-  const values = indicesOf(shape).map((index, place) => {
-    const expression = cell(...index);
+  const values = treesOf(step, sizes).map((expression, place) => {
     if (expression instanceof Masked) masked.add(place);
     return calculator.evaluate(expression, numbers);
   });
-  return makeTensor(name, shape, values, masked);
+  return makeTensor(step.name, shapeOf(step.axes, sizes), values, masked);
+}
+
+/** Return the trees of a step's cells, row by row; they are made once and kept with the step. */
+export function treesOf(step, sizes) {
+  step.trees ??= indicesOf(shapeOf(step.axes, sizes)).map((index) => step.cell(...index));
+  return step.trees;
 }
 
 /** Return the next update of the same text: the new weights become the weights, and AdamW's moments carry on. */
 export function takeStep(trace) {
-  const { plan, numbers } = trace;
+  return workOut({ ...trace.plan, number: trace.plan.number + 1 }, tensorsAfter(trace));
+}
+
+/** Return what the next update of a trace is given: its new weights, and its moments as those before the update. */
+export function tensorsAfter({ plan, numbers }) {
   const given = new Map();
   const carry = (from, to) => given.set(to, { ...numbers.tensors.get(from), name: to });
   for (const name of parameterNames(plan.config)) {
     carry(`${UPDATED}.${name}`, name);
     for (const moment of MOMENTS) carry(`${moment}.${name}`, `${BEFORE}.${moment}.${name}`);
   }
-  return workOut({ ...plan, number: plan.number + 1 }, given);
+  return given;
 }

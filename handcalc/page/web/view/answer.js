@@ -1,6 +1,8 @@
 // The answer first: the words, the likeliest next ones after each as bars, and the sentence that says what it expects.
 
-import { element, show } from "./elements.js";
+import { button, choice, element, errorLine, show } from "./elements.js";
+import { cellLabel } from "../arithmetic/writing.js";
+import { attempt } from "./attempt.js";
 import { address } from "./places.js";
 import { percent, textUpTo, visibleWord } from "./words.js";
 
@@ -8,65 +10,69 @@ const SHOWN = 5;
 
 /** Show the words of the text with the likeliest next words after each position. */
 export function showAnswer(section, session, actions) {
-  const last = session.explainedPosition;
+  const error = errorLine();
+  const choose = (place, token) => {
+    const attempted = `Word ${place + 1} cannot be ${visibleWord(session.vocabulary[token])}`;
+    if (!attempt(error, attempted, () => actions.chooseWord(place, token))) {
+      section.querySelector(`#word-${place}`).value = session.words[place];
+    }
+  };
+  const hint = "Choose another word in any list, or another position to explain: everything is worked out again.";
+  const cards = session.tokens.map((_, position) => positionCard(session, position, choose, actions));
   show(
     section,
     element("h2", {}, "What comes next?"),
-    answerSentence(session, last),
-    element("ol", { class: "positions" }, ...session.tokens.map((_, position) => positionCard(session, position, actions))),
-    session.targets.length ? targetNote(session, actions) : null,
-    element("p", { class: "hint" }, "Choose another word in any list, or another position to explain: everything on this page is worked out again."),
+    answerSentence(session, session.explainedPosition),
+    error,
+    element("ol", { class: "positions" }, ...cards, session.targets.length ? targetCard(session, choose) : null),
+    element("p", { class: "hint" }, hint),
   );
 }
 
 function answerSentence(session, position) {
   const [best] = session.likeliest(position, 1);
-  const before = textUpTo(session.vocabulary, session.tokens, position + 1);
   return element(
     "p",
     { class: "answer" },
     "After ",
-    element("em", {}, before),
+    element("em", {}, textUpTo(session.vocabulary, session.tokens, position + 1)),
     " it expects ",
     element("strong", {}, visibleWord(session.vocabulary[best.word])),
     `: ${percent(best.text)}.`,
   );
 }
 
-function positionCard(session, position, actions) {
+function positionCard(session, position, choose, actions) {
   const explained = position === session.explainedPosition;
-  const words = session.likeliest(position, SHOWN);
+  const words = session.wordsToShow(position, SHOWN);
+  const attributes = { id: `explain-${position}`, class: "explain", "aria-pressed": String(explained) };
   return element(
     "li",
     { class: explained ? "position explained" : "position" },
-    wordChoice(session, position, actions),
+    wordChoice(session, position, choose),
     element("p", { class: "then" }, "then comes"),
     element("ul", { class: "bars" }, ...words.map((one) => bar(session, position, one))),
-    element(
-      "button",
-      { type: "button", class: "explain", "aria-pressed": String(explained), onclick: () => actions.explain(position) },
-      explained ? "explained below" : "explain this one",
-    ),
+    button(explained ? "explained below" : "explain this one", () => actions.explain(position), attributes),
   );
 }
 
-function wordChoice(session, place, actions) {
+function wordChoice(session, place, choose) {
   const id = `word-${place}`;
-  const select = element("select", { id, onchange: (event) => actions.chooseWord(place, Number(event.target.value)) });
-  session.vocabulary.forEach((word, token) => {
-    select.append(element("option", { value: token, selected: token === session.words[place] }, visibleWord(word)));
-  });
-  return element("p", { class: "word" }, element("label", { for: id }, `${place + 1}. word`), select);
+  const words = session.vocabulary.map(visibleWord);
+  const select = choice(id, words, session.words[place], (token) => choose(place, token));
+  return element("p", { class: "word" }, element("label", { for: id }, `Word ${place + 1}`), select);
 }
 
 function bar(session, position, { word, text }) {
-  const before = session.originalText("probabilities", [position, word]);
-  const changed = session.isChanged("probabilities", [position, word]);
+  const index = [position, word];
+  const before = session.originalText("probabilities", index);
+  const changed = session.isChanged("probabilities", index);
   const style = (share) => ({ "inline-size": `${(Number(share) * 100).toFixed(1)}%` });
+  const attributes = { href: address("probabilities", index), "data-cell": cellLabel("probabilities", index) };
   return element(
     "li",
     {},
-    element("a", { href: address("probabilities", [position, word]), class: "bar-word" }, visibleWord(session.vocabulary[word])),
+    element("a", { class: "bar-word", ...attributes }, visibleWord(session.vocabulary[word])),
     element(
       "span",
       { class: "bar", "aria-hidden": "true" },
@@ -78,12 +84,11 @@ function bar(session, position, { word, text }) {
   );
 }
 
-function targetNote(session, actions) {
-  const place = session.words.length - 1;
+function targetCard(session, choose) {
   return element(
-    "div",
-    { class: "target" },
-    wordChoice(session, place, actions),
-    element("p", {}, "The last word is only a target: the model is asked for it, and learns from its answer. It does not read it."),
+    "li",
+    { class: "position target" },
+    wordChoice(session, session.words.length - 1, choose),
+    element("p", { class: "hint" }, "The model does not read the last word. It is asked for it, and learns from it."),
   );
 }

@@ -1,119 +1,156 @@
 // The page: its parts, what a click, a key and the address bar do, and what happens after a change.
 
-import { button, element, show } from "./elements.js";
-import { cellLabel } from "../arithmetic/writing.js";
-import { address, readAddress } from "./places.js";
-import { moveInTable } from "./tables.js";
 import { showAnswer } from "./answer.js";
 import { showAttention } from "./attention.js";
+import { makeRoom, showChanges } from "./changes.js";
+import { showComparison } from "./comparison.js";
 import { showLearning } from "./learning.js";
-import { showLine } from "./line.js";
+import { showLine, showMissing } from "./line.js";
 import { markOnMap, showMap } from "./map.js";
+import { readAddress } from "./places.js";
+import { lightUp, markCell, reveal } from "./spotlight.js";
 import { openStep, refreshTables, showSteps } from "./steps.js";
+import { moveInTable, rememberPlace } from "./tables.js";
 import { showWhy } from "./why.js";
+
+const SECTIONS = [
+  "answer",
+  "why",
+  "map",
+  "attention",
+  "learning",
+  "steps",
+  "line",
+  "changes",
+  "announcement",
+  "title",
+];
 
 /** Build the page of a session and connect it to the reader's hands. */
 export function startPage(session) {
-  const section = (id) => document.getElementById(id);
-  const sections = { answer: section("answer"), why: section("why"), map: section("map"), attention: section("attention"), learning: section("learning"), steps: section("steps"), panel: section("line"), changes: section("changes") };
-  const actions = pageActions(session, sections);
+  const sections = Object.fromEntries(SECTIONS.map((id) => [id, document.getElementById(id)]));
+  const page = { session, sections, structure: session.structure, opener: null };
+  page.actions = pageActions(page);
   showMap(sections.map, session);
   showSteps(sections.steps, session);
-  showResults(session, sections, actions);
-  listen(session, sections, actions);
-  followAddress(session, sections, actions);
+  showResults(page);
+  listen(page);
+  followAddress(page, false);
+  setTimeout(() => showComparison(document.getElementById("comparison"), session.compareWithPython()));
 }
 
-function showResults(session, sections, actions) {
+function showResults({ session, sections, actions }) {
   showAnswer(sections.answer, session, actions);
   showWhy(sections.why, session, actions);
   showAttention(sections.attention, session);
   showLearning(sections.learning, session, actions);
-  showChanges(sections.changes, session, actions);
+  showChanges(sections.changes, sections.announcement, session, actions);
 }
 
-function pageActions(session, sections) {
-  const refresh = (structure) => {
-    showResults(session, sections, actions);
-    if (structure) showSteps(sections.steps, session);
-    else refreshTables(sections.steps, session);
-    followAddress(session, sections, actions);
+/** Return what the reader can do. Each action leaves the focus where it was, although the page is written again. */
+function pageActions(page) {
+  const { session } = page;
+  const act =
+    (change) =>
+    (...choices) =>
+      keepFocus(page, () => (change(...choices), refresh(page)));
+  return {
+    edit: act((name, index, text) => session.editWeight(name, index, text)),
+    chooseWord: act((place, token) => session.chooseWord(place, token)),
+    explain: act((position) => session.explain(position)),
+    compare: act((place, word) => session.compare(place, word)),
+    takeStep: act(() => session.takeStep()),
+    undo: act(() => session.undo()),
+    reset: act(() => session.reset()),
+    close: () => closePanel(page),
   };
-  const actions = {
-    edit: (name, index, text) => (session.editWeight(name, index, text), refresh(false)),
-    restore: (name, index) => (session.restoreWeight(name, index), refresh(false)),
-    chooseWord: (place, token) => (session.chooseWord(place, token), refresh(true), document.getElementById(`word-${place}`)?.focus()),
-    explain: (position) => (session.explain(position), showAnswer(sections.answer, session, actions), showWhy(sections.why, session, actions)),
-    compare: (place, word) => (session.compare(place, word), showWhy(sections.why, session, actions)),
-    takeStep: () => (session.takeStep(), refresh(false)),
-    undo: () => (session.undo(), refresh(true)),
-    reset: () => (session.reset(), refresh(true)),
-    goToStep: (name) => goToStep(session, sections, name),
-  };
-  return actions;
 }
 
-function showChanges(bar, session, actions) {
-  const changes = session.changes();
-  bar.hidden = changes.length === 0;
-  show(
-    bar,
-    element("p", { "aria-live": "polite" }, `You changed ${changes.join(", ")}.`),
-    element("span", { class: "controls" }, button("Undo", actions.undo), button("Reset", actions.reset)),
-  );
+function refresh(page) {
+  const { session, sections } = page;
+  showResults(page);
+  if (page.structure === session.structure) refreshTables(sections.steps, session);
+  else showSteps(sections.steps, session);
+  page.structure = session.structure;
+  showPanel(page);
 }
 
-function listen(session, sections, actions) {
-  addEventListener("hashchange", () => followAddress(session, sections, actions));
-  document.addEventListener("click", (event) => {
-    const cell = event.target.closest("td[data-cell]");
-    if (cell) openCell(cell);
+function keepFocus({ sections }, act) {
+  const { id } = document.activeElement;
+  act();
+  if (!id || document.activeElement.id === id) return;
+  (document.getElementById(id) ?? sections.title).focus({ preventScroll: true });
+}
+
+function listen(page) {
+  addEventListener("hashchange", () => followAddress(page, true));
+  addEventListener("resize", () => makeRoom(page.sections.changes));
+  document.addEventListener("keydown", (event) => pressKey(page, event));
+  document.addEventListener("click", (event) => clickCell(page, event));
+  document.addEventListener("focusin", ({ target }) => {
+    if (target.closest("table.tensor")) rememberPlace(target);
   });
-  document.addEventListener("keydown", (event) => {
-    if (!event.target.matches?.("td[data-cell]")) return;
-    if (event.key === "Enter" || event.key === " ") openCell(event.target);
-    else if (!moveInTable(event)) return;
-    event.preventDefault();
-  });
-  for (const [type, on] of [["pointerover", true], ["pointerout", false], ["focusin", true], ["focusout", false]]) {
-    document.addEventListener(type, (event) => lightUp(event.target.closest?.("[data-source]"), on));
+  const lights = { pointerover: true, pointerout: false, focusin: true, focusout: false };
+  for (const [type, on] of Object.entries(lights)) {
+    document.addEventListener(type, ({ target }) => lightUp(target.closest?.("[data-source]"), on));
   }
 }
 
-function openCell(cell) {
-  const { name, index } = readAddress(cell.dataset.cell);
-  location.hash = address(name, index);
+/** The whole cell is to be clicked, and not only its number; remember from where, to return there. */
+function clickCell(page, event) {
+  const cell = event.target.closest("[data-cell]");
+  if (!cell) return;
+  const link = cell.matches("a") ? cell : cell.querySelector("a");
+  page.opener = link;
+  if (!event.target.closest("a")) link.click();
+  else if (link.hash === location.hash) followAddress(page, true);
 }
 
-function lightUp(operand, on) {
-  if (!operand) return;
-  const selector = `[data-cell="${CSS.escape(operand.dataset.source)}"]`;
-  document.querySelectorAll(selector).forEach((cell) => cell.classList.toggle("source", on));
+function pressKey(page, event) {
+  if (event.key === "Escape" && !page.sections.line.hidden) closePanel(page);
+  else if (!event.target.closest?.("table.tensor") || !moveInTable(event)) return;
+  event.preventDefault();
 }
 
-/** Show what the address bar points to: a step, or a number with its line. */
-function followAddress(session, sections, actions) {
-  if (location.hash.startsWith("#step:")) {
-    goToStep(session, sections, decodeURIComponent(location.hash.slice(6)));
-    return;
-  }
+function closePanel(page) {
+  const chosen = document.querySelector("td.chosen a");
+  history.pushState(null, "", "#");
+  showPanel(page);
+  const opener = page.opener?.isConnected && page.opener.checkVisibility() ? page.opener : null;
+  (opener ?? chosen ?? page.sections.title).focus();
+}
+
+/** Go to what the address bar points to: a step, or a number with its line. */
+function followAddress(page, moved) {
+  const place = showPanel(page);
+  if (place === null) goToStep(page, moved);
+  else if (place.isKnown) reveal(place.name, place.index);
+  if (place !== null && moved) document.getElementById("line-title").focus({ preventScroll: true });
+}
+
+/** Show in the panel the number that the address bar points to; return `{name, index, isKnown}`, null if it is none. */
+function showPanel({ session, sections, actions }) {
   const place = readAddress(location.hash);
-  if (place === null || !session.hasCell(place.name, place.index)) {
-    sections.panel.hidden = true;
-    return;
-  }
-  sections.panel.hidden = false;
-  showLine(sections.panel, session, place.name, place.index, actions);
-  markOnMap(sections.map, session, place.name);
-  document.querySelectorAll("td.chosen").forEach((cell) => cell.classList.remove("chosen"));
-  const label = cellLabel(place.name, place.index);
-  document.querySelectorAll(`td[data-cell="${CSS.escape(label)}"]`).forEach((cell) => cell.classList.add("chosen"));
+  const isNumber = place !== null && !(place.name in sections);
+  sections.line.hidden = !isNumber;
+  document.documentElement.classList.toggle("reading", isNumber);
+  markCell(null);
+  if (!isNumber) return null;
+  const { name, index, label } = place;
+  const isKnown = session.hasCell(name, index);
+  if (isKnown) showLine(sections.line, session, name, index, actions);
+  else showMissing(sections.line, label, actions);
+  markOnMap(sections.map, session, name, index);
+  markCell(label);
+  return { name, index, isKnown };
 }
 
-function goToStep(session, sections, name) {
+function goToStep({ session, sections }, moved) {
+  if (!location.hash.startsWith("#step:")) return;
+  const name = decodeURIComponent(location.hash.slice("#step:".length));
   const details = openStep(name);
-  if (!details) return;
+  if (details === null) return;
   markOnMap(sections.map, session, name);
   details.scrollIntoView({ block: "start" });
-  details.querySelector("summary").focus({ preventScroll: true });
+  if (moved) details.querySelector("summary").focus({ preventScroll: true });
 }

@@ -2,16 +2,20 @@
 
 import { cellLabel } from "../arithmetic/writing.js";
 
-/** Return the `{name, index}` that an address such as `#h.0.attn.scores[0,1,0]` points to, or null. */
+const CELL = /^([A-Za-z_][\w.]*)(?:\[(\d{1,6}(?:,\d{1,6})*)\])?$/;
+
+/** Return the `{name, index, label}` that an address such as `#h.0.attn.scores[0,1,0]` points to, or null. */
 export function readAddress(hash) {
-  let text;
+  const match = CELL.exec(decode(hash.replace(/^#/, "")));
+  return match && { name: match[1], index: match[2] ? match[2].split(",").map(Number) : [], label: match[0] };
+}
+
+function decode(text) {
   try {
-    text = decodeURIComponent(hash.replace(/^#/, ""));
+    return decodeURIComponent(text);
   } catch {
-    return null;
+    return ""; // a stray % sign
   }
-  const match = /^([A-Za-z_][\w.]*)(?:\[(\d{1,6}(?:,\d{1,6})*)\])?$/.exec(text);
-  return match && { name: match[1], index: match[2] ? match[2].split(",").map(Number) : [] };
 }
 
 /** Return the address of a cell for a link. */

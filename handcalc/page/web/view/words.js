@@ -1,9 +1,14 @@
 // Words of the vocabulary and labels of rows and columns.
 
-/** Return a word with its white space and control characters visible; a space is ␣. */
+const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥" };
+const INVISIBLE = /[\p{C}\p{Z}]/u;
+
+/** Return a word with its white space, control and formatting characters visible; a space is ␣. */
 export function visibleWord(word) {
-  const named = { " ": "␣", "\n": "⏎", "\t": "⇥" };
-  return [...word].map((letter) => named[letter] ?? (/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/u.test(letter) ? hex(letter) : letter)).join("");
+  const visible = [...word]
+    .map((letter) => SIGNS[letter] ?? (INVISIBLE.test(letter) ? hex(letter) : letter))
+    .join("");
+  return /^\p{M}/u.test(visible) ? `◌${visible}` : visible; // an accent would be put on whatever comes before
 }
 
 function hex(letter) {
@@ -12,7 +17,10 @@ function hex(letter) {
 
 /** Return the text of the words up to a position, its last space visible. */
 export function textUpTo(vocabulary, words, stop) {
-  const text = words.slice(0, stop).map((id) => (vocabulary[id] === " " ? " " : visibleWord(vocabulary[id]))).join("");
+  const text = words
+    .slice(0, stop)
+    .map((id) => (vocabulary[id] === " " ? " " : visibleWord(vocabulary[id])))
+    .join("");
   return text.endsWith(" ") ? `${text.slice(0, -1)} ␣` : text;
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from handcalc.page.web_script import web_script
+from handcalc.page.web.web_script import web_script
 
 HERE = Path(__file__).parent
 ENTRIES = ("tracing/trace.js", "arithmetic/writing.js")

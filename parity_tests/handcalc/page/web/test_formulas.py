@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from handcalc.arithmetic.bounds import FUNCTIONS
 from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
 from handcalc.formulas.adamw import Optimizer
-from handcalc.page.web_data import web_data
+from handcalc.page.web.web_data import web_data
 from handcalc.tracing.plan import make_plan
 from handcalc.tracing.trace import Trace, take_step, work_out
 from numpy_gpt.shared.model.config import GPTConfig

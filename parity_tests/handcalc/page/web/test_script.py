@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handcalc.page.web_script import WEB, web_script
+from handcalc.page.web.web_script import WEB, web_script
 from parity_tests.handcalc.page.web.script_page import ENTRIES
 
 LONGEST_LINE, LONGEST_FUNCTION, LONGEST_FILE = 120, 40, 300

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from handcalc.page.phases import part_title
-from handcalc.page.web_data import web_data
+from handcalc.page.web.explanations import kind_of
+from handcalc.page.web.web_data import web_data
 from handcalc.tracing.trace import Trace, take_step
 
 
@@ -31,6 +32,7 @@ def test_steps(train_shipped: Callable[..., Trace]) -> None:
             "undoes": list(step.undoes),
             "weights": [weights._asdict() for weights in step.weights],
             "part": part_title(step),
+            "kind": kind_of(step.name),
         }
         del expected["cell"]
         assert data == expected

@@ -15,6 +15,7 @@ from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.gpt import update_steps
 from handcalc.formulas.step import AXES, Step
 from handcalc.page.phases import part_title
+from handcalc.page.web.explanations import EXPLANATIONS, kind_of
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.config import GPTConfig
@@ -25,7 +26,7 @@ def web_data(trace: Trace) -> dict[str, Any]:
 
     ``weights`` have their values row by row. ``steps`` are those of the trace, in order, without their numbers;
     ``later_updates`` are the update steps that replace those of the same phase from the second update on: their words
-    are the same for every later one.
+    are the same for every later one. ``explanations`` has a paragraph for each ``kind`` of step and weight.
     """
     plan = trace.plan
     return {
@@ -38,12 +39,18 @@ def web_data(trace: Trace) -> dict[str, Any]:
         "targets": list(plan.targets),
         "optimizer": None if plan.optimizer is None else optimizer_data(plan.optimizer),
         "weights": [
-            {"name": name, "shape": list(shape), "values": [format_number(one) for one in trace.numbers[name].values()]}
+            {
+                "name": name,
+                "kind": kind_of(name),
+                "shape": list(shape),
+                "values": [format_number(one) for one in trace.numbers[name].values()],
+            }
             for name, shape in plan.weight_shapes.items()
         ],
         "axes": {letter: {"size": size, "counts": counts} for letter, (size, counts) in AXES.items()},
         "steps": [step_data(step) for step in plan.steps],
         "later_updates": [step_data(step) for step in _later_update_steps(plan)],
+        "explanations": EXPLANATIONS,
     }
 
 
@@ -64,6 +71,7 @@ def step_data(step: Step) -> dict[str, Any]:
         "axes": step.axes,
         "phase": step.phase,
         "part": part_title(step),
+        "kind": kind_of(step.name),
         "equation": step.equation,
         "section": step.section,
         "meaning": step.meaning,

@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from posixpath import dirname, join, normpath
 from typing import NamedTuple
 
-WEB = files("handcalc.page") / "web"
+WEB = files("handcalc.page.web")
 
 _IMPORT = re.compile(r'import \{ ([\w$]+(?:, [\w$]+)*) \} from "(\.[\w./]+\.js)";')
 _DECLARATION = re.compile(r"(export )?(?:(?:async )?function\*? ?|class |(?:const|let) )([\w$]+)(?=[ (=;])")

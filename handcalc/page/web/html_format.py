@@ -7,21 +7,29 @@ network: the page's security policy allows only the two texts that are in it.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from os.path import relpath
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+from zlib import crc32
 
+from gpt_data.wording import count_of, make_visible
+from handcalc.arithmetic.expression import Numbers
+from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.attribution import attribution_steps, parts_of
+from handcalc.formulas.step import Step
 from handcalc.page.stated_facts import write_shape
-from handcalc.page.web_data import step_data, web_data
-from handcalc.page.web_script import WEB, web_script
-from handcalc.tracing.trace import Trace
+from handcalc.page.web.web_data import step_data, web_data
+from handcalc.page.web.web_script import WEB, web_script
+from handcalc.tracing.trace import Trace, extend
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
 
-DERIVATIONS = "derivations.md"
-"""Where the page looks for the derivations: beside itself, as in docs/."""
+_DERIVATIONS = Path(__file__).parents[3] / "docs" / "derivations.md"
 
 _PAGE = """\
 <!doctype html>
@@ -36,14 +44,16 @@ _PAGE = """\
 </head>
 <body>
 <a class="skip" href="#answer">Skip to the answer</a>
+<p id="announcement" class="unseen" aria-live="polite"></p>
 <div id="changes" role="region" aria-label="Your changes" hidden></div>
 <div class="layout">
 <main>
 <header class="page">
-<h1>A GPT, by hand</h1>
+<h1 id="title" tabindex="-1">A GPT, by hand</h1>
 <p>{intro}</p>
 <noscript><p>This page computes its numbers itself, and needs JavaScript. Without it, read the trace as text:
 <code>python -m handcalc.trace</code>.</p></noscript>
+<p id="comparison"></p>
 </header>
 <section id="answer" aria-label="What comes next"></section>
 <section id="why" aria-label="Why"></section>
@@ -61,41 +71,70 @@ _PAGE = """\
 """
 
 
-def html_page(trace: Trace) -> str:
-    """Return the page of a trace as the text of one HTML file."""
+def html_page(trace: Trace, output: str | None = None) -> str:
+    """Return the page of a trace as the text of one HTML file; links to the derivations start from ``output``'s place.
+
+    The derivations are in a checkout, but not in an installed package; without them the page has no such links.
+    """
     style = (WEB / "style.css").read_text(encoding="utf-8")
     script = web_script("main.js")
     return _PAGE.format(
         script_hash=_policy_hash(script),
         style_hash=_policy_hash(style),
-        title=escape(f"“{trace.text}” through a GPT, by hand"),
+        title=escape(f"“{make_visible(trace.text)}” through a GPT, by hand"),
         style=style,
         intro=escape(_intro(trace)),
-        data=_embed(page_data(trace)),
+        data=_embed(page_data(trace) | {"derivations": _chapters(output)}),
         script=script,
     )
 
 
 def page_data(trace: Trace) -> dict[str, Any]:
-    """Return what the page carries: the data of the trace, and the words of the attribution of logits."""
+    """Return what the page carries: the data of the trace, and the words of the attribution of logits.
+
+    ``checksum`` is that of all numbers as Python computes them, ``name[index]=value`` line by line.
+    """
     config, sizes = trace.plan.config, trace.plan.sizes
     attribution = list(attribution_steps(config, sizes))
+    numbers = extend(trace, attribution).numbers
     axes = {step.name: step.axes for step in attribution}
     data = web_data(trace)
     return data | {
         "steps": [*data["steps"], *(step_data(step) for step in attribution)],
         "parts": [part._asdict() | {"axes": axes[part.name]} for part in parts_of(config)],
-        "derivations": DERIVATIONS,
+        "checksum": _checksum(numbers, [*trace.plan.steps, *attribution]),
     }
+
+
+def _checksum(numbers: Numbers, steps: list[Step]) -> dict[str, int]:
+    lines = [
+        f"{cell_label(step.name, index)}={format_number(value)}"
+        for step in steps
+        for index, value in numbers[step.name].items()
+    ]
+    return {"count": len(lines), "crc32": crc32("\n".join(lines).encode())}
+
+
+def _chapters(output: str | None) -> dict[str, str]:
+    """Return the link to each chapter of the derivations, by its number; none if they are not there."""
+    if output is None or not _DERIVATIONS.is_file():
+        return {}
+    try:
+        path = Path(relpath(_DERIVATIONS, Path(output).absolute().parent)).as_posix()
+    except ValueError:  # on another drive
+        return {}
+    headings = re.findall(r"^## (([0-9]+) .*)$", _DERIVATIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    return {number: f"{quote(path)}#{heading.lower().replace(' ', '-')}" for heading, number in headings}
 
 
 def _intro(trace: Trace) -> str:
     config: GPTConfig = trace.plan.config
     shape = write_shape(config, space=" " in trace.vocabulary)
     return (
-        f"The model {trace.model} reads “{trace.text}” and predicts each next word. It has "
-        f"{parameter_count(config):,} weights: {shape} Every number on this page is worked out from these weights, as on a "
-        f"pocket calculator with {trace.plan.digits} digits: click one to see its arithmetic, click a weight to change it."
+        f"The model {make_visible(trace.model)} reads “{make_visible(trace.text)}” and predicts each next word. It has "
+        f"{parameter_count(config):,} weights: {shape} Every number on this page is worked out from these weights, as "
+        f"on a pocket calculator with {count_of(trace.plan.digits, 'digit')}: click one to see its arithmetic, click a "
+        "weight to change it."
     )
 
 
