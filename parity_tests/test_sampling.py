@@ -203,5 +203,5 @@ def test_numpys_integers_are_accepted():
 @pytest.mark.parametrize("wrong", [True, np.True_, np.int64(0), np.float64(2), "2" * 1000])
 def test_a_bad_top_k_is_refused(wrong):
     for probabilities, logits in ((token_probabilities, LOGITS), (twin_token_probabilities, torch.from_numpy(LOGITS))):
-        with pytest.raises(UserError, match=r"^top_k must be .* 1, not .{1,60}; leave it out to keep every token$"):
+        with pytest.raises(UserError, match=r"^top_k must be .* 1, not .{1,90}; leave it out to keep every token$"):
             probabilities(logits, top_k=wrong)
