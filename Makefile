@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: trace test prove check model clean
+.PHONY: trace page test prove check model clean
 
 trace: $(VENV)/core  ## follow a trained GPT's arithmetic for "hello world"
 	$(BIN)/python -m handcalc.trace "hello world"
+
+page: $(VENV)/core  ## the same and a training step as a web page, to click and to change
+	$(BIN)/python -m handcalc.trace "hello world" --update --format html --output docs/hello-world.html --open
 
 test: $(VENV)/test  ## prove that the implementations compute the same function
 	$(BIN)/python -m pytest parity_tests
@@ -28,7 +31,7 @@ clean:
 
 # A marker file in the environment records each installation, which is repeated when pyproject.toml changes.
 $(VENV)/core: extras := .
-$(VENV)/test: extras := ".[torch,test]"
+$(VENV)/test: extras := ".[torch,test,browser]"
 $(VENV)/dev: extras := ".[dev]"
 $(VENV)/core $(VENV)/test $(VENV)/dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

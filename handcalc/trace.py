@@ -8,17 +8,19 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
     run_program("handcalc.trace")
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import shows_colours
+from gpt_data.wording import show_path
 from handcalc.formulas.step import AXES
 from handcalc.page.layout import INDENT, left_columns, prose
 from handcalc.page.terminal import colour, join_lines, write
 from handcalc.page.text import plain, text_lines
 from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
 from handcalc.tracing.selection import Selection, check_selection, select_steps
-from handcalc.tracing.size import check_size, size_of
+from handcalc.tracing.size import check_size, check_web_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
@@ -43,6 +45,7 @@ examples:
   python -m handcalc.trace "hello world" --update --only wte.weight,loss
   python -m handcalc.trace "hello world" --update --full --format markdown --output hello.md
   python -m handcalc.trace "once upon a" --digits 8 --format json --full --output once.json
+  python -m handcalc.trace "hello world" --update --format html --output hello.html --open
 """
 
 
@@ -78,8 +81,9 @@ def _parser() -> Parser:
     )
     add("--list", action="store_true", help="list the steps with their shapes and equations, and exit")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
-    add("--format", choices=("text", "markdown", "json"), default="text", help="output format (default text)")
+    add("--format", choices=("text", "markdown", "json", "html"), default="text", help="output format (default text)")
     add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
+    add("--open", action="store_true", help="with --format html and --output: show the page in the web browser")
     add("--no_pager", action="store_true", help="never show the page screen by screen")
     add("--force", action="store_true", help="work out and print even a very large trace")
     add("--debug", action="store_true", help="show the traceback of an error")
@@ -93,15 +97,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     selection = _selection(options)
+    _check_html_options(options, selection)
     model, name = load_model(options.model)
     config = require_gpt(model.config)
     if options.list:
         check_selection(selection, config)
         lines = _list_lines(_plan(options, model, (0, 0) if options.backward or options.update else (0,)), selection)
+    elif options.format == "html":
+        _write_html(options, _trace(options, model, name, selection))
+        return 0
     else:
         lines = _page_lines(options, _trace(options, model, name, selection), selection)
     write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0
+
+
+def _check_html_options(options: argparse.Namespace, selection: Selection) -> None:
+    if options.open and not (options.format == "html" and options.output):
+        raise UserError("--open shows a page that was written: add --format html --output FILE")
+    if options.format == "html" and selection != Selection() and not options.list:
+        raise UserError(
+            "a web page always has every step: leave out --only, --layer, --head and --position, or choose another "
+            "--format"
+        )
+
+
+def _write_html(options: argparse.Namespace, trace: Trace) -> None:
+    from handcalc.page.web.html_format import html_page  # not needed for text, and start-up time matters
+
+    write(html_page(trace, options.output), options.output)
+    if options.open:
+        import webbrowser
+        from pathlib import Path
+
+        path = Path(options.output).absolute()
+        if not webbrowser.open(path.as_uri()):
+            print(f"no web browser was found; open {show_path(path)} in one", file=sys.stderr)
 
 
 def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection) -> Iterator[str]:
@@ -125,7 +156,10 @@ def _trace(options: argparse.Namespace, model: Checkpoint, name: str, selection:
     plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
     check_selection(selection, plan.config, len(plan.tokens))
     if not options.force:
-        check_size(size_of(plan, selection, full=options.full), plan.config)
+        size = size_of(plan, selection, full=options.full)
+        check_size(size, plan.config)
+        if options.format == "html":
+            check_web_size(size)
     return trace_model(model, name, text, plan)
 
 

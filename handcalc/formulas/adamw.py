@@ -1,6 +1,7 @@
-"""AdamW's first step for one parameter: decay, the two moments, their correction, and the step itself.
+"""AdamW's step for one parameter: decay, the two moments, their correction, and the step itself.
 
-The equations are (13.3), (13.4), (13.5), (13.6), (13.7) and (13.8), with t = 1 and both moments 0 before.
+The equations are (13.3), (13.4), (13.5), (13.6), (13.7) and (13.8). In the first step, t = 1, both moments are 0
+before; in a later one they are given, under the names ``before.m.…`` and ``before.v.…``.
 """
 
 from __future__ import annotations
@@ -9,11 +10,26 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, sqrt
+from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, Product, sqrt
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.clipping import SCALE
-from handcalc.formulas.step import CHANGE, UPDATED, Step, gradient, last_part, parameter_axes, update_step
+from handcalc.formulas.step import (
+    CHANGE,
+    UPDATE,
+    UPDATED,
+    Step,
+    gradient,
+    last_part,
+    parameter_axes,
+    update_step,
+)
 from numpy_gpt.shared.model.names import gradient_name
+
+BEFORE = "before"
+"""The prefix of a moment's name that means the moment before the step."""
+
+MOMENTS = ("m", "v")
+"""The prefixes of a parameter's name that mean its moments, the averages that AdamW carries from step to step."""
 
 
 class Optimizer(NamedTuple):
@@ -30,15 +46,34 @@ class Optimizer(NamedTuple):
     grad_clip: Decimal
 
 
-def adamw_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
-    """Yield the steps from a parameter's gradient to its new value and its change."""
+def correction_steps(optimizer: Optimizer, number: int) -> Iterator[Step]:
+    """Yield what all parameters divide their moments by in a later step: the factors 1 − βᵗ, where t is ``number``."""
+    for moment, beta in zip(MOMENTS, (optimizer.beta1, optimizer.beta2), strict=True):
+        rate, power = format_number(beta), Product((Constant(beta),) * number)
+        yield Step(
+            name=f"correction.{moment}",
+            axes="",
+            equation=f"correction.{moment} = 1 - {rate}^t,  t = number of this step",
+            section="13.6" if moment == "m" else "13.7",
+            meaning=f"{moment} started from 0, so after t steps it is too small by this factor, which approaches 1.",
+            cell=lambda power=power: ONE - power,
+            phase=UPDATE,
+        )
+
+
+def adamw_steps(name: str, optimizer: Optimizer, number: int = 1) -> Iterator[Step]:
+    """Yield the steps from a parameter's gradient to its new value and its change, in the update of that ``number``.
+
+    From the second update on, the moments before it are given, and the factors of ``correction_steps``.
+    """
+    first = number == 1
     if optimizer.grad_clip:
         yield _clipped_step(name)
     if len(parameter_axes(name)) == 2:
         yield _decayed_step(name, optimizer)
-    yield from _moment_steps(name, optimizer)
-    yield from _correction_steps(name, optimizer)
-    yield _length_step(name, optimizer)
+    yield from _moment_steps(name, optimizer, first=first)
+    yield from _first_correction_steps(name, optimizer) if first else _correction_steps(name)
+    yield _length_step(name, optimizer, first=first)
     yield from _change_steps(name)
 
 
@@ -74,33 +109,42 @@ def _decayed_step(name: str, optimizer: Optimizer) -> Step:
     )
 
 
-def _moment_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
+def _moment_steps(name: str, optimizer: Optimizer, *, first: bool) -> Iterator[Step]:
     b1, b2, i = Constant(optimizer.beta1), Constant(optimizer.beta2), _subscript(name)
     one, two = format_number(b1.value), format_number(b2.value)
     g, given = gradient(name), f"{last_part(gradient_name(name))}{i}"
     if optimizer.grad_clip:
         g, given = Cells(f"clipped.{name}"), f"clipped{i}"
+    m, v = (Cells(f"{BEFORE}.{moment}.{name}") for moment in MOMENTS)
     yield update_step(
         "m",
         name,
-        f"m{i} = {one}·0 + (1 - {one})·{given}",
+        f"m{i} = {one}·{'0' if first else f'before.m{i}'} + (1 - {one})·{given}",
         "13.4",
-        "A running average of the gradients, so that one unusual text does not change the direction. Before the first "
-        f"step it is 0, and each new gradient enters with weight {format_number(1 - b1.value)}.",
-        lambda *index: b1 * ZERO + (ONE - b1) * g[index],
+        "A running average of the gradients, so that one unusual text does not change the direction. "
+        + _old_share("gradient", b1.value, first=first),
+        lambda *index: b1 * (ZERO if first else m[index]) + (ONE - b1) * g[index],
     )
     yield update_step(
         "v",
         name,
-        f"v{i} = {two}·0 + (1 - {two})·{given}·{given}",
+        f"v{i} = {two}·{'0' if first else f'before.v{i}'} + (1 - {two})·{given}·{given}",
         "13.5",
-        "A running average of the squared gradients: their usual size, regardless of sign. Before the first step it is "
-        f"0, and each new square enters with weight {format_number(1 - b2.value)}.",
-        lambda *index: b2 * ZERO + (ONE - b2) * g[index] * g[index],
+        "A running average of the squared gradients: their usual size, regardless of sign. "
+        + _old_share("square", b2.value, first=first),
+        lambda *index: b2 * (ZERO if first else v[index]) + (ONE - b2) * g[index] * g[index],
     )
 
 
-def _correction_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
+def _old_share(what: str, beta: Decimal, *, first: bool) -> str:
+    """Return the sentence that says how a moment's old value and a new gradient enter its new value."""
+    weight = format_number(1 - beta)
+    if first:
+        return f"Before the first step it is 0, and each new {what} enters with weight {weight}."
+    return f"Its value before this step enters with weight {format_number(beta)}, the new {what} with weight {weight}."
+
+
+def _first_correction_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
     i = _subscript(name)
     for moment, beta, section in (("m", optimizer.beta1, "13.6"), ("v", optimizer.beta2, "13.7")):
         cells, factor, rate = Cells(f"{moment}.{name}"), ONE - Constant(beta), format_number(beta)
@@ -114,18 +158,36 @@ def _correction_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
         )
 
 
-def _length_step(name: str, optimizer: Optimizer) -> Step:
+def _correction_steps(name: str) -> Iterator[Step]:
+    i = _subscript(name)
+    for moment, section in zip(MOMENTS, ("13.6", "13.7"), strict=True):
+        cells, correction = Cells(f"{moment}.{name}"), Cells(f"correction.{moment}")
+        yield update_step(
+            f"corrected_{moment}",
+            name,
+            f"corrected_{moment}{i} = {moment}{i} / correction.{moment}",
+            section,
+            f"{moment}, corrected for its start from 0 by the factor that all parameters share.",
+            lambda *index, cells=cells, correction=correction: cells[index] / correction[()],
+        )
+
+
+def _length_step(name: str, optimizer: Optimizer, *, first: bool) -> Step:
     m, v, i = Cells(f"corrected_m.{name}"), Cells(f"corrected_v.{name}"), _subscript(name)
     rate, epsilon = Constant(optimizer.learning_rate), Constant(optimizer.adam_epsilon)
     eta, tiny = format_number(rate.value), format_number(epsilon.value)
+    usual = (
+        f"So the very first step is close to {eta} for every weight, up or down, however small its gradient"
+        if first
+        else f"So a weight whose gradient keeps its sign moves by about {eta}, however small its gradient"
+    )
     return update_step(
         "step",
         name,
         f"step{i} = {eta}·corrected_m{i} / (√corrected_v{i} + {tiny})",
         "13.8",
-        f"The step: the average gradient divided by its usual size, times the learning rate {eta}. So the very first "
-        f"step is close to {eta} for every weight, up or down, however small its gradient; {tiny} prevents division by "
-        "0.",
+        f"The step: the average gradient divided by its usual size, times the learning rate {eta}. {usual}; {tiny} "
+        "prevents division by 0.",
         lambda *index: rate * m[index] / (sqrt(v[index]) + epsilon),
     )
 

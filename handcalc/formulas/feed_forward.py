@@ -1,6 +1,7 @@
 """Feed-forward network: each position by itself is widened, passed through an activation, and narrowed again.
 
-Backward, GELU is undone one activation at a time: (5.10), (5.11) and (5.12) instead of (5.4).
+Backward, GELU is undone one activation at a time: (5.10), (5.11) and (5.12) instead of (5.4), and in its erf form
+(5.13) and (5.14) instead of (5.7).
 """
 
 from __future__ import annotations
@@ -8,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gpt_data.errors import UserError
+from handcalc.arithmetic.bounds import FUNCTIONS
 from handcalc.arithmetic.expression import (
     HALF,
     ONE,
     THREE,
+    TWO,
     ZERO,
     Cells,
     Constant,
     Expression,
+    Function,
     Positive,
+    exp,
     largest,
+    sqrt,
     tanh,
 )
 from handcalc.arithmetic.writing import format_number
@@ -48,7 +54,7 @@ def feed_forward_steps(block: str, config: GPTConfig, sizes: Sizes, digits: int)
     Raises
     ------
     UserError
-        If the activation is erf GELU: no pocket calculator has erf.
+        If the activation is erf GELU and the calculator has no erf.
     """
     first, second = _linears(block)
     yield linear_step(
@@ -81,6 +87,8 @@ def _activation(name: str) -> Callable[[str, int], Iterator[Step]]:
         return _gelu_steps
     if name == "relu":
         return _relu_steps
+    if "erf" in FUNCTIONS:
+        return _gelu_erf_steps
     raise UserError(
         f"this model's activation is {name}, which is not among the calculator's functions (exp log sqrt tanh max); "
         "trace a model with gelu_tanh or relu"
@@ -123,6 +131,28 @@ def _gelu_steps(mlp: str, digits: int) -> Iterator[Step]:
     )
 
 
+def _gelu_erf_steps(mlp: str, digits: int) -> Iterator[Step]:
+    """Yield GELU in its exact form, ½x(1 + erf(x/√2)), where x is the hidden unit."""
+    hidden, bend, root = Cells(f"{mlp}.hidden"), Cells(f"{mlp}.gelu.erf"), sqrt(TWO)
+    yield Step(
+        name=f"{mlp}.gelu.erf",
+        axes="tf",
+        equation="erf[t,f] = erf(hidden[t,f] / √2)",
+        section="5.5",
+        meaning="GELU passes large numbers on and suppresses negative ones. First, erf, the error function, decides "
+        "how much passes: it lies between -1 (nothing passes) and 1 (everything passes).",
+        cell=lambda t, f: Function("erf", hidden[t, f] / root),
+    )
+    yield Step(
+        name=f"{mlp}.activated",
+        axes="tf",
+        equation="activated[t,f] = 0.5·hidden[t,f]·(1 + erf[t,f])",
+        section="5.6, 9.2",
+        meaning="The part of the hidden unit that passes: all of it where erf is 1, nothing where erf is -1.",
+        cell=lambda t, f: HALF * hidden[t, f] * (ONE + bend[t, f]),
+    )
+
+
 def _relu_steps(mlp: str, digits: int) -> Iterator[Step]:
     """Yield ReLU, max(0, x)."""
     hidden = Cells(f"{mlp}.hidden")
@@ -151,7 +181,7 @@ def feed_forward_gradient_steps(block: str, config: GPTConfig, sizes: Sizes, dig
         meaning="Each hidden unit went into all channels, each time with a different weight; its gradient is the sum "
         "over all of them, with the same weights.",
     )
-    yield from _relu_gradient_steps(mlp) if config.activation == "relu" else _gelu_gradient_steps(mlp, digits)
+    yield from _activation_gradient(config.activation)(mlp, digits)
     yield from linear_parameter_gradient_steps(first, sizes, bias=config.bias)
     yield linear_input_gradient_step(
         first,
@@ -159,6 +189,11 @@ def feed_forward_gradient_steps(block: str, config: GPTConfig, sizes: Sizes, dig
         section="9.6",
         meaning="Each channel went into all hidden units, so its gradient is the sum over all of them.",
     )
+
+
+def _activation_gradient(name: str) -> Callable[[str, int], Iterator[Step]]:
+    steps = {"gelu_tanh": _gelu_gradient_steps, "gelu_erf": _gelu_erf_gradient_steps, "relu": _relu_gradient_steps}
+    return steps[name]
 
 
 def _gelu_gradient_steps(mlp: str, digits: int) -> Iterator[Step]:
@@ -202,7 +237,39 @@ def _gelu_gradient_steps(mlp: str, digits: int) -> Iterator[Step]:
     )
 
 
-def _relu_gradient_steps(mlp: str) -> Iterator[Step]:
+def _gelu_erf_gradient_steps(mlp: str, digits: int) -> Iterator[Step]:
+    hidden, bend, minus_half = Cells(f"{mlp}.hidden"), Cells(f"{mlp}.gelu.erf"), Constant(-HALF.value)
+    dactivated, derf = gradient(f"{mlp}.activated"), gradient(f"{mlp}.gelu.erf")
+    root = root_2_over_pi(digits)
+    yield gradient_step(
+        f"{mlp}.gelu.erf",
+        "tf",
+        "derf[t,f] = dactivated[t,f]·0.5·hidden[t,f]",
+        "5.13",
+        "erf was multiplied by half the hidden unit.",
+        lambda t, f: dactivated[t, f] * HALF * hidden[t, f],
+        undoes=(f"{mlp}.activated",),
+    )
+
+    def hidden_cell(t: int, f: int) -> Expression:
+        x = hidden[t, f]
+        through_erf = derf[t, f] * root * exp(minus_half * x * x)
+        return dactivated[t, f] * HALF * (ONE + bend[t, f]) + through_erf
+
+    yield gradient_step(
+        f"{mlp}.hidden",
+        "tf",
+        f"dhidden[t,f] = dactivated[t,f]·0.5·(1 + erf[t,f]) + derf[t,f]·{format_number(root.value)}·exp(-0.5·x·x),  "
+        "x = hidden[t,f]",
+        "5.14, 9.5",
+        "The hidden unit was used twice: it was passed on, and it decided how much of it passes. The slope of "
+        f"erf(x/√2) is √(2/π)·exp(-x²/2), and {format_number(root.value)} is √(2/π). The two gradients add up.",
+        hidden_cell,
+        undoes=(f"{mlp}.activated", f"{mlp}.gelu.erf"),
+    )
+
+
+def _relu_gradient_steps(mlp: str, digits: int) -> Iterator[Step]:
     hidden, dactivated = Cells(f"{mlp}.hidden"), gradient(f"{mlp}.activated")
     yield gradient_step(
         f"{mlp}.hidden",

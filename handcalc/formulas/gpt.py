@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from handcalc.arithmetic.expression import Expression, Ref
-from handcalc.formulas.adamw import Optimizer, adamw_steps
+from handcalc.formulas.adamw import Optimizer, adamw_steps, correction_steps
 from handcalc.formulas.attention import attention_gradient_steps, attention_steps
 from handcalc.formulas.clipping import clipping_steps
 from handcalc.formulas.embedding import embedding_gradient_steps, embedding_steps
@@ -89,15 +89,17 @@ def block_gradient_steps(block: str, config: GPTConfig, sizes: Sizes, digits: in
 # The optimizer's update, and the forward pass with the new weights
 
 
-def update_steps(config: GPTConfig, optimizer: Optimizer, time: int) -> Iterator[Step]:
-    """Yield every step from the gradients to the new weights, in the first step of training.
+def update_steps(config: GPTConfig, optimizer: Optimizer, time: int, number: int = 1) -> Iterator[Step]:
+    """Yield every step from the gradients to the new weights, in the update of that ``number``, counted from 1.
 
-    Before it, AdamW's moments are 0.
+    Before the first one AdamW's moments are 0; before a later one they are given.
     """
     names = list(parameter_shapes(config))
     yield from clipping_steps(names, optimizer.grad_clip, Sizes.of(config, time))
+    if number > 1:
+        yield from correction_steps(optimizer, number)
     for name in names:
-        yield from adamw_steps(name, optimizer)
+        yield from adamw_steps(name, optimizer, number)
 
 
 def steps_again(steps: Iterable[Step]) -> Iterator[Step]:

@@ -22,7 +22,7 @@ _SOFTMAX_MEANINGS = {
 
 def head_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
     """Yield the steps from ``ln_f.out`` (T, C) to ``probabilities`` (T, V); a tied head *is* the token embedding."""
-    matrix = _matrix(config)
+    matrix = head_matrix(config)
     x, words = Cells("ln_f.out"), Cells(matrix)
     row = "the word's row of wte.weight, its embedding" if config.tie_weights else "its row of lm_head.weight"
     yield Step(
@@ -44,7 +44,7 @@ def head_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
 
 def head_gradient_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
     """Yield the gradients of the head's matrix (V, C) and of ``ln_f.out`` (T, C)."""
-    matrix = _matrix(config)
+    matrix = head_matrix(config)
     x, words, dlogits = Cells("ln_f.out"), Cells(matrix), gradient("logits")
     tied = (
         " This is the part of wte's gradient that comes from its use at the end of the model; the part from its use at "
@@ -73,5 +73,6 @@ def head_gradient_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
     )
 
 
-def _matrix(config: GPTConfig) -> str:
+def head_matrix(config: GPTConfig) -> str:
+    """Return the name of the matrix (V, C) of the output head: a tied head *is* the token embedding."""
     return "wte.weight" if config.tie_weights else "lm_head.weight"

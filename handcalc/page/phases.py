@@ -56,7 +56,8 @@ def _update_text(plan: Plan) -> str:
     if plan.optimizer is None:
         return ""
     return (
-        "AdamW moves each weight against its gradient, as in the first step of a training run. Its numbers are: "
+        "AdamW moves each weight against its gradient, as in "
+        f"{'the first step' if plan.number == 1 else f'step {plan.number}'} of a training run. Its numbers are: "
         f"{write_optimizer(plan.optimizer)} In short: weights that raise the loss go down, weights that lower it go "
         "up, each by about the learning rate."
     )
@@ -68,10 +69,16 @@ def part_title(step: Step) -> str:
     if step.phase == BACKWARD:
         return _backward_title(step.name)
     if step.phase == UPDATE:
-        return "Clipping: the length of the whole gradient" if first in _CLIPPING else f"AdamW: {rest}"
+        return _update_title(first, rest)
     if step.phase == AGAIN:
         return f"Again, with the new weights: {_forward_title(rest)}"
     return _forward_title(step.name)
+
+
+def _update_title(prefix: str, rest: str) -> str:
+    if prefix in _CLIPPING:
+        return "Clipping: the length of the whole gradient"
+    return "AdamW: the correction of the moments" if prefix == "correction" else f"AdamW: {rest}"
 
 
 def _forward_title(name: str) -> str:

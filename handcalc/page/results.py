@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from handcalc.formulas.step import UPDATED
+from handcalc.tracing.float64 import Arrays
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.names import gradient_name
 
@@ -74,7 +75,7 @@ def gradient_distances(trace: Trace) -> list[Distance]:
 
 def update_distances(trace: Trace) -> list[Distance]:
     """Return how far each parameter's new values are from float64; nothing without an update."""
-    arrays = {} if trace.training is None else trace.training.updated or {}
+    arrays: Arrays = {} if trace.training is None else trace.training.updated or {}
     return [_distance(trace, f"{UPDATED}.{name}", array) for name, array in arrays.items()]
 
 

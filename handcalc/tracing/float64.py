@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpt_data.errors import UserError
 from handcalc.arithmetic.writing import format_number
@@ -14,17 +14,21 @@ from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.record import FirstNotFinite
 
+if TYPE_CHECKING:  # loaded only by an update: start-up time matters
+    from numpy_gpt.adamw import AdamWState
+
 Arrays = Mapping[str, Any]
 """The model's parameters, or their gradients: name → float array."""
 
 
 class Float64Step(NamedTuple):
-    """A training step in float64; the last two fields are None without an update."""
+    """A training step in float64, with AdamW's state after it; the last three fields are None without an update."""
 
     loss: float
     gradients: Arrays
     updated: Arrays | None
     updated_loss: float | None
+    state: AdamWState | None = None
 
 
 def float64_parameters(config: GPTConfig, arrays: Arrays) -> Parameters:
@@ -38,8 +42,10 @@ def float64_probabilities(parameters: Parameters, tokens: tuple[int, ...]) -> li
     return probabilities
 
 
-def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
-    """Return loss, gradients and new weights; ``parameters`` do not change.
+def float64_training(parameters: Parameters, plan: Plan, state: AdamWState | None = None) -> Float64Step:
+    """Return loss, gradients, new weights and new state; ``parameters`` and ``state`` do not change.
+
+    ``state`` is AdamW's before the step, None before the first one.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
     loss, gradients = loss_and_gradients(parameters, [plan.tokens], [plan.targets])
     if plan.optimizer is None:
         return Float64Step(float(loss), gradients, None, None)
-    updated = _update(parameters, gradients, plan.optimizer)
+    updated, state = _update(parameters, gradients, state, plan.optimizer, plan.number)
     watch = FirstNotFinite(updated)
     # A variance that overflows divides by infinity: the loss is then finite, but wrong.
     predict(updated, [plan.tokens], record=watch.record)
@@ -59,24 +65,32 @@ def float64_training(parameters: Parameters, plan: Plan) -> Float64Step:
             f"{format_number(plan.optimizer.learning_rate)} they do not ({watch.name} overflows); try a lower "
             "--learning_rate"
         )
-    return Float64Step(float(loss), gradients, updated, float(loss_of(updated, [plan.tokens], [plan.targets])))
+    updated_loss = float(loss_of(updated, [plan.tokens], [plan.targets]))
+    return Float64Step(float(loss), gradients, updated, updated_loss, state)
 
 
-def _update(parameters: Parameters, gradients: Parameters, numbers: Optimizer) -> Parameters:
-    from numpy_gpt.adamw import adamw_state, adamw_step
+def _update(
+    parameters: Parameters, gradients: Parameters, state: AdamWState | None, numbers: Optimizer, step: int
+) -> tuple[Parameters, AdamWState]:
+    from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
     from numpy_gpt.clipping import clip_gradients
 
-    updated, clipped = (Parameters(part.config, part.flat.copy()) for part in (parameters, gradients))
+    updated, clipped = _copy(parameters), _copy(gradients)
+    moments = adamw_state(updated) if state is None else AdamWState(_copy(state.m), _copy(state.v))
     clip_gradients(clipped, float(numbers.grad_clip))
     adamw_step(
         updated,
         clipped,
-        adamw_state(updated),
-        1,
+        moments,
+        step,
         float(numbers.learning_rate),
         beta1=float(numbers.beta1),
         beta2=float(numbers.beta2),
         epsilon=float(numbers.adam_epsilon),
         weight_decay=float(numbers.weight_decay),
     )
-    return updated
+    return updated, moments
+
+
+def _copy(parameters: Parameters) -> Parameters:
+    return Parameters(parameters.config, parameters.flat.copy())

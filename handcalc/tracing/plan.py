@@ -21,6 +21,7 @@ class Plan(NamedTuple):
 
     ``targets`` are the tokens that came next, one for each of ``tokens``: with them the steps continue to the loss and
     all gradients. With ``optimizer`` as well, they continue to the new weights and the forward pass with these.
+    ``number`` says which update this is: from the second one on, AdamW's moments are given.
     """
 
     config: GPTConfig
@@ -29,6 +30,7 @@ class Plan(NamedTuple):
     optimizer: Optimizer | None
     digits: int
     steps: tuple[Step, ...]
+    number: int = 1
 
     @property
     def sizes(self) -> Sizes:
@@ -48,8 +50,9 @@ def make_plan(
     optimizer: Optimizer | None = None,
     *,
     digits: int,
+    number: int = 1,
 ) -> Plan:
-    """Return the plan of a calculation with ``digits`` significant digits.
+    """Return the plan of a calculation with ``digits`` significant digits, up to the update of that ``number``.
 
     Raises
     ------
@@ -64,9 +67,9 @@ def make_plan(
         forward = tuple(steps)
         steps += backward_steps(config, tokens, targets, digits=digits)
         if optimizer is not None:
-            steps += update_steps(config, optimizer, len(tokens))
+            steps += update_steps(config, optimizer, len(tokens), number)
             steps += steps_again(forward)
-    return Plan(config, tokens, targets, optimizer, digits, tuple(steps))
+    return Plan(config, tokens, targets, optimizer, digits, tuple(steps), number)
 
 
 def make_training_plan(

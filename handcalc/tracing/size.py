@@ -21,6 +21,9 @@ MOST_OPERANDS = 20_000_000
 MOST_CHARACTERS = 50_000_000
 """The most characters on a page; "hello world" with ``--update --full`` has 1.5 million."""
 
+MOST_WEB_OPERANDS = 2_000_000
+"""The most operands of a web page, which works them out again in the browser; a million takes it about two seconds."""
+
 
 class Size(NamedTuple):
     """The numbers worked out, the operands in their formulas, and approximately the characters on the page."""
@@ -74,4 +77,20 @@ def check_size(size: Size, config: GPTConfig) -> None:
             f"this page is too large to print: about {size.characters:,} characters for {size.numbers:,} numbers (at "
             f"most {MOST_CHARACTERS:,}); leave out --full, select with --only, --layer, --head or --position, or add "
             "--force"
+        )
+
+
+def check_web_size(size: Size) -> None:
+    """Refuse a trace that a browser could not work out while its reader waits.
+
+    Raises
+    ------
+    UserError
+        If it is too large.
+    """
+    if size.operands > MOST_WEB_OPERANDS:
+        raise UserError(
+            f"this trace is too large for a web page, which works everything out in the browser: {size.operands:,} "
+            f"operands (at most {MOST_WEB_OPERANDS:,}); take a shorter text or a smaller model, leave out --update or "
+            "--backward, or add --force and wait"
         )

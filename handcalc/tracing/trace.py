@@ -10,9 +10,10 @@ from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
-from handcalc.formulas.step import Sizes, Step, indices_of
+from handcalc.formulas.adamw import BEFORE, MOMENTS
+from handcalc.formulas.step import UPDATED, Sizes, Step, indices_of
 from handcalc.tracing.float64 import Arrays, Float64Step, float64_parameters, float64_probabilities, float64_training
-from handcalc.tracing.plan import Plan
+from handcalc.tracing.plan import Plan, make_plan
 from numpy_gpt.shared.cli.model_choice import load_model as load_run
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 
@@ -82,6 +83,43 @@ def work_out(plan: Plan, arrays: Arrays, vocabulary: tuple[str, ...], text: str,
         masked=masked,
         float64=float64_probabilities(exact, plan.tokens),
         training=float64_training(exact, plan) if plan.targets else None,
+    )
+
+
+def take_step(trace: Trace) -> Trace:
+    """Return the next update of the same text: the new weights become the weights, and AdamW's moments carry on.
+
+    Its numbers begin with the moments before it, under ``before.m.…`` and ``before.v.…``. Both computations, the
+    calculator's and float64's, continue from their own weights and moments.
+
+    Raises
+    ------
+    UserError
+        If the update leaves the range of float64.
+    ValueError
+        If the trace has no update.
+    """
+    before, exact = trace.plan, trace.training
+    if exact is None or exact.updated is None:
+        raise ValueError("only a trace with an update can take the step: make its plan with an optimizer")
+    plan = make_plan(
+        before.config,
+        before.tokens,
+        before.targets,
+        before.optimizer,
+        digits=before.digits,
+        number=before.number + 1,
+    )
+    updated = float64_parameters(plan.config, exact.updated)
+    numbers = {name: trace.numbers[f"{UPDATED}.{name}"] for name in plan.weight_shapes}
+    for moment in MOMENTS:
+        numbers |= {f"{BEFORE}.{moment}.{name}": trace.numbers[f"{moment}.{name}"] for name in plan.weight_shapes}
+    return trace._replace(
+        plan=plan,
+        numbers=numbers,
+        masked=_fill(numbers, plan.steps, plan.sizes, Calculator(plan.digits)),
+        float64=float64_probabilities(updated, plan.tokens),
+        training=float64_training(updated, plan, exact.state),
     )
 
 

@@ -139,8 +139,13 @@ def divide_duals(a: Dual, b: Dual) -> Dual:
 
 
 def apply_function(name: str, x: Dual) -> Dual:
-    value = {"exp": math.exp, "sqrt": math.sqrt, "tanh": math.tanh}[name](x.value)
-    slope = {"exp": value, "sqrt": 0.5 / value if value else math.inf, "tanh": 1 - value**2}[name]
+    value = {"exp": math.exp, "sqrt": math.sqrt, "tanh": math.tanh, "erf": math.erf}[name](x.value)
+    slope = {
+        "exp": value,
+        "sqrt": 0.5 / value if value else math.inf,
+        "tanh": 1 - value**2,
+        "erf": 2 / math.sqrt(math.pi) * math.exp(-min(x.value**2, 700)),
+    }[name]
     return Dual(value, slope * x.slopes, abs(value) + slope * x.size, x.operations + 8)
 
 

@@ -1,0 +1,147 @@
+"""Write a trace as one web page that needs nothing else: its program, its style and its data are inside the file.
+
+The page works everything out itself, from the weights and the words that it carries. Nothing can be loaded from a
+network: the page's security policy allows only the two texts that are in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from os.path import relpath
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zlib import crc32
+
+from gpt_data.wording import count_of, make_visible
+from handcalc.arithmetic.expression import Numbers
+from handcalc.arithmetic.writing import cell_label, format_number
+from handcalc.formulas.attribution import attribution_steps, parts_of
+from handcalc.formulas.step import Step
+from handcalc.page.stated_facts import write_shape
+from handcalc.page.web.web_data import step_data, web_data
+from handcalc.page.web.web_script import WEB, web_script
+from handcalc.tracing.trace import Trace, extend
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import parameter_count
+
+_DERIVATIONS = Path(__file__).parents[3] / "docs" / "derivations.md"
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; script-src '{script_hash}'; style-src '{style_hash}'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<a class="skip" href="#answer">Skip to the answer</a>
+<p id="announcement" class="unseen" aria-live="polite"></p>
+<div id="changes" role="region" aria-label="Your changes" hidden></div>
+<div class="layout">
+<main>
+<header class="page">
+<h1 id="title" tabindex="-1">A GPT, by hand</h1>
+<p>{intro}</p>
+<noscript><p>This page computes its numbers itself, and needs JavaScript. Without it, read the trace as text:
+<code>python -m handcalc.trace</code>.</p></noscript>
+<p id="comparison"></p>
+</header>
+<section id="answer" aria-label="What comes next"></section>
+<section id="why" aria-label="Why"></section>
+<section id="map" aria-label="A map of the model"></section>
+<section id="attention" aria-label="Attention"></section>
+<section id="learning" aria-label="Learning"></section>
+<section id="steps" aria-label="Every step"></section>
+</main>
+<aside id="line" aria-labelledby="line-title" hidden></aside>
+</div>
+<script type="application/json" id="trace">{data}</script>
+<script type="module">{script}</script>
+</body>
+</html>
+"""
+
+
+def html_page(trace: Trace, output: str | None = None) -> str:
+    """Return the page of a trace as the text of one HTML file; links to the derivations start from ``output``'s place.
+
+    The derivations are in a checkout, but not in an installed package; without them the page has no such links.
+    """
+    style = (WEB / "style.css").read_text(encoding="utf-8")
+    script = web_script("main.js")
+    return _PAGE.format(
+        script_hash=_policy_hash(script),
+        style_hash=_policy_hash(style),
+        title=escape(f"“{make_visible(trace.text)}” through a GPT, by hand"),
+        style=style,
+        intro=escape(_intro(trace)),
+        data=_embed(page_data(trace) | {"derivations": _chapters(output)}),
+        script=script,
+    )
+
+
+def page_data(trace: Trace) -> dict[str, Any]:
+    """Return what the page carries: the data of the trace, and the words of the attribution of logits.
+
+    ``checksum`` is that of all numbers as Python computes them, ``name[index]=value`` line by line.
+    """
+    config, sizes = trace.plan.config, trace.plan.sizes
+    attribution = list(attribution_steps(config, sizes))
+    numbers = extend(trace, attribution).numbers
+    axes = {step.name: step.axes for step in attribution}
+    data = web_data(trace)
+    return data | {
+        "steps": [*data["steps"], *(step_data(step) for step in attribution)],
+        "parts": [part._asdict() | {"axes": axes[part.name]} for part in parts_of(config)],
+        "checksum": _checksum(numbers, [*trace.plan.steps, *attribution]),
+    }
+
+
+def _checksum(numbers: Numbers, steps: list[Step]) -> dict[str, int]:
+    lines = [
+        f"{cell_label(step.name, index)}={format_number(value)}"
+        for step in steps
+        for index, value in numbers[step.name].items()
+    ]
+    return {"count": len(lines), "crc32": crc32("\n".join(lines).encode())}
+
+
+def _chapters(output: str | None) -> dict[str, str]:
+    """Return the link to each chapter of the derivations, by its number; none if they are not there."""
+    if output is None or not _DERIVATIONS.is_file():
+        return {}
+    try:
+        path = Path(relpath(_DERIVATIONS, Path(output).absolute().parent)).as_posix()
+    except ValueError:  # on another drive
+        return {}
+    headings = re.findall(r"^## (([0-9]+) .*)$", _DERIVATIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    return {number: f"{quote(path)}#{heading.lower().replace(' ', '-')}" for heading, number in headings}
+
+
+def _intro(trace: Trace) -> str:
+    config: GPTConfig = trace.plan.config
+    shape = write_shape(config, space=" " in trace.vocabulary)
+    return (
+        f"The model {make_visible(trace.model)} reads “{make_visible(trace.text)}” and predicts each next word. It has "
+        f"{parameter_count(config):,} weights: {shape} Every number on this page is worked out from these weights, as "
+        f"on a pocket calculator with {count_of(trace.plan.digits, 'digit')}: click one to see its arithmetic, click a "
+        "weight to change it."
+    )
+
+
+def _policy_hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _embed(data: dict[str, Any]) -> str:
+    """Return data as JSON that cannot end the element it stands in."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,0 +1,137 @@
+// The panel of one number: its worked line, where it is used, its gradient, and for a weight a field to change it.
+
+import { button, element, show } from "./elements.js";
+import { cellLabel } from "../arithmetic/writing.js";
+import { weightEditor } from "./editor.js";
+import { address } from "./places.js";
+
+const FIRST_USES = 24;
+
+/** Show the number `name[index]` in the panel, with everything that leads to it and away from it. */
+export function showLine(panel, session, name, index, actions) {
+  const step = session.step(name);
+  show(
+    panel,
+    panelHead(cellLabel(name, index), actions),
+    step ? element("p", { class: "meaning" }, step.meaning) : null,
+    workedLine(session, name, index),
+    step ? equationOf(session, step) : null,
+    session.isWeight(name) ? weightEditor(session, name, index, actions) : null,
+    changeOf(session, name, index),
+    relatedOf(session, name, index),
+    usesOf(session, name, index),
+    explanationOf(session, name),
+    element("p", {}, element("a", { href: `#step:${name}`, class: "to-step" }, "All its numbers")),
+  );
+}
+
+/** Show that the page has no such number. */
+export function showMissing(panel, label, actions) {
+  show(
+    panel,
+    panelHead(label, actions),
+    element("p", {}, "This page has no such number; its address may be mistyped."),
+  );
+}
+
+function panelHead(title, actions) {
+  return element(
+    "div",
+    { class: "panel-head" },
+    element("h2", { id: "line-title", tabindex: "-1" }, title),
+    button("Close", actions.close, { class: "close", id: "close-line" }),
+  );
+}
+
+function workedLine(session, name, index) {
+  if (session.isMasked(name, index)) {
+    const words = "Masked: no position may look at a later one, so this cell is not worked out. It counts as ";
+    return element("p", { class: "note" }, words, element("code", {}, session.text(name, index)), ".");
+  }
+  const line = session.line(name, index);
+  const arithmetic = (line ?? []).map((segment) => (segment.name ? operand(segment) : segment.text));
+  const start = [element("span", { class: "name" }, cellLabel(name, index)), " = "];
+  const value = element("strong", {}, session.text(name, index));
+  const code = element(
+    "code",
+    { class: line ? "worked" : "given" },
+    ...start,
+    ...arithmetic,
+    line ? " = " : "",
+    value,
+  );
+  return element("p", { class: "line" }, code);
+}
+
+function operand({ text, name, index }) {
+  const label = cellLabel(name, index);
+  return element("a", { href: address(name, index), class: "operand", "data-source": label, title: label }, text);
+}
+
+/** Return the equation of a step, with its number in the derivations. */
+export function equationOf(session, step) {
+  const number = step.section ? [" (", derivationLink(session, step.section), ")"] : null;
+  return element("p", { class: "equation" }, element("code", {}, step.equation), number);
+}
+
+/** Return the number of an equation, as a link to its chapter of the derivations if the page knows where they are. */
+export function derivationLink(session, section) {
+  const href = session.data.derivations[section.split(".")[0]];
+  if (!href) return element("span", { title: `equation ${section} in docs/derivations.md` }, section);
+  return element("a", { href, class: "derivation", title: "derivation" }, section);
+}
+
+function changeOf(session, name, index) {
+  if (!session.isChanged(name, index)) return null;
+  const before = session.originalText(name, index);
+  const words =
+    before === null ? "It was not on the page before your changes." : `Before your changes it was ${before}.`;
+  return element("p", { class: "change" }, words);
+}
+
+function relatedOf(session, name, index) {
+  const related = [];
+  const gradient = session.gradientName(name);
+  if (gradient) related.push(["Its gradient", gradient]);
+  if (session.isWeight(name) && session.has(`updated.${name}`)) related.push(["After the update", `updated.${name}`]);
+  return related.map(([title, other]) => {
+    const text = `${cellLabel(other, index)} = ${session.text(other, index)}`;
+    return element("p", { class: "related" }, `${title}: `, cellLink(session, other, index, text));
+  });
+}
+
+/** Return a link to a cell, which lights the cell up. */
+export function cellLink(session, name, index, text) {
+  return element("a", { href: address(name, index), "data-source": cellLabel(name, index) }, text);
+}
+
+function usesOf(session, name, index) {
+  const uses = session.usedBy(name, index);
+  if (!uses.length) return element("p", { class: "related" }, "Nothing else is computed from it.");
+  const item = (use) => {
+    const text = `${cellLabel(use.name, use.index)} = ${session.text(use.name, use.index)}`;
+    return element("li", {}, cellLink(session, use.name, use.index, text));
+  };
+  const list = element("ul", { class: "uses" }, ...uses.slice(0, FIRST_USES).map(item));
+  const rest = uses.slice(FIRST_USES);
+  const showRest = () => {
+    list.append(...rest.map(item));
+    list.children[FIRST_USES].querySelector("a").focus();
+    more.remove();
+  };
+  const more = rest.length ? button(`Show ${rest.length} more`, showRest) : null;
+  const count = uses.length === 1 ? "one number" : `${uses.length.toLocaleString("en")} numbers`;
+  return element("div", {}, element("h3", {}, `Used by ${count}`), list, more);
+}
+
+/** Return the paragraph that says what a step or a weight is, folded. */
+export function explanationOf(session, name) {
+  const text = session.explanation(name);
+  if (!text) return null;
+  return element(
+    "details",
+    { class: "explanation" },
+    element("summary", {}, "What is this?"),
+    element("p", {}, text),
+  );
+}

@@ -1,0 +1,156 @@
+// The page: its parts, what a click, a key and the address bar do, and what happens after a change.
+
+import { showAnswer } from "./answer.js";
+import { showAttention } from "./attention.js";
+import { makeRoom, showChanges } from "./changes.js";
+import { showComparison } from "./comparison.js";
+import { showLearning } from "./learning.js";
+import { showLine, showMissing } from "./line.js";
+import { markOnMap, showMap } from "./map.js";
+import { readAddress } from "./places.js";
+import { lightUp, markCell, reveal } from "./spotlight.js";
+import { openStep, refreshTables, showSteps } from "./steps.js";
+import { moveInTable, rememberPlace } from "./tables.js";
+import { showWhy } from "./why.js";
+
+const SECTIONS = [
+  "answer",
+  "why",
+  "map",
+  "attention",
+  "learning",
+  "steps",
+  "line",
+  "changes",
+  "announcement",
+  "title",
+];
+
+/** Build the page of a session and connect it to the reader's hands. */
+export function startPage(session) {
+  const sections = Object.fromEntries(SECTIONS.map((id) => [id, document.getElementById(id)]));
+  const page = { session, sections, structure: session.structure, opener: null };
+  page.actions = pageActions(page);
+  showMap(sections.map, session);
+  showSteps(sections.steps, session);
+  showResults(page);
+  listen(page);
+  followAddress(page, false);
+  setTimeout(() => showComparison(document.getElementById("comparison"), session.compareWithPython()));
+}
+
+function showResults({ session, sections, actions }) {
+  showAnswer(sections.answer, session, actions);
+  showWhy(sections.why, session, actions);
+  showAttention(sections.attention, session);
+  showLearning(sections.learning, session, actions);
+  showChanges(sections.changes, sections.announcement, session, actions);
+}
+
+/** Return what the reader can do. Each action leaves the focus where it was, although the page is written again. */
+function pageActions(page) {
+  const { session } = page;
+  const act =
+    (change) =>
+    (...choices) =>
+      keepFocus(page, () => (change(...choices), refresh(page)));
+  return {
+    edit: act((name, index, text) => session.editWeight(name, index, text)),
+    chooseWord: act((place, token) => session.chooseWord(place, token)),
+    explain: act((position) => session.explain(position)),
+    compare: act((place, word) => session.compare(place, word)),
+    takeStep: act(() => session.takeStep()),
+    undo: act(() => session.undo()),
+    reset: act(() => session.reset()),
+    close: () => closePanel(page),
+  };
+}
+
+function refresh(page) {
+  const { session, sections } = page;
+  showResults(page);
+  if (page.structure === session.structure) refreshTables(sections.steps, session);
+  else showSteps(sections.steps, session);
+  page.structure = session.structure;
+  showPanel(page);
+}
+
+function keepFocus({ sections }, act) {
+  const { id } = document.activeElement;
+  act();
+  if (!id || document.activeElement.id === id) return;
+  (document.getElementById(id) ?? sections.title).focus({ preventScroll: true });
+}
+
+function listen(page) {
+  addEventListener("hashchange", () => followAddress(page, true));
+  addEventListener("resize", () => makeRoom(page.sections.changes));
+  document.addEventListener("keydown", (event) => pressKey(page, event));
+  document.addEventListener("click", (event) => clickCell(page, event));
+  document.addEventListener("focusin", ({ target }) => {
+    if (target.closest("table.tensor")) rememberPlace(target);
+  });
+  const lights = { pointerover: true, pointerout: false, focusin: true, focusout: false };
+  for (const [type, on] of Object.entries(lights)) {
+    document.addEventListener(type, ({ target }) => lightUp(target.closest?.("[data-source]"), on));
+  }
+}
+
+/** The whole cell is to be clicked, and not only its number; remember from where, to return there. */
+function clickCell(page, event) {
+  const cell = event.target.closest("[data-cell]");
+  if (!cell) return;
+  const link = cell.matches("a") ? cell : cell.querySelector("a");
+  page.opener = link;
+  if (!event.target.closest("a")) link.click();
+  else if (link.hash === location.hash) followAddress(page, true);
+}
+
+function pressKey(page, event) {
+  if (event.key === "Escape" && !page.sections.line.hidden) closePanel(page);
+  else if (!event.target.closest?.("table.tensor") || !moveInTable(event)) return;
+  event.preventDefault();
+}
+
+function closePanel(page) {
+  const chosen = document.querySelector("td.chosen a");
+  history.pushState(null, "", "#");
+  showPanel(page);
+  const opener = page.opener?.isConnected && page.opener.checkVisibility() ? page.opener : null;
+  (opener ?? chosen ?? page.sections.title).focus();
+}
+
+/** Go to what the address bar points to: a step, or a number with its line. */
+function followAddress(page, moved) {
+  const place = showPanel(page);
+  if (place === null) goToStep(page, moved);
+  else if (place.isKnown) reveal(place.name, place.index);
+  if (place !== null && moved) document.getElementById("line-title").focus({ preventScroll: true });
+}
+
+/** Show in the panel the number that the address bar points to; return `{name, index, isKnown}`, null if it is none. */
+function showPanel({ session, sections, actions }) {
+  const place = readAddress(location.hash);
+  const isNumber = place !== null && !(place.name in sections);
+  sections.line.hidden = !isNumber;
+  document.documentElement.classList.toggle("reading", isNumber);
+  markCell(null);
+  if (!isNumber) return null;
+  const { name, index, label } = place;
+  const isKnown = session.hasCell(name, index);
+  if (isKnown) showLine(sections.line, session, name, index, actions);
+  else showMissing(sections.line, label, actions);
+  markOnMap(sections.map, session, name, index);
+  markCell(label);
+  return { name, index, isKnown };
+}
+
+function goToStep({ session, sections }, moved) {
+  if (!location.hash.startsWith("#step:")) return;
+  const name = decodeURIComponent(location.hash.slice("#step:".length));
+  const details = openStep(name);
+  if (details === null) return;
+  markOnMap(sections.map, session, name);
+  details.scrollIntoView({ block: "start" });
+  if (moved) details.querySelector("summary").focus({ preventScroll: true });
+}

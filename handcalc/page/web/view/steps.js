@@ -1,0 +1,137 @@
+// Every step, folded: its sentence, its equation, the weights it uses, its tensor, and beside it the gradient.
+
+import { element, show } from "./elements.js";
+import { equationOf, explanationOf } from "./line.js";
+import { readAddress } from "./places.js";
+import { fillCell, setHeatMap, tensorTables } from "./tables.js";
+
+const WEIGHTS = "The weights: what training found";
+const WHY = "Why: where each logit comes from";
+const PHASES = {
+  forward: "Forward: from words to probabilities",
+  backward: "Backward: from the loss to every gradient",
+  update: "Update: every weight moves a little",
+  "forward again": "Forward again, with the new weights",
+};
+
+/** Show all weights and steps, folded, by phase and part; their tables are made when they are opened. */
+export function showSteps(section, session) {
+  const open = new Set([...section.querySelectorAll("details[open]")].map((details) => details.id));
+  const weights = session.data.weights.map(({ name }) => stepElement(session, name, name));
+  const phases = new Map([[WEIGHTS, new Map([["All weights: click one to change it", weights]])]]);
+  session.stepList.forEach((step, place) => {
+    const phase = step.name.startsWith("attribution.") ? WHY : PHASES[step.phase];
+    if (!phases.has(phase)) phases.set(phase, new Map());
+    const parts = phases.get(phase);
+    const part = phase === WHY ? "The parts of each logit" : step.part;
+    if (!parts.has(part)) parts.set(part, []);
+    parts.get(part).push(stepElement(session, step.name, `${place + 1}. ${step.name}`));
+  });
+  show(
+    section,
+    element("h2", {}, "Every step"),
+    element(
+      "p",
+      {},
+      "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one.",
+    ),
+    ...[...phases].flatMap(([phase, parts]) => [element("h3", {}, phase), ...[...parts].map(partElement)]),
+  );
+  for (const details of section.querySelectorAll("details[id]")) if (open.has(details.id)) openDetails(details);
+}
+
+function partElement([title, steps]) {
+  const count =
+    steps.length === 1
+      ? "1 step"
+      : `${steps.length} ${title.startsWith("All weights") ? "matrices and vectors" : "steps"}`;
+  const summary = element("summary", {}, title, " ", element("span", { class: "shape" }, count));
+  const body = element("div", { class: "part-body" }, ...steps);
+  return element("details", { class: "part", id: `part:${title}` }, summary, body);
+}
+
+function stepElement(session, name, title) {
+  const body = element("div", { class: "step-body" });
+  const fill = () => details.open && !body.childElementCount && fillStep(body, session, name);
+  const summary = element("summary", {}, element("span", { class: "name" }, title), " ", shapeOfStep(session, name));
+  const attributes = { class: "step", id: `step:${name}`, "data-step": name, ontoggle: fill };
+  const details = element("details", attributes, summary, body);
+  return details;
+}
+
+function shapeOfStep(session, name) {
+  const shape = session.shape(name);
+  return element("span", { class: "shape" }, shape.length ? shape.join(" × ") : "a single number");
+}
+
+function fillStep(body, session, name) {
+  const step = session.step(name);
+  const axes = step?.axes ?? session.weightAxes(name);
+  const gradient = session.gradientName(name);
+  show(
+    body,
+    step ? [element("p", { class: "meaning" }, step.meaning), equationOf(session, step)] : null,
+    explanationOf(session, name),
+    heatMapSwitch(body),
+    (step?.weights ?? []).map((weights) => weightTables(session, weights)),
+    element(
+      "div",
+      { class: "pair" },
+      element("div", {}, ...tensorTables(session, name, axes, name)),
+      gradient ? element("div", {}, ...tensorTables(session, gradient, axes, `its gradient: ${gradient}`)) : null,
+    ),
+  );
+  colourTables(body);
+}
+
+function heatMapSwitch(body) {
+  const box = element("input", { type: "checkbox", checked: true, onchange: () => colourTables(body) });
+  return element("label", { class: "switch" }, box, "heat map: blue above 0, orange below");
+}
+
+function colourTables(body) {
+  const on = body.querySelector(".switch input").checked;
+  body.querySelectorAll("table.tensor").forEach((table) => setHeatMap(table, on));
+}
+
+function weightTables(session, weights) {
+  const { name } = weights;
+  const fill = ({ currentTarget: details }) => {
+    if (!details.open || details.querySelector("table")) return;
+    details.append(...tensorTables(session, name, weights.axes, name));
+    colourTables(details.closest(".step-body"));
+  };
+  const summary = element("summary", {}, `uses ${name} (${session.shape(name).join(" × ")})`);
+  return element("details", { class: "weights", ontoggle: fill }, summary);
+}
+
+/** Write all numbers again: in open tables in place, and closed ones are made again when they are opened. */
+export function refreshTables(root, session) {
+  for (const body of root.querySelectorAll(".step-body:not(:empty)")) {
+    if (!body.closest("details").open) body.replaceChildren();
+    else refreshBody(body, session);
+  }
+}
+
+function refreshBody(body, session) {
+  for (const cell of body.querySelectorAll("td[data-cell]")) {
+    const { name, index } = readAddress(cell.dataset.cell);
+    fillCell(session, cell, name, index);
+  }
+  colourTables(body);
+}
+
+/** Open the step or the weights of this name, and return its element; null if there is none. */
+export function openStep(name) {
+  const details = document.getElementById(`step:${name}`);
+  if (details === null) return null;
+  details.closest("details.part").open = true;
+  openDetails(details);
+  return details;
+}
+
+/** Open at once, and do not wait for the browser to say so. */
+function openDetails(details) {
+  details.open = true;
+  details.dispatchEvent(new Event("toggle"));
+}

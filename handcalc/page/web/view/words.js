@@ -1,0 +1,39 @@
+// Words of the vocabulary and labels of rows and columns.
+
+const SIGNS = { " ": "␣", "\n": "⏎", "\t": "⇥" };
+const INVISIBLE = /[\p{C}\p{Z}]/u;
+
+/** Return a word with its white space, control and formatting characters visible; a space is ␣. */
+export function visibleWord(word) {
+  const visible = [...word]
+    .map((letter) => SIGNS[letter] ?? (INVISIBLE.test(letter) ? hex(letter) : letter))
+    .join("");
+  return /^\p{M}/u.test(visible) ? `◌${visible}` : visible; // an accent would be put on whatever comes before
+}
+
+function hex(letter) {
+  return `\\u{${letter.codePointAt(0).toString(16)}}`;
+}
+
+/** Return the text of the words up to a position, its last space visible. */
+export function textUpTo(vocabulary, words, stop) {
+  const text = words
+    .slice(0, stop)
+    .map((id) => (vocabulary[id] === " " ? " " : visibleWord(vocabulary[id])))
+    .join("");
+  return text.endsWith(" ") ? `${text.slice(0, -1)} ␣` : text;
+}
+
+/** Return the label of a place along the axis of an index letter: its number, and its word if it has one. */
+export function placeLabel(session, letter, place) {
+  const word = { t: session.tokens[place], s: session.tokens[place], v: place }[letter];
+  return word === undefined ? `${place}` : `${place} ${visibleWord(session.vocabulary[word])}`;
+}
+
+/** Return a probability as people say it: `97 %`, `under 1 %`. */
+export function percent(probability) {
+  const share = Number(probability) * 100;
+  if (share > 0 && share < 1) return "under 1 %";
+  if (share > 99 && share < 100) return "over 99 %";
+  return `${Math.round(share)} %`;
+}
