@@ -98,7 +98,7 @@ KINDS = {
     ),
     "data directory": Kind(DATA, _DATA_READERS),
     "meta.pkl": Kind(("nanogpt/meta.pkl",), _DATA_READERS, "pickle"),
-    "nanoGPT token file": Kind(("nanogpt/train.bin", "nanogpt/val.bin"), _DATA_READERS),
+    "nanoGPT token file": Kind(("nanogpt/train.bin", "nanogpt/val.bin"), _DATA_READERS, is_endless=True),
     "text": Kind(
         ("input.txt",),
         (
