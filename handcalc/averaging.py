@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from gpt_data.errors import UserError
 from handcalc.averages.averaging_page import averaging_blocks
-from handcalc.page.terminal import join_lines, write
+from handcalc.page.layout import WIDTH
+from handcalc.page.terminal import join_lines, page_style, page_width, write
 from handcalc.page.text import block_lines
 from handcalc.tracing.plan import make_plan
 from handcalc.tracing.selection import Selection, check_selection
@@ -51,6 +52,7 @@ def _parser() -> Parser:
     add("--full", action="store_true", help="work out every number, not only the first channel of each position")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
     add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
+    add("--no_pager", action="store_true", help="never show the page screen by screen")
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -70,5 +72,6 @@ def _run(options: argparse.Namespace) -> int:
     check_selection(Selection(layer=options.layer, head=options.head), config, len(tokens))
     trace = trace_model(model, name, text, make_plan(config, tokens, digits=options.digits))
     blocks = averaging_blocks(trace, options.layer, options.head, full=options.full)
-    write(join_lines(block_lines(blocks)), options.output)
+    lines = block_lines(blocks, page_style(options.output), page_width(options.output, WIDTH))
+    write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0

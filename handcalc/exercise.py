@@ -31,8 +31,8 @@ from handcalc.exercises.exercise_page import (
 from handcalc.exercises.source import Source, random_text
 from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.exercises.worksheet import make_worksheet
-from handcalc.page.layout import left_columns
-from handcalc.page.terminal import join_lines, write
+from handcalc.page.layout import WIDTH, left_columns
+from handcalc.page.terminal import join_lines, page_width, write
 from handcalc.tracing.trace import load_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
@@ -181,7 +181,7 @@ def _read_line() -> str:
 
 
 def _print_parts(parts: Iterable[Part], *, blank: bool = False) -> None:
-    write("\n" * blank + join_lines(as_text(parts)))
+    write("\n" * blank + join_lines(as_text(parts, page_width(None, WIDTH))))
 
 
 def _write_worksheet(questions: Iterable[Part], answers: Iterable[Part], options: argparse.Namespace) -> int:

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
-from gpt_data.files.streams import shows_colours
 from gpt_data.wording import show_path
 from handcalc.formulas.step import AXES
-from handcalc.page.layout import INDENT, left_columns, prose
-from handcalc.page.terminal import colour, join_lines, write
-from handcalc.page.text import plain, text_lines
+from handcalc.page.layout import INDENT, WIDTH, left_columns, prose
+from handcalc.page.terminal import join_lines, page_style, page_width, write
+from handcalc.page.text import text_lines
+from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
 from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
 from handcalc.tracing.selection import Selection, check_selection, select_steps
 from handcalc.tracing.size import check_size, check_web_size, size_of
@@ -26,6 +26,7 @@ from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from numpy_gpt.shared.runs.edits import read_edit
 
 _EPILOG = """\
 Everything is always worked out; --only, --layer, --head and --position select what is shown. On a terminal, a
@@ -43,6 +44,8 @@ examples:
   python -m handcalc.trace "hello world" --only attn.scores --head 1 --full
   python -m handcalc.trace "hello world" --backward --only "h.0.attn.d*"
   python -m handcalc.trace "hello world" --update --only wte.weight,loss
+  python -m handcalc.trace "hello world" --set "wte.weight[31,0]=0"
+  python -m handcalc.trace "hello world" --update --model untrained
   python -m handcalc.trace "hello world" --update --full --format markdown --output hello.md
   python -m handcalc.trace "once upon a" --digits 8 --format json --full --output once.json
   python -m handcalc.trace "hello world" --update --format html --output hello.html --open
@@ -62,6 +65,32 @@ def _parser() -> Parser:
     add("--learning_rate", type=float, metavar="RATE", help="of the update (default: the last one of the training run)")
     add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
     add("--full", action="store_true", help="work out every number, not only one of each step")
+    _add_selection(parser)
+    add("--list", action="store_true", help="list the steps with their shapes and equations, and exit")
+    add(
+        "--model",
+        metavar="PATH",
+        help="a run or checkpoint directory of numpy_gpt train, or untrained: the tiny model before its training, with "
+        "which --update has much to learn (default: the tiny model)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="WEIGHT=NUMBER",
+        help='change a weight first, as in --set "wte.weight[31,0]=0"; can be repeated',
+    )
+    add("--format", choices=("text", "markdown", "json", "html"), default="text", help="output format (default text)")
+    add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
+    add("--open", action="store_true", help="with --format html and --output: show the page in the web browser")
+    add("--no_pager", action="store_true", help="never show the page screen by screen")
+    add("--force", action="store_true", help="work out and print even a very large trace")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_selection(parser: Parser) -> None:
+    add = parser.add_argument
     add(
         "--only",
         action="append",
@@ -79,15 +108,6 @@ def _parser() -> Parser:
         help="show only position N, counted from 0; keys and values are shown for all positions, because attention "
         "uses them",
     )
-    add("--list", action="store_true", help="list the steps with their shapes and equations, and exit")
-    add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
-    add("--format", choices=("text", "markdown", "json", "html"), default="text", help="output format (default text)")
-    add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
-    add("--open", action="store_true", help="with --format html and --output: show the page in the web browser")
-    add("--no_pager", action="store_true", help="never show the page screen by screen")
-    add("--force", action="store_true", help="work out and print even a very large trace")
-    add("--debug", action="store_true", help="show the traceback of an error")
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,15 +119,17 @@ def _run(options: argparse.Namespace) -> int:
     selection = _selection(options)
     _check_html_options(options, selection)
     model, name = load_model(options.model)
+    changed = change_weights(model, [read_edit(text) for text in options.set])
+    model = changed.model if options.set else model
     config = require_gpt(model.config)
     if options.list:
         check_selection(selection, config)
         lines = _list_lines(_plan(options, model, (0, 0) if options.backward or options.update else (0,)), selection)
     elif options.format == "html":
-        _write_html(options, _trace(options, model, name, selection))
+        _write_html(options, _trace(options, Changed(model, changed.changes), name, selection))
         return 0
     else:
-        lines = _page_lines(options, _trace(options, model, name, selection), selection)
+        lines = _page_lines(options, _trace(options, Changed(model, changed.changes), name, selection), selection)
     write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0
 
@@ -144,11 +166,12 @@ def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection)
         from handcalc.page.markdown import markdown_lines
 
         return markdown_lines(trace, selection, full=options.full)
-    in_colour = options.output is None and shows_colours()
-    return text_lines(trace, selection, full=options.full, style=colour if in_colour else plain)
+    style, width = page_style(options.output), page_width(options.output, WIDTH)
+    return text_lines(trace, selection, full=options.full, style=style, width=width)
 
 
-def _trace(options: argparse.Namespace, model: Checkpoint, name: str, selection: Selection) -> Trace:
+def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: Selection) -> Trace:
+    model = changed.model
     if len(options.text) != 1:
         together = " ".join(options.text) or "hello world"
         raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
@@ -160,7 +183,8 @@ def _trace(options: argparse.Namespace, model: Checkpoint, name: str, selection:
         check_size(size, plan.config)
         if options.format == "html":
             check_web_size(size)
-    return trace_model(model, name, text, plan)
+    trace = trace_model(model, name, text, plan, selection.position)
+    return compare_with_unchanged(trace, changed.changes) if changed.changes else trace
 
 
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
@@ -182,7 +206,7 @@ def _selection(options: argparse.Namespace) -> Selection:
 
 def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
     """Yield the name, axes and equation of each step."""
-    steps = select_steps(plan.steps, selection)
+    steps = select_steps(plan.page_steps, selection)
     rows = [
         [step.name, f"({', '.join(AXES[letter][0] for letter in step.axes)})", f"{step.equation}   ({step.section})"]
         for step in steps

@@ -47,8 +47,8 @@ _MOST_SHOWN = 100
 
 _EPILOG = """\
 A worked line is  name[index] = arithmetic = value,  or without [index] or name. The arithmetic consists of
-numbers, + - * / ^ ( ) exp log sqrt tanh max, and also · × − ÷ √ ² ³ and **. An indented line continues the one before.
-In Markdown, worked lines are in blocks of code or between backticks. All other lines are prose.
+numbers, + - * / ^ ( ) exp log sqrt tanh erf max, and also · × − ÷ √ ² ³ and **. An indented line continues the one
+before. In Markdown, worked lines are in blocks of code or between backticks. All other lines are prose.
 
 Traces of this program are checked as a whole: each number against its formula over the other printed numbers. Without
 --digits, and if the file does not state how many, a value is right if it is right to the last digit it shows.

@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Iterable
 
 _LONGEST_PATH = 1000
-_SIGNS = {" ": "␠", "\n": "␤", "\t": "␉"}
+_SIGNS = {" ": "␣", "\n": "␤", "\t": "␉"}
 
 
 def quote(text: str, limit: int = 60) -> str:
@@ -49,7 +49,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
 
 
 def make_visible(word: str) -> str:
-    """Return the word with its white space visible: ␠, ␤, ␉; other non-printable characters are escaped."""
+    """Return the word with its white space visible: ␣, ␤, ␉; other non-printable characters are escaped."""
     return _SIGNS.get(word) or _escape(word)
 
 

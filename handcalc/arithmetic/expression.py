@@ -134,7 +134,7 @@ class Maximum(Operation):
 
 
 class Function(Operation):
-    """One of the calculator's keys ``exp log sqrt tanh``, applied to its one part."""
+    """One of the calculator's keys ``exp log sqrt tanh erf``, applied to its one part."""
 
     __slots__ = ("name",)
 
@@ -200,3 +200,8 @@ def sqrt(argument: Expression) -> Expression:
 def tanh(argument: Expression) -> Expression:
     """Return the hyperbolic tangent of ``argument``."""
     return Function("tanh", argument)
+
+
+def erf(argument: Expression) -> Expression:
+    """Return the error function of ``argument``."""
+    return Function("erf", argument)

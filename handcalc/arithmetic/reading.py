@@ -50,7 +50,7 @@ def parse_arithmetic(text: str) -> Expression:
     Raises
     ------
     UnreadableArithmetic
-        If it is not arithmetic over + - * / ^ ( ) exp log sqrt tanh max, or nested too deeply.
+        If it is not arithmetic over + - * / ^ ( ) exp log sqrt tanh erf max, or nested too deeply.
     """
     parser = _Parser(_tokens(normalize_signs(text)))
     expression = parser.sum()

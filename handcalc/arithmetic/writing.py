@@ -52,7 +52,7 @@ def cell_label(name: str, index: Index | None) -> str:
 
 
 def arithmetic(expression: Expression, numbers: Numbers) -> str | None:
-    """Return the tree over + - * / ( ) exp log sqrt tanh max with the fewest parentheses; None for a masked cell.
+    """Return the tree over + - * / ( ) exp log sqrt tanh erf max with the fewest parentheses; None for a masked cell.
 
     Each reference is written as its number. Negative numbers are not put in parentheses: ``0.5*-0.25 - -1.2`` is valid
     Python and can be typed into a calculator as it is.

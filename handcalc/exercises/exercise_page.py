@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -134,9 +135,9 @@ def working_parts(exercise: Exercise, digits: int) -> Iterator[Part]:
     yield lines_of(lines)
 
 
-def as_text(parts: Iterable[Part]) -> Iterator[str]:
-    """Yield the lines of a page of text."""
-    return _join_parts(parts, _text_lines)
+def as_text(parts: Iterable[Part], width: int = WIDTH) -> Iterator[str]:
+    """Yield the lines of a page of text, whose paragraphs are at most ``width`` wide."""
+    return _join_parts(parts, partial(_text_lines, width=width))
 
 
 def as_markdown(parts: Iterable[Part]) -> Iterator[str]:
@@ -150,10 +151,10 @@ def _join_parts(parts: Iterable[Part], lines_of_part: Callable[[Part], Iterable[
         yield from lines_of_part(part)
 
 
-def _text_lines(part: Part) -> Iterable[str]:
+def _text_lines(part: Part, width: int) -> Iterable[str]:
     first = part.lines[0] if part.lines else ""
     if part.kind is Kind.PROSE:
-        return prose(first)
+        return prose(first, width=width)
     if part.kind is Kind.LINES:
         return part.lines
     return first, ("=" if part.kind is Kind.TITLE else "-") * len(first)

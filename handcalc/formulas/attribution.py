@@ -21,6 +21,9 @@ ATTRIBUTION = "attribution"
 LOGITS = f"{ATTRIBUTION}.logits"
 """The sum of all parts, which is the logit again, except for rounding."""
 
+ATTRIBUTED = ("17.5", "17.6")
+"""The equations of what each part adds to a logit, and of the sum."""
+
 _DIRECTION = f"{ATTRIBUTION}.direction"
 
 
@@ -30,6 +33,11 @@ class Part(NamedTuple):
     name: str
     head: int | None
     title: str
+
+
+def is_attribution(step: Step) -> bool:
+    """Return whether a step belongs to the attribution of logits."""
+    return step.name.startswith(f"{ATTRIBUTION}.")
 
 
 def parts_of(config: GPTConfig) -> list[Part]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gpt_data.errors import UserError
-from handcalc.arithmetic.bounds import FUNCTIONS
 from handcalc.arithmetic.expression import (
     HALF,
     ONE,
@@ -19,8 +17,8 @@ from handcalc.arithmetic.expression import (
     Cells,
     Constant,
     Expression,
-    Function,
     Positive,
+    erf,
     exp,
     largest,
     sqrt,
@@ -49,13 +47,7 @@ def root_2_over_pi(digits: int) -> Constant:
 
 
 def feed_forward_steps(block: str, config: GPTConfig, sizes: Sizes, digits: int) -> Iterator[Step]:
-    """Yield the steps from ``ln_2.out`` (T, C) through the hidden layer (T, F) to ``mlp.out`` (T, C).
-
-    Raises
-    ------
-    UserError
-        If the activation is erf GELU and the calculator has no erf.
-    """
+    """Yield the steps from ``ln_2.out`` (T, C) through the hidden layer (T, F) to ``mlp.out`` (T, C)."""
     first, second = _linears(block)
     yield linear_step(
         first,
@@ -83,16 +75,7 @@ def _linears(block: str) -> tuple[Linear, Linear]:
 
 
 def _activation(name: str) -> Callable[[str, int], Iterator[Step]]:
-    if name == "gelu_tanh":
-        return _gelu_steps
-    if name == "relu":
-        return _relu_steps
-    if "erf" in FUNCTIONS:
-        return _gelu_erf_steps
-    raise UserError(
-        f"this model's activation is {name}, which is not among the calculator's functions (exp log sqrt tanh max); "
-        "trace a model with gelu_tanh or relu"
-    )
+    return {"gelu_tanh": _gelu_steps, "gelu_erf": _gelu_erf_steps, "relu": _relu_steps}[name]
 
 
 def _gelu_steps(mlp: str, digits: int) -> Iterator[Step]:
@@ -141,7 +124,7 @@ def _gelu_erf_steps(mlp: str, digits: int) -> Iterator[Step]:
         section="5.5",
         meaning="GELU passes large numbers on and suppresses negative ones. First, erf, the error function, decides "
         "how much passes: it lies between -1 (nothing passes) and 1 (everything passes).",
-        cell=lambda t, f: Function("erf", hidden[t, f] / root),
+        cell=lambda t, f: erf(hidden[t, f] / root),
     )
     yield Step(
         name=f"{mlp}.activated",

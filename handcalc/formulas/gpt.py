@@ -25,11 +25,6 @@ def forward_steps(
     """Yield every step from the tokens to the probabilities of the next word, and with ``targets`` to the loss.
 
     ``digits`` decides how many digits of constants without a finite decimal expansion are used.
-
-    Raises
-    ------
-    UserError
-        If the model's activation is not among the calculator's functions.
     """
     sizes = Sizes.of(config, len(tokens))
     yield from embedding_steps(tokens)

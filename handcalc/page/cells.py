@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.expression import Index
 from handcalc.arithmetic.writing import arithmetic, format_number
+from handcalc.formulas.attribution import ATTRIBUTED, is_attribution
 from handcalc.formulas.step import AGAIN, FORWARD, Step
 from handcalc.page.blocks import Calculation
 from handcalc.page.layout import align_right
 from handcalc.page.results import likeliest_words
-from handcalc.tracing.selection import Selection
+from handcalc.tracing.selection import Selection, indices_to_show
 from handcalc.tracing.trace import Trace
 
 MASKED = "masked"
@@ -45,6 +46,12 @@ def number_labels(places: Sequence[int]) -> list[str]:
     return align_right([str(place) for place in places])
 
 
+def selection_of(trace: Trace, step: Step, selection: Selection) -> Selection:
+    """Return what is shown of a step: of the attribution, only what has been worked out."""
+    why = is_attribution(step) and trace.why
+    return why.selection(selection.head) if why else selection
+
+
 def example_index(trace: Trace, step: Step, selection: Selection) -> Index:
     """Return the cell that is worked out for its step: always the same path through the model.
 
@@ -52,11 +59,20 @@ def example_index(trace: Trace, step: Step, selection: Selection) -> Index:
     attention looks at the first position. Among the words it is the likeliest next one, in the backward pass the one
     that came next, and in tensors that have words but no positions the one that was read.
     """
+    if is_attribution(step):
+        return next(iter(indices_to_show(step, trace.plan.sizes, selection_of(trace, step, selection))))
     position = trace.plan.sizes.t - 1 if selection.position is None else selection.position
     places = {"t": position, "p": position, "h": selection.head or 0}
     if "v" in step.axes:
         places["v"] = _example_word(trace, step, position)
     return tuple(places.get(letter, 0) for letter in step.axes)
+
+
+def indices_to_work_out(trace: Trace, step: Step, selection: Selection, *, full: bool) -> list[Index]:
+    """Return the cells whose arithmetic is shown: all if ``full``, or if they say what a part adds to a logit."""
+    if full or step.section in ATTRIBUTED:
+        return list(indices_to_show(step, trace.plan.sizes, selection_of(trace, step, selection)))
+    return [example_index(trace, step, selection)]
 
 
 def _example_word(trace: Trace, step: Step, position: int) -> int:

@@ -12,17 +12,19 @@ from handcalc.arithmetic.expression import Index
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.step import UPDATED, Step, indices_of
-from handcalc.page.cells import cell_arithmetic, example_index
+from handcalc.page.cells import cell_arithmetic, indices_to_work_out, selection_of
+from handcalc.page.closing import WhyRow, why_rows
 from handcalc.page.results import (
     comparisons,
     gradient_distances,
     largest_difference,
     likeliest_words,
+    probability_changes,
     update_distances,
 )
 from handcalc.tracing.float64 import Float64Step
 from handcalc.tracing.selection import Selection, indices_to_show, places_to_show, steps_to_show
-from handcalc.tracing.trace import Trace
+from handcalc.tracing.trace import Change, Trace, Why
 from numpy_gpt.shared.model.names import parameter_count
 
 SCHEMA_VERSION = 1
@@ -53,16 +55,21 @@ def trace_record(trace: Trace, selection: Selection, *, full: bool) -> dict[str,
         "digits": plan.digits,
         "tokens": _words(trace, plan.tokens),
         "targets": _words(trace, plan.targets),
+        "changes": _Lines(_change(change) for change in trace.changes),
         "optimizer": None if plan.optimizer is None else _optimizer(plan.optimizer),
         "weights": [
             {"name": name, "shape": list(shape), "cells": _Lines(_weight_cells(trace, name, shape))}
             for name, shape in plan.weight_shapes.items()
         ],
-        "steps": [_step(trace, step, selection, full=full) for step in steps_to_show(plan.steps, selection, full=full)],
+        "steps": [
+            _step(trace, step, selection, full=full) for step in steps_to_show(plan.page_steps, selection, full=full)
+        ],
         "next_words": _Lines(_next_word(trace, position) for position in positions),
+        "why": None if trace.why is None else _why(trace, trace.why),
         "largest_difference_from_float64": largest_difference(
             [one for position in positions for one in comparisons(trace, position)]
         ).difference,
+        "changed_probabilities": _Lines(_changed_probabilities(trace, positions)),
         "probabilities": _Lines(_comparisons(trace, positions)),
         "training": None if trace.training is None else _training(trace, trace.training),
     }
@@ -95,7 +102,7 @@ def _weight_cells(trace: Trace, name: str, shape: tuple[int, ...]) -> Iterator[d
 
 
 def _step(trace: Trace, step: Step, selection: Selection, *, full: bool) -> dict[str, Any]:
-    example = example_index(trace, step, selection)
+    worked = set(indices_to_work_out(trace, step, selection, full=full))
     return {
         "name": step.name,
         "phase": step.phase,
@@ -109,10 +116,10 @@ def _step(trace: Trace, step: Step, selection: Selection, *, full: bool) -> dict
             _cell(
                 index,
                 trace.numbers[step.name][index],
-                cell_arithmetic(trace, step, index) if full or index == example else None,
+                cell_arithmetic(trace, step, index) if index in worked else None,
             )
             | ({"masked": True} if (step.name, index) in trace.masked else {})
-            for index in indices_to_show(step, trace.plan.sizes, selection)
+            for index in indices_to_show(step, trace.plan.sizes, selection_of(trace, step, selection))
         ),
     }
 
@@ -127,6 +134,39 @@ def _next_word(trace: Trace, position: int) -> dict[str, Any]:
         for word, probability in likeliest_words(trace, position)
     ]
     return {"position": position, "likeliest": likeliest}
+
+
+def _why(trace: Trace, why: Why) -> dict[str, Any]:
+    *parts, total, logit = why_rows(trace)
+
+    def values(row: WhyRow) -> list[str]:
+        return [format_number(value) for value in row.values[: len(why.words)]]
+
+    return {
+        "position": why.position,
+        "words": [trace.vocabulary[word] for word in why.words],
+        "parts": _Lines(
+            {"title": row.title, "name": row.name, "head": row.head, "logits": values(row)} for row in parts
+        ),
+        "sum": values(total),
+        "logits": values(logit),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    before, after = format_number(change.before), format_number(change.after)
+    return {"name": change.name, "index": list(change.place), "before": before, "after": after}
+
+
+def _changed_probabilities(trace: Trace, positions: Iterable[int]) -> Iterator[dict[str, Any]]:
+    for position in positions if trace.unchanged is not None else ():
+        for one in probability_changes(trace, position):
+            yield {
+                "position": position,
+                "word": trace.vocabulary[one.word],
+                "before": format_number(one.before),
+                "after": format_number(one.after),
+            }
 
 
 def _comparisons(trace: Trace, positions: Iterable[int]) -> Iterator[dict[str, Any]]:

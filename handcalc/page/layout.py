@@ -1,4 +1,4 @@
-"""Lay out text on a page 100 columns wide: aligned tables, wrapped prose, wrapped worked lines."""
+"""Lay out text on a page, in a file 100 columns wide: aligned tables, wrapped prose, wrapped worked lines."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class Table(NamedTuple):
         return Table(self.corner[::-1], self.columns, above, list(zip(*self.cells, strict=True)))
 
 
-def prose(text: str, *, indent: str = "", continued: str | None = None) -> list[str]:
+def prose(text: str, *, indent: str = "", continued: str | None = None, width: int = WIDTH) -> list[str]:
     """Return a paragraph as lines that fit the page."""
     return textwrap.wrap(
         text,
-        WIDTH,
+        width,
         initial_indent=indent,
         subsequent_indent=indent if continued is None else continued,
         break_on_hyphens=False,
     )
 
 
-def table_lines(table: Table) -> list[str]:
+def table_lines(table: Table, width: int = WIDTH) -> list[str]:
     """Return the table's lines: unchanged if it fits the page, else transposed, else cut into several tables."""
     columns = _columns(table)
-    if _width(*columns) > WIDTH:
+    if _width(*columns) > width:
         across = _columns(table.transpose())
-        columns = across if _width(*across) <= WIDTH else columns
-    return side_by_side(*columns)
+        columns = across if _width(*across) <= width else columns
+    return side_by_side(*columns, width)
 
 
 def fit_width(table: Table) -> Table:
@@ -98,7 +98,7 @@ def _join_columns(label: list[str], columns: list[list[str]]) -> list[str]:
     return [(INDENT + (" " * _GAP).join(parts)).rstrip() for parts in zip(label, *columns, strict=True)]
 
 
-def wrap_worked_line(name: str, index: tuple[int, ...], arithmetic: str, value: str) -> list[str]:
+def wrap_worked_line(name: str, index: tuple[int, ...], arithmetic: str, value: str, width: int = WIDTH) -> list[str]:
     """Return a worked line as lines that fit the page; a long one continues below, indented.
 
     The grammar: four spaces, then ``name[index] = arithmetic = value``, without the index for a single number. Lines
@@ -106,8 +106,8 @@ def wrap_worked_line(name: str, index: tuple[int, ...], arithmetic: str, value: 
     side of ``=``, and none inside a number. docs/trace-format.md has the full grammar.
     """
     lines, line = [], INDENT + cell_label(name, index)
-    for word in _break_points(f"= {arithmetic} = {value}"):
-        if len(line) + 1 + len(word) > WIDTH:
+    for word in _break_points(f"= {arithmetic} = {value}", width):
+        if len(line) + 1 + len(word) > width:
             lines.append(line)
             line = CONTINUED + word
         else:
@@ -115,13 +115,13 @@ def wrap_worked_line(name: str, index: tuple[int, ...], arithmetic: str, value: 
     return [*lines, line]
 
 
-def _break_points(text: str) -> list[str]:
+def _break_points(text: str, width: int) -> list[str]:
     """Return the words of a worked line; an operator stays with its right operand, long products break after ``*``."""
     words: list[str] = []
     for word in text.split(" "):
         if words and words[-1] in ("+", "-", "="):
             word = f"{words.pop()} {word}"
-        if len(word) <= WIDTH - len(CONTINUED):
+        if len(word) <= width - len(CONTINUED):
             words.append(word)
         else:
             first, *rest = word.split("*")
@@ -135,12 +135,12 @@ def left_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return [(" " * _GAP).join(parts).rstrip() for parts in zip(*columns, strict=True)]
 
 
-def side_by_side(label: list[str], blocks: Sequence[list[str]]) -> list[str]:
+def side_by_side(label: list[str], blocks: Sequence[list[str]], width: int = WIDTH) -> list[str]:
     """Return blocks with the same number of lines side by side, as many as fit the page; the others follow below."""
     lines: list[str] = []
     padded, rest = align_left(label), [align_left(block) for block in blocks]
     while rest:
-        fitting = max(1, sum(_width(padded, rest[:count]) <= WIDTH for count in range(1, len(rest) + 1)))
+        fitting = max(1, sum(_width(padded, rest[:count]) <= width for count in range(1, len(rest) + 1)))
         lines += [*([""] if lines else []), *_join_columns(padded, rest[:fitting])]
         rest = rest[fitting:]
     return lines

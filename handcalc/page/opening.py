@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
 
 from handcalc.formulas.step import AGAIN, AXES, BACKWARD, FORWARD, Step, last_part
 from handcalc.page.blocks import INSET, Block, Columns, Heading, Paragraph
@@ -12,14 +11,31 @@ from handcalc.page.stated_facts import (
     UPDATE_PURPOSE,
     tokens_title,
     write_amount,
+    write_changes,
     write_digits,
     write_model,
     write_shape,
+    write_short_tokens,
     write_tokens,
 )
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.trace import Trace
+from handcalc.tracing.trace import UNTRAINED, Trace
 from numpy_gpt.shared.model.names import parameter_count
+
+
+def short_opening(trace: Trace, chosen: Sequence[Step]) -> Iterator[Block]:
+    """Yield the first lines of a page of a few steps: the model, the size, the digits and the tokens."""
+    plan, config = trace.plan, trace.plan.config
+    tokens, targets = ([(visible_word(trace, token), token) for token in ids] for ids in (plan.tokens, plan.targets))
+    steps = plan.page_steps
+    amount = write_amount(sum(len(trace.numbers[step.name]) for step in steps), len(steps))
+    changes = f" {write_changes(trace.changes)}" * bool(trace.changes)
+    update = f" {UPDATE_PURPOSE}" * (plan.optimizer is not None)
+    yield Paragraph(
+        f"{write_model(trace.model, parameter_count(config))}{write_shape(config, space=' ' in trace.vocabulary)} "
+        f"{amount[:-1]}, {len(chosen)} shown, {write_digits(plan.digits)}.{changes}{update} "
+        f"{write_short_tokens(tokens, targets)}"
+    )
 
 
 def opening_blocks(trace: Trace, selection: Selection, chosen: Sequence[Step], *, full: bool) -> Iterator[Block]:
@@ -38,14 +54,15 @@ def _purpose(trace: Trace) -> str:
     words = f'"{visible_text(trace, len(trace.plan.tokens))}"'
     if not trace.plan.targets:
         return (
-            f"A trained GPT reads {words} and predicts, after each word, which word comes next. This page shows "
+            f"{_which(trace)} reads {words} and predicts, after each word, which word comes next. This page shows "
             "everything it computes to do so:"
         )
     learned = (
-        f"A trained GPT reads {words} and is asked, after each word, which word comes next; the last word of the text "
-        f'is only a target, not read: "{visible_word(trace, trace.plan.targets[-1])}". This page shows everything it '
-        "computes to learn from that. Forward: the prediction after each word, as without --backward, and from these "
-        "predictions one number, the loss, which measures how surprised the model was. Backward: for each of these "
+        f"{_which(trace)} reads {words} and is asked, after each word, which word comes next; the last word of "
+        f'the text is only a target, not read: "{visible_word(trace, trace.plan.targets[-1])}". This page shows '
+        "everything it computes to learn from that. Forward: the prediction after each word, as without "
+        "--backward, and from these predictions one number, the loss, "
+        "which measures how surprised the model was. Backward: for each of these "
         "numbers and for each weight, how the loss would change with it."
     )
     if trace.plan.optimizer is None:
@@ -55,9 +72,13 @@ def _purpose(trace: Trace) -> str:
     )
 
 
+def _which(trace: Trace) -> str:
+    return "A GPT with initial weights" if trace.model == UNTRAINED else "A trained GPT"
+
+
 def _amount(trace: Trace, chosen: Sequence[Step], selection: Selection, *, full: bool) -> str:
-    steps, shown = trace.plan.steps, len(chosen)
-    cells = sum(prod(trace.plan.sizes.shape(step.axes)) for step in steps)
+    steps, shown = trace.plan.page_steps, len(chosen)
+    cells = sum(len(trace.numbers[step.name]) for step in steps)
     text = (
         f"{write_amount(cells, len(steps))} Each step has a name, a sentence that explains it, its equation, "
         "all its numbers, and one of them worked out (with --full, all of them)."
@@ -73,6 +94,7 @@ def _model_paragraph(trace: Trace) -> Paragraph:
     return Paragraph(
         f"{write_model(trace.model, parameter_count(config))}{write_shape(config, space=' ' in trace.vocabulary)} "
         "Its weights are printed where they are first used, rounded like every other number."
+        f"{f' {write_changes(trace.changes)}' * bool(trace.changes)}"
     )
 
 
@@ -87,8 +109,8 @@ def _reading_blocks(trace: Trace) -> Iterator[Block]:
         "because all counting starts at 0. The index says which of the step's numbers it is, in the order of the "
         f"letters in its equation: here {places}. The arithmetic uses only constants and numbers printed earlier. The "
         f"result is exact except for one {write_digits(trace.plan.digits)} (half to even), and the next step uses the "
-        "number as printed. So every line can be checked with a pocket calculator: + - * / exp log sqrt tanh max. A "
-        "long line continues below, indented."
+        "number as printed. So every line can be checked with a pocket calculator: + - * / exp log sqrt tanh erf max. "
+        "A long line continues below, indented."
     )
     if trace.plan.targets:
         backward = _example(trace, "attn.dscores", BACKWARD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handcalc.formulas.attribution import ATTRIBUTION
 from handcalc.formulas.step import AGAIN, BACKWARD, UPDATE, Step
 from handcalc.page.blocks import PAGE, Block, Heading, Paragraph
 from handcalc.page.stated_facts import write_optimizer
@@ -28,6 +29,9 @@ _BACKWARD_PARTS = {
     "lm_head": "Backward through the output head",
     "ln_f": "Backward through the final norm",
 }
+WHY = "Why: where the logits come from"
+"""The heading of the steps of the attribution."""
+
 _CLIPPING = ("row_squares", "squares", "clipping")
 
 _BACKWARD = (
@@ -83,6 +87,8 @@ def _update_title(prefix: str, rest: str) -> str:
 
 def _forward_title(name: str) -> str:
     parts = name.split(".")
+    if parts[0] == ATTRIBUTION:
+        return WHY
     if parts[0] == "h":
         return f"Layer {parts[1]}: {_PARTS[parts[2]]}"
     return _PARTS.get(parts[0], "Output: the probability of every next word")

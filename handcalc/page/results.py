@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from handcalc.formulas.step import UPDATED
 from handcalc.tracing.float64 import Arrays
+from handcalc.tracing.plan import PROBABILITIES
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.names import gradient_name
-
-PROBABILITIES = "probabilities"
 
 
 class Comparison(NamedTuple):
@@ -60,6 +59,23 @@ def comparisons(trace: Trace, position: int) -> list[Comparison]:
         Comparison(position, word, calculated[position, word], exact)
         for word, exact in enumerate(trace.float64[position])
     ]
+
+
+class ProbabilityChange(NamedTuple):
+    """The probability of a word without and with changed weights."""
+
+    position: int
+    word: int
+    before: Decimal
+    after: Decimal
+
+
+def probability_changes(trace: Trace, position: int) -> list[ProbabilityChange]:
+    """Return what changed weights do to the likeliest words, before and after, and to the word of the text."""
+    before, after = trace.unchanged or {}, trace.numbers[PROBABILITIES]
+    best = [max(range(trace.plan.sizes.v), key=lambda word: (row[position, word], -word)) for row in (before, after)]
+    words = dict.fromkeys([*best, *([] if (following := next_word(trace, position)) is None else [following])])
+    return [ProbabilityChange(position, word, before[position, word], after[position, word]) for word in words]
 
 
 def largest_difference(compared: list[Comparison]) -> Comparison:

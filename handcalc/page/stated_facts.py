@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from gpt_data.wording import count_of
 from handcalc.arithmetic.notation import NAME, NUMBER
-from handcalc.arithmetic.writing import format_number
+from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.adamw import Optimizer
+from handcalc.tracing.trace import Change
 from numpy_gpt.shared.model.config import GPTConfig
 
 RESULT, CHANGES = "result", "before, change, after"
@@ -28,6 +29,7 @@ UPDATE_PURPOSE = "Update: each weight is moved a little so that the loss falls."
 """What a page with an update says on its first screen."""
 
 _TOKENS = "The tokens: "
+_SHORT_TOKENS, _SHORT_TARGETS = "Tokens: ", " and next: "
 
 
 def is_title(line: str) -> bool:
@@ -82,6 +84,25 @@ def read_model(text: str) -> tuple[str, int] | None:
     return match and (match[1], int(match[2].replace(",", "")))
 
 
+def write_changes(changes: Sequence[Change]) -> str:
+    """Return which weights were changed, in words; empty if none was."""
+    parts = [
+        f"{cell_label(name, index)} from {format_number(before)} to {format_number(after)}"
+        for name, index, before, after in changes
+    ]
+    return f"Changed in the model (--set): {', '.join(parts)}." if parts else ""
+
+
+def read_changes(text: str) -> list[Change]:
+    """Return the weights that were changed."""
+    match = re.search(r"Changed in the model \(--set\): (.*?[0-9]\.)(?: |$)", text)
+    one = rf"({NAME})\[([0-9,]{{1,40}})\] from (-?{NUMBER}) to (-?{NUMBER})[,.]"
+    return [
+        Change(name, tuple(int(place) for place in index.split(",") if place), Decimal(before), Decimal(after))
+        for name, index, before, after in (re.findall(one, match[1]) if match else ())
+    ]
+
+
 def write_amount(numbers: int, steps: int) -> str:
     """Return the size of the calculation in words."""
     return f"{numbers:,} numbers in {steps} steps."
@@ -89,7 +110,7 @@ def write_amount(numbers: int, steps: int) -> str:
 
 def read_amount(text: str) -> int | None:
     """Return the number of steps of the calculation, or None if the page does not state it."""
-    match = re.search(r"[0-9] numbers in ([0-9]{1,9}) steps\.", text)
+    match = re.search(r"[0-9] numbers in ([0-9]{1,9}) steps[.,]", text)
     return match and int(match[1])
 
 
@@ -115,7 +136,7 @@ def read_optimizer(text: str) -> Optimizer | None:
 
 def tokens_title() -> str:
     """Return the heading of the table of tokens."""
-    return f"{_TOKENS}the text split into vocabulary entries (␠: a space); the id is the entry's position"
+    return f"{_TOKENS}the text split into vocabulary entries (␣: a space); the id is the entry's position"
 
 
 def is_tokens_title(line: str) -> bool:
@@ -144,6 +165,24 @@ def read_tokens(rows: Iterable[Sequence[str]]) -> tuple[list[int], list[int]]:
         elif tokens:
             break
     return tokens, targets
+
+
+def write_short_tokens(tokens: Sequence[tuple[str, int]], targets: Sequence[tuple[str, int]]) -> str:
+    """Return the tokens, and the next ones, as words that are each followed by their ids."""
+    parts = [" ".join(f"{word}={token}" for word, token in some) for some in (tokens, targets)]
+    return f"{_SHORT_TOKENS}{parts[0]}" + f"{_SHORT_TARGETS}{parts[1]}" * bool(targets)
+
+
+def read_short_tokens(text: str) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Return the words and ids of the tokens and of the next ones, both empty if the page has a table of them."""
+    pair = r"[^ ]{1,1000}=[0-9]{1,9}"
+    match = re.search(rf"{re.escape(_SHORT_TOKENS)}({pair}(?: {pair})*)(?:{_SHORT_TARGETS}({pair}(?: {pair})*))?", text)
+    found: list[list[tuple[str, int]]] = [[], []]
+    for place, group in enumerate(match.groups("") if match else ()):
+        for one in group.split():
+            word, _, token = one.rpartition("=")
+            found[place].append((word, int(token)))
+    return found[0], found[1]
 
 
 def step_heading(number: int, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Write a trace as text: a page 100 columns wide, to be followed with a pocket calculator.
+"""Write a trace as text: a page 100 columns wide in a file, to be followed with a pocket calculator.
 
 docs/trace-format.md says how a program reads its worked lines.
 """
@@ -22,7 +22,7 @@ from handcalc.page.blocks import (
     Paragraph,
 )
 from handcalc.page.cells import MASKED
-from handcalc.page.layout import INDENT, left_columns, prose, side_by_side, table_lines, wrap_worked_line
+from handcalc.page.layout import INDENT, WIDTH, left_columns, prose, side_by_side, table_lines, wrap_worked_line
 from handcalc.page.trace_page import page_blocks
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
@@ -39,17 +39,19 @@ def plain(role: str, text: str) -> str:
     return text
 
 
-def text_lines(trace: Trace, selection: Selection, *, full: bool, style: Style = plain) -> Iterator[str]:
+def text_lines(
+    trace: Trace, selection: Selection, *, full: bool, style: Style = plain, width: int = WIDTH
+) -> Iterator[str]:
     """Yield the page's lines."""
-    return block_lines(page_blocks(trace, selection, full=full), style)
+    return block_lines(page_blocks(trace, selection, full=full), style, width)
 
 
-def block_lines(blocks: Iterable[Block], style: Style = plain) -> Iterator[str]:
-    """Yield the lines of the blocks, with the blank lines between them."""
+def block_lines(blocks: Iterable[Block], style: Style = plain, width: int = WIDTH) -> Iterator[str]:
+    """Yield the lines of the blocks, at most ``width`` wide, with the blank lines between them."""
     before: Block | None = None
     for block in blocks:
         yield from [""] * _gap(before, block)
-        yield from _lines(block, style)
+        yield from _lines(block, style, width)
         before = block
 
 
@@ -62,7 +64,7 @@ def _gap(before: Block | None, block: Block) -> int:
     return 2 if isinstance(block, Heading) and block.level in _UNDERLINES else 1
 
 
-def _lines(block: Block, style: Style) -> Iterator[str]:
+def _lines(block: Block, style: Style, width: int) -> Iterator[str]:
     match block:
         case Heading(text, level) if level in _UNDERLINES:
             yield style("heading", text)
@@ -70,27 +72,27 @@ def _lines(block: Block, style: Style) -> Iterator[str]:
         case Heading(text, level):
             yield style("heading", text) if level == STEP else text
         case Paragraph(text):
-            yield from prose(text)
+            yield from prose(text, width=width)
         case Formula(equation, section, facts):
-            yield from prose(f"{equation}   ({section})" if section else equation, indent=INDENT)
+            yield from prose(f"{equation}   ({section})" if section else equation, indent=INDENT, width=width)
             for fact in facts:
-                yield from prose(fact, indent=INDENT)
+                yield from prose(fact, indent=INDENT, width=width)
         case Note(text):
             yield INDENT + text
         case Grid(title, table):
             yield from ([INDENT + title] if title else [])
-            yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(table))
+            yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(table, width))
         case Columns(rows):
             yield from (INDENT + line for line in left_columns(rows))
         case Panels(labels, panels):
-            yield from side_by_side(labels, panels)
+            yield from side_by_side(labels, panels, width)
         case Calculation():
-            yield from _calculation_lines(block, style)
+            yield from _calculation_lines(block, style, width)
 
 
-def _calculation_lines(block: Calculation, style: Style) -> list[str]:
+def _calculation_lines(block: Calculation, style: Style, width: int) -> list[str]:
     """Return the worked line with its name and its value in their styles."""
-    lines = wrap_worked_line(*block)
+    lines = wrap_worked_line(*block, width)
     name, rest = lines[0].split(" = ", 1) if " = " in lines[0] else (lines[0], "")
     lines[0] = f"{INDENT}{style('name', name.strip())}{' = ' * bool(rest)}{rest}"
     lines[-1] = lines[-1].removesuffix(block.value) + style("value", block.value)

@@ -6,44 +6,46 @@ from collections.abc import Iterator
 
 from handcalc.formulas.step import AXES, FORWARD, UPDATED, Step, Weights
 from handcalc.page.blocks import PAGE, PART, STEP, Block, Formula, Grid, Heading, Note, Paragraph
-from handcalc.page.cells import calculation, example_index
-from handcalc.page.closing import closing_blocks, next_word_blocks
-from handcalc.page.opening import opening_blocks
+from handcalc.page.cells import calculation, indices_to_work_out, selection_of
+from handcalc.page.closing import answer_blocks, closing_blocks
+from handcalc.page.opening import opening_blocks, short_opening
 from handcalc.page.phases import part_title, phase_blocks
 from handcalc.page.stated_facts import RESULT, TITLE, step_heading, weights_title
 from handcalc.page.tables import step_tables, weight_table
-from handcalc.tracing.selection import Selection, indices_to_show, places_to_show, steps_to_show
+from handcalc.tracing.selection import Selection, places_to_show, steps_to_show
 from handcalc.tracing.trace import Trace
 
 
 def page_blocks(trace: Trace, selection: Selection, *, full: bool) -> Iterator[Block]:
     """Yield the page's blocks."""
-    chosen = steps_to_show(trace.plan.steps, selection, full=full)
+    chosen = steps_to_show(trace.plan.page_steps, selection, full=full)
+    positions = places_to_show("t", trace.plan.sizes, selection)
     yield Heading(TITLE, PAGE)
-    yield from opening_blocks(trace, selection, chosen, full=full)
+    if selection.only:
+        yield from short_opening(trace, chosen)
+    else:
+        if not selection.narrows_steps:
+            yield from answer_blocks(trace, positions)
+        yield from opening_blocks(trace, selection, chosen, full=full)
     yield from _steps_blocks(trace, chosen, selection, full=full)
     if not selection.narrows_steps:
-        yield from closing_blocks(trace, places_to_show("t", trace.plan.sizes, selection))
+        yield from closing_blocks(trace, positions)
 
 
 def _steps_blocks(trace: Trace, chosen: list[Step], selection: Selection, *, full: bool) -> Iterator[Block]:
-    numbering = {step.name: number for number, step in enumerate(trace.plan.steps, 1)}
-    sizes = trace.plan.sizes
+    numbering = {step.name: number for number, step in enumerate(trace.plan.page_steps, 1)}
     printed: dict[str | Weights, str] = {}
     part, phase = "", FORWARD
     for step in chosen:
         if phase != (phase := step.phase):
             yield from phase_blocks(trace.plan, phase)
-        if step.name == "losses" and not selection.narrows_steps:
-            yield from next_word_blocks(trace, places_to_show("t", sizes, selection))
         if part != (part := part_title(step)):
             yield Heading(part, PART)
         yield Heading(step_heading(numbering[step.name], step.name), STEP)
         yield Paragraph(step.meaning)
         yield _formula(trace, step, numbering)
         yield from _table_blocks(trace, step, selection, printed)
-        indices = indices_to_show(step, sizes, selection) if full else [example_index(trace, step, selection)]
-        for index in indices:
+        for index in indices_to_work_out(trace, step, selection, full=full):
             yield from calculation(trace, step, index)
         printed[step.name] = step.name
 
@@ -60,7 +62,7 @@ def _formula(trace: Trace, step: Step, numbering: dict[str, int]) -> Formula:
 def _table_blocks(trace: Trace, step: Step, selection: Selection, printed: dict[str | Weights, str]) -> Iterator[Block]:
     for weights in step.weights:
         yield _weight_block(trace, weights, printed, step.name)
-    for title, table in step_tables(trace, step, selection):
+    for title, table in step_tables(trace, step, selection_of(trace, step, selection)):
         yield Grid(title or (RESULT if step.weights else ""), table)
 
 

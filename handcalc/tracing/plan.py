@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.formulas.adamw import Optimizer
+from handcalc.formulas.attribution import attribution_steps
 from handcalc.formulas.gpt import backward_steps, forward_steps, steps_again, update_steps
 from handcalc.formulas.step import Sizes, Step
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
+
+PROBABILITIES = "probabilities"
+"""The step that ends the forward pass."""
 
 
 class Plan(NamedTuple):
@@ -21,7 +25,8 @@ class Plan(NamedTuple):
 
     ``targets`` are the tokens that came next, one for each of ``tokens``: with them the steps continue to the loss and
     all gradients. With ``optimizer`` as well, they continue to the new weights and the forward pass with these.
-    ``number`` says which update this is: from the second one on, AdamW's moments are given.
+    ``number`` says which update this is: from the second one on, AdamW's moments are given. ``why`` are the steps that
+    split logits by the part of the model that they come from; of these only the cells of a few words are worked out.
     """
 
     config: GPTConfig
@@ -31,6 +36,13 @@ class Plan(NamedTuple):
     digits: int
     steps: tuple[Step, ...]
     number: int = 1
+    why: tuple[Step, ...] = ()
+
+    @property
+    def page_steps(self) -> tuple[Step, ...]:
+        """All steps in the order of a page: ``why`` comes after the probabilities that it explains."""
+        after = next((place for place, step in enumerate(self.steps, 1) if step.name == PROBABILITIES), 0)
+        return (*self.steps[:after], *self.why, *self.steps[after:])
 
     @property
     def sizes(self) -> Sizes:
@@ -57,8 +69,7 @@ def make_plan(
     Raises
     ------
     UserError
-        If there are more tokens than the model can see, ``digits`` is out of range, or the model's activation is not
-        among the calculator's functions.
+        If there are more tokens than the model can see, or ``digits`` is out of range.
     """
     check_length(len(tokens), config.block_size)
     digits = Calculator(digits).digits
@@ -69,7 +80,8 @@ def make_plan(
         if optimizer is not None:
             steps += update_steps(config, optimizer, len(tokens), number)
             steps += steps_again(forward)
-    return Plan(config, tokens, targets, optimizer, digits, tuple(steps), number)
+    why = tuple(attribution_steps(config, Sizes.of(config, len(tokens))))
+    return Plan(config, tokens, targets, optimizer, digits, tuple(steps), number, why)
 
 
 def make_training_plan(

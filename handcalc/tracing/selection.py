@@ -15,17 +15,24 @@ from numpy_gpt.shared.model.config import GPTConfig
 
 
 class Selection(NamedTuple):
-    """The options ``--only --layer --head --position``; None and () leave nothing out."""
+    """The options ``--only --layer --head --position``; None and () leave nothing out.
+
+    ``words`` are the ids of the only words whose logits are split, in the steps of the attribution.
+    """
 
     only: tuple[str, ...] = ()
     layer: int | None = None
     head: int | None = None
     position: int | None = None
+    words: tuple[int, ...] | None = None
 
     @property
     def narrows_steps(self) -> bool:
         """Whether some steps may be left out, and with them the results after the steps."""
         return bool(self.only) or self.layer is not None
+
+
+EVERYTHING = Selection()
 
 
 def check_selection(selection: Selection, config: GPTConfig, time: int | None = None) -> None:
@@ -87,6 +94,8 @@ def indices_to_show(step: Step, sizes: Sizes, selection: Selection) -> Iterator[
 
 def places_to_show(letter: str, sizes: Sizes, selection: Selection) -> Sequence[int]:
     """Return the places to show along the axis of an index letter."""
+    if letter == "v" and selection.words is not None:
+        return selection.words
     chosen = {"h": selection.head, "t": selection.position}.get(letter)
     return range(getattr(sizes, letter)) if chosen is None else (chosen,)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gpt_data.errors import UserError
 from handcalc.arithmetic.expression import Expression
+from handcalc.formulas.attribution import is_attribution
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.selection import Selection, places_to_show, steps_to_show
 from numpy_gpt.shared.model.config import GPTConfig
@@ -35,18 +36,20 @@ class Size(NamedTuple):
 
 def size_of(plan: Plan, selection: Selection, *, full: bool) -> Size:
     """Return the size of a trace; operands are counted at each step's last cell, which has the most in attention."""
-    shown = {step.name for step in steps_to_show(plan.steps, selection, full=full)}
+    shown = {step.name for step in steps_to_show(plan.page_steps, selection, full=full)}
     sizes, digits = plan.sizes, plan.digits
     numbers = operands = 0
     characters = parameter_count(plan.config) * (digits + 4)
-    for step in plan.steps:
+    of_two_words = Selection(selection.only, head=selection.head, position=0, words=(0, 0))
+    for step in plan.page_steps:
+        part = of_two_words if is_attribution(step) else selection
+        cells = prod(len(places_to_show(letter, sizes, part)) for letter in step.axes)
         shape = sizes.shape(step.axes)
-        last = tuple(length - 1 for length in shape)
-        each = _count_operands(step.cell(*last))
-        numbers += prod(shape)
-        operands += prod(shape) * each
+        worked_out = cells if is_attribution(step) else prod(shape)
+        each = _count_operands(step.cell(*(length - 1 for length in shape)))
+        numbers += worked_out
+        operands += worked_out * each
         if step.name in shown:
-            cells = prod(len(places_to_show(letter, sizes, selection)) for letter in step.axes)
             worked = cells if full else 1
             characters += 300 + cells * (digits + 5) + worked * (len(step.name) + 10 + each * (digits + 4))
     return Size(numbers, operands, characters)

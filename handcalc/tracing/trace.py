@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
@@ -13,9 +17,34 @@ from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
 from handcalc.formulas.adamw import BEFORE, MOMENTS
 from handcalc.formulas.step import UPDATED, Sizes, Step, indices_of
 from handcalc.tracing.float64 import Arrays, Float64Step, float64_parameters, float64_probabilities, float64_training
-from handcalc.tracing.plan import Plan, make_plan
+from handcalc.tracing.plan import PROBABILITIES, Plan, make_plan
+from handcalc.tracing.selection import EVERYTHING, Selection, indices_to_show
 from numpy_gpt.shared.cli.model_choice import load_model as load_run
+from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+
+UNTRAINED, UNTRAINED_SEED = "untrained", 1
+"""The name of the shipped model before its training, and the seed of its initial values."""
+
+
+class Why(NamedTuple):
+    """Which logits are split: those after ``position`` of ``words``, the ids of the likeliest and the second one."""
+
+    position: int
+    words: tuple[int, ...]
+
+    def selection(self, head: int | None = None) -> Selection:
+        """Return what the steps of the attribution have worked out, or of that only one head."""
+        return Selection(head=head, position=self.position, words=tuple(sorted(self.words)))
+
+
+class Change(NamedTuple):
+    """A weight that was changed: its name, its place in the tensor, and its exact value before and after."""
+
+    name: str
+    place: Index
+    before: Decimal
+    after: Decimal
 
 
 class Trace(NamedTuple):
@@ -23,7 +52,9 @@ class Trace(NamedTuple):
 
     ``numbers`` has the weights and everything that is worked out, name → index → printed value, in order of
     computation; ``masked`` has the cells that are not worked out; ``float64`` has numpy_gpt's probabilities, position →
-    word; ``training`` is numpy_gpt's training step, if the plan goes beyond the forward pass.
+    word; ``training`` is numpy_gpt's training step, if the plan goes beyond the forward pass; ``why`` says of which
+    logits ``numbers`` has the attribution. ``changes`` are the weights that were changed before, and ``unchanged`` are
+    the probabilities without these changes.
     """
 
     plan: Plan
@@ -34,22 +65,41 @@ class Trace(NamedTuple):
     masked: frozenset[tuple[str, Index]]
     float64: list[list[float]]
     training: Float64Step | None
+    why: Why | None = None
+    changes: tuple[Change, ...] = ()
+    unchanged: Mapping[Index, Decimal] | None = None
 
 
 def load_model(path: str | None) -> tuple[Checkpoint, str]:
-    """Return the model in a directory, by default the one that ships, and its name.
+    """Return the model in a directory, by default the one that ships, and its name; ``untrained`` needs no directory.
 
     Raises
     ------
     UserError
         If there is none, or it is damaged.
     """
+    if path == UNTRAINED and not Path(UNTRAINED).exists():
+        return untrained_model(), UNTRAINED
     directory = SHIPPED_MODEL if path is None else to_path(path)
     return load_run(directory), directory.resolve().name
 
 
-def trace_model(model: Checkpoint, name: str, text: str, plan: Plan) -> Trace:
-    """Return the plan worked out with a model's weights.
+def untrained_model() -> Checkpoint:
+    """Return the shipped model as it was before training: initial values of a fixed seed, rounded to two decimals.
+
+    Its recipe keeps the largest learning rate, with which its training starts.
+    """
+    shipped = load_run(SHIPPED_MODEL)
+    values = initial_values(shipped.config, UNTRAINED_SEED, "float64")
+    recipe = dict(shipped.recipe or {})
+    if "training" in recipe:
+        recipe["training"] = recipe["training"] | {"min_lr": recipe["training"]["learning_rate"]}
+    rounded = {name: np.round(array, 2) + 0.0 for name, array in values.items()}  # + 0: there is no -0
+    return replace(shipped, values=rounded, step=0, facts=None, recipe=recipe or None, path=None)
+
+
+def trace_model(model: Checkpoint, name: str, text: str, plan: Plan, position: int | None = None) -> Trace:
+    """Return the plan worked out with a model's weights; logits are split after ``position``, by default the last.
 
     Raises
     ------
@@ -59,11 +109,13 @@ def trace_model(model: Checkpoint, name: str, text: str, plan: Plan) -> Trace:
     words = model.tokenizer.vocabulary
     # A vocabulary may be padded: the model then has rows for ids that stand for no word.
     padded = (*words, *(f"id {token}" for token in range(len(words), plan.config.vocab_size)))
-    return work_out(plan, model.values, padded, text, model=name)
+    return work_out(plan, model.values, padded, text, model=name, position=position)
 
 
-def work_out(plan: Plan, arrays: Arrays, vocabulary: tuple[str, ...], text: str, *, model: str) -> Trace:
-    """Return the plan worked out with the weights ``arrays``.
+def work_out(
+    plan: Plan, arrays: Arrays, vocabulary: tuple[str, ...], text: str, *, model: str, position: int | None = None
+) -> Trace:
+    """Return the plan worked out with the weights ``arrays``; logits are split after ``position``, or the last one.
 
     Raises
     ------
@@ -72,9 +124,9 @@ def work_out(plan: Plan, arrays: Arrays, vocabulary: tuple[str, ...], text: str,
     """
     calculator = Calculator(plan.digits)
     numbers = round_weights(arrays, calculator)
-    masked = _fill(numbers, plan.steps, plan.sizes, calculator)
+    masked = fill(numbers, plan.steps, plan.sizes, calculator)
     exact = float64_parameters(plan.config, arrays)
-    return Trace(
+    trace = Trace(
         plan=plan,
         model=model,
         vocabulary=vocabulary,
@@ -84,6 +136,17 @@ def work_out(plan: Plan, arrays: Arrays, vocabulary: tuple[str, ...], text: str,
         float64=float64_probabilities(exact, plan.tokens),
         training=float64_training(exact, plan) if plan.targets else None,
     )
+    return explain(trace, plan.sizes.t - 1 if position is None else position)
+
+
+def explain(trace: Trace, position: int) -> Trace:
+    """Return the trace with the logits after ``position`` split: of the likeliest word and the next likeliest."""
+    if not trace.plan.why:
+        return trace
+    probabilities = trace.numbers[PROBABILITIES]
+    ranked = sorted(range(trace.plan.sizes.v), key=lambda word: (-probabilities[position, word], word))
+    why = Why(position, tuple(ranked[:2]))
+    return extend(trace._replace(why=why), trace.plan.why, why.selection())
 
 
 def take_step(trace: Trace) -> Trace:
@@ -114,30 +177,35 @@ def take_step(trace: Trace) -> Trace:
     numbers = {name: trace.numbers[f"{UPDATED}.{name}"] for name in plan.weight_shapes}
     for moment in MOMENTS:
         numbers |= {f"{BEFORE}.{moment}.{name}": trace.numbers[f"{moment}.{name}"] for name in plan.weight_shapes}
-    return trace._replace(
+    stepped = trace._replace(
         plan=plan,
         numbers=numbers,
-        masked=_fill(numbers, plan.steps, plan.sizes, Calculator(plan.digits)),
+        masked=fill(numbers, plan.steps, plan.sizes, Calculator(plan.digits)),
         float64=float64_probabilities(updated, plan.tokens),
         training=float64_training(updated, plan, exact.state),
     )
+    return stepped if trace.why is None else explain(stepped, trace.why.position)
 
 
-def extend(trace: Trace, steps: Iterable[Step]) -> Trace:
-    """Return the trace with the numbers of further steps, which may use all numbers of the trace."""
+def extend(trace: Trace, steps: Iterable[Step], selection: Selection = EVERYTHING) -> Trace:
+    """Return the trace with the selected numbers of further steps, which may use all numbers of the trace."""
     numbers = dict(trace.numbers)
-    masked = _fill(numbers, steps, trace.plan.sizes, Calculator(trace.plan.digits))
+    masked = fill(numbers, steps, trace.plan.sizes, Calculator(trace.plan.digits), selection)
     return trace._replace(numbers=numbers, masked=trace.masked | masked)
 
 
-def _fill(
-    numbers: MutableNumbers, steps: Iterable[Step], sizes: Sizes, calculator: Calculator
+def fill(
+    numbers: MutableNumbers,
+    steps: Iterable[Step],
+    sizes: Sizes,
+    calculator: Calculator,
+    selection: Selection = EVERYTHING,
 ) -> frozenset[tuple[str, Index]]:
-    """Add every cell of every step to the numbers, and return the cells that the causal mask leaves out."""
+    """Add every selected cell of every step to the numbers, and return the cells that the causal mask leaves out."""
     masked = set()
     for step in steps:
         values = numbers[step.name] = {}
-        for index in sizes.indices(step.axes):
+        for index in indices_to_show(step, sizes, selection):
             expression = step.cell(*index)
             values[index] = calculator.evaluate(expression, numbers)
             if isinstance(expression, Masked):

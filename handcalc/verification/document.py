@@ -83,7 +83,7 @@ def _text_document(text: str) -> Document:
     if plan is None:
         digits, findings = read_digits(join_words(lines)), _unstated(lines)
         return Document(digits, None, worked, [], findings, form, written, lines, {}, len(text))
-    known = {step.name: step for step in plan.steps}
+    known = {step.name: step for step in plan.page_steps}
     sections, findings, places = [], [], [line.place for line in worked]
     for name, start, end in step_ranges(lines, known):
         inside = worked[bisect_right(places, start) : bisect_right(places, end)]

@@ -19,8 +19,8 @@ from handcalc.page.stated_facts import read_step_heading
 EXTRA_INDENT = 4
 
 _LABEL = re.compile(rf"({NAME})\s*(?:\[\s*([0-9]{{1,9}}(?:\s*,\s*[0-9]{{1,9}})*)\s*\])?")
-_FUNCTION = "(?:exp|log|ln|sqrt|tanh|max)"
-_LETTER_FREE = re.compile(r"(?:exp|log|ln|sqrt|tanh|max|inf|√|[eE](?=[-+0-9])|[-+*/^(),.\s0-9])*")
+_FUNCTION = "(?:exp|log|ln|sqrt|tanh|erf|max)"
+_LETTER_FREE = re.compile(r"(?:exp|log|ln|sqrt|tanh|erf|max|inf|√|[eE](?=[-+0-9])|[-+*/^(),.\s0-9])*")
 _MARKER = re.compile(r"\s*(?:[-*•]|[0-9]{1,3}[.)]|[a-z][.)]|\([a-z]\))\s+")
 _NAMED = re.compile(rf"\s*{NAME}\s*(?:\[[0-9\s,]+\]\s*(?:[=≈≃≅]|$)|[=≈≃≅])")
 _NAMELESS = re.compile(rf"\s*(?:[-+−(√.0-9]|{_FUNCTION}\s*\()[^=≈≃≅]*[=≈≃≅]")

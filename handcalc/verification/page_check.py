@@ -102,7 +102,7 @@ class _PageCheck:
 
     def findings(self) -> Iterator[Finding]:
         """Yield everything that is wrong."""
-        known = {step.name: step for step in self._plan.steps}
+        known = {step.name: step for step in self._plan.page_steps}
         for section in self._document.sections:
             yield from check_line_order(section, known)
             if not section.place:
@@ -118,7 +118,7 @@ class _PageCheck:
                 yield found
             elif _NUMBERS.sub("", line.name) in alike:
                 yield Finding(line.place, line.label, "is true, but this model has no such step")
-        for step in self._plan.steps:
+        for step in self._plan.page_steps:
             for index in dict.fromkeys([*self._cells[step.name], *self._lines[step.name]]):
                 yield from self._check_cell(step, index)
 

@@ -21,12 +21,13 @@ from handcalc.page.stated_facts import (
     read_model,
     read_optimizer,
     read_shape,
+    read_short_tokens,
     read_tokens,
 )
 from handcalc.tracing.plan import Plan, make_plan, optimizer_of
 from handcalc.verification.line_reader import step_ranges
 from handcalc.verification.table_reader import split_row
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import ACTIVATIONS, GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
 
 MOST_LAYERS = 1000
@@ -34,7 +35,11 @@ MOST_LAYERS = 1000
 
 _BIAS = re.compile(r"\.d?bias")
 _HEAD = re.compile(r"lm_head\.d?weight")
-_GELU = re.compile(r"\.gelu\.|tanh\[")
+_ACTIVATION_SIGNS = {
+    "gelu_tanh": re.compile(r"\.gelu\.d?(?:tanh|argument)|tanh\["),
+    "gelu_erf": re.compile(r"\.gelu\.d?erf|erf\["),
+}
+"""Activation → what only its steps contain."""
 
 
 def join_words(lines: list[str]) -> str:
@@ -55,22 +60,29 @@ def plan_of_text(lines: list[str]) -> Plan | None:
     epsilon = read_epsilon(steps)
     config = {**shape, "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon}
     tokens, targets = read_tokens(token_rows(lines))
+    if not tokens:
+        tokens, targets = ([token for _, token in pairs] for pairs in read_short_tokens(text))
     bias, tied = _BIAS.search(steps) is not None, _HEAD.search(steps) is None
-    gelu = _GELU.search(steps) is not None
+    activations = sorted(ACTIVATIONS, key=lambda name: _activation_of(steps) != name)
     likeliest: Plan | None = None
     # The steps on the page tell these three, unless only a few are shown; then the stated sizes do.
     optimizers = _optimizers(text)
-    for optimizer, *flips in product(optimizers, (False, True), (False, True), (False, True)):
+    for optimizer, activation, *flips in product(optimizers, activations, (False, True), (False, True)):
         variant = {
             "bias": bias ^ flips[0],
             "tie_weights": tied ^ flips[1],
-            "activation": "gelu_tanh" if gelu ^ flips[2] else "relu",
+            "activation": activation,
         }
         plan = _plan(config | variant, tokens, targets, optimizer, digits)
         if plan is not None and _has_stated_size(plan, text):
             return plan
         likeliest = likeliest or plan
     return likeliest
+
+
+def _activation_of(steps: str) -> str:
+    """Return the activation that the steps on a page show; ReLU has no steps of its own."""
+    return next((name for name, signs in _ACTIVATION_SIGNS.items() if signs.search(steps)), "relu")
 
 
 def _optimizers(text: str) -> list[Optimizer | None]:
@@ -84,7 +96,7 @@ def _optimizers(text: str) -> list[Optimizer | None]:
 
 def _has_stated_size(plan: Plan, text: str) -> bool:
     model = read_model(text)
-    return model is not None and model[1] == parameter_count(plan.config) and read_amount(text) == len(plan.steps)
+    return model is not None and model[1] == parameter_count(plan.config) and read_amount(text) == len(plan.page_steps)
 
 
 def token_rows(lines: list[str]) -> Iterator[list[str]]:

@@ -19,20 +19,23 @@ import numpy as np
 from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import MOST_DIGITS, Calculator
 from handcalc.arithmetic.expression import Index, Masked
+from handcalc.arithmetic.notation import read_literal
+from handcalc.formulas.attribution import is_attribution
 from handcalc.formulas.step import AGAIN, UPDATED, indices_of
 from handcalc.page.closing import FLOAT64_DIGITS, name_probability, read_float64, read_largest_difference
-from handcalc.page.results import PROBABILITIES
-from handcalc.page.stated_facts import read_model
+from handcalc.page.stated_facts import read_changes, read_model
+from handcalc.tracing.changes import compare_with_unchanged
 from handcalc.tracing.float64 import Float64Step, float64_parameters, float64_probabilities, float64_training
-from handcalc.tracing.plan import Plan
+from handcalc.tracing.plan import PROBABILITIES, Plan
 from handcalc.tracing.selection import Selection, places_to_show
 from handcalc.tracing.size import MOST_NUMBERS, size_of
-from handcalc.tracing.trace import Trace, load_model, round_weights
+from handcalc.tracing.trace import Change, Trace, explain, extend, load_model, round_weights
 from handcalc.verification.document import Document
 from handcalc.verification.plan_reader import join_words
 from handcalc.verification.word_reader import UNKNOWN, read_words
 from numpy_gpt.shared.model.names import gradient_name
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from numpy_gpt.shared.runs.edits import Edit, edit_weights
 
 PRECISION = 1e-10
 """How far machines may differ in float64's numbers, relative to each: far more than they do."""
@@ -66,7 +69,9 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
         return None
     shown = {name for name in plan.weight_shapes if numbers.get(name)}
     complete = shown == set(plan.weight_shapes) and size.operands <= _FREE + _OPERANDS_PER_CHARACTER * length
-    model = _reference(plan, numbers)
+    model, changes = _reference(plan, numbers), _changes(document, plan)
+    if model is not None and changes:
+        model = edit_weights(model, [Edit(name, index, float(after)) for name, index, _, after in changes])
     all_numbers, masked = _fill(plan, numbers, complete=complete)
     vocabulary, calculator = read_words(document, plan), Calculator(plan.digits)
     weights = {name: all_numbers[name] for name in plan.weight_shapes}
@@ -77,11 +82,64 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
         vocabulary = (*words, *(f"id {token}" for token in range(len(words), plan.config.vocab_size)))
         name, weights = _shipped_model()[1], round_weights(model.values, calculator)
     base = Trace(plan, name or "", vocabulary, text, all_numbers, masked, [], None)
+    base = _compare(base, changes, model)
+    base = _explain(base, selection, numbers, complete=complete)
     exact = _known_float64(base, document, model) if model else _stated_float64(base, document, selection)
     traces = [base._replace(float64=float64, training=training) for float64, training in exact]
     return Rebuilt(
         traces, selection, full, complete, model is not None, weights, sum(word != UNKNOWN for word in vocabulary)
     )
+
+
+def _changes(document: Document, plan: Plan) -> list[Change]:
+    """Return the changes that the page states, as far as there are such weights."""
+    shapes, changes = plan.weight_shapes, list[Change]()
+    if document.record:
+        with suppress(KeyError, TypeError, ValueError, ArithmeticError):
+            for one in document.record["changes"]:
+                numbers = (read_literal(str(one[when]).removeprefix("-")) for when in ("before", "after"))
+                signs = (str(one[when]).startswith("-") for when in ("before", "after"))
+                before, after = (-number if sign else number for number, sign in zip(numbers, signs, strict=True))
+                changes.append(Change(one["name"], tuple(one["index"]), before, after))
+    else:
+        changes = read_changes(join_words(document.lines))
+    return [one for one in changes if one.name in shapes and one.place in set(indices_of(shapes[one.name]))]
+
+
+def _compare(trace: Trace, changes: list[Change], model: Checkpoint | None) -> Trace:
+    """Return the trace with the probabilities of the unchanged model, by the weights that are known."""
+    if not changes:
+        return trace
+    known = trace.numbers
+    if model is not None:
+        known = known | round_weights(model.values, Calculator(trace.plan.digits))
+    try:
+        compared = compare_with_unchanged(trace._replace(numbers=known), changes)
+    except (ArithmeticError, UserError):  # numbers that no trace has
+        return trace._replace(changes=tuple(changes))
+    return compared._replace(numbers=trace.numbers)
+
+
+def _explain(
+    trace: Trace, selection: Selection, numbers: Mapping[str, Mapping[Index, Decimal]], *, complete: bool
+) -> Trace:
+    """Return the trace with the attribution that the page shows: its numbers, or else those that follow from others."""
+    names = {step.name: step for step in trace.plan.why}
+    places = [dict(zip(names[name].axes, index, strict=True)) for name in names for index in numbers.get(name, ())]
+    times, words = ({place[letter] for place in places if letter in place} for letter in "tv")
+    last = trace.plan.sizes.t - 1 if selection.position is None else selection.position
+    try:
+        explained = explain(trace, times.pop() if len(times) == 1 else last)
+    except (ArithmeticError, UserError):  # numbers that no trace has
+        return trace
+    if explained.why is None:
+        return trace
+    if not complete and words:
+        ranked = [word for word in explained.why.words if word in words]
+        why = explained.why._replace(words=(*ranked, *sorted(words - {*ranked}))[:2])
+        explained = extend(trace._replace(why=why), trace.plan.why, why.selection())
+    known = {name: {**cells, **numbers.get(name, {})} for name, cells in explained.numbers.items() if name in names}
+    return explained._replace(numbers=explained.numbers | known)
 
 
 def _model_name(document: Document) -> str:
@@ -91,7 +149,7 @@ def _model_name(document: Document) -> str:
 
 def _selection(document: Document, plan: Plan) -> tuple[Selection, bool]:
     """Return which part of the trace the page shows, as most of its sections do."""
-    known = {step.name: step for step in plan.steps}
+    known = {step.name: step for step in plan.page_steps}
     sections = [section for section in document.sections if section.name in known]
     names = dict.fromkeys(section.name for section in sections)
     lines = sum(len(section.lines) for section in sections)
@@ -99,7 +157,7 @@ def _selection(document: Document, plan: Plan) -> tuple[Selection, bool]:
     narrowed = not any("How far from float64" in line for line in document.lines) or bool(document.record)
     full = full or (not narrowed and any(known[name].phase == AGAIN for name in names))
     places: dict[str, Counter[int]] = {"h": Counter(), "t": Counter()}
-    for section in sections:
+    for section in [one for one in sections if not is_attribution(known[one.name])]:  # they have one position anyway
         axes = known[section.name].axes
         for cell in section.cells:
             if cell.name == section.name and len(cell.index) == len(axes):

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from handcalc.arithmetic.expression import Index
+from handcalc.formulas.attribution import is_attribution
 from handcalc.formulas.step import CHANGE, UPDATED, Step
 from handcalc.page.markdown import unescape
 from handcalc.page.stated_facts import CHANGES, TableTitle, read_table_title
@@ -97,7 +98,10 @@ def cells_of(table: PrintedTable, step: Step) -> Iterator[TableCell]:
     changes = table.title is not None and table.title.text == CHANGES
     rows = _labels([label for _, label, _ in table.rows], changes=changes)
     columns = _labels(table.columns, changes=changes)
-    if not (_in_order(rows) and _in_order(columns)) or any(len(cells) != len(columns) for *_, cells in table.rows):
+    few = is_attribution(step)  # its tables have only some words and positions
+    if not (_in_order(rows, few=few) and _in_order(columns, few=few)) or any(
+        len(cells) != len(columns) for *_, cells in table.rows
+    ):
         raise DisorderlyTable(table.place)
     transposed = len(axes) == 2 and table.corner == (axes[1], axes[0])
     for (place, _, cells), (row, state) in zip(table.rows, rows, strict=True):
@@ -141,6 +145,7 @@ def _labels(labels: list[str], *, changes: bool) -> list[tuple[int | None, str |
     return found
 
 
-def _in_order(labels: list[tuple[int | None, str | None]]) -> bool:
+def _in_order(labels: list[tuple[int | None, str | None]], *, few: bool) -> bool:
+    """Return whether the numbers are consecutive, or if there are only ``few`` of them, whether they rise."""
     numbers = [number for number, state in labels if number is not None and state in (None, "before")]
-    return all(after == before + 1 for before, after in pairwise(numbers))
+    return all(after > before if few else after == before + 1 for before, after in pairwise(numbers))

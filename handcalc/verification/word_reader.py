@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from handcalc.page.stated_facts import CHANGES, SPACE_INCLUDED
+from handcalc.page.stated_facts import CHANGES, SPACE_INCLUDED, read_short_tokens
 from handcalc.tracing.plan import Plan
 from handcalc.verification.document import Document
 from handcalc.verification.plan_reader import join_words, token_rows
@@ -41,18 +41,20 @@ def _words_of_json(record: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _words_of_text(document: Document, plan: Plan) -> Iterator[tuple[int, str]]:
-    """Yield the words of the tables, with the space that a page shows as ␠."""
+    """Yield the words of the tables, with the space that a page shows as ␣."""
     space = _space(document)
     for token, word in _visible_words(document, plan):
-        yield token, space if word == "␠" else word
+        yield token, space if word == "␣" else word
 
 
 def _space(document: Document) -> str:
-    """Return what a page means by ␠."""
-    return " " if SPACE_INCLUDED in join_words(document.lines) else "␠"
+    """Return what a page means by ␣."""
+    return " " if SPACE_INCLUDED in join_words(document.lines) else "␣"
 
 
 def _visible_words(document: Document, plan: Plan) -> Iterator[tuple[int, str]]:
+    for pairs in read_short_tokens(join_words(document.lines)):
+        yield from ((token, word) for word, token in pairs)
     seen = False
     for row in token_rows(document.lines):
         for word, token in zip(row[1::2], row[2::2], strict=False):

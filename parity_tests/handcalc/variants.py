@@ -10,7 +10,7 @@ VARIANTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "bias": st.booleans(),
         "tie_weights": st.booleans(),
-        "activation": st.sampled_from(["gelu_tanh", "relu"]),
+        "activation": st.sampled_from(["gelu_tanh", "gelu_erf", "relu"]),
         "n_layer": st.integers(0, 2),
         "n_head": st.sampled_from([1, 2, 4]),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numpy_gpt.shared.cli.compare import COMPARE
+from numpy_gpt.shared.cli.edit import EDIT
 from numpy_gpt.shared.cli.evaluate import EVALUATE
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag
 from numpy_gpt.shared.cli.plot import PLOT
@@ -15,7 +16,7 @@ from numpy_gpt.shared.cli.step import STEP
 from numpy_gpt.shared.cli.train import TRAIN
 
 _WITH_MODEL = (TRAIN, SAMPLE, STEP, EVALUATE, COMPARE)
-_SHARED = (*_WITH_MODEL, PLOT, PREPARE)
+_SHARED = (*_WITH_MODEL, EDIT, PLOT, PREPARE)
 
 
 def program_parser(program: Program, description: str) -> tuple[Parser, Any]:

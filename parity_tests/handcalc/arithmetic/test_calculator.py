@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gpt_data.errors import UserError
 from handcalc.arithmetic.bounds import bounds, log_bounds, tanh_bounds
 from handcalc.arithmetic.calculator import Calculator
-from handcalc.arithmetic.expression import Cells, Constant, Expression, exp, largest, log, sqrt, tanh, total
+from handcalc.arithmetic.expression import Cells, Constant, Expression, erf, exp, largest, log, sqrt, tanh, total
 from handcalc.arithmetic.writing import arithmetic, format_number
 
 FUNCTIONS = {
@@ -22,6 +22,7 @@ FUNCTIONS = {
     "log": (log, mpmath.log),
     "sqrt": (sqrt, mpmath.sqrt),
     "tanh": (tanh, mpmath.tanh),
+    "erf": (erf, mpmath.erf),
 }
 
 
@@ -52,6 +53,8 @@ def number(text: str) -> Constant:
         (exp(number("0")), "1"),
         (log(number("1")), "0"),
         (tanh(number("0")), "0"),
+        (erf(number("0")), "0"),
+        (erf(number("-40")), "-1"),
         (tanh(number("-40")), "-1"),
         (tanh(number("1e-30")), "1e-30"),
         (exp(number("-1e6")), "0"),  # closer to 0 than 1e-9999
@@ -82,19 +85,19 @@ def round_half_even(value: mpmath.mpf, digits: int) -> Fraction:
 @example(name="tanh", mantissa=1, exponent=-40, negative=False, digits=34)
 @example(name="tanh", mantissa=99, exponent=0, negative=True, digits=34)
 def test_functions_against_mpmath(name: str, mantissa: int, exponent: int, negative: bool, digits: int) -> None:
-    x = Decimal(mantissa).scaleb(exponent) * (-1 if negative and name in ("exp", "tanh") else 1)
+    x = Decimal(mantissa).scaleb(exponent) * (-1 if negative and name in ("exp", "tanh", "erf") else 1)
     ours, theirs = FUNCTIONS[name]
     with mpmath.workdps(500):
         expected = round_half_even(theirs(mpmath.mpf(str(x))), digits)
     assert Fraction(Calculator(digits).evaluate(ours(Constant(x)), {})) == expected
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "tanh"])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "erf"])
 @pytest.mark.parametrize("places", [20, 60, 200])
 def test_values_close_to_a_tie(name: str, places: int) -> None:
     # The argument is the inverse function of a tie, cut after `places` digits: the value misses the tie by 10^-places.
     ours, theirs = FUNCTIONS[name]
-    inverse = {"exp": mpmath.log, "log": mpmath.exp, "tanh": mpmath.atanh}[name]
+    inverse = {"exp": mpmath.log, "log": mpmath.exp, "tanh": mpmath.atanh, "erf": mpmath.erfinv}[name]
     with mpmath.workdps(500):
         for tie in ("0.12345", "0.67895"):
             argument = mpmath.nstr(inverse(mpmath.mpf(tie)), places)

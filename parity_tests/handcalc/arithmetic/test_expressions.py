@@ -21,7 +21,7 @@ from parity_tests.handcalc.variants import VARIANTS
 
 Number = Any  # a Fraction, or an mpmath number where exp, log, sqrt or tanh has been
 
-FUNCTIONS = {"exp": mpmath.exp, "log": mpmath.log, "sqrt": mpmath.sqrt, "tanh": mpmath.tanh}
+FUNCTIONS = {"exp": mpmath.exp, "log": mpmath.log, "sqrt": mpmath.sqrt, "tanh": mpmath.tanh, "erf": mpmath.erf}
 WORKING_DIGITS = 80
 SMALLEST = Fraction(1, 10**9999)
 CONSTANTS = {"0", "0.5", "1", "0.044715", "1e-05", "0.7978845608"}
@@ -153,7 +153,7 @@ def test_training_step(train_shipped: Callable[..., Trace]) -> None:
         {
             "bias": st.booleans(),
             "tie_weights": st.booleans(),
-            "activation": st.sampled_from(["gelu_tanh", "relu"]),
+            "activation": st.sampled_from(["gelu_tanh", "gelu_erf", "relu"]),
             "n_layer": st.integers(0, 1),
             "grad_clip": st.sampled_from(["0", "1"]),
         }

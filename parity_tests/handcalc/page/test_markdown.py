@@ -48,7 +48,7 @@ def test_tables(train_shipped: Callable[..., Trace]) -> None:
     for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
         if re.fullmatch(r"\|( :?-+:? \|)+", line):
             assert len(ROW.findall(before)) == len(ROW.findall(line)) == len(ROW.findall(after))
-    assert "| 0 ␠ | -0.31 | 0.25 | -0.5 | -0.31 | 0.42 | -0.07 |" in rows
+    assert "| 0 ␣ | -0.31 | 0.25 | -0.5 | -0.31 | 0.42 | -0.07 |" in rows
     assert any("masked" in row for row in rows)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from handcalc.averaging import main as averaging
 from handcalc.trace import main
 
 Capture = pytest.CaptureFixture[str]
@@ -26,6 +27,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_colour_only_on_terminals(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
     terminal = on_a_terminal(monkeypatch)
+    terminal.setenv("COLUMNS", "120")  # a page is 100 wide at most
     assert main(["gpt"]) == 0
     in_colour = capsys.readouterr().out
     assert "\x1b[1m" in in_colour
@@ -42,6 +44,16 @@ def test_colour_only_on_terminals(monkeypatch: pytest.MonkeyPatch, capsys: Captu
     terminal.setenv("TERM", "dumb")
     assert main(["gpt"]) == 0
     assert capsys.readouterr().out == plain
+
+
+def test_pages_fit_narrow_terminals(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    terminal = on_a_terminal(monkeypatch)
+    terminal.setenv("COLUMNS", "80")
+    terminal.setenv("NO_COLOR", "1")
+    for command, words in ((main, ["hello world"]), (averaging, [])):
+        assert command([*words, "--no_pager"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert 70 < max(len(line) for line in lines if line[:1].isalpha() and not line.startswith("The tokens")) <= 80
 
 
 def test_colours_of_cells_and_long_lines(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from handcalc.arithmetic.writing import format_number
+from handcalc.formulas.attribution import ATTRIBUTED
 from handcalc.page.layout import CONTINUED, WIDTH, Table, align_points, table_lines, wrap_worked_line
 from handcalc.page.text import text_lines
 from handcalc.trace import main
@@ -24,7 +25,7 @@ from handcalc.tracing.trace import Trace
 RENEW = 'python -m handcalc.trace "hello world" --output docs/hello-world.txt'
 HELLO_WORLD = Path(__file__).parents[3] / "docs" / "hello-world.txt"
 WORKED = re.compile(r"    ([\w.]+)\[(\d+(?:,\d+)*)\] = (\S.*) = (-?[\d.e+-]+)")
-ARITHMETIC = re.compile(r"(?:-?\d+(?:\.\d+)?(?:e[+-]\d\d+)?|exp|log|sqrt|tanh|max|[-+*/(), ])+")
+ARITHMETIC = re.compile(r"(?:-?\d+(?:\.\d+)?(?:e[+-]\d\d+)?|exp|log|sqrt|tanh|erf|max|[-+*/(), ])+")
 
 
 def page(trace: Trace, full: bool = False, **selection: Any) -> list[str]:
@@ -57,9 +58,10 @@ def test_width_and_grammar(digits: int, full: bool, trace_shipped: Callable[...,
         assert ARITHMETIC.fullmatch(arithmetic)
         assert value == format_number(trace.numbers[name][tuple(map(int, index.split(",")))])
     expected = (
-        sum(len(trace.numbers[step.name]) for step in trace.plan.steps) - len(trace.masked)
+        sum(len(trace.numbers[step.name]) for step in trace.plan.page_steps) - len(trace.masked)
         if full
-        else len(trace.plan.steps)
+        else len(trace.plan.page_steps)
+        + sum(len(trace.numbers[step.name]) - 1 for step in trace.plan.why if step.section in ATTRIBUTED)
     )
     assert len(cells) == expected + 1
 
@@ -123,7 +125,7 @@ def test_only(only: tuple[str, ...], names: list[str], trace_shipped: Callable[.
 def test_layer_head_and_position(trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     names = {name for name, *_ in worked_lines(page(trace, layer=1))[1:]}
-    assert names and all(name.startswith("h.1.") for name in names)
+    assert names and all(name.removeprefix("attribution.").startswith("h.1.") for name in names)
     cells = worked_lines(page(trace, full=True, head=1, position=2, only=("attn.weights", "attn.k", "attn.merged")))[1:]
     assert {index for name, index, *_ in cells if name == "h.0.attn.weights"} == {"1,2,0", "1,2,1", "1,2,2"}
     assert {index[:3] for name, index, *_ in cells if name == "h.0.attn.k"} == {"1,0", "1,1", "1,2"}
@@ -183,4 +185,4 @@ def test_world_probability_is_shown(capsys: pytest.CaptureFixture[str], trace_sh
     trace = trace_shipped("hello world")
     assert main(["hello world"]) == 0
     probability = trace.numbers["probabilities"][1, trace.vocabulary.index("world")]
-    assert f"P(world | hello ␠)  = {probability}" in capsys.readouterr().out
+    assert f"P(world | hello ␣)  = {probability}" in capsys.readouterr().out

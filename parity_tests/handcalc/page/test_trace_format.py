@@ -51,8 +51,8 @@ def test_examples_are_real(page: list[str]) -> None:
 def test_rules_read_every_true_line(page: list[str], train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
     lines = join_lines(page)
-    assert len(lines) == sum(len(trace.numbers[step.name]) for step in trace.plan.steps) - len(trace.masked) + 2
-    steps = {step.name for step in trace.plan.steps}
+    assert len(lines) == sum(len(trace.numbers[step.name]) for step in trace.plan.page_steps) - len(trace.masked) + 2
+    steps = {step.name for step in trace.plan.page_steps}
     for line in [*join_lines([line for example in EXAMPLES for line in example]), *lines[::7]]:
         match = LINE.fullmatch(line)
         assert match is not None
@@ -98,7 +98,20 @@ def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None
         spellings = {".".join(parts[-count:]) for count in range(1, len(parts) + 1)}
         assert spellings & named, field
     parts = {part for field in fields for part in re.split(r"\.|\[\]\.?", field) if part}
-    values = {"forward", "backward", "update", "forward again", "-inf", "--backward", "--update", "--full", "--force"}
+    values = {
+        "forward",
+        "backward",
+        "update",
+        "forward again",
+        "-inf",
+        "--backward",
+        "--update",
+        "--full",
+        "--force",
+        "--set",
+        "before",
+        "after",
+    }
     for name in named - values - {"handcalc.verify"}:
         assert all(part in parts for part in re.split(r"\.|\[\]\.?", name) if part), name
 

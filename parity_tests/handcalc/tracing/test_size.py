@@ -26,7 +26,7 @@ Capture = pytest.CaptureFixture[str]
 def test_estimate(full: bool, only: tuple[str, ...], train_shipped: Callable[..., Trace]) -> None:
     worked, selection = train_shipped("hello world"), Selection(only)
     expected = size_of(worked.plan, selection, full=full)
-    assert expected.numbers == sum(len(worked.numbers[step.name]) for step in worked.plan.steps)
+    assert expected.numbers == sum(len(worked.numbers[step.name]) for step in worked.plan.page_steps)
     text = sum(map(len, text_lines(worked, selection, full=full)))
     assert text / 3 < expected.characters < 4 * text + 20_000
 

@@ -158,7 +158,7 @@ mean = (1 + 2 +
         "rstd[t] = 1 / √(variance[t] + ε),  ε = 1e-05   (4.4)",
         "name[index] = arithmetic = result",
         "shape (T, C) = (2, 6)",
-        "    P(world | hello ␠)  = 0.9699  (in float64 0.9699)",
+        "    P(world | hello ␣)  = 0.9699  (in float64 0.9699)",
         "Let n = m = 3.",
         "n = m = 3",
         "q[0,1] = 0.5",

@@ -44,7 +44,7 @@ def traces(draw: st.DrawFn) -> Trace:
         n_embd=draw(st.sampled_from([2, 4, 6, 8])),
         bias=draw(st.booleans()),
         tie_weights=draw(st.booleans()),
-        activation=draw(st.sampled_from(["gelu_tanh", "relu"])),
+        activation=draw(st.sampled_from(["gelu_tanh", "gelu_erf", "relu"])),
     )
     ids = tuple(draw(st.lists(st.integers(0, len(words) - 1), min_size=2, max_size=3)))
     training, optimizer = draw(st.sampled_from([(False, None), (True, None), (True, UPDATE)]))

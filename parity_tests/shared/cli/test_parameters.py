@@ -30,7 +30,7 @@ def test_weights_of_a_bigram_model():
         "9 weights",
         "",
         "wte.weight, row by row: the logits of the next token",
-        " ␠ 0.00 0.01 0.02",
+        " ␣ 0.00 0.01 0.02",
         "ab 0.03 0.04 0.05",
         "   0.06 0.07 0.08",  # a vocabulary may be padded
     ]
