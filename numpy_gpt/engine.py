@@ -14,7 +14,7 @@ from numpy_gpt.model import predict, sliced_loss, sliced_loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.sampling import draws
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.record import Record
+from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.training.engine import Batch, Engine, Moments, check_moments, check_recipe
 from numpy_gpt.shared.training.recipe import Recipe
@@ -61,9 +61,9 @@ class NumpyEngine(Engine):
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
         return float(sliced_loss(self._inference_parameters, inputs, targets))
 
-    def predict(self, tokens: Any) -> Array:
-        """Return the probability of every next token (B, T, V) for tokens (B, T)."""
-        return predict(self._inference_parameters, tokens)
+    def predict(self, tokens: Any, record: Record = ignore) -> Array:
+        """Return the probability of every next token (B, T, V) for tokens (B, T), and record every activation."""
+        return predict(self._inference_parameters, tokens, record)
 
     def values(self) -> Mapping[str, Array]:
         """Return the parameters used for inference, by name; not a copy."""

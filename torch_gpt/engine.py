@@ -10,7 +10,7 @@ from torch import Tensor
 
 from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.record import Record
+from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.training.engine import Batch, Engine, Moments, check_moments, check_recipe
 from numpy_gpt.shared.training.recipe import Recipe
@@ -69,9 +69,13 @@ class TorchEngine(Engine):
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
         return float(loss_of(self._inference_parameters, self.recipe.model, inputs, targets, fused=self.fused))
 
-    def predict(self, tokens: Any) -> Array:
-        """Return the probability of every next token (B, T, V) for tokens (B, T)."""
-        probabilities = predict(self._inference_parameters, self.recipe.model, tokens, fused=self.fused)
+    def predict(self, tokens: Any, record: Record = ignore) -> Array:
+        """Return the probability of every next token (B, T, V) for tokens (B, T), and record every activation.
+
+        Only the explicit path records every activation, so the fused operations are used without a ``record`` only.
+        """
+        fused, listen = (self.fused, ignore) if record is ignore else (False, as_arrays(record))
+        probabilities = predict(self._inference_parameters, self.recipe.model, tokens, listen, fused)
         array: Array = probabilities.cpu().numpy()
         return array
 

@@ -167,8 +167,11 @@ class Engine(ABC):
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
 
     @abstractmethod
-    def predict(self, tokens: Any) -> Array:
-        """Return the probability of every next token (B, T, V) for tokens (B, T)."""
+    def predict(self, tokens: Any, record: Record = ignore) -> Array:
+        """Return the probability of every next token (B, T, V) for tokens (B, T), without dropout.
+
+        ``record`` receives every named activation as an array, such as ``h.0.attn.weights`` (B, H, T, T).
+        """
 
     def draws(
         self,

@@ -1,0 +1,41 @@
+"""Engines record what a prediction computes: every activation of the one list, in order, as the model's functions do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numpy_gpt import model as ours
+from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.parameters import parameters_from
+from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.model.names import activation_shapes
+from numpy_gpt.shared.model.record import keep_in
+from numpy_gpt.shared.training.presets import preset
+from parity_tests.support.comparator import assert_identical
+from torch_gpt import model as twins
+from torch_gpt.engine import TorchEngine
+from torch_gpt.parameters import parameters_from as twin_parameters_from
+from torch_gpt.record import keep_in as keep_tensors_in
+
+RECIPE = preset("tiny").override({"dtype": "float64"})
+VALUES = initial_values(RECIPE.model, 7, "float64")
+TOKENS = np.array([[1, 5, 2, 0], [3, 3, 9, 30]])
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
+def test_a_prediction_is_recorded(kind):
+    kept: dict = {}
+    expected: dict = {}
+    if kind == "numpy":
+        found = NumpyEngine(RECIPE, VALUES).predict(TOKENS, keep_in(kept))
+        ours.predict(parameters_from(RECIPE.model, VALUES), TOKENS, keep_in(expected))
+    else:
+        found = TorchEngine(RECIPE, VALUES, None, "cpu", kind == "torch fused").predict(TOKENS, keep_in(kept))
+        twins.predict(twin_parameters_from(RECIPE.model, VALUES), RECIPE.model, TOKENS, keep_tensors_in(expected))
+    shapes = activation_shapes(RECIPE.model, *TOKENS.shape)
+    assert list(kept) == [name for name in shapes if name not in ("losses", "loss")]
+    for name, array in kept.items():
+        assert array.shape == shapes[name]
+        assert_identical(name, array, expected[name])
+    assert_identical("probabilities", found, kept["probabilities"])
