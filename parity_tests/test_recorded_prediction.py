@@ -1,4 +1,4 @@
-"""Engines record what a prediction computes: every activation of the one list, in order, as the model's functions do."""
+"""Engines record what a prediction computes: every activation of the one list, as the functions of the model do."""
 
 from __future__ import annotations
 

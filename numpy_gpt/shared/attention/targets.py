@@ -1,0 +1,86 @@
+"""What a head may look at: for each query, which earlier keys are itself, the previous token, an earlier copy …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gpt_data.tokens.tokenizer import Tokenizer
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Text(NamedTuple):
+    """Token ids (T,), and which of them (T,) are white space."""
+
+    tokens: npt.NDArray[np.int64]
+    blank: Mask
+
+
+class Target(NamedTuple):
+    """Something to look at: its name, its title in a sentence, and the keys (T, S) that it is for each query."""
+
+    name: str
+    title: str
+    select: Callable[[Text], Mask]
+
+
+def read_tokens(tokenizer: Tokenizer, tokens: npt.ArrayLike) -> Text:
+    """Return token ids (T,) as a text; an id without a token, of a padded vocabulary, is not white space."""
+    ids = np.asarray(tokens, np.int64)
+    blank = np.array([token.isspace() for token in tokenizer.vocabulary])
+    return Text(ids, np.append(blank, False)[np.minimum(ids, len(blank))])
+
+
+def _itself(text: Text) -> Mask:
+    return np.eye(len(text.tokens), dtype=bool)
+
+
+def _previous(text: Text) -> Mask:
+    return np.eye(len(text.tokens), k=-1, dtype=bool)
+
+
+def _previous_word(text: Text) -> Mask:
+    """Return the last token before each query that is not white space."""
+    places = np.arange(len(text.tokens))
+    latest = np.maximum.accumulate(np.where(text.blank, -1, places))  # up to and including each position
+    before = np.concatenate(([-1], latest[:-1]))
+    return (places == before[:, None]) & (before >= 0)[:, None]
+
+
+def _first(text: Text) -> Mask:
+    return _past(text) & (np.arange(len(text.tokens)) == 0)
+
+
+def _copy(text: Text) -> Mask:
+    return _past(text) & ~_itself(text) & (text.tokens[:, None] == text.tokens)
+
+
+def _after_copy(text: Text) -> Mask:
+    """Return the keys whose previous token equals the query: induction, which looks for what came next last time."""
+    previous = np.concatenate(([-1], text.tokens[:-1]))
+    return _past(text) & (text.tokens[:, None] == previous)
+
+
+def _space(text: Text) -> Mask:
+    return _past(text) & text.blank
+
+
+def _past(text: Text) -> Mask:
+    """Return the keys that a causal model may look at: the query itself and everything before it."""
+    return np.tri(len(text.tokens), dtype=bool)
+
+
+TARGETS = (
+    Target("itself", "itself", _itself),
+    Target("previous", "the previous token", _previous),
+    Target("previous_word", "the previous word", _previous_word),
+    Target("first", "the first token", _first),
+    Target("copy", "an earlier copy of the token", _copy),
+    Target("induction", "the token after an earlier copy", _after_copy),
+    Target("space", "a space or line break", _space),
+)
+"""Everything that a head may be found to look at. One key can be several of these."""
