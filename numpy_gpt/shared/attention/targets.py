@@ -1,4 +1,4 @@
-"""What a head may look at: for each query, which earlier keys are itself, the previous token, an earlier copy …"""
+"""What a head may look at: for each query, which earlier keys are itself, the previous token or an earlier copy."""
 
 from __future__ import annotations
 
@@ -48,25 +48,30 @@ def _previous_word(text: Text) -> Mask:
     places = np.arange(len(text.tokens))
     latest = np.maximum.accumulate(np.where(text.blank, -1, places))  # up to and including each position
     before = np.concatenate(([-1], latest[:-1]))
-    return (places == before[:, None]) & (before >= 0)[:, None]
+    return _both(places == before[:, None], before[:, None] >= 0)
 
 
 def _first(text: Text) -> Mask:
-    return _past(text) & (np.arange(len(text.tokens)) == 0)
+    return _both(_past(text), np.arange(len(text.tokens)) == 0)
 
 
 def _copy(text: Text) -> Mask:
-    return _past(text) & ~_itself(text) & (text.tokens[:, None] == text.tokens)
+    return _both(np.tri(len(text.tokens), k=-1, dtype=bool), text.tokens[:, None] == text.tokens)
 
 
 def _after_copy(text: Text) -> Mask:
     """Return the keys whose previous token equals the query: induction, which looks for what came next last time."""
     previous = np.concatenate(([-1], text.tokens[:-1]))
-    return _past(text) & (text.tokens[:, None] == previous)
+    return _both(_past(text), text.tokens[:, None] == previous)
 
 
 def _space(text: Text) -> Mask:
-    return _past(text) & text.blank
+    return _both(_past(text), text.blank)
+
+
+def _both(one: Mask, other: Mask) -> Mask:
+    mask: Mask = one & other
+    return mask
 
 
 def _past(text: Text) -> Mask:
