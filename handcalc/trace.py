@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import join_lines, page_style, page_width
 from gpt_data.wording import show_path
 from handcalc.formulas.step import AXES
 from handcalc.page.layout import INDENT, WIDTH, left_columns, prose
-from handcalc.page.terminal import join_lines, page_style, page_width, write
+from handcalc.page.output import write
 from handcalc.page.text import text_lines
 from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
 from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
