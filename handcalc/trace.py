@@ -125,7 +125,8 @@ def _run(options: argparse.Namespace) -> int:
     config = require_gpt(model.config)
     if options.list:
         check_selection(selection, config)
-        lines = _list_lines(_plan(options, model, (0, 0) if options.backward or options.update else (0,)), selection)
+        plan = _plan(options, model, (0, 0) if options.backward or options.update else (0,))
+        lines = _list_lines(plan, selection, page_width(options.output, WIDTH))
     elif options.format == "html":
         _write_html(options, _trace(options, Changed(model, changed.changes), name, selection))
         return 0
@@ -205,7 +206,7 @@ def _selection(options: argparse.Namespace) -> Selection:
     return Selection(only, options.layer, options.head, options.position)
 
 
-def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
+def _list_lines(plan: Plan, selection: Selection, width: int) -> Iterator[str]:
     """Yield the name, axes and equation of each step."""
     steps = select_steps(plan.page_steps, selection)
     rows = [
@@ -213,4 +214,4 @@ def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
         for step in steps
     ]
     for line in left_columns(rows):
-        yield from prose(line, continued=INDENT)
+        yield from prose(line, continued=INDENT, width=width)

@@ -62,7 +62,7 @@ def _lines(block: Block, style: Style, width: int) -> Iterator[str]:
             yield style("heading", text)
             yield style("heading", _UNDERLINES[level] * len(text))
         case Heading(text, level):
-            yield style("heading", text) if level == STEP else text
+            yield from [style("heading", text)] if level == STEP else prose(text, width=width)
         case Paragraph(text):
             yield from prose(text, width=width)
         case Formula(equation, section, facts):

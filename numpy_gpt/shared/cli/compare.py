@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
-from gpt_data.terminal import join_lines, page_style, print_prose, show, wrap_prose
+from gpt_data.terminal import join_lines, page_style, print_prose, show, terminal_columns, wrap_prose
 from gpt_data.texts.corpora import Corpus
 from gpt_data.wording import one_line, show_path
 from numpy_gpt.shared.cli.choices import PRECEDENCE, RecipeChoice, add_recipe_flags, load_recipe, read_recipe_choice
@@ -220,7 +220,8 @@ def _result_lines(field: str, results: Sequence[Result]) -> Iterator[str]:
         rows.append((str(result.trial.value), *cells, _loss_text(record["loss_floor"])))
     columns = [Column(title, role="value" if title == "validation" else "") for title in titles]
     yield "losses in nats per token"
-    yield from table_lines([Column(field, "point", role="name"), *columns], rows, page_style())
+    columns.insert(0, Column(field, "point", role="name"))
+    yield from table_lines(columns, rows, page_style(), terminal_columns(0) or None)
     errors = [f"{field} {result.trial.value} diverged: {result.error}" for result in results if result.error]
     reasons = sorted({f"lowest possible: {result.floor.reason}" for result in results if result.floor})
     for text in (*errors, *reasons):

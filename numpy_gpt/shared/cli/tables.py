@@ -22,18 +22,41 @@ class Column(NamedTuple):
     role: str = ""
 
 
-def table_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]], style: Style = plain) -> list[str]:
-    """Return the titles and the rows as lines, each column as wide as its widest cell."""
+def table_lines(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], style: Style = plain, page: int | None = None
+) -> list[str]:
+    """Return the titles and the rows as lines, each column as wide as its widest cell.
+
+    In a table that is wider than the ``page``, the words of a title are written below each other.
+    """
     cells = [[row[place] for row in rows] for place in range(len(columns))]
     cells = [
         align_at_point(texts) if column.align == "point" else texts
         for column, texts in zip(columns, cells, strict=True)
     ]
-    fitted = [
-        column._replace(width=max(len(column.title), column.width, *map(len, texts)))
-        for column, texts in zip(columns, cells, strict=True)
+    titles = [[column.title] for column in columns]
+    fitted = _fitted(columns, titles, cells)
+    if page is not None and sum(column.width + len(_GAP) for column in fitted) - len(_GAP) > page:
+        titles = _below_each_other(columns)
+        fitted = _fitted(columns, titles, cells)
+    heads = [column._replace(role="heading") for column in fitted]
+    lines = [row_line(heads, row, style) for row in zip(*titles, strict=True)]
+    return [*lines, *(row_line(fitted, row, style) for row in zip(*cells, strict=True))]
+
+
+def _fitted(columns: Sequence[Column], *texts: Sequence[Sequence[str]]) -> list[Column]:
+    """Return the columns, each as wide as its widest text."""
+    return [
+        column._replace(width=max(column.width, *(len(text) for part in parts for text in part)))
+        for column, *parts in zip(columns, *texts, strict=True)
     ]
-    return [title_line(fitted, style), *(row_line(fitted, row, style) for row in zip(*cells, strict=True))]
+
+
+def _below_each_other(columns: Sequence[Column]) -> list[list[str]]:
+    """Return the words of each title, the last ones in one line; a name such as ``n_embd`` breaks after ``_``."""
+    words = [column.title.replace("_", "_ ").split() for column in columns]
+    height = max(map(len, words))
+    return [[""] * (height - len(title)) + title for title in words]
 
 
 def title_line(columns: Sequence[Column], style: Style = plain) -> str:
