@@ -218,10 +218,11 @@ def _result_lines(field: str, results: Sequence[Result]) -> Iterator[str]:
         step = "-" if record["best_step"] is None else str(record["best_step"])
         cells = (f"{record['parameters']:,}", *losses, step, f"{record['seconds']:.2f}")
         rows.append((str(result.trial.value), *cells, _loss_text(record["loss_floor"])))
-    columns = [Column(title, role="value" if title == "validation" else "") for title in titles]
-    yield "losses in nats per token"
+    columns = [Column(title, role="value" if title == "best" else "") for title in titles]
+    style = page_style()
+    yield style("heading", "losses in nats per token")
     columns.insert(0, Column(field, "point", role="name"))
-    yield from table_lines(columns, rows, page_style(), terminal_columns(0) or None)
+    yield from table_lines(columns, rows, style, terminal_columns(0) or None)
     errors = [f"{field} {result.trial.value} diverged: {result.error}" for result in results if result.error]
     reasons = sorted({f"lowest possible: {result.floor.reason}" for result in results if result.floor})
     for text in (*errors, *reasons):

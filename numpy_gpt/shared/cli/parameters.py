@@ -83,7 +83,7 @@ def weights_page(
     digits = _decimals(values)
     width = max(len(f"{value:.{digits}f}") for array in values.values() for value in array.flat)
     blocks = [_block_lines(column, values, digits, width, style) for column in _columns(config, vocabulary)]
-    return [f"{count:,} weights", "", *side_by_side(blocks, columns)]
+    return [style("heading", f"{count:,} weights"), "", *side_by_side(blocks, columns)]
 
 
 _Vector = tuple[str, int | None, int]  # parameter, index of the row or column, axis
