@@ -128,6 +128,41 @@ def test_colours_of_cells_and_long_lines(monkeypatch: pytest.MonkeyPatch, capsys
     assert "\x1b[36m" in lines[first] and lines[first + 1].endswith("= \x1b[1;32m8.814\x1b[0m")
 
 
+LONG = [
+    "numpy_gpt parameters",
+    "numpy_gpt step --text 'hello world'",
+    "numpy_gpt sample --show",
+    "numpy_gpt plot run",
+    "numpy_gpt compare tiny --seed 1,2 --max_iters 1 --eval_interval 1 --warmup_iters 0",
+    "averaging",
+    "exercise --list",
+    "exercise --worksheet 2",
+    "verify wrong.txt",
+]
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="a pager is started by the shell")
+@pytest.mark.parametrize("line", LONG)
+def test_each_long_report_uses_the_pager(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path, files: Path, line: str
+) -> None:
+    shutil.copytree(files, tmp_path / "place")
+    monkeypatch.chdir(tmp_path / "place")
+    terminal = on_a_terminal(monkeypatch)
+    terminal.setenv("PAGER", "cat > shown")
+    terminal.setenv("LINES", "5")
+    command, *words = shlex.split(line)
+    (HANDCALC | PROGRAMS)[command](words)
+    shown = Path("shown").read_text()
+    assert shown.count("\n") >= 5 and "\x1b[" in shown
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("training with seed") == (2 if "compare" in line else 0)  # progress is not paged
+    Path("shown").unlink()
+    (HANDCALC | PROGRAMS)[command]([*words, "--no_pager"])
+    assert not Path("shown").exists() and capsys.readouterr().out.count("\n") >= 5
+
+
 @pytest.mark.skipif(shutil.which("sh") is None, reason="a pager is started by the shell")
 def test_long_page_uses_pager(monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path) -> None:
     terminal = on_a_terminal(monkeypatch)
