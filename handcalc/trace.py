@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import join_lines, page_style, page_width
 from gpt_data.wording import show_path
 from handcalc.formulas.step import AXES
 from handcalc.page.layout import INDENT, WIDTH, left_columns, prose
-from handcalc.page.terminal import join_lines, page_style, page_width, write
+from handcalc.page.output import write
 from handcalc.page.text import text_lines
 from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
 from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
@@ -124,7 +125,8 @@ def _run(options: argparse.Namespace) -> int:
     config = require_gpt(model.config)
     if options.list:
         check_selection(selection, config)
-        lines = _list_lines(_plan(options, model, (0, 0) if options.backward or options.update else (0,)), selection)
+        plan = _plan(options, model, (0, 0) if options.backward or options.update else (0,))
+        lines = _list_lines(plan, selection, page_width(options.output, WIDTH))
     elif options.format == "html":
         _write_html(options, _trace(options, Changed(model, changed.changes), name, selection))
         return 0
@@ -204,7 +206,7 @@ def _selection(options: argparse.Namespace) -> Selection:
     return Selection(only, options.layer, options.head, options.position)
 
 
-def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
+def _list_lines(plan: Plan, selection: Selection, width: int) -> Iterator[str]:
     """Yield the name, axes and equation of each step."""
     steps = select_steps(plan.page_steps, selection)
     rows = [
@@ -212,4 +214,4 @@ def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
         for step in steps
     ]
     for line in left_columns(rows):
-        yield from prose(line, continued=INDENT)
+        yield from prose(line, continued=INDENT, width=width)

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from gpt_data.terminal import page_width, wrap_prose
 from gpt_data.wording import make_visible
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.program import InitialState
@@ -19,6 +20,7 @@ from numpy_gpt.shared.training.engine import StepResult
 from numpy_gpt.shared.training.recipe import Recipe
 
 _LIKELIEST = 5
+_WIDEST = 160
 
 
 class ByHandEngine(NumpyEngine):
@@ -57,7 +59,8 @@ class ByHandEngine(NumpyEngine):
         for row, (ids, next_ids) in enumerate(zip(inputs, targets, strict=True)):
             for what, tokens in (("input", ids), ("target", next_ids)):
                 words = " | ".join(map(self._word, tokens))
-                self._print(f"sequence {row} {what:>6}: {tokens.tolist()}  {words}")
+                line = f"sequence {row} {what:>6}: {tokens.tolist()}  {words}"
+                self._print("\n".join(wrap_prose(line, continued="  ", stream=self._out)))
 
     def _print_activations(self, arrays: Mapping[str, Any], inputs: Tokens) -> None:
         self._print("\n--- forward: every activation of sequence 0 ---")
@@ -104,7 +107,8 @@ class ByHandEngine(NumpyEngine):
 
     def _print_array(self, name: str, array: Array) -> None:
         self._print(f"{name} {array.shape}")
-        text = np.array2string(array, precision=4, suppress_small=True, threshold=1 << 30, max_line_width=160)
+        width = page_width(None, _WIDEST)
+        text = np.array2string(array, precision=4, suppress_small=True, threshold=1 << 30, max_line_width=width)
         self._print(f"{text}\n")
 
     def _word(self, token: Any) -> str:

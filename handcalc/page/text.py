@@ -5,8 +5,9 @@ docs/trace-format.md says how a program reads its worked lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
+from gpt_data.terminal import Style, plain
 from handcalc.page.blocks import (
     PAGE,
     PART,
@@ -27,16 +28,7 @@ from handcalc.page.trace_page import page_blocks
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
 
-Style = Callable[[str, str], str]
-"""Called with role and text of each heading, of each worked line's name and value, and of each masked cell; returns the
-text in the style of that role."""
-
 _UNDERLINES = {PAGE: "=", PART: "-"}
-
-
-def plain(role: str, text: str) -> str:
-    """Return the text unchanged."""
-    return text
 
 
 def text_lines(
@@ -70,7 +62,7 @@ def _lines(block: Block, style: Style, width: int) -> Iterator[str]:
             yield style("heading", text)
             yield style("heading", _UNDERLINES[level] * len(text))
         case Heading(text, level):
-            yield style("heading", text) if level == STEP else text
+            yield from [style("heading", text)] if level == STEP else prose(text, width=width)
         case Paragraph(text):
             yield from prose(text, width=width)
         case Formula(equation, section, facts):

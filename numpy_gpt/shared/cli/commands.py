@@ -32,7 +32,7 @@ def program_parser(program: Program, description: str) -> tuple[Parser, Any]:
 def add_command(commands: Any, program: Program, command: Command) -> Parser:
     """Add a command to a program, with its flags, examples and the common flags; return its parser."""
     examples = "\n".join(f"  {program.name} {example}" for example in command.examples)
-    note = f"{command.note}\n" if command.note else ""
+    note = f"{command.note}\n\n" if command.note else ""
     description = f"{command.purpose[0].upper()}{command.purpose[1:]}."
     epilog = f"examples:\n{examples}\n\n{note}{EXIT_STATUS}"
     parser: Parser = commands.add_parser(command.name, help=command.purpose, description=description, epilog=epilog)

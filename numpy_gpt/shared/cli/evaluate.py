@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.floors.bigram_optimum import bigram_counts_loss, bigram_optimum
 from gpt_data.floors.loss_floor import corpus_loss_floor
+from gpt_data.terminal import page_style, print_prose, wrap_prose
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.wording import count_of, quote
 from numpy_gpt.shared.cli.choices import add_field_flag, add_source_flag, check_corpus, recipe_of
@@ -88,17 +89,21 @@ def evaluate(options: EvaluateOptions, backend: Backend) -> int:
         print_record({"schema_version": SCHEMA_VERSION, "step": model.step, **values})
         return 0
     steps = count_of(model.step, "step")
-    print(f"losses in nats per token after {steps}, over windows of {block_size} tokens at distance {stride}\n")
+    style = page_style()
+    title = f"losses in nats per token after {steps}, over windows of {block_size} tokens at distance {stride}"
+    print(*(style("heading", line) for line in wrap_prose(title)), "", sep="\n")
     rows = [
         (name, f"{len(tokens):,}", f"{loss:.6f}", "-" if estimate is None else f"{estimate:.6f}")
         for name, tokens, loss, estimate in zip(
             ("training", "validation"), (corpus.train, corpus.val), losses, estimates, strict=True
         )
     ]
-    columns = [Column("split", "left"), Column("tokens"), Column("whole split"), Column("estimate")]
-    print("\n".join(table_lines(columns, rows)))
+    whole = Column("whole split", role="value")
+    columns = [Column("split", "left", role="name"), Column("tokens"), whole, Column("estimate")]
+    print(*table_lines(columns, rows, style), sep="\n")
     if floor is not None:
-        print(f"\nlowest possible on validation {floor.loss:.4f}: {floor.reason}")
+        print()
+        print_prose(f"lowest possible on validation {floor.loss:.4f}: {floor.reason}")
     return 0
 
 
