@@ -25,6 +25,7 @@ from handcalc.page.stated_facts import (
     read_tokens,
 )
 from handcalc.tracing.plan import Plan, make_plan, optimizer_of
+from handcalc.tracing.size import MOST_NUMBERS
 from handcalc.verification.line_reader import step_ranges
 from handcalc.verification.table_reader import split_row
 from numpy_gpt.shared.model.config import ACTIVATIONS, KINDS, GPTConfig, config_from_dict
@@ -133,7 +134,7 @@ def _plan(
             return None
         known = {"kind", *(item.name for item in fields(KINDS.get(config.get("kind", "gpt"), GPTConfig)))}
         model = config_from_dict({name: value for name, value in config.items() if name in known})
-        if not tokens or max(*tokens, *targets, 0) >= model.vocab_size:
+        if not tokens or max(*tokens, *targets, 0) >= model.vocab_size or parameter_count(model) > MOST_NUMBERS:
             return None
         return make_plan(model, tuple(tokens), tuple(targets), optimizer if targets else None, digits=digits)
     except (UserError, ValueError, TypeError, ArithmeticError):
