@@ -100,7 +100,7 @@ def make_training_plan(
 
 
 def check_length(time: int, block_size: int) -> None:
-    """Refuse more tokens than the model sees.
+    """Refuse more tokens than the model reads.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def check_length(time: int, block_size: int) -> None:
     """
     if time > block_size:
         raise UserError(
-            f"the text has {time} tokens (spaces count), and this model sees at most {block_size}; shorten it"
+            f"the text has {time} tokens (spaces count), and this model reads at most {block_size}; shorten it"
         )
 
 
