@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from handcalc.arithmetic.expression import Cells
 from handcalc.formulas.embedding import looked_up_gradient
 from handcalc.formulas.head import probability_steps
-from handcalc.formulas.step import Sizes, Step, Weights, gradient, gradient_step
-
-TABLE = Weights("wte.weight", "uv")
-"""The table (V, V): its row u has the logits of every word v after the word u."""
+from handcalc.formulas.step import TABLE, Sizes, Step, gradient, gradient_step
 
 
 def bigram_steps(tokens: tuple[int, ...], sizes: Sizes) -> Iterator[Step]:

@@ -36,9 +36,7 @@ _GPT_AXES = {
     "mlp.c_fc.bias": "f",
     "mlp.c_proj.weight": "fc",
 }
-"""What follows ``h.0.`` → index letters; norms and most biases have ``c``."""
-
-_BIGRAM_AXES = {"wte.weight": "uv"}
+"""A GPT's parameter, without ``h.0.`` → its index letters; norms and most biases have ``c``."""
 
 FORWARD, BACKWARD, UPDATE, AGAIN = "forward", "backward", "update", "forward again"
 PHASES = (FORWARD, BACKWARD, UPDATE, AGAIN)
@@ -111,6 +109,10 @@ class Weights(NamedTuple):
         return f"[{','.join(self.axes)}]"
 
 
+TABLE = Weights("wte.weight", "uv")
+"""The only parameter of a bigram model, (V, V): its row u has the logits of every word v after the word u."""
+
+
 class Step(NamedTuple):
     """One named tensor of the computation.
 
@@ -157,8 +159,9 @@ def gradient_step(
 
 def parameters_of(config: ModelConfig) -> list[Weights]:
     """Return all parameters of a model with their index letters: ``h.0.mlp.c_fc.weight`` has ``cf``."""
-    letters = _BIGRAM_AXES if isinstance(config, BigramConfig) else _GPT_AXES
-    return [Weights(name, letters.get(_inside_block(name), "c")) for name in parameter_shapes(config)]
+    if isinstance(config, BigramConfig):
+        return [TABLE]
+    return [Weights(name, _GPT_AXES.get(_inside_block(name), "c")) for name in parameter_shapes(config)]
 
 
 def _inside_block(name: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handcalc.formulas.attribution import ATTRIBUTION
-from handcalc.formulas.bigram import TABLE
-from handcalc.formulas.step import AGAIN, BACKWARD, UPDATE, Step
+from handcalc.formulas.step import AGAIN, BACKWARD, TABLE, UPDATE, Step
 from handcalc.page.blocks import PAGE, Block, Heading, Paragraph
 from handcalc.page.stated_facts import write_optimizer
 from handcalc.tracing.plan import Plan
