@@ -1,4 +1,4 @@
-"""The command ``python -m handcalc.trace "hello world"``: a whole GPT worked out on a pocket calculator."""
+"""The command ``python -m handcalc.trace "hello world"``: a whole model worked out on a pocket calculator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from handcalc.tracing.size import check_size, check_web_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
-from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.edits import read_edit
 
@@ -47,6 +47,7 @@ examples:
   python -m handcalc.trace "hello world" --update --only wte.weight,loss
   python -m handcalc.trace "hello world" --set "wte.weight[31,0]=0"
   python -m handcalc.trace "hello world" --update --model untrained
+  python -m handcalc.trace "hello world" --update --model runs/bigram --only "*dweight,loss"
   python -m handcalc.trace "hello world" --update --full --format markdown --output hello.md
   python -m handcalc.trace "once upon a" --digits 8 --format json --full --output once.json
   python -m handcalc.trace "hello world" --update --format html --output hello.html --open
@@ -56,7 +57,7 @@ examples:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m handcalc.trace",
-        description="Work out by hand, digit by digit, everything that a trained GPT computes from a text.",
+        description="Work out by hand, digit by digit, everything that a trained model computes from a text.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
@@ -122,12 +123,12 @@ def _run(options: argparse.Namespace) -> int:
     model, name = load_model(options.model)
     changed = change_weights(model, [read_edit(text) for text in options.set])
     model = changed.model if options.set else model
-    config = require_gpt(model.config)
     if options.list:
-        check_selection(selection, config)
+        check_selection(selection, model.config)
         plan = _plan(options, model, (0, 0) if options.backward or options.update else (0,))
         lines = _list_lines(plan, selection, page_width(options.output, WIDTH))
     elif options.format == "html":
+        _check_web_model(model)
         _write_html(options, _trace(options, Changed(model, changed.changes), name, selection))
         return 0
     else:
@@ -144,6 +145,11 @@ def _check_html_options(options: argparse.Namespace, selection: Selection) -> No
             "a web page always has every step: leave out --only, --layer, --head and --position, or choose another "
             "--format"
         )
+
+
+def _check_web_model(model: Checkpoint) -> None:
+    if isinstance(model.config, BigramConfig):
+        raise UserError("a web page shows a GPT, and this is a bigram model: choose another --model or --format")
 
 
 def _write_html(options: argparse.Namespace, trace: Trace) -> None:
@@ -190,13 +196,12 @@ def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: 
 
 
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
-    config = require_gpt(model.config)
     if options.learning_rate is not None and not options.update:
         raise UserError("--learning_rate is the rate of an update: add --update")
     if options.update:
         optimizer = optimizer_of(model.recipe, options.learning_rate)
-        return make_training_plan(config, tokens, optimizer, digits=options.digits)
-    return (make_training_plan if options.backward else make_plan)(config, tokens, digits=options.digits)
+        return make_training_plan(model.config, tokens, optimizer, digits=options.digits)
+    return (make_training_plan if options.backward else make_plan)(model.config, tokens, digits=options.digits)
 
 
 def _selection(options: argparse.Namespace) -> Selection:

@@ -1,7 +1,7 @@
 """The bigram model, the baseline that a GPT must beat: the logits of the next token are a row of one table.
 
-Everything it learns could be counted instead: at the minimum of the loss, row v contains the logarithms of how often
-each token follows v, up to a constant (15.3), and the loss is the text's conditional entropy (15.4).
+Everything it learns could be counted instead: at the minimum of the loss, row u contains the logarithms of how often
+each token follows u, up to a constant (15.3), and the loss is the text's conditional entropy (15.4).
 """
 
 from __future__ import annotations

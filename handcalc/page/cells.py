@@ -34,7 +34,8 @@ def visible_text(trace: Trace, stop: int) -> str:
 def axis_labels(trace: Trace, letter: str, places: Sequence[int]) -> list[str]:
     """Return the label of each place along the axis of an index letter: its number, and its word if it has one."""
     tokens = trace.plan.tokens
-    words = {"t": tokens, "s": tokens, "v": range(trace.plan.sizes.v)}.get(letter)
+    vocabulary = range(trace.plan.sizes.v)
+    words = {"t": tokens, "s": tokens, "u": vocabulary, "v": vocabulary}.get(letter)
     numbers = number_labels(places)
     if words is None:
         return numbers
@@ -57,12 +58,12 @@ def example_index(trace: Trace, step: Step, selection: Selection) -> Index:
 
     It is the first channel of the chosen position, by default the last, and of the chosen head, by default the first;
     attention looks at the first position. Among the words it is the likeliest next one, in the backward pass the one
-    that came next, and in tensors that have words but no positions the one that was read.
+    that came next, and among the words that are read, or in tensors that have no next words, the one that was read.
     """
     if is_attribution(step):
         return next(iter(indices_to_show(step, trace.plan.sizes, selection_of(trace, step, selection))))
     position = trace.plan.sizes.t - 1 if selection.position is None else selection.position
-    places = {"t": position, "p": position, "h": selection.head or 0}
+    places = {"t": position, "p": position, "h": selection.head or 0, "u": trace.plan.tokens[position]}
     if "v" in step.axes:
         places["v"] = _example_word(trace, step, position)
     return tuple(places.get(letter, 0) for letter in step.axes)
@@ -78,7 +79,8 @@ def indices_to_work_out(trace: Trace, step: Step, selection: Selection, *, full:
 def _example_word(trace: Trace, step: Step, position: int) -> int:
     if step.phase in (FORWARD, AGAIN):
         return likeliest_words(trace, position, 1)[0][0]
-    return trace.plan.targets[position] if "t" in step.axes else trace.plan.tokens[position]
+    words = trace.plan.targets if {"t", "u"} & set(step.axes) else trace.plan.tokens
+    return words[position]
 
 
 def cell_text(trace: Trace, name: str, index: Index) -> str:

@@ -9,6 +9,7 @@ from handcalc.page.blocks import INSET, Block, Columns, Heading, Paragraph
 from handcalc.page.cells import calculation, example_index, visible_text, visible_word
 from handcalc.page.stated_facts import (
     UPDATE_PURPOSE,
+    kind_name,
     tokens_title,
     write_amount,
     write_changes,
@@ -18,8 +19,10 @@ from handcalc.page.stated_facts import (
     write_short_tokens,
     write_tokens,
 )
+from handcalc.tracing.plan import PROBABILITIES
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import UNTRAINED, Trace
+from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.names import parameter_count
 
 
@@ -52,13 +55,14 @@ def opening_blocks(trace: Trace, selection: Selection, chosen: Sequence[Step], *
 
 def _purpose(trace: Trace) -> str:
     words = f'"{visible_text(trace, len(trace.plan.tokens))}"'
+    alone = " and from that word alone" * isinstance(trace.plan.config, BigramConfig)
+    question = f"after each word{alone}, which word comes next"
     if not trace.plan.targets:
         return (
-            f"{_which(trace)} reads {words} and predicts, after each word, which word comes next. This page shows "
-            "everything it computes to do so:"
+            f"{_which(trace)} reads {words} and predicts, {question}. This page shows everything it computes to do so:"
         )
     learned = (
-        f"{_which(trace)} reads {words} and is asked, after each word, which word comes next; the last word of "
+        f"{_which(trace)} reads {words} and is asked, {question}; the last word of "
         f'the text is only a target, not read: "{visible_word(trace, trace.plan.targets[-1])}". This page shows '
         "everything it computes to learn from that. Forward: the prediction after each word, as without "
         "--backward, and from these predictions one number, the loss, "
@@ -73,7 +77,8 @@ def _purpose(trace: Trace) -> str:
 
 
 def _which(trace: Trace) -> str:
-    return "A GPT with initial weights" if trace.model == UNTRAINED else "A trained GPT"
+    kind = kind_name(trace.plan.config)
+    return f"A {kind} with initial weights" if trace.model == UNTRAINED else f"A trained {kind}"
 
 
 def _amount(trace: Trace, chosen: Sequence[Step], selection: Selection, *, full: bool) -> str:
@@ -99,21 +104,24 @@ def _model_paragraph(trace: Trace) -> Paragraph:
 
 
 def _reading_blocks(trace: Trace) -> Iterator[Block]:
-    example = _example(trace, "attn.scaled", FORWARD)
+    example = _example(trace, ("attn.scaled", PROBABILITIES), FORWARD)
     index = example_index(trace, example, Selection())
     places = ", ".join(f"{letter} = {place}" for letter, place in zip(example.axes, index, strict=True))
     yield Heading("How to read a worked line", INSET)
     yield from calculation(trace, example, index)
+    counting = "h.0 is the first layer, because all counting starts at 0"
+    if not example.name.startswith("h.0."):
+        counting = "all counting starts at 0"
     yield Paragraph(
-        "name[index] = arithmetic = result. The name says where in the model the number is; h.0 is the first layer, "
-        "because all counting starts at 0. The index says which of the step's numbers it is, in the order of the "
-        f"letters in its equation: here {places}. The arithmetic uses only constants and numbers printed earlier. The "
+        f"name[index] = arithmetic = result. The name says where in the model the number is; {counting}. The index "
+        f"says which of the step's numbers it is, in the order of the letters in its equation: here {places}. The "
+        "arithmetic uses only constants and numbers printed earlier. The "
         f"result is exact except for one {write_digits(trace.plan.digits)} (half to even), and the next step uses the "
         "number as printed. So every line can be checked with a pocket calculator: + - * / exp log sqrt tanh erf max. "
         "A long line continues below, indented."
     )
     if trace.plan.targets:
-        backward = _example(trace, "attn.dscores", BACKWARD)
+        backward = _example(trace, ("attn.dscores", "dlogits"), BACKWARD)
         own = last_part(backward.name)
         forward = backward.name.removesuffix(own) + own[1:]
         yield from calculation(trace, backward, example_index(trace, backward, Selection()))
@@ -125,10 +133,10 @@ def _reading_blocks(trace: Trace) -> Iterator[Block]:
         )
 
 
-def _example(trace: Trace, name: str, phase: str) -> Step:
-    """Return the first step of a phase whose name ends with ``name``, or else the last one."""
+def _example(trace: Trace, names: Sequence[str], phase: str) -> Step:
+    """Return the first step of a phase whose name ends with the first of the ``names`` that the model has."""
     steps = [step for step in trace.plan.steps if step.phase == phase]
-    return next((step for step in steps if step.name.endswith(name)), steps[-1])
+    return next(step for name in names for step in steps if step.name.endswith(name))
 
 
 def _letter_blocks(trace: Trace) -> Iterator[Block]:

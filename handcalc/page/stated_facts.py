@@ -9,32 +9,45 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gpt_data.wording import count_of
 from handcalc.arithmetic.notation import NAME, NUMBER
 from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.trace import Change
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import KINDS, BigramConfig, ModelConfig
 
 RESULT, CHANGES = "result", "before, change, after"
 """Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update."""
 
-TITLE = "The arithmetic of a GPT, by pocket calculator"
-"""The first line of a page."""
-
+_KIND_NAMES = {"gpt": "GPT", "bigram": "bigram model"}
 SPACE_INCLUDED = "(including the space)"
 UPDATE_PURPOSE = "Update: each weight is moved a little so that the loss falls."
 """What a page with an update says on its first screen."""
 
+_TABLE = "one table with a row of logits for each word"
 _TOKENS = "The tokens: "
 _SHORT_TOKENS, _SHORT_TARGETS = "Tokens: ", " and next: "
 
 
+def kind_name(config: ModelConfig) -> str:
+    """Return what kind of model it is, in words."""
+    return next(_KIND_NAMES[kind] for kind, config_type in KINDS.items() if isinstance(config, config_type))
+
+
+def write_title(config: ModelConfig) -> str:
+    """Return the first line of a page."""
+    return _title(kind_name(config))
+
+
 def is_title(line: str) -> bool:
     """Return whether a line, of text or Markdown, is the title of a page."""
-    return line.lstrip("# ") == TITLE
+    return line.lstrip("# ") in map(_title, _KIND_NAMES.values())
+
+
+def _title(kind: str) -> str:
+    return f"The arithmetic of a {kind}, by pocket calculator"
 
 
 def write_digits(digits: int) -> str:
@@ -48,29 +61,36 @@ def read_digits(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def write_shape(config: GPTConfig, *, space: bool) -> str:
+def write_shape(config: ModelConfig, *, space: bool) -> str:
     """Return the shape of a model in words; ``space`` says whether the vocabulary contains the space."""
+    words = f"a vocabulary of {count_of(config.vocab_size, 'word')}{f' {SPACE_INCLUDED}' * space}"
+    tokens = count_of(config.block_size, "token")
+    if isinstance(config, BigramConfig):
+        return f"{_TABLE}, {words}, and texts of at most {tokens}."
     return (
         f"{count_of(config.n_layer, 'layer')} with {count_of(config.n_head, 'attention head')} each, width "
         f"{config.n_embd:,}, {count_of(config.head_size, 'channel')} per head, "
-        f"{count_of(config.n_hidden, 'hidden unit')}, a vocabulary of {count_of(config.vocab_size, 'word')}"
-        f"{f' {SPACE_INCLUDED}' * space}, and a context of {count_of(config.block_size, 'token')}."
+        f"{count_of(config.n_hidden, 'hidden unit')}, {words}, and a context of {tokens}."
     )
 
 
-def read_shape(text: str) -> dict[str, int] | None:
-    """Return the fields of a model's config that give its shape, or None if the page does not state it."""
+def read_shape(text: str) -> dict[str, Any] | None:
+    """Return the fields of a model's config that give its shape, with the kind of a bigram model, or None."""
     count = "([0-9][0-9,]{0,19})"  # of limited length, so that the search is linear in the text's
-    match = re.search(
+    layers = (
         rf"\b{count} layers? with {count} attention heads? each, width {count}, [0-9,]{{1,20}} channels? per head, "
-        rf"[0-9,]{{1,20}} hidden units?, a vocabulary of {count} words?(?: \(including the space\))?, and a context of "
-        rf"{count} tokens?\.",
-        text,
+        r"[0-9,]{1,20} hidden units?"
     )
+    words, tokens = rf"a vocabulary of {count} words?(?: \(including the space\))?", rf"{count} tokens?\."
+    kind, sizes = dict[str, Any](), ["n_layer", "n_head", "n_embd", "vocab_size", "block_size"]
+    match = re.search(f"{layers}, {words}, and a context of {tokens}", text)
+    if match is None:
+        kind, sizes = {"kind": "bigram"}, sizes[3:]
+        match = re.search(f"{_TABLE}, {words}, and texts of at most {tokens}", text)
     if match is None:
         return None
     numbers = (int(number.replace(",", "")) for number in match.groups())
-    return dict(zip(("n_layer", "n_head", "n_embd", "vocab_size", "block_size"), numbers, strict=True))
+    return kind | dict(zip(sizes, numbers, strict=True))
 
 
 def write_model(name: str, weights: int) -> str:

@@ -65,13 +65,18 @@ def weight_table(trace: Trace, weights: Weights) -> Table:
     """Return the table of the part of a parameter that a step uses; a vector is one row."""
     values, shape = trace.numbers[weights.name], trace.plan.weight_shapes[weights.name.removeprefix(f"{UPDATED}.")]
     columns = range(weights.start, shape[-1] if weights.stop is None else weights.stop)
-    headers = number_labels(columns)
+    headers = _weight_labels(trace, weights.axes[-1], columns)
     if len(shape) == 1:
         return Table(("", weights.axes), [last_part(weights.name)], headers, [_row(values, (), columns)])
     rows = range(shape[0])
-    labels = axis_labels(trace, "v", rows) if weights.axes[0] == "v" else number_labels(rows)
     cells = [_row(values, (row,), columns) for row in rows]
+    labels = _weight_labels(trace, weights.axes[0], rows)
     return Table((weights.axes[0], weights.axes[1]), labels, headers, cells)
+
+
+def _weight_labels(trace: Trace, letter: str, places: Sequence[int]) -> list[str]:
+    """Return the labels of a parameter's rows or columns: words only if there is one for each in the vocabulary."""
+    return axis_labels(trace, letter, places) if letter in "uv" else number_labels(places)
 
 
 def _row(values: dict[Index, Decimal], before: Index, columns: Sequence[int]) -> list[str]:

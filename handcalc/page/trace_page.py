@@ -10,7 +10,7 @@ from handcalc.page.cells import calculation, indices_to_work_out, selection_of
 from handcalc.page.closing import answer_blocks, closing_blocks
 from handcalc.page.opening import opening_blocks, short_opening
 from handcalc.page.phases import part_title, phase_blocks
-from handcalc.page.stated_facts import RESULT, TITLE, step_heading, weights_title
+from handcalc.page.stated_facts import RESULT, step_heading, weights_title, write_title
 from handcalc.page.tables import step_tables, weight_table
 from handcalc.tracing.selection import Selection, places_to_show, steps_to_show
 from handcalc.tracing.trace import Trace
@@ -20,7 +20,7 @@ def page_blocks(trace: Trace, selection: Selection, *, full: bool) -> Iterator[B
     """Yield the page's blocks."""
     chosen = steps_to_show(trace.plan.page_steps, selection, full=full)
     positions = places_to_show("t", trace.plan.sizes, selection)
-    yield Heading(TITLE, PAGE)
+    yield Heading(write_title(trace.plan.config), PAGE)
     if selection.only:
         yield from short_opening(trace, chosen)
     else:

@@ -11,7 +11,7 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe, list_names, quote, suggest
 from handcalc.arithmetic.expression import Index
 from handcalc.formulas.step import AGAIN, Sizes, Step
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
 
 
 class Selection(NamedTuple):
@@ -35,7 +35,7 @@ class Selection(NamedTuple):
 EVERYTHING = Selection()
 
 
-def check_selection(selection: Selection, config: GPTConfig, time: int | None = None) -> None:
+def check_selection(selection: Selection, config: ModelConfig, time: int | None = None) -> None:
     """Refuse a layer, head or position that does not exist in a text of ``time`` tokens, or in any text.
 
     Raises
@@ -43,9 +43,13 @@ def check_selection(selection: Selection, config: GPTConfig, time: int | None = 
     UserError
         If one is out of range.
     """
+    if isinstance(config, BigramConfig):
+        layers, heads, model = 0, 0, "a bigram model"
+    else:
+        layers, heads, model = config.n_layer, config.n_head, "this model"
     for option, value, count, owner in (
-        ("layer", selection.layer, config.n_layer, "this model"),
-        ("head", selection.head, config.n_head, "this model"),
+        ("layer", selection.layer, layers, model),
+        ("head", selection.head, heads, model),
         ("position", selection.position, *((config.block_size, "this model") if time is None else (time, "this text"))),
     ):
         if value is not None and not 0 <= value < count:

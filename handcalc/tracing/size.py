@@ -10,7 +10,7 @@ from handcalc.arithmetic.expression import Expression
 from handcalc.formulas.attribution import is_attribution
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.selection import Selection, places_to_show, steps_to_show
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_count
 
 MOST_NUMBERS = 2_000_000
@@ -59,7 +59,7 @@ def _count_operands(expression: Expression) -> int:
     return expression.fold(lambda _, counts: sum(counts) or 1)
 
 
-def check_size(size: Size, config: GPTConfig) -> None:
+def check_size(size: Size, config: ModelConfig) -> None:
     """Refuse a trace that is too large to work out or to print.
 
     Raises

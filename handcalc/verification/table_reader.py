@@ -94,16 +94,16 @@ def cells_of(table: PrintedTable, step: Step) -> Iterator[TableCell]:
         If its rows or columns are not numbered consecutively.
     """
     name, axes, before = _tensor(table.title, step)
-    # In other tables, before and after are words of the vocabulary.
+    transposed = len(axes) == 2 and table.corner == (axes[1], axes[0])
+    # Anywhere else, before and after are words of the vocabulary: also in the columns of a matrix of changes.
     changes = table.title is not None and table.title.text == CHANGES
-    rows = _labels([label for _, label, _ in table.rows], changes=changes)
-    columns = _labels(table.columns, changes=changes)
+    rows = _labels([label for _, label, _ in table.rows], changes=changes and not transposed)
+    columns = _labels(table.columns, changes=changes and (transposed or len(axes) == 1))
     few = is_attribution(step)  # its tables have only some words and positions
     if not (_in_order(rows, few=few) and _in_order(columns, few=few)) or any(
         len(cells) != len(columns) for *_, cells in table.rows
     ):
         raise DisorderlyTable(table.place)
-    transposed = len(axes) == 2 and table.corner == (axes[1], axes[0])
     for (place, _, cells), (row, state) in zip(table.rows, rows, strict=True):
         for text, (column, other_state) in zip(cells, columns, strict=True):
             both = (column, row) if transposed else (row, column)

@@ -76,7 +76,7 @@ def _labels(table: PrintedTable, plan: Plan) -> Iterator[tuple[int, str]]:
             place, _, word = label.strip().partition(" ")
             if not word or not place.isdecimal() or len(place) > 9:
                 continue
-            if letter == "v":
+            if letter in "uv":
                 yield int(place), word.strip()
             elif letter in "ts" and int(place) < len(plan.tokens):
                 yield plan.tokens[int(place)], word.strip()

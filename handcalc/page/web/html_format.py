@@ -26,7 +26,7 @@ from handcalc.page.stated_facts import write_shape
 from handcalc.page.web.web_data import step_data, web_data
 from handcalc.page.web.web_script import WEB, web_script
 from handcalc.tracing.trace import Trace, extend
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.names import parameter_count
 
 _DERIVATIONS = Path(__file__).parents[3] / "docs" / "derivations.md"
@@ -94,7 +94,7 @@ def page_data(trace: Trace) -> dict[str, Any]:
 
     ``checksum`` is that of all numbers as Python computes them, ``name[index]=value`` line by line.
     """
-    config, sizes = trace.plan.config, trace.plan.sizes
+    config, sizes = require_gpt(trace.plan.config), trace.plan.sizes
     attribution = list(attribution_steps(config, sizes))
     numbers = extend(trace, attribution).numbers
     axes = {step.name: step.axes for step in attribution}
@@ -128,7 +128,7 @@ def _chapters(output: str | None) -> dict[str, str]:
 
 
 def _intro(trace: Trace) -> str:
-    config: GPTConfig = trace.plan.config
+    config = trace.plan.config
     shape = write_shape(config, space=" " in trace.vocabulary)
     return (
         f"The model {make_visible(trace.model)} reads “{make_visible(trace.text)}” and predicts each next word. It has "

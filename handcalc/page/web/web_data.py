@@ -12,13 +12,14 @@ from typing import Any
 
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
-from handcalc.formulas.gpt import update_steps
+from handcalc.formulas.model import update_steps
 from handcalc.formulas.step import AXES, Step
 from handcalc.page.phases import part_title
 from handcalc.page.web.explanations import EXPLANATIONS, kind_of
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config_checks import require_gpt
 
 
 def web_data(trace: Trace) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def web_data(trace: Trace) -> dict[str, Any]:
         "model": trace.model,
         "text": trace.text,
         "digits": plan.digits,
-        "config": config_data(plan.config),
+        "config": config_data(require_gpt(plan.config)),
         "vocabulary": list(trace.vocabulary),
         "tokens": list(plan.tokens),
         "targets": list(plan.targets),
@@ -47,7 +48,11 @@ def web_data(trace: Trace) -> dict[str, Any]:
             }
             for name, shape in plan.weight_shapes.items()
         ],
-        "axes": {letter: {"size": size, "counts": counts} for letter, (size, counts) in AXES.items()},
+        "axes": {
+            letter: {"size": size, "counts": counts}
+            for letter, (size, counts) in AXES.items()
+            if getattr(plan.sizes, letter)
+        },
         "steps": [step_data(step) for step in plan.steps],
         "later_updates": [step_data(step) for step in _later_update_steps(plan)],
         "explanations": EXPLANATIONS,

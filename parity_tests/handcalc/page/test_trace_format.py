@@ -86,9 +86,12 @@ def documented_fields() -> set[str]:
     return {word for row in re.findall(r"^\| (.+)", table, re.MULTILINE) for word in re.findall(r"`([^`]+)`", row)}
 
 
-def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None:
-    record = json.loads("\n".join(json_lines(train_shipped("hello world"), Selection(), full=True)))
-    fields, named = set(paths(record)), documented_fields()
+def test_json_fields_are_documented(
+    train_shipped: Callable[..., Trace], train_random: Callable[..., tuple[Trace, object]]
+) -> None:
+    traces = train_shipped("hello world"), train_random((1, 0, 2), 4, kind="bigram")[0]
+    records = [json.loads("\n".join(json_lines(trace, Selection(), full=True))) for trace in traces]
+    fields, named = {field for record in records for field in paths(record)}, documented_fields()
     for field in fields:
         if field.startswith(("model.config.", "optimizer.")):  # by the names of config.py and presets.py
             continue
@@ -111,6 +114,7 @@ def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None
         "--set",
         "before",
         "after",
+        "bigram",
     }
     for name in named - values - {"handcalc.verify"}:
         assert all(part in parts for part in re.split(r"\.|\[\]\.?", name) if part), name
