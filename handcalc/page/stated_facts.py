@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from math import prod
 from typing import NamedTuple
 
 from gpt_data.wording import count_of
@@ -112,6 +113,30 @@ def read_amount(text: str) -> int | None:
     """Return the number of steps of the calculation, or None if the page does not state it."""
     match = re.search(r"[0-9] numbers in ([0-9]{1,9}) steps[.,]", text)
     return match and int(match[1])
+
+
+def write_step_shape(letters: str, shape: Sequence[int], chosen: int) -> str:
+    """Return the shape of a step's tensor, and how many of its numbers were chosen with --only, unless it is 0."""
+    if not shape:
+        return "a single number"
+    text = f"shape ({letters}) = ({', '.join(map(str, shape))})"
+    return text + f", {chosen:,} of {count_of(prod(shape), 'number')} chosen" * bool(chosen)
+
+
+def states_chosen(line: str) -> bool:
+    """Return whether a line, of text or Markdown, says that some of a step's numbers were chosen."""
+    return re.fullmatch(r"(?: +|- )shape \(.*\), [0-9,]+ of [0-9,]+ numbers? chosen", line) is not None
+
+
+def write_masked(label: str, t: int, s: int) -> str:
+    """Return what is shown instead of the worked line of a masked cell."""
+    return f"{label} is masked: attention at position {t} must not see position {s}"
+
+
+def read_masked(line: str) -> tuple[str, tuple[int, ...]] | None:
+    """Return the name and the index of the masked cell, or None if the line is something else."""
+    match = re.match(rf"\s*({NAME})\[([0-9]{{1,9}}(?:,[0-9]{{1,9}})*)\] is masked: ", line)
+    return match and (match[1], tuple(map(int, match[2].split(","))))
 
 
 def write_optimizer(optimizer: Optimizer) -> str:

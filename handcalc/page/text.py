@@ -78,7 +78,7 @@ def _lines(block: Block, style: Style, width: int) -> Iterator[str]:
             for fact in facts:
                 yield from prose(fact, indent=INDENT, width=width)
         case Note(text):
-            yield INDENT + text
+            yield from prose(text, indent=INDENT, width=width)
         case Grid(title, table):
             yield from ([INDENT + title] if title else [])
             yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(table, width))

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from handcalc.formulas.step import AXES, FORWARD, UPDATED, Step, Weights
 from handcalc.page.blocks import PAGE, PART, STEP, Block, Formula, Grid, Heading, Note, Paragraph
-from handcalc.page.cells import calculation, indices_to_work_out, selection_of
+from handcalc.page.cells import count_chosen, selection_of, worked_blocks
 from handcalc.page.closing import answer_blocks, closing_blocks
 from handcalc.page.opening import opening_blocks, short_opening
 from handcalc.page.phases import part_title, phase_blocks
-from handcalc.page.stated_facts import RESULT, TITLE, step_heading, weights_title
+from handcalc.page.stated_facts import RESULT, TITLE, step_heading, weights_title, write_step_shape
 from handcalc.page.tables import step_tables, weight_table
 from handcalc.tracing.selection import Selection, places_to_show, steps_to_show
 from handcalc.tracing.trace import Trace
@@ -21,7 +21,7 @@ def page_blocks(trace: Trace, selection: Selection, *, full: bool) -> Iterator[B
     chosen = steps_to_show(trace.plan.page_steps, selection, full=full)
     positions = places_to_show("t", trace.plan.sizes, selection)
     yield Heading(TITLE, PAGE)
-    if selection.only:
+    if selection.names_steps:
         yield from short_opening(trace, chosen)
     else:
         if not selection.narrows_steps:
@@ -43,17 +43,16 @@ def _steps_blocks(trace: Trace, chosen: list[Step], selection: Selection, *, ful
             yield Heading(part, PART)
         yield Heading(step_heading(numbering[step.name], step.name), STEP)
         yield Paragraph(step.meaning)
-        yield _formula(trace, step, numbering)
-        yield from _table_blocks(trace, step, selection, printed)
-        for index in indices_to_work_out(trace, step, selection, full=full):
-            yield from calculation(trace, step, index)
-        printed[step.name] = step.name
+        yield _formula(trace, step, numbering, count_chosen(trace, step, selection))
+        if selection.shows_whole(step.name):
+            yield from _table_blocks(trace, step, selection, printed)
+            printed[step.name] = step.name
+        yield from worked_blocks(trace, step, selection, full=full)
 
 
-def _formula(trace: Trace, step: Step, numbering: dict[str, int]) -> Formula:
+def _formula(trace: Trace, step: Step, numbering: dict[str, int], chosen: int) -> Formula:
     letters = ", ".join(AXES[letter][0] for letter in step.axes)
-    shape = ", ".join(map(str, trace.plan.sizes.shape(step.axes)))
-    facts = [f"shape ({letters}) = ({shape})" if step.axes else "a single number"]
+    facts = [write_step_shape(letters, trace.plan.sizes.shape(step.axes), chosen)]
     if step.undoes:
         facts.append(f"undoes {', '.join(f'{numbering[name]}. {name}' for name in step.undoes)}")
     return Formula(step.equation, step.section, tuple(facts))

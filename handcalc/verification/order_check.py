@@ -19,7 +19,10 @@ def check_cell_order(section: Section, weight_shapes: Mapping[str, tuple[int, ..
     if not section.cells:
         return
     found = [cell.index for cell in section.cells]
-    if section.name in weight_shapes:
+    expected: Iterable[Index]
+    if section.chosen == found:
+        expected = sorted(set(found))
+    elif section.name in weight_shapes:
         expected = indices_of(weight_shapes[section.name])
     else:
         expected = product(*(sorted(set(places)) for places in zip(*found, strict=False)))
@@ -37,12 +40,22 @@ def check_line_order(section: Section, known: Mapping[str, Step]) -> Iterator[Fi
     for line in strangers:
         yield Finding(line.place, line.label, f"is among the lines of {section.name}")
     step = known.get(section.name)
-    if step is None or not own:
+    if step is None:
+        return
+    if section.place and section.chosen is not None:
+        said = {index for index in section.chosen if index not in [line.index or () for line in own]}
+        for index in sorted(_drop_masked(step, said)):
+            yield Finding(section.place, cell_label(section.name, index), "is said to be masked, but it is not")
+    if not own:
         return
     cells = [cell.index for cell in section.cells if cell.name == section.name and cell.text != MASKED]
     expected = list(_drop_masked(step, cells)) if step.axes else [()]
     found = [line.index or () for line in own]
-    if len(found) == 1:
+    if section.chosen is not None:
+        expected = found if not expected else expected
+        if found != sorted(set(found)) or not {*found} <= {*expected}:
+            yield Finding(own[0].place, section.name, "has cells that appear twice, out of order, or in no table")
+    elif len(found) == 1:
         if found[0] not in expected:
             line = own[0]
             yield Finding(line.place, line.label, "is worked out, but is in no table of this step")

@@ -30,7 +30,7 @@ from handcalc.tracing.plan import PROBABILITIES, Plan
 from handcalc.tracing.selection import Selection, places_to_show
 from handcalc.tracing.size import MOST_NUMBERS, size_of
 from handcalc.tracing.trace import Change, Trace, explain, extend, load_model, round_weights
-from handcalc.verification.document import Document
+from handcalc.verification.document import Document, Section
 from handcalc.verification.plan_reader import join_words
 from handcalc.verification.word_reader import UNKNOWN, read_words
 from numpy_gpt.shared.model.names import gradient_name
@@ -84,6 +84,8 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
     base = Trace(plan, name or "", vocabulary, text, all_numbers, masked, [], None)
     base = _compare(base, changes, model)
     base = _explain(base, selection, numbers, complete=complete)
+    cells = tuple((step, index) for step, index in selection.cells if index in base.numbers[step])
+    selection = selection._replace(cells=cells)  # the others are findings of their own
     exact = _known_float64(base, document, model) if model else _stated_float64(base, document, selection)
     traces = [base._replace(float64=float64, training=training) for float64, training in exact]
     return Rebuilt(
@@ -136,7 +138,8 @@ def _explain(
         return trace
     if not complete and words:
         ranked = [word for word in explained.why.words if word in words]
-        why = explained.why._replace(words=(*ranked, *sorted(words - {*ranked}))[:2])
+        both = dict.fromkeys([*ranked, *sorted(words - {*ranked}), *explained.why.words])
+        why = explained.why._replace(words=tuple(both)[: len(explained.why.words)])
         explained = extend(trace._replace(why=why), trace.plan.why, why.selection())
     known = {name: {**cells, **numbers.get(name, {})} for name, cells in explained.numbers.items() if name in names}
     return explained._replace(numbers=explained.numbers | known)
@@ -152,22 +155,30 @@ def _selection(document: Document, plan: Plan) -> tuple[Selection, bool]:
     known = {step.name: step for step in plan.page_steps}
     sections = [section for section in document.sections if section.name in known]
     names = dict.fromkeys(section.name for section in sections)
-    lines = sum(len(section.lines) for section in sections)
-    full = lines > 1.5 * sum(bool(section.lines) for section in sections)
+    whole = [section for section in sections if section.chosen is None]
+    lines = sum(len(section.lines) for section in whole)
+    full = lines > 1.5 * sum(bool(section.lines) for section in whole)
     narrowed = not any("How far from float64" in line for line in document.lines) or bool(document.record)
     full = full or (not narrowed and any(known[name].phase == AGAIN for name in names))
     places: dict[str, Counter[int]] = {"h": Counter(), "t": Counter()}
-    for section in [one for one in sections if not is_attribution(known[one.name])]:  # they have one position anyway
+    for section in [one for one in whole if not is_attribution(known[one.name])]:  # they have one position anyway
         axes = known[section.name].axes
         for cell in section.cells:
             if cell.name == section.name and len(cell.index) == len(axes):
                 for letter, place in zip(axes, cell.index, strict=True):
                     if letter in places:
                         places[letter][place] += 1
-    return (
-        Selection(tuple(names) if narrowed else (), None, _only(places["h"]), _only(places["t"])),
-        full,
-    )
+    cells = tuple((section.name, index) for section in sections for index in sorted(section.chosen or ()))
+    alone = {section.name for section in sections if section.chosen is not None and _shows_only(section)}
+    only = tuple(name for name in names if name not in alone) if narrowed else ()
+    return Selection(only, None, _only(places["h"]), _only(places["t"]), cells=cells), full
+
+
+def _shows_only(section: Section) -> bool:
+    """Return whether a section shows only the cells that were asked for, and not also the whole tensor."""
+    if section.place:
+        return not section.cells
+    return [cell.index for cell in section.cells] == section.chosen
 
 
 def _only(places: Counter[int]) -> int | None:
