@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from gpt_data.errors import UserError
 from gpt_data.wording import make_visible
@@ -130,10 +131,11 @@ def calculation(trace: Trace, step: Step, index: Index) -> list[Calculation]:
     return [] if written is None else [Calculation(step.name, index, written, value)]
 
 
-def worked_blocks(trace: Trace, step: Step, selection: Selection, *, full: bool) -> Iterator[Block]:
-    """Yield the worked lines of a step; of a masked cell that was asked for, that it is masked."""
-    chosen = selection.cells_of(step.name)
-    for index in indices_to_work_out(trace, step, selection, full=full):
+def worked_blocks(trace: Trace, steps: Sequence[Step], selection: Selection, *, full: bool) -> Iterator[Block]:
+    """Yield the worked lines of steps that show the same cells, cell by cell; of a chosen masked cell, that it is."""
+    chosen = selection.cells_of(steps[0].name)
+    indices = indices_to_work_out(trace, steps[0], selection, full=full)
+    for index, step in product(indices, steps):
         yield from calculation(trace, step, index)
         if index in chosen and (step.name, index) in trace.masked:
             place = dict(zip(step.axes, index, strict=True))

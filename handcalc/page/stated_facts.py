@@ -19,8 +19,9 @@ from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.trace import Change
 from numpy_gpt.shared.model.config import GPTConfig
 
-RESULT, CHANGES = "result", "before, change, after"
-"""Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update."""
+RESULT, CHANGES, STAGES = "result", "before, change, after", "every weight, step by step"
+"""Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update; its numbers in
+all steps of AdamW."""
 
 TITLE = "The arithmetic of a GPT, by pocket calculator"
 """The first line of a page."""
@@ -215,6 +216,17 @@ def step_heading(number: int, name: str) -> str:
     return f"{number}. {name}"
 
 
+def update_heading(first: int, last: int, parameter: str) -> str:
+    """Return the heading of the section of all steps of AdamW for one parameter."""
+    return f"{first} to {last}. From the gradient of {parameter} to its new value"
+
+
+def read_update_heading(line: str) -> str | None:
+    """Return the parameter in such a heading, or None if the line is something else."""
+    match = re.fullmatch(rf"(?:#+ )?[0-9]+ to [0-9]+\. From the gradient of ({NAME}) to its new value", line)
+    return match and match[1]
+
+
 def read_step_heading(line: str) -> str | None:
     """Return the name of the step in a heading, of text or Markdown, or None if the line is something else."""
     match = re.fullmatch(rf"(?:#+ )?[0-9]+\. ({NAME})", line)
@@ -241,5 +253,5 @@ def weights_title(name: str, shape: Sequence[int], columns: str) -> str:
 
 def read_table_title(line: str) -> TableTitle | None:
     """Return the title of a table, or None if the line is something else."""
-    match = re.fullmatch(rf"uses (\S+) \(.*|head ([0-9]+)|{RESULT}|{CHANGES}", line.strip())
+    match = re.fullmatch(rf"uses (\S+) \(.*|head ([0-9]+)|{RESULT}|{CHANGES}|{STAGES}", line.strip())
     return match and TableTitle(match[0], match[1], None if match[2] is None else int(match[2]))
