@@ -18,7 +18,7 @@ from handcalc.page.stated_facts import (
     write_short_tokens,
     write_tokens,
 )
-from handcalc.tracing.selection import EVERYTHING, Selection
+from handcalc.tracing.selection import Selection, places_to_show
 from handcalc.tracing.trace import UNTRAINED, Trace
 from numpy_gpt.shared.model.names import parameter_count
 
@@ -52,15 +52,17 @@ def opening_blocks(trace: Trace, selection: Selection, chosen: Sequence[Step], *
 
 def _purpose(trace: Trace, selection: Selection) -> str:
     words = f'"{visible_text(trace, len(trace.plan.tokens))}"'
+    whole = _shows_all_numbers(trace, selection) and not selection.narrows_steps
+    everything = "everything" if whole else "a part of what"
     if not trace.plan.targets:
         return (
             f"{_which(trace)} reads {words} and predicts, after each word, which word comes next. This page shows "
-            f"{_everything(selection)} it computes to do so:"
+            f"{everything} it computes to do so:"
         )
     learned = (
         f"{_which(trace)} reads {words} and is asked, after each word, which word comes next; the last word of "
         f'the text is only a target, not read: "{visible_word(trace, trace.plan.targets[-1])}". This page shows '
-        f"{_everything(selection)} it computes to learn from that. Forward: the prediction after each word, as without "
+        f"{everything} it computes to learn from that. Forward: the prediction after each word, as without "
         "--backward, and from these predictions one number, the loss, "
         "which measures how surprised the model was. Backward: for each of these "
         "numbers and for each weight, how the loss would change with it."
@@ -72,8 +74,10 @@ def _purpose(trace: Trace, selection: Selection) -> str:
     )
 
 
-def _everything(selection: Selection) -> str:
-    return "everything" if selection == EVERYTHING else "a part of what"
+def _shows_all_numbers(trace: Trace, selection: Selection) -> bool:
+    """Return whether no head and no position is left out of the steps that are shown."""
+    sizes = trace.plan.sizes
+    return all(len(places_to_show(letter, sizes, selection)) == getattr(sizes, letter) for letter in "ht")
 
 
 def _which(trace: Trace) -> str:
@@ -83,7 +87,7 @@ def _which(trace: Trace) -> str:
 def _amount(trace: Trace, chosen: Sequence[Step], selection: Selection, *, full: bool) -> str:
     steps, shown = trace.plan.page_steps, len(chosen)
     cells = sum(len(trace.numbers[step.name]) for step in steps)
-    numbers = "all its numbers" if selection.head is None and selection.position is None else "its numbers"
+    numbers = "all its numbers" if _shows_all_numbers(trace, selection) else "its numbers"
     text = (
         f"{write_amount(cells, len(steps))} Each step has a name, a sentence that explains it, its equation, "
         f"{numbers}, and one of them worked out (with --full, all of them)."
