@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from gpt_data.errors import UserError
 from gpt_data.terminal import join_lines, page_style, page_width
 from gpt_data.wording import show_path
-from handcalc.formulas.step import AXES
+from handcalc.formulas.step import AXES, Sizes
+from handcalc.page.cells import keep_worked_out
 from handcalc.page.layout import INDENT, WIDTH, left_columns, prose
 from handcalc.page.output import write
 from handcalc.page.text import text_lines
 from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
 from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
-from handcalc.tracing.selection import Selection, check_selection, select_steps
+from handcalc.tracing.selection import Selection, check_selection, choose_cells, select_steps, split_items
 from handcalc.tracing.size import check_size, check_web_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
@@ -43,8 +44,10 @@ exit status:
 examples:
   python -m handcalc.trace "hello world"
   python -m handcalc.trace "hello world" --only attn.scores --head 1 --full
+  python -m handcalc.trace "hello world" --only "attn.weights[0,2,0],logits[2,31]"
   python -m handcalc.trace "hello world" --backward --only "h.0.attn.d*"
   python -m handcalc.trace "hello world" --update --only wte.weight,loss
+  python -m handcalc.trace "hello world" --update --only "wte.weight[31,0]"
   python -m handcalc.trace "hello world" --set "wte.weight[31,0]=0"
   python -m handcalc.trace "hello world" --update --model untrained
   python -m handcalc.trace "hello world" --update --model runs/bigram --only "*dweight,loss"
@@ -98,8 +101,8 @@ def _add_selection(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="STEP",
-        help="show only these steps: a name, its last parts (attn.scores, scores) or a pattern (*.mlp.*); "
-        "several with commas or by repeating the option",
+        help="show only these steps: a name, its last parts (attn.scores, scores) or a pattern (*.mlp.*), or with an "
+        "index only one number, worked out (attn.weights[0,2,0]); several with commas or by repeating the option",
     )
     add("--layer", type=whole_number, metavar="N", help="show only the steps inside layer N, counted from 0")
     add("--head", type=whole_number, metavar="N", help="of each head's results, show only head N, counted from 0")
@@ -126,13 +129,14 @@ def _run(options: argparse.Namespace) -> int:
     if options.list:
         check_selection(selection, model.config)
         plan = _plan(options, model, (0, 0) if options.backward or options.update else (0,))
-        lines = _list_lines(plan, selection, page_width(options.output, WIDTH))
+        sizes = Sizes.of(model.config, model.config.block_size)
+        lines = _list_lines(plan, choose_cells(selection, plan.page_steps, sizes), page_width(options.output, WIDTH))
     elif options.format == "html":
         _check_web_model(model)
-        _write_html(options, _trace(options, Changed(model, changed.changes), name, selection))
+        _write_html(options, _trace(options, Changed(model, changed.changes), name, selection)[0])
         return 0
     else:
-        lines = _page_lines(options, _trace(options, Changed(model, changed.changes), name, selection), selection)
+        lines = _page_lines(options, *_trace(options, Changed(model, changed.changes), name, selection))
     write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0
 
@@ -178,7 +182,8 @@ def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection)
     return text_lines(trace, selection, full=options.full, style=style, width=width)
 
 
-def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: Selection) -> Trace:
+def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: Selection) -> tuple[Trace, Selection]:
+    """Return the trace, and the selection with its single cells."""
     model = changed.model
     if len(options.text) != 1:
         together = " ".join(options.text) or "hello world"
@@ -186,13 +191,15 @@ def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: 
     text = read_text(model.tokenizer, options.text[0], "the text")
     plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
     check_selection(selection, plan.config, len(plan.tokens))
+    selection = choose_cells(selection, plan.page_steps, plan.sizes, full=options.full)
     if not options.force:
         size = size_of(plan, selection, full=options.full)
         check_size(size, plan.config)
         if options.format == "html":
             check_web_size(size)
     trace = trace_model(model, name, text, plan, selection.position)
-    return compare_with_unchanged(trace, changed.changes) if changed.changes else trace
+    trace = compare_with_unchanged(trace, changed.changes) if changed.changes else trace
+    return trace, keep_worked_out(trace, selection)
 
 
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
@@ -205,7 +212,7 @@ def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...
 
 
 def _selection(options: argparse.Namespace) -> Selection:
-    only = tuple(name for group in options.only for name in group.split(",") if name)
+    only = tuple(item for group in options.only for item in split_items(group))
     if options.only and not only:
         raise UserError("--only needs the name of a step; --list shows them")
     return Selection(only, options.layer, options.head, options.position)

@@ -32,6 +32,10 @@ MOMENTS = ("m", "v")
 """The prefixes of a parameter's name that mean its moments, the averages that AdamW carries from step to step."""
 
 
+_PREFIXES = ("clipped", "decayed", *MOMENTS, "corrected_m", "corrected_v", "step", UPDATED, CHANGE)
+"""The prefixes of a parameter's name that mean its numbers in the update, in order of computation."""
+
+
 class Optimizer(NamedTuple):
     """The numbers of clipping and AdamW, with the names of a training recipe, as the decimals that a person writes.
 
@@ -59,6 +63,12 @@ def correction_steps(optimizer: Optimizer, number: int) -> Iterator[Step]:
             cell=lambda power=power: ONE - power,
             phase=UPDATE,
         )
+
+
+def moved_parameter(step: Step) -> str | None:
+    """Return the parameter that a step of ``adamw_steps`` moves; None for every other step."""
+    prefix, _, parameter = step.name.partition(".")
+    return parameter if step.phase == UPDATE and prefix in _PREFIXES else None
 
 
 def adamw_steps(parameter: Weights, optimizer: Optimizer, number: int = 1) -> Iterator[Step]:

@@ -29,7 +29,7 @@ def clipping_steps(parameters: Sequence[Weights], grad_clip: Decimal, sizes: Siz
         axes="",
         equation="squares = Σ over all parameters of their squares",
         section="13.1",
-        meaning="The squares of all gradients of the model: the sums of all parameters, as computed above, added up.",
+        meaning="The squares of all gradients of the model: the sums of all parameters, added up.",
         cell=lambda: total(part[()] for part in parts),
         phase=UPDATE,
     )

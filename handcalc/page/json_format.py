@@ -61,6 +61,7 @@ def trace_record(trace: Trace, selection: Selection, *, full: bool) -> dict[str,
             {"name": name, "shape": list(shape), "cells": _Lines(_weight_cells(trace, name, shape))}
             for name, shape in plan.weight_shapes.items()
         ],
+        "chosen": _Lines({"name": name, "index": list(index)} for name, index in selection.cells),
         "steps": [
             _step(trace, step, selection, full=full) for step in steps_to_show(plan.page_steps, selection, full=full)
         ],

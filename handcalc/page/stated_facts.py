@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from math import prod
 from typing import Any, NamedTuple
 
 from gpt_data.wording import count_of
@@ -18,8 +19,9 @@ from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.trace import Change
 from numpy_gpt.shared.model.config import KINDS, BigramConfig, ModelConfig
 
-RESULT, CHANGES = "result", "before, change, after"
-"""Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update."""
+RESULT, CHANGES, STAGES = "result", "before, change, after", "every weight, step by step"
+"""Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update; its numbers in
+all steps of AdamW."""
 
 _KIND_NAMES = {"gpt": "GPT", "bigram": "bigram model"}
 SPACE_INCLUDED = "(including the space)"
@@ -134,6 +136,30 @@ def read_amount(text: str) -> int | None:
     return match and int(match[1])
 
 
+def write_step_shape(letters: str, shape: Sequence[int], chosen: int) -> str:
+    """Return the shape of a step's tensor, and how many of its numbers were chosen with --only, unless it is 0."""
+    if not shape:
+        return "a single number"
+    text = f"shape ({letters}) = ({', '.join(map(str, shape))})"
+    return text + f", {chosen:,} of {count_of(prod(shape), 'number')} chosen" * bool(chosen)
+
+
+def states_chosen(line: str) -> bool:
+    """Return whether a line, of text or Markdown, says that some of a step's numbers were chosen."""
+    return re.fullmatch(r"(?: +|- )shape \(.*\), [0-9,]+ of [0-9,]+ numbers? chosen", line) is not None
+
+
+def write_masked(label: str, t: int, s: int) -> str:
+    """Return what is shown instead of the worked line of a masked cell."""
+    return f"{label} is masked: attention at position {t} must not see position {s}"
+
+
+def read_masked(line: str) -> tuple[str, tuple[int, ...]] | None:
+    """Return the name and the index of the masked cell, or None if the line is something else."""
+    match = re.match(rf"\s*({NAME})\[([0-9]{{1,9}}(?:,[0-9]{{1,9}})*)\] is masked: ", line)
+    return match and (match[1], tuple(map(int, match[2].split(","))))
+
+
 def write_optimizer(optimizer: Optimizer) -> str:
     """Return the numbers of the update in words."""
     rate, decay, beta1, beta2, epsilon, most = map(format_number, optimizer)
@@ -210,6 +236,17 @@ def step_heading(number: int, name: str) -> str:
     return f"{number}. {name}"
 
 
+def update_heading(first: int, last: int, parameter: str) -> str:
+    """Return the heading of the section of all steps of AdamW for one parameter."""
+    return f"{first} to {last}. From the gradient of {parameter} to its new value"
+
+
+def read_update_heading(line: str) -> str | None:
+    """Return the parameter in such a heading, or None if the line is something else."""
+    match = re.fullmatch(rf"(?:#+ )?[0-9]+ to [0-9]+\. From the gradient of ({NAME}) to its new value", line)
+    return match and match[1]
+
+
 def read_step_heading(line: str) -> str | None:
     """Return the name of the step in a heading, of text or Markdown, or None if the line is something else."""
     match = re.fullmatch(rf"(?:#+ )?[0-9]+\. ({NAME})", line)
@@ -236,5 +273,5 @@ def weights_title(name: str, shape: Sequence[int], columns: str) -> str:
 
 def read_table_title(line: str) -> TableTitle | None:
     """Return the title of a table, or None if the line is something else."""
-    match = re.fullmatch(rf"uses (\S+) \(.*|head ([0-9]+)|{RESULT}|{CHANGES}", line.strip())
+    match = re.fullmatch(rf"uses (\S+) \(.*|head ([0-9]+)|{RESULT}|{CHANGES}|{STAGES}", line.strip())
     return match and TableTitle(match[0], match[1], None if match[2] is None else int(match[2]))

@@ -9,7 +9,7 @@ from handcalc.arithmetic.expression import Index
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.step import CHANGE, UPDATE, UPDATED, Step, Weights, last_part
 from handcalc.page.cells import axis_labels, cell_text, number_labels
-from handcalc.page.layout import Table, align_left
+from handcalc.page.layout import Table, align_left, align_right
 from handcalc.page.stated_facts import CHANGES, head_title
 from handcalc.tracing.selection import Selection, places_to_show
 from handcalc.tracing.trace import Trace
@@ -58,6 +58,25 @@ def _change_table(trace: Trace, step: Step, places: list[Sequence[int]]) -> Tabl
         [(label if state == "before" else unnamed) + state for label in named for state in states],
         axis_labels(trace, step.axes[-1], columns),
         [_row(trace.numbers[name], start, columns) for start in starts for name in states.values()],
+    )
+
+
+def stages_table(trace: Trace, steps: Sequence[Step], selection: Selection) -> Table:
+    """Return a table of several steps for one parameter: each of its rows is a row for each step."""
+    axes = steps[0].axes
+    *rows, columns = (places_to_show(letter, trace.plan.sizes, selection) for letter in axes)
+    starts: list[Index] = [(row,) for row in rows[0]] if rows else [()]
+    labels = axis_labels(trace, axes[0], rows[0]) if rows else [""]
+    prefixes = [step.name.split(".")[0] for step in steps]
+    return Table(
+        (axes[0] if rows else "", axes[-1]),
+        align_right(
+            [f"{label} {prefix}" if prefix == prefixes[0] else prefix for label in labels for prefix in prefixes]
+        )
+        if rows
+        else prefixes,
+        axis_labels(trace, axes[-1], columns),
+        [_row(trace.numbers[step.name], start, columns) for start in starts for step in steps],
     )
 
 

@@ -23,7 +23,17 @@ from handcalc.page.blocks import (
     Paragraph,
 )
 from handcalc.page.cells import MASKED
-from handcalc.page.layout import INDENT, WIDTH, left_columns, prose, side_by_side, table_lines, wrap_worked_line
+from handcalc.page.layout import (
+    INDENT,
+    WIDTH,
+    directions,
+    fit_width,
+    left_columns,
+    prose,
+    side_by_side,
+    table_lines,
+    wrap_worked_line,
+)
 from handcalc.page.trace_page import page_blocks
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
@@ -51,7 +61,7 @@ def _gap(before: Block | None, block: Block) -> int:
     """Return the number of blank lines between two blocks."""
     if before is None or (isinstance(before, Heading) and before.level == STEP):
         return 0
-    if isinstance(before, Calculation) and isinstance(block, Calculation):
+    if isinstance(before, Calculation | Formula) and type(before) is type(block):
         return 0
     return 2 if isinstance(block, Heading) and block.level in _UNDERLINES else 1
 
@@ -70,10 +80,13 @@ def _lines(block: Block, style: Style, width: int) -> Iterator[str]:
             for fact in facts:
                 yield from prose(fact, indent=INDENT, width=width)
         case Note(text):
-            yield INDENT + text
+            yield from prose(text, indent=INDENT, width=width)
         case Grid(title, table):
             yield from ([INDENT + title] if title else [])
-            yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(table, width))
+            fitting = fit_width(table, width)
+            if fitting is not table:  # transposed, and says so
+                yield from prose(directions(fitting), indent=INDENT, width=width)
+            yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(fitting, width))
         case Columns(rows):
             yield from (INDENT + line for line in left_columns(rows))
         case Panels(labels, panels):

@@ -44,14 +44,15 @@ def size_of(plan: Plan, selection: Selection, *, full: bool) -> Size:
     for step in plan.page_steps:
         part = of_two_words if is_attribution(step) else selection
         cells = prod(len(places_to_show(letter, sizes, part)) for letter in step.axes)
+        alone = None if selection.shows_whole(step.name) else len(selection.cells_of(step.name))
         shape = sizes.shape(step.axes)
         worked_out = cells if is_attribution(step) else prod(shape)
         each = _count_operands(step.cell(*(length - 1 for length in shape)))
         numbers += worked_out
         operands += worked_out * each
         if step.name in shown:
-            worked = cells if full else 1
-            characters += 300 + cells * (digits + 5) + worked * (len(step.name) + 10 + each * (digits + 4))
+            worked = alone or (cells if full else 1)
+            characters += 300 + (alone or cells) * (digits + 5) + worked * (len(step.name) + 10 + each * (digits + 4))
     return Size(numbers, operands, characters)
 
 

@@ -26,7 +26,7 @@ from numpy_gpt.shared.model.names import parameter_shapes
 ODD = (
     *("|", "`", "\\", " ", "\n", "\t", "\x1b", "\u2028", "'", '"', "#", "*", "_", "[", "<", "&", "=", "7", "-", "é"),
     *("||", "``", "\\|", "a|b"),
-    *("before", "change", "after", "masked", "result", "head"),  # words of the page itself
+    *("before", "change", "after", "masked", "result", "head", "clipped", "m", "step"),  # words of the page itself
 )
 UPDATE = Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", "1")))
 
