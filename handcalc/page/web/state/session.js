@@ -197,6 +197,10 @@ export class Session {
     return this.answers.trace.numbers.tensors.get(name).shape;
   }
 
+  value(name, index) {
+    return this.answers.trace.numbers.get(name, index);
+  }
+
   text(name, index) {
     return this.answers.text(name, index);
   }

@@ -86,6 +86,7 @@ class Reader:
 
     def numbers(self) -> dict[str, str]:
         """Return the number in each cell of the tables that were opened; it is the same in all of them."""
+        self.page.wait_for_selector("[aria-busy]", state="detached")
         return dict(json.loads(self.page.evaluate(_NUMBERS)))
 
     def go(self, label: str) -> None:
