@@ -95,7 +95,7 @@ export function tableCell(session, name, index) {
   return cell;
 }
 
-/** Write a cell's number, and whether it is masked or has changed since the page was opened. */
+/** Write a cell's number, and whether it is masked or differs from that of the unchanged model. */
 export function fillCell(session, cell, name, index) {
   const masked = session.isMasked(name, index);
   cell.firstChild.firstChild.data = masked ? "masked" : session.text(name, index);

@@ -6,62 +6,68 @@ import shutil
 import subprocess
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.expression import Numbers
 from handcalc.arithmetic.writing import cell_label
-from handcalc.formulas.adamw import Optimizer
-from handcalc.formulas.step import indices_of
-from handcalc.page.web.html_format import html_page
-from handcalc.tracing.plan import make_training_plan
-from handcalc.tracing.trace import Trace, take_step, work_out
+from handcalc.formulas.adamw import BEFORE, Optimizer
+from handcalc.tracing.plan import Plan, make_plan, make_training_plan
+from handcalc.tracing.trace import Trace, fill, take_step, work_out
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
-from parity_tests.handcalc.page.web.reader import Reader, differences
+from parity_tests.handcalc.page.web.reader import Reader, differences, open_page
 from parity_tests.handcalc.page.web.test_html_command import HELLO_WORLD
 from parity_tests.handcalc.variants import VARIANTS
 
 WORDS = (" ", "and", "cat", "dog", "sees", "the")
 
 
-class Model(NamedTuple):
-    """A random model that reads some words, with the changes that a reader makes to it, one after the other."""
-
-    config: GPTConfig
-    arrays: dict[str, Any]
-    words: tuple[int, ...]
-    digits: int
-    grad_clip: str
-
-    def trace(self) -> Trace:
-        optimizer = Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", self.grad_clip)))
-        plan = make_training_plan(self.config, self.words, optimizer, digits=self.digits)
-        return work_out(plan, self.arrays, WORDS, "".join(WORDS[word] for word in self.words), model="random")
-
-    def with_weight(self, name: str, index: tuple[int, ...], value: float) -> Model:
-        array = np.array(self.arrays[name])
-        array[index] = value
-        return self._replace(arrays=self.arrays | {name: array})
-
-    def with_word(self, place: int, word: int) -> Model:
-        return self._replace(words=(*self.words[:place], word, *self.words[place + 1 :]))
-
-
 @st.composite
-def models(draw: st.DrawFn) -> Model:
-    fields = {"vocab_size": 6, "block_size": 5, "n_layer": 1, "n_head": 2, "n_embd": 4} | draw(VARIANTS)
-    config = GPTConfig(**fields)
+def traces(draw: st.DrawFn) -> Trace:
+    """Draw a training step of a random model that reads some words."""
+    config = GPTConfig(**{"vocab_size": 6, "block_size": 5, "n_layer": 1, "n_head": 2, "n_embd": 4} | draw(VARIANTS))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     arrays = {
         name: rng.normal(float(name.endswith(("_1.weight", "_2.weight", "f.weight"))), 0.5, shape)
         for name, shape in parameter_shapes(config).items()
     }
     words = tuple(draw(st.lists(st.integers(0, 5), min_size=2, max_size=5)))
-    return Model(config, arrays, words, draw(st.integers(3, 8)), draw(st.sampled_from(["0", "0.5", "1000"])))
+    grad_clip = draw(st.sampled_from(["0", "0.5", "1000"]))
+    optimizer = Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", grad_clip)))
+    plan = make_training_plan(config, words, optimizer, digits=draw(st.integers(3, 8)))
+    return work_out(plan, arrays, WORDS, "".join(WORDS[word] for word in words), model="random")
+
+
+def with_weight(trace: Trace, name: str, index: tuple[int, ...], text: str) -> Trace:
+    """Return the trace, which may be one after some steps of training, with another number for a weight."""
+    value = Calculator(trace.plan.digits).round(Decimal(text))
+    return again(trace, trace.plan, {name: {**trace.numbers[name], index: value}})
+
+
+def with_word(trace: Trace, place: int, word: int) -> Trace:
+    """Return the trace with another word in a place of its text."""
+    plan = trace.plan
+    words = [plan.tokens[0], *plan.targets]
+    words[place] = word
+    others = make_plan(
+        plan.config, tuple(words[:-1]), tuple(words[1:]), plan.optimizer, digits=plan.digits, number=plan.number
+    )
+    return again(trace, others, {})
+
+
+def again(trace: Trace, plan: Plan, changed: Numbers) -> Trace:
+    """Return a plan worked out from what a trace was given, weights and moments, some of it changed."""
+    given = {name: dict(values) for name, values in trace.numbers.items() if name.startswith(f"{BEFORE}.")}
+    given |= {name: dict(trace.numbers[name]) for name in plan.weight_shapes}
+    numbers = given | dict(changed)
+    masked = fill(numbers, plan.steps, plan.sizes, Calculator(plan.digits))
+    return trace._replace(plan=plan, numbers=numbers, masked=masked)
 
 
 NUMBERS = st.one_of(
@@ -71,34 +77,44 @@ NUMBERS = st.one_of(
 )
 
 
+ACTIONS = st.sampled_from(
+    [
+        ["change", "step", "step", "step"],  # three steps of a changed model
+        ["step", "change", "change", "step", "change"],  # changes after steps, with the moments carried on
+    ]
+)
+
+
 def check(reader: Reader, trace: Trace) -> None:
     reader.open_all()
     assert differences(reader.numbers(), trace) == []
 
 
+def change(reader: Reader, trace: Trace, data: st.DataObject) -> Trace:
+    """Let the reader change a weight or a word; return Python's trace of the changed model."""
+    if data.draw(st.booleans(), "a weight"):
+        name = data.draw(st.sampled_from(sorted(trace.plan.weight_shapes)))
+        index = data.draw(st.sampled_from(list(trace.numbers[name])))
+        text = data.draw(NUMBERS)
+        reader.edit(cell_label(name, index), text)
+        return with_weight(trace, name, index, text)
+    place, word = data.draw(st.integers(0, len(trace.plan.tokens))), data.draw(st.integers(0, 5))
+    reader.choose_word(place, word)
+    return with_word(trace, place, word)
+
+
 @pytest.mark.prove
 @settings(max_examples=12, deadline=None)
-@given(model=models(), data=st.data())
-def test_any_edits_and_three_steps(model: Model, data: st.DataObject, browser: Any) -> None:
-    first = model.trace()
-    reader = Reader(browser, html_page(first))
-    changes = data.draw(st.integers(1, 3))
-    for _ in range(changes):
-        if data.draw(st.booleans()):
-            name = data.draw(st.sampled_from(sorted(model.arrays)))
-            index = data.draw(st.sampled_from(list(indices_of(model.arrays[name].shape))))
-            text = data.draw(NUMBERS)
-            reader.edit(cell_label(name, index), text)
-            model = model.with_weight(name, index, float(text))
+@given(first=traces(), data=st.data())
+def test_any_edits_and_three_steps(first: Trace, data: st.DataObject, browser: Any) -> None:
+    reader = open_page(browser, first)
+    trace = first
+    for action in data.draw(ACTIONS):
+        if action == "step":
+            reader.take_step()
+            trace = take_step(trace)
         else:
-            place, word = data.draw(st.integers(0, len(model.words) - 1)), data.draw(st.integers(0, 5))
-            reader.choose_word(place, word)
-            model = model.with_word(place, word)
-        check(reader, model.trace())
-    trace = model.trace()
-    for _ in range(3):
-        reader.take_step()
-        trace = take_step(trace)
+            trace = change(reader, trace, data)
         check(reader, trace)
     reader.page.click("#undo")
     reader.page.click("#reset")
