@@ -27,9 +27,10 @@ def web_data(trace: Trace) -> dict[str, Any]:
     """Return the data of a trace's page; every number of the calculator is text, exactly as printed.
 
     ``weights`` have their values row by row; they are those of the model before ``edits``, the weights that were
-    changed (--set), which the page makes as if its reader had made them. ``steps`` are those of the trace, in order, without their numbers;
-    ``later_updates`` are the update steps that replace those of the same phase from the second update on: their words
-    are the same for every later one. ``explanations`` has a paragraph for each ``kind`` of step and weight.
+    changed (--set), which the page makes as if its reader had made them. ``steps`` are those of the trace, in order,
+    without their numbers; ``later_updates`` are the update steps that replace those of the same phase from the second
+    update on: their words are the same for every later one. ``explanations`` has a paragraph for each ``kind`` of step
+    and weight.
     """
     plan = trace.plan
     given = _unchanged_weights(trace)

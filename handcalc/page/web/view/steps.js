@@ -35,7 +35,7 @@ export function showSteps(section, session) {
     element("h2", {}, "Every step"),
     element(
       "p",
-      {},
+      { class: "hint" },
       "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one.",
     ),
     ...[...phases].flatMap(([phase, parts]) => [element("h3", {}, phase), ...[...parts].map(partElement)]),

@@ -6,6 +6,8 @@ import { largestSize, shareColour } from "./colours.js";
 import { address } from "./places.js";
 import { isWordAxis, placeLabel } from "./words.js";
 
+const MOST_COLUMNS = 8;
+
 /** What each table of a tensor shows: its cells with their indices, numbers and colours, and the labels with words. */
 const TABLES = new WeakMap();
 
@@ -20,31 +22,36 @@ export function tensorTables(session, name, axes, caption) {
   );
 }
 
-/** Return a scrollable table; vectors are one column, a single number is one cell. */
+/** Return a scrollable table; vectors are one column, a single number is one cell, and a wide matrix is turned. */
 function tensorTable(session, { name, before, axes, shape, caption }) {
-  const [rows, columns] = [shape[0] ?? 1, shape[1] ?? 1].map((length) => [...Array(length).keys()]);
-  const indices = rows.map((row) => columns.map((column) => indexOf(before, shape, row, column)));
-  const header = columns.map((column) => axisLabel(session, "col", axes[1], column, "value"));
-  const titles = rows.map((row) => axisLabel(session, "row", axes[0], row, caption));
-  const cells = indices.map((row) => row.map((index) => tableCell(session, name, index)));
-  const body = rows.map((row) => element("tr", {}, titles[row], ...cells[row]));
-  const box = scrollable(caption, [element("td", { class: "corner" }, corner(session, axes)), ...header], body);
-  const labels = [...header.map((node, place) => ({ node, letter: axes[1], place }))];
-  labels.push(...titles.map((node, place) => ({ node, letter: axes[0], place })));
+  const [first, second] = [shape[0] ?? 1, shape[1] ?? 1].map((length) => [...Array(length).keys()]);
+  const turned = second.length > MOST_COLUMNS && second.length > first.length;
+  const [rows, columns] = turned ? [second, first] : [first, second];
+  const [down, across] = turned ? [axes[1], axes[0]] : [axes[0], axes[1]];
+  const indexOf = (row, column) => [...before, ...(turned ? [column, row] : [row, column]).slice(0, shape.length)];
+  const header = columns.map((column) => axisLabel(session, "col", across, column, "value"));
+  const titles = rows.map((row) => axisLabel(session, "row", down, row, caption));
+  const indices = rows.flatMap((row) => columns.map((column) => indexOf(row, column)));
+  const cells = indices.map((index) => tableCell(session, name, index));
+  const width = columns.length;
+  const body = titles.map((title, row) => element("tr", {}, title, cells.slice(row * width, (row + 1) * width)));
+  const start = element("td", { class: "corner" }, corner(session, [down, across]));
+  const box = scrollable(caption, [start, ...header], body);
   TABLES.set(box.querySelector("table"), {
     name,
-    indices: indices.flat(),
-    cells: cells.flat(),
-    values: indices.flat().map((index) => session.value(name, index)),
-    numbers: indices.flat().map((index) => Number(session.text(name, index))),
+    indices,
+    cells,
+    values: indices.map((index) => session.value(name, index)),
+    numbers: indices.map((index) => Number(session.text(name, index))),
     colours: [],
-    labels: labels.filter(({ letter }) => isWordAxis(letter)),
+    labels: [...wordLabels(titles, down), ...wordLabels(header, across)],
   });
   return box;
 }
 
-function indexOf(before, shape, row, column) {
-  return [...before, row, column].slice(0, before.length + shape.length);
+/** Return the labels of an axis if they contain words of the text, `{node, letter, place}`. */
+function wordLabels(nodes, letter) {
+  return isWordAxis(letter) ? nodes.map((node, place) => ({ node, letter, place })) : [];
 }
 
 function axisLabel(session, scope, letter, place, otherwise) {
@@ -83,7 +90,7 @@ export function scrollable(caption, header, rows) {
 }
 
 function corner(session, axes) {
-  const names = [...axes].map((letter) => session.data.axes[letter].counts);
+  const names = axes.filter(Boolean).map((letter) => session.data.axes[letter].counts);
   return names.length > 1 ? `${names[0]} ↓  ${names[1]} →` : (names[0] ?? "");
 }
 

@@ -36,16 +36,24 @@ _GO = """(label) => {
 _LINES = """async (labels) => {
   const lines = [];
   let last = "";
+  const layout = document.querySelector(".layout");
+  layout.style.display = "none"; // thousands of lines are read: the page need not be laid out for each
   for (const label of labels) {
-    const name = label.split("[")[0]; // a page on which much is open takes longer to move on
-    if (name !== last) document.querySelectorAll("details[open]").forEach((details) => details.removeAttribute("open"));
+    const name = label.split("[")[0];
+    if (name !== last) document.querySelectorAll("details.step[open]").forEach(fold);
     last = name;
     const moved = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
     location.hash = `#${label}`;
     await moved;
     lines.push(document.querySelector("#line code.worked")?.textContent ?? null);
   }
+  layout.style.display = "";
   return JSON.stringify(lines);
+
+  function fold(step) { // as the page does after a change: tables that are folded away are made again later
+    step.open = false;
+    step.querySelector(".step-body").replaceChildren();
+  }
 }"""
 
 
