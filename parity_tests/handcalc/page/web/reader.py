@@ -12,6 +12,8 @@ from handcalc.tracing.trace import Trace, extend
 
 ADDRESS = "http://handcalc.test/hello.html"
 
+_SIZE: Any = {"width": 1440, "height": 1000}
+
 _OPEN_ALL = """() => {
   for (const details of document.querySelectorAll("details.part, details.step")) details.open = true;
   return new Promise((resolve) => setTimeout(resolve));
@@ -57,11 +59,21 @@ _LINES = """async (labels) => {
 }"""
 
 
+_START_AGAIN = """() => {
+  document.querySelector("#close-line")?.click();
+  if (!document.querySelector("#changes").hidden) document.querySelector("#reset").click();
+  document.querySelectorAll("#steps details[open]").forEach((details) => details.removeAttribute("open"));
+  document.querySelectorAll(".step-body").forEach((body) => body.replaceChildren());
+  document.activeElement.blur();
+  scrollTo(0, 0);
+}"""
+
+
 class Reader:
     """The page of a trace, open in a browser; ``errors`` has everything that the browser complained about."""
 
     def __init__(self, browser: Any, html: str, address: str = "", **context: Any) -> None:
-        self.page = browser.new_page(**({"viewport": {"width": 1440, "height": 1000}} | context))
+        self.page = browser.new_page(**({"viewport": _SIZE} | context))
         self.page.set_default_timeout(10_000)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -69,6 +81,14 @@ class Reader:
         self.page.route("**/*", lambda route: self._answer(route, html))
         self.page.goto(ADDRESS + address)
         self.page.wait_for_selector("#comparison:not(:empty)")
+
+    def start_again(self) -> None:
+        """Return the page to how it was opened: quicker than to open another one."""
+        self.page.evaluate(_START_AGAIN)
+        self.page.emulate_media(media="screen")
+        self.page.set_viewport_size(_SIZE)
+        self.page.mouse.move(0, 0)
+        assert self.errors == [], self.errors
 
     def _answer(self, route: Any, html: str) -> None:
         if route.request.url.split("#")[0] == ADDRESS:
@@ -82,7 +102,7 @@ class Reader:
     def close(self) -> None:
         """Close the page, on which nothing may have gone wrong."""
         self.page.close()
-        assert self.errors == []
+        assert self.errors == [], self.errors
 
     def text(self, selector: str) -> str:
         """Return the text of the first element that a selector means, as it is displayed."""

@@ -38,11 +38,18 @@ def hello_html(hello: Trace) -> str:
     return html_page(hello)
 
 
-@pytest.fixture
-def reader(browser: Any, hello_html: str) -> Iterator[Reader]:
+@pytest.fixture(scope="module")
+def opened(browser: Any, hello_html: str) -> Iterator[Reader]:
     reader = Reader(browser, hello_html)
     yield reader
     reader.close()
+
+
+@pytest.fixture
+def reader(opened: Reader) -> Iterator[Reader]:
+    """Yield the page as it was opened; all tests of this file share it."""
+    yield opened
+    opened.start_again()
 
 
 def edited(edit: str) -> Trace:
@@ -147,33 +154,33 @@ def test_other_words(browser: Any, train_random: Callable[..., Any]) -> None:
     reader.close()
 
 
-def check_three_steps(reader: Reader, first: Trace) -> None:
+def check_steps(reader: Reader, first: Trace, count: int) -> None:
     trace = first
     reader.open_all()
-    for number in range(1, 4):
+    for number in range(1, count + 1):
         reader.take_step()
         trace = take_step(trace)
         reader.open_all()
         assert differences(reader.numbers(), trace) == []
         assert reader.page.locator(".curve circle").count() == number + 1
     words = reader.text("#learning .controls")
-    assert words.endswith(f"3 steps taken; at first the loss was {format_number(first.numbers['loss'][()])}.")
+    assert words.endswith(f"{count} steps taken; at first the loss was {format_number(first.numbers['loss'][()])}.")
     reader.edit("wte.weight[1,0]", "0.5")
-    for _ in range(4):
+    for _ in range(count + 1):
         reader.page.click("#undo")
     assert differences(reader.numbers(), first) == []
 
 
-def test_three_steps(browser: Any, train_random: Callable[..., Any]) -> None:
+def test_two_steps(browser: Any, train_random: Callable[..., Any]) -> None:
     trace, _ = train_random((1, 0, 2), 4)
     reader = open_page(browser, trace)
-    check_three_steps(reader, trace)
+    check_steps(reader, trace, 2)
     reader.close()
 
 
 @pytest.mark.prove
 def test_three_steps_of_the_shipped_model(reader: Reader, hello: Trace) -> None:
-    check_three_steps(reader, hello)
+    check_steps(reader, hello, 3)
 
 
 def test_why_adds_up(reader: Reader) -> None:
@@ -298,11 +305,23 @@ def test_on_a_phone(browser: Any, hello_html: str) -> None:
     reader.close()
 
 
+OPEN = """(name) => {
+  const step = document.getElementById(`step:${name}`);
+  step.closest("details.part").open = step.open = true;
+  return new Promise((resolve) => setTimeout(resolve));
+}"""
+
+
 def test_print(reader: Reader) -> None:
     reader.go(WORLD)
     reader.page.emulate_media(media="print")
     assert not reader.page.is_visible("#line") and reader.page.is_visible("#why table")
-    assert [button for button in reader.page.query_selector_all("button") if button.is_visible()] == []
+    assert reader.page.locator("button:visible").count() == 0
+    reader.page.set_viewport_size({"width": 717, "height": 1000})  # A4 between its margins
+    for name in ("logits", "h.0.mlp.hidden", "h.0.attn.c_attn.weight", "wte.weight"):
+        reader.page.evaluate(OPEN, name)
+    assert reader.page.locator("#steps table").count() == 8
+    assert reader.page.evaluate("document.documentElement.scrollWidth") == 717
 
 
 STRUCTURE = """() => {
