@@ -23,6 +23,7 @@ from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.edits import read_edit
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from parity_tests.handcalc.page.web.changed_traces import with_weight
 from parity_tests.handcalc.page.web.reader import Reader, differences, expected_numbers, open_page
 
 WORLD = "wte.weight[31,0]"
@@ -166,6 +167,7 @@ def check_steps(reader: Reader, first: Trace, count: int) -> None:
     words = reader.text("#learning .controls")
     assert words.endswith(f"{count} steps taken; at first the loss was {format_number(first.numbers['loss'][()])}.")
     reader.edit("wte.weight[1,0]", "0.5")
+    assert differences(reader.numbers(), with_weight(trace, "wte.weight", (1, 0), "0.5")) == []
     for _ in range(count + 1):
         reader.page.click("#undo")
     assert differences(reader.numbers(), first) == []
@@ -284,6 +286,7 @@ def test_words_are_only_text(browser: Any) -> None:
     options = reader.page.locator("#word-0 option").all_inner_texts()
     assert options == [HOSTILE[0], HOSTILE[1].replace(" ", "␣"), "אבג", "◌\u0301", "\\u{202e}abc", HOSTILE[5]]
     assert HOSTILE[0] in reader.text("header.page") and not reader.page.query_selector("img")
+    assert reader.page.evaluate("[...document.querySelectorAll('.word')].every((p) => p.scrollWidth <= p.clientWidth)")
     reader.open_all()
     assert differences(reader.numbers(), trace) == []
     reader.close()

@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handcalc.arithmetic.calculator import Calculator
-from handcalc.arithmetic.expression import Numbers
 from handcalc.arithmetic.writing import cell_label
-from handcalc.formulas.adamw import BEFORE, Optimizer
-from handcalc.tracing.plan import Plan, make_plan, make_training_plan
-from handcalc.tracing.trace import Trace, fill, take_step, work_out
+from handcalc.formulas.adamw import Optimizer
+from handcalc.tracing.plan import make_training_plan
+from handcalc.tracing.trace import Trace, take_step, work_out
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
+from parity_tests.handcalc.page.web.changed_traces import with_weight, with_word
 from parity_tests.handcalc.page.web.conftest import give_up
 from parity_tests.handcalc.page.web.reader import Reader, differences, open_page
 from parity_tests.handcalc.page.web.test_html_command import HELLO_WORLD
@@ -43,32 +42,6 @@ def traces(draw: st.DrawFn) -> Trace:
     optimizer = Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", grad_clip)))
     plan = make_training_plan(config, words, optimizer, digits=draw(st.integers(3, 8)))
     return work_out(plan, arrays, WORDS, "".join(WORDS[word] for word in words), model="random")
-
-
-def with_weight(trace: Trace, name: str, index: tuple[int, ...], text: str) -> Trace:
-    """Return the trace, which may be one after some steps of training, with another number for a weight."""
-    value = Calculator(trace.plan.digits).round(Decimal(text))
-    return again(trace, trace.plan, {name: {**trace.numbers[name], index: value}})
-
-
-def with_word(trace: Trace, place: int, word: int) -> Trace:
-    """Return the trace with another word in a place of its text."""
-    plan = trace.plan
-    words = [plan.tokens[0], *plan.targets]
-    words[place] = word
-    others = make_plan(
-        plan.config, tuple(words[:-1]), tuple(words[1:]), plan.optimizer, digits=plan.digits, number=plan.number
-    )
-    return again(trace, others, {})
-
-
-def again(trace: Trace, plan: Plan, changed: Numbers) -> Trace:
-    """Return a plan worked out from what a trace was given, weights and moments, some of it changed."""
-    given = {name: dict(values) for name, values in trace.numbers.items() if name.startswith(f"{BEFORE}.")}
-    given |= {name: dict(trace.numbers[name]) for name in plan.weight_shapes}
-    numbers = given | dict(changed)
-    masked = fill(numbers, plan.steps, plan.sizes, Calculator(plan.digits))
-    return trace._replace(plan=plan, numbers=numbers, masked=masked)
 
 
 NUMBERS = st.one_of(
