@@ -129,6 +129,23 @@ def test_an_edit_and_back(reader: Reader, hello: Trace) -> None:
     assert not reader.page.is_visible("#changes") and not reader.page.query_selector("td.changed")
 
 
+CHANGE_AND_FOLD = """() => {
+  for (const text of ["0", "1"]) {
+    document.querySelector("#new-value").value = text;
+    document.querySelector("#set-weight").click();
+    document.querySelectorAll("details.step[open]").forEach((details) => details.removeAttribute("open"));
+  }
+}"""
+
+
+def test_steps_folded_while_their_numbers_wait(reader: Reader) -> None:
+    reader.open_all()
+    reader.go(WORLD)
+    reader.page.evaluate(CHANGE_AND_FOLD)
+    reader.page.wait_for_selector("[aria-busy]", state="detached")
+    assert reader.errors == []
+
+
 def test_a_page_of_a_changed_model(browser: Any, hello: Trace) -> None:
     reader = open_page(browser, edited(f"{WORLD}=0"))
     intro = reader.text("header.page")
