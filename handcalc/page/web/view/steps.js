@@ -127,7 +127,7 @@ export function refreshSteps(section, session) {
 }
 
 function refreshBody(body, session) {
-  if (!body.childElementCount) return; // it was folded while this waited
+  if (!body.isConnected || !body.childElementCount) return; // it was removed or folded while this waited
   const name = body.parentElement.dataset.step;
   if (SHOWN_STEPS.get(body) !== session.step(name)) {
     fillStep(body, session, name);
