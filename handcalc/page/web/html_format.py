@@ -22,7 +22,7 @@ from handcalc.arithmetic.expression import Numbers
 from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.attribution import attribution_steps, parts_of
 from handcalc.formulas.step import Step
-from handcalc.page.stated_facts import write_shape
+from handcalc.page.stated_facts import write_changes, write_shape
 from handcalc.page.web.web_data import step_data, web_data
 from handcalc.page.web.web_script import WEB, web_script
 from handcalc.tracing.trace import Trace, extend
@@ -134,8 +134,8 @@ def _intro(trace: Trace) -> str:
         f"The model {make_visible(trace.model)} reads “{make_visible(trace.text)}” and predicts each next word. It has "
         f"{parameter_count(config):,} weights: {shape} Every number on this page is worked out from these weights, as "
         f"on a pocket calculator with {count_of(trace.plan.digits, 'digit')}: click one to see its arithmetic, click a "
-        "weight to change it."
-    )
+        f"weight to change it. {write_changes(trace.changes)}"
+    ).rstrip()
 
 
 def _policy_hash(text: str) -> str:
