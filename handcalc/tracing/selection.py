@@ -9,10 +9,11 @@ from itertools import product
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.wording import describe, list_names, quote, suggest
+from gpt_data.wording import list_names, quote, suggest
 from handcalc.arithmetic.expression import Index
 from handcalc.formulas.step import AGAIN, AXES, Sizes, Step
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
+from numpy_gpt.shared.model.config_checks import check_place
 from numpy_gpt.shared.model.names import gradient_name
 
 _ITEM = re.compile(r"(?:\[[^\]]*\]?|[^,\[])+")
@@ -64,20 +65,15 @@ def check_selection(selection: Selection, config: ModelConfig, time: int | None 
     UserError
         If one is out of range.
     """
-    if isinstance(config, BigramConfig):
-        layers, heads, model = 0, 0, "a bigram model"
-    else:
+    layers, heads, model = 0, 0, "a bigram model"
+    if not isinstance(config, BigramConfig):
         layers, heads, model = config.n_layer, config.n_head, "this model"
-    for option, value, count, owner in (
-        ("layer", selection.layer, layers, model),
-        ("head", selection.head, heads, model),
-        ("position", selection.position, *((config.block_size, "this model") if time is None else (time, "this text"))),
-    ):
-        if value is not None and not 0 <= value < count:
-            have = f"{count} {option}s, numbered 0 to {count - 1}" if count > 1 else f"one {option}, number 0"
-            raise UserError(
-                f"--{option} {describe(value)} does not exist: {owner} has {have if count else f'no {option}s'}"
-            )
+    check_place("layer", selection.layer, layers, model)
+    check_place("head", selection.head, heads, model)
+    if time is None:
+        check_place("position", selection.position, config.block_size)
+    else:
+        check_place("position", selection.position, time, "this text")
 
 
 def split_items(text: str) -> list[str]:
