@@ -68,3 +68,18 @@ def test_a_prediction_can_be_changed(kind):
         engine.predict(TOKENS, 5)
     with pytest.raises(UserError, match=r"record returns for 'h\.0\.mlp\.out' must be None or float64"):
         engine.predict(TOKENS, lambda name, array: array[0].copy() if name == "h.0.mlp.out" else None)
+
+
+def test_a_step_can_be_changed():
+    recipe = RECIPE.override({"gradient_accumulation_steps": 2, "batch_size": 1})
+    ours_engine, theirs = NumpyEngine(recipe, VALUES), TorchEngine(recipe, VALUES)
+    arrays: dict = {}
+    tensors: dict = {}
+    changes = {"h.1.attn.out": Intervention(0), "h.0.mlp.hidden": Intervention(0.5)}
+    for engine, record in ((ours_engine, keep_in(arrays)), (theirs, keep_tensors_in(tensors))):
+        engine.training_step(TOKENS, TOKENS[::-1], 0, 0.1, intervene(changes, record))
+    for name in VALUES:
+        assert_close(f"{name} (a step)", tensors[f"clipped.{name}"], arrays[f"clipped.{name}"], 1e-12)
+    assert not arrays["clipped.h.1.attn.c_proj.weight"].any()
+    assert arrays["clipped.h.0.attn.c_proj.weight"].any()
+    assert arrays["h.1.attn.dout"].any()
