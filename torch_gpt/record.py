@@ -54,11 +54,11 @@ class TensorRecorder(Recorder):
     def _is_all(self, value: Any, number: int) -> bool:
         return not getattr(value, "requires_grad", False) and super()._is_all(value, number)
 
-    def _own(self, name: str, value: Any, array: Tensor) -> Tensor:
+    def _own(self, what: str, value: Any, array: Tensor) -> Tensor:
         if isinstance(value, np.ndarray):
-            check_array(name, value)
+            check_array(what, value)
             return tensor_from(value, array.device)
-        check_tensor(name, value)
+        check_tensor(what, value)
         return value.to(array.device)  # type: ignore[no-any-return]
 
 

@@ -134,7 +134,7 @@ class Recorder(ABC):
         """Return what the user's function hears of an array."""
 
     @abstractmethod
-    def _own(self, name: str, value: Any, array: Any) -> Any:
+    def _own(self, what: str, value: Any, array: Any) -> Any:
         """Return a checked copy of a user's array, of the kind and in the place of ``array``."""
 
     def _changed(self, name: str, change: Intervention, array: Any) -> Any:
@@ -182,8 +182,8 @@ class ArrayRecorder(Recorder):
         view.flags.writeable = False
         return view
 
-    def _own(self, name: str, value: Any, array: Any) -> Array:
-        check_array(name, value)
+    def _own(self, what: str, value: Any, array: Any) -> Array:
+        check_array(what, value)
         return np.array(value)  # the layer may overwrite it
 
 

@@ -13,9 +13,9 @@ from numpy_gpt.shared.model.arrays import Array, first_not_finite
 Record = Callable[[str, Any], Any]
 """Called as ``record(name, array)`` the moment the array is computed; returns the array to continue with.
 
-A user's function may also return None, which changes nothing, and gets no further than a door of the library
-(``recorder_of``). The layer may overwrite the array afterwards, and a later step may too: a recorder that keeps arrays
-must copy them, as ``keep_in`` does, and none may write to them.
+A user's function may return None instead, which changes nothing: ``recorder_of`` wraps it where it enters the library.
+The layer may overwrite the array afterwards, and a later step may too: a recorder that keeps arrays must copy them, as
+``keep_in`` does. No recorder may write to them.
 """
 
 
