@@ -115,7 +115,8 @@ def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     gradients: dict[str, Any] = {}
-    record = with_scaled_gradients(record, cache.scales)
+    if cache.scales:
+        record = with_scaled_gradients(record, cache.scales)
     dlogits = record("dlogits", dlogits)
     batch, time, vocab_size = dlogits.shape
     positions = unflattened(record, batch, time)

@@ -382,3 +382,14 @@ def test_interventions_combine():
         intervene(one, intervene(one))
     with pytest.raises(UserError, match=r"changes must be Interventions by name, not 0 for 'logits'"):
         intervene({"logits": 0})
+
+
+@pytest.mark.parametrize("twin", ["numpy_gpt", "torch_gpt"])
+@pytest.mark.parametrize("name", changeable_names(CONFIG))
+def test_what_a_function_returns_remains_the_users(twin, name):
+    patch = CASE.normal("patch", activation_shapes(CONFIG, 2, 5)[name])
+    before = patch.tobytes()
+    found = _predict(twin, _returning(name, patch))
+    assert patch.tobytes() == before
+    patch.flags.writeable = False
+    assert_identical(f"probabilities (read-only, {twin})", _predict(twin, _returning(name, patch)), found)

@@ -203,7 +203,7 @@ def recorder_of(record: Any, config: ModelConfig) -> Record:
 
 def scales_of(record: Record) -> Mapping[str, Any]:
     """Return the scales of the changes that a recorder made, by the names of the gradients that they multiply."""
-    return record.scales if isinstance(record, Recorder) else {}
+    return record.scales if record is not ignore and isinstance(record, Recorder) else _NO_SCALES
 
 
 def with_scaled_gradients(record: Record, scales: Mapping[str, Any]) -> Record:
@@ -233,6 +233,7 @@ def unknown_gradient(name: str) -> str:
 
 
 _PARTS = ("scale", "shift")
+_NO_SCALES: Mapping[str, Any] = {}
 
 
 def _all(condition: Any) -> bool:
