@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,13 @@ import numpy.typing as npt
 from gpt_data.tokens.tokenizer import Tokenizer
 
 Mask = npt.NDArray[np.bool_]
+Place = Literal["itself", "distance", "distance and kind"]
+"""What of a target's keys is their place alone: all of it (the previous token), or nothing but the distance to them.
+
+"distance and kind" also distinguishes queries that are white space from others. Where words and spaces alternate, the
+previous word is always two tokens before a word and one before a space, so a target that is itself about white space
+must do with the distance.
+"""
 
 
 class Text(NamedTuple):
@@ -21,11 +28,15 @@ class Text(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Something to look at: its name, its title in a sentence, and the keys (T, S) that it is for each query."""
+    """Something to look at: its name, its title in a sentence, and the keys (T, S) that it is for each query.
+
+    ``place`` is what a control for attention to places alone holds fixed.
+    """
 
     name: str
     title: str
     select: Callable[[Text], Mask]
+    place: Place = "distance and kind"
 
 
 def read_tokens(tokenizer: Tokenizer, tokens: npt.ArrayLike) -> Text:
@@ -80,12 +91,12 @@ def _past(text: Text) -> Mask:
 
 
 TARGETS = (
-    Target("itself", "itself", _itself),
-    Target("previous", "the previous token", _previous),
-    Target("previous_word", "the previous word", _previous_word),
-    Target("first", "the first token", _first),
+    Target("itself", "itself", _itself, "itself"),
+    Target("previous", "the previous token", _previous, "itself"),
+    Target("previous_word", "the previous word", _previous_word, "distance"),
+    Target("first", "the first token", _first, "itself"),
     Target("copy", "an earlier copy of the token", _copy),
     Target("induction", "the token after an earlier copy", _after_copy),
-    Target("space", "a space or line break", _space),
+    Target("space", "a space or line break", _space, "distance"),
 )
 """Everything that a head may be found to look at. One key can be several of these."""

@@ -7,6 +7,7 @@ from typing import Any
 from numpy_gpt.shared.cli.compare import COMPARE
 from numpy_gpt.shared.cli.edit import EDIT
 from numpy_gpt.shared.cli.evaluate import EVALUATE
+from numpy_gpt.shared.cli.heads import HEADS
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag
 from numpy_gpt.shared.cli.plot import PLOT
 from numpy_gpt.shared.cli.prepare import PREPARE
@@ -15,7 +16,7 @@ from numpy_gpt.shared.cli.sample import SAMPLE
 from numpy_gpt.shared.cli.step import STEP
 from numpy_gpt.shared.cli.train import TRAIN
 
-_WITH_MODEL = (TRAIN, SAMPLE, STEP, EVALUATE, COMPARE)
+_WITH_MODEL = (TRAIN, SAMPLE, STEP, EVALUATE, HEADS, COMPARE)
 _SHARED = (*_WITH_MODEL, EDIT, PLOT, PREPARE)
 
 

@@ -1,0 +1,165 @@
+"""How much of its attention a head gives to a target, next to two controls.
+
+Over all queries t that have the target, i.e. for which its set of keys K(t) is not empty, this is the mean of
+
+    share       Σ w(t, s)          over s ∈ K(t), where w is the head's attention: its ``attn.weights``
+    even        |K(t)| / (t + 1)   what the share were if attention were spread evenly over the query and its past
+    position    Σ w̄(t, s)          what it were if attention depended on places alone
+
+w̄(t, s) is the head's mean attention over all queries with a key at the same place: at the same distance t − s, from
+queries of the same kind (white space or not), about as far into the window (t + 1 between the same two powers of 2),
+because the more keys there are, the less is left for each. The first key is a place of its own, because many heads
+rest there. The mean contains the target's own keys: if they are the fraction f of the keys at a place, the difference
+share − position is 1 − f of the difference to the other keys there. So this control understates a role.
+
+Axis letters: W windows, N heads of all layers, K targets, T query time, S key time, P places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gpt_data.tokens.tokenizer import Tokenizer
+from numpy_gpt.shared.attention.targets import Mask, Target, read_tokens
+from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.record import Record
+
+_Indices = npt.NDArray[np.int64]
+
+
+class Predictor(Protocol):
+    """What is asked for the attention: an engine."""
+
+    @property
+    def evaluation_tokens(self) -> int:
+        """How many tokens are evaluated at once."""
+
+    def predict(self, tokens: Any, record: Record) -> Array:
+        """Return the probability of every next token, and record every activation."""
+
+
+class Sums(NamedTuple):
+    """Sums over the queries of each window, from which all means follow; or of several windows together.
+
+    The two kinds of queries are white space and others; P are the other differences of place.
+    """
+
+    share: Array
+    """(W, N, K): attention to the target's keys."""
+    even: Array
+    """(W, K): the same if attention were spread evenly."""
+    queries: Array
+    """(W, K): queries that have the target."""
+    attention: Array
+    """(W, N, 2, P): attention to all keys, by place."""
+    keys: Array
+    """(W, 2, P): number of keys, by place."""
+    target_keys: Array
+    """(W, K, 2, P): number of the target's keys, by place."""
+
+
+class Figures(NamedTuple):
+    """Shares and controls (…, N, K); NaN where no query has the target, or its place alone is the target."""
+
+    share: Array
+    even: Array
+    position: Array
+
+
+def sum_attention(
+    engine: Predictor, windows: Sequence[Tokens], tokenizer: Tokenizer, targets: Sequence[Target]
+) -> Sums:
+    """Return the sums of each of the windows (T or shorter)."""
+    longest = max(map(len, windows))
+    rows: dict[int, tuple[Array, ...]] = {}
+    for place, weights in _attention(engine, windows):
+        rows[place] = _sum_window(weights, windows[place], tokenizer, targets, longest)
+    return Sums(*map(np.stack, zip(*(rows[place] for place in range(len(windows))), strict=True)))
+
+
+def figures(sums: Sums, targets: Sequence[Target]) -> Figures:
+    """Return the figures for sums over windows with any leading axes (…)."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # a target that no query has: 0/0
+        mean = np.nan_to_num(sums.attention / sums.keys[..., None, :, :])
+        by_distance = np.nan_to_num(sums.attention.sum(-2) / sums.keys.sum(-2)[..., None, :])
+        by_place = _to_targets(mean.reshape(*mean.shape[:-2], -1), sums.target_keys.reshape(*sums.even.shape, -1))
+        by_distance = _to_targets(by_distance, sums.target_keys.sum(-2))
+        queries = sums.queries[..., None, :]
+        places = np.array([target.place for target in targets])
+        position = np.where(places == "distance", by_distance, by_place) / queries
+        even = np.broadcast_to(sums.even[..., None, :] / queries, sums.share.shape)
+        return Figures(sums.share / queries, even, np.where(places == "itself", np.nan, position))
+
+
+def _to_targets(mean: Array, target_keys: Array) -> Array:
+    """Return the attention (…, N, K) to each target's keys (…, K, P) if it were the mean (…, N, P) at each place."""
+    product: Array = mean @ target_keys.swapaxes(-1, -2)
+    return product
+
+
+def _attention(engine: Predictor, windows: Sequence[Tokens]) -> Iterator[tuple[int, Array]]:
+    """Yield each window's place and attention (N, T, T), computed in batches of windows of about the same length."""
+    order = sorted(range(len(windows)), key=lambda place: len(windows[place]))
+    rows = max(1, engine.evaluation_tokens // len(windows[order[-1]]))
+    for first in range(0, len(order), rows):
+        batch = order[first : first + rows]
+        tokens = np.zeros((len(batch), len(windows[batch[-1]])), np.int64)  # nothing sees the padding: it comes later
+        for row, place in zip(tokens, batch, strict=True):
+            row[: len(windows[place])] = windows[place]
+        kept: dict[str, Array] = {}
+
+        def record(name: str, array: Any, kept: dict[str, Array] = kept) -> None:
+            if name.endswith(".attn.weights"):
+                kept[name] = np.array(array)
+
+        engine.predict(tokens, record)
+        for number, place in enumerate(batch):
+            length = len(windows[place])
+            layers = [weights[number, :, :length, :length] for weights in kept.values()]
+            yield place, np.concatenate(layers).astype(np.float64)
+
+
+def _sum_window(
+    weights: Array, window: Tokens, tokenizer: Tokenizer, targets: Sequence[Target], longest: int
+) -> tuple[Array, ...]:
+    """Return the sums of one window with attention (N, T, T)."""
+    text, time = read_tokens(tokenizer, window), len(window)
+    masks = np.array([target.select(text) for target in targets], np.float64)
+    past = np.tri(time)[None]
+    by_place = _sum_by_place(np.concatenate([weights, past, masks]), text.blank, longest)
+    heads = len(weights)
+    return (
+        weights.reshape(heads, -1) @ masks.reshape(len(masks), -1).T,
+        (masks.sum(2) / np.arange(1, time + 1)).sum(1),
+        masks.any(2).sum(1),
+        by_place[:heads],
+        by_place[heads],
+        by_place[heads + 1 :],
+    )
+
+
+def _sum_by_place(maps: Array, blank: Mask, longest: int) -> Array:
+    """Return the sums (M, 2, P) of maps (M, T, T), by the kind of the query and the place of the key."""
+    count, time, _ = maps.shape
+    square = np.zeros((2, count, longest, longest))
+    square[0, :, :time, :time] = maps * blank[:, None]
+    square[1, :, :time, :time] = maps * ~blank[:, None]
+    order, starts = _places(longest)
+    sums = np.add.reduceat(square.reshape(2, count, -1)[..., order], starts, axis=-1)
+    return sums.swapaxes(0, 1)
+
+
+@cache
+def _places(time: int) -> tuple[_Indices, _Indices]:
+    """Return the pairs (t, s) of the past, as indices into (T·T), ordered by place, and where each place starts."""
+    query, key = np.tril_indices(time)
+    octave = np.frexp(query + 1)[1]  # 1 for t + 1 = 1, 2 for 2 and 3, 3 for 4 to 7 …
+    place = np.where(key == 0, query, octave * time + query - key)
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    return (query * time + key)[order].astype(np.int64), starts.astype(np.int64)

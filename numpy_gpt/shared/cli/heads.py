@@ -1,0 +1,174 @@
+"""``heads``: what each attention head looks at in a held-out text, measured, with controls and intervals."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gpt_data.errors import UserError
+from gpt_data.wording import count_of, describe, quote
+from numpy_gpt.shared.attention.bootstrap import LEVEL
+from numpy_gpt.shared.attention.relations import relation_targets
+from numpy_gpt.shared.attention.roles import FEWEST_WINDOWS, MARGIN, Control, Finding, Head, find_roles, role_sentence
+from numpy_gpt.shared.attention.shares import sum_attention
+from numpy_gpt.shared.attention.targets import TARGETS
+from numpy_gpt.shared.attention.windows import spread, windows_of
+from numpy_gpt.shared.cli.choices import add_source_flag
+from numpy_gpt.shared.cli.evaluate import recipe_and_corpus
+from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
+from numpy_gpt.shared.cli.parser import print_record, read_options, whole_number
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
+from numpy_gpt.shared.cli.tables import Column, table_lines
+from numpy_gpt.shared.model.config_checks import check_place, require_attention
+
+SCHEMA_VERSION = 1
+_WINDOWS = 1000
+_WIDTH = 80
+
+
+class HeadsOptions(NamedTuple):
+    """The flags of ``heads``."""
+
+    model: ModelChoice
+    dataset: str | None
+    source: Path | None
+    windows: int
+    layer: int | None
+    head: int | None
+    json: bool
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``heads``."""
+    add = parser.add_argument
+    add_model_flags(parser)
+    what = "a text other than the one the model was trained on, with the same vocabulary"
+    add("--dataset", metavar="NAME", help=what)
+    add_source_flag(parser)
+    what = f"measure at most N windows of block_size tokens, or sentences of `grammar` (default: {_WINDOWS:,})"
+    add("--windows", type=whole_number, metavar="N", default=_WINDOWS, help=what)
+    add("--layer", type=whole_number, metavar="N", help="show only the heads of this layer, counted from 0")
+    add("--head", type=whole_number, metavar="N", help="show only this head of each layer, counted from 0")
+    add("--json", action="store_true", help="print one JSON record instead of the tables")
+    set_command(parser, program, _read_options, heads)
+
+
+def _read_options(arguments: argparse.Namespace) -> HeadsOptions:
+    return read_options(HeadsOptions, arguments, model=read_model_choice(arguments))
+
+
+HEADS = Command(
+    "heads",
+    "measure what each attention head looks at",
+    _add_flags,
+    ("heads", "heads runs/tiny --checkpoint best --windows 40 --layer 0 --json"),
+    "A token sees itself and the tokens before it. So the relations of `grammar` lead backwards: from a noun to its\n"
+    "article, never from an article to its noun, which has not been read yet.\n",
+)
+
+
+def heads(options: HeadsOptions, backend: Backend) -> int:
+    """Measure, print what each head does, and return the exit status."""
+    if options.windows < FEWEST_WINDOWS:
+        raise UserError(f"--windows must be at least {FEWEST_WINDOWS}, not {describe(options.windows)}")
+    model = load_model(*options.model)
+    config = require_attention(model.config)
+    check_place("layer", options.layer, config.n_layer)
+    check_place("head", options.head, config.n_head, "each layer")
+    recipe, corpus = recipe_and_corpus(model, options.dataset, options.source)
+    unit, every = windows_of(corpus.val, config.block_size, model.tokenizer)
+    if len(every) < FEWEST_WINDOWS:
+        raise UserError(
+            f"an interval needs at least {count_of(FEWEST_WINDOWS, unit)}, and the validation text of "
+            f"{quote(corpus.name)} has {len(every)}; give a longer text with --dataset"
+        )
+    windows = spread(every, options.windows)
+    targets = (*TARGETS, *relation_targets(model.tokenizer))
+    engine = backend.make_engine(recipe, initial_state_of(model))
+    roles = find_roles(sum_attention(engine, windows, model.tokenizer, targets), targets, config.n_head)
+    chosen = [head for head in roles.heads if options.layer in (None, head.layer) and options.head in (None, head.head)]
+    if options.json:
+        print_record(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "step": model.step,
+                "corpus": corpus.name,
+                "unit": unit,
+                "windows": len(windows),
+                "level": LEVEL,
+                "margin": MARGIN,
+                "tests": roles.tests,
+                "heads": [_head_record(head) for head in chosen],
+            }
+        )
+        return 0
+    of_all = "" if len(windows) == len(every) else f" of {len(every):,}, evenly spread"
+    print(f"attention after {count_of(model.step, 'step')}, over {count_of(len(windows), unit)}{of_all}, of the")
+    print(f"validation text of {quote(corpus.name)}")
+    for head in chosen:
+        print(f"\n{_heading(head)}\n")
+        print("\n".join(_table(head)))
+    print(f"\n{_explanation(unit, roles.tests)}")
+    return 0
+
+
+def _heading(head: Head) -> str:
+    title = f"layer {head.layer}, head {head.head}: {role_sentence(head)}"
+    return textwrap.fill(title, _WIDTH, subsequent_indent="    ")
+
+
+def _table(head: Head) -> list[str]:
+    columns = [
+        Column("target", "left"),
+        *(Column(title) for title in ("share", "even", "difference", "position", "difference", "queries")),
+    ]
+    return table_lines(columns, [_row(finding) for finding in head.findings])
+
+
+def _row(finding: Finding) -> list[str]:
+    share = "-" if finding.share is None else f"{finding.share:.3f}"
+    controls = (*_cells(finding.even), *_cells(finding.position))
+    return [finding.target.name, share, *controls, f"{finding.queries:,}"]
+
+
+def _cells(control: Control | None) -> tuple[str, str]:
+    if control is None:
+        return "-", "-"
+    ends = control.difference
+    return f"{control.share:.3f}", "-" if ends is None else f"{ends[0]:+.3f}..{ends[1]:+.3f}"
+
+
+def _explanation(unit: str, tests: int) -> str:
+    paragraph = (
+        "share: mean attention to the target, over the queries that have one. even: if attention were spread evenly "
+        "over the past. position: if it depended on the place alone, by the head's mean attention at the same "
+        "distance; - if the target is a place. difference: share - control, "
+        f"{LEVEL:.0%} interval by bootstrap over {unit}s. A role is a share that exceeds both controls by more than "
+        f"{MARGIN}, with {LEVEL:.0%} confidence for all {tests:,} differences of the model together."
+    )
+    return textwrap.fill(paragraph, _WIDTH, break_on_hyphens=False)
+
+
+def _head_record(head: Head) -> dict[str, Any]:
+    return {
+        "layer": head.layer,
+        "head": head.head,
+        "sentence": role_sentence(head),
+        "roles": [role.target.name for role in head.roles],
+        "targets": [_finding_record(finding) for finding in head.findings],
+    }
+
+
+def _finding_record(finding: Finding) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "target": finding.target.name,
+        "title": finding.target.title,
+        "queries": finding.queries,
+        "share": finding.share,
+    }
+    for name, control in (("even", finding.even), ("position", finding.position)):
+        record[name] = None if control is None else control.share
+        record[f"{name}_difference"] = None if control is None else control.difference
+    return record | {"is_role": finding.is_role}
