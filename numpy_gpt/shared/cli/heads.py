@@ -90,23 +90,14 @@ def heads(options: HeadsOptions, backend: Backend) -> int:
     roles = find_roles(sum_attention(engine, windows, model.tokenizer, targets), targets, config.n_head)
     chosen = [head for head in roles.heads if options.layer in (None, head.layer) and options.head in (None, head.head)]
     if options.json:
-        print_record(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "step": model.step,
-                "corpus": corpus.name,
-                "unit": unit,
-                "windows": len(windows),
-                "level": LEVEL,
-                "margin": MARGIN,
-                "tests": roles.tests,
-                "heads": [_head_record(head) for head in chosen],
-            }
-        )
+        of_text = {"step": model.step, "corpus": corpus.name, "unit": unit, "windows": len(windows)}
+        of_roles = {"level": LEVEL, "margin": MARGIN, "tests": roles.tests}
+        records = [_head_record(head) for head in chosen]
+        print_record({"schema_version": SCHEMA_VERSION, **of_text, **of_roles, "heads": records})
         return 0
-    of_all = "" if len(windows) == len(every) else f" of {len(every):,}, evenly spread"
-    print(f"attention after {count_of(model.step, 'step')}, over {count_of(len(windows), unit)}{of_all}, of the")
-    print(f"validation text of {quote(corpus.name)}")
+    amount = count_of(len(windows), unit) + f" of {len(every):,}, evenly spread," * (len(windows) < len(every))
+    title = f"attention after {count_of(model.step, 'step')}, over {amount} of the validation text of"
+    print(_fill(f"{title} {quote(corpus.name)}"))
     for head in chosen:
         print(f"\n{_heading(head)}\n")
         print("\n".join(_table(head)))
@@ -114,9 +105,12 @@ def heads(options: HeadsOptions, backend: Backend) -> int:
     return 0
 
 
+def _fill(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
 def _heading(head: Head) -> str:
-    title = f"layer {head.layer}, head {head.head}: {role_sentence(head)}"
-    return textwrap.fill(title, _WIDTH, subsequent_indent="    ")
+    return _fill(f"layer {head.layer}, head {head.head}: {role_sentence(head)}", indent="    ")
 
 
 def _table(head: Head) -> list[str]:
@@ -141,14 +135,13 @@ def _cells(control: Control | None) -> tuple[str, str]:
 
 
 def _explanation(unit: str, tests: int) -> str:
-    paragraph = (
+    return _fill(
         "share: mean attention to the target, over the queries that have one. even: if attention were spread evenly "
         "over the past. position: if it depended on the place alone, by the head's mean attention at the same "
         "distance; - if the target is a place. difference: share - control, "
         f"{LEVEL:.0%} interval by bootstrap over {unit}s. A role is a share that exceeds both controls by more than "
         f"{MARGIN}, with {LEVEL:.0%} confidence for all {tests:,} differences of the model together."
     )
-    return textwrap.fill(paragraph, _WIDTH, break_on_hyphens=False)
 
 
 def _head_record(head: Head) -> dict[str, Any]:

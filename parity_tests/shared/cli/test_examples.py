@@ -14,8 +14,22 @@ from parity_tests.shared.cli.programs import PROGRAMS, runner
 from parity_tests.support.shakespeare_text import shakespeare_text
 
 COMMANDS = {
-    "numpy_gpt": ("train", "sample", "step", "evaluate", "compare", "edit", "plot", "prepare", "parameters", "rebuild"),
-    "torch_gpt": ("train", "sample", "step", "evaluate", "compare", "edit", "plot", "prepare"),
+    "numpy_gpt": (
+        *(
+            "train",
+            "sample",
+            "step",
+            "evaluate",
+            "heads",
+            "compare",
+            "edit",
+            "plot",
+            "prepare",
+            "parameters",
+            "rebuild",
+        ),
+    ),
+    "torch_gpt": ("train", "sample", "step", "evaluate", "heads", "compare", "edit", "plot", "prepare"),
 }
 CASES = [(program, command) for program, commands in COMMANDS.items() for command in ("", *commands)]
 
