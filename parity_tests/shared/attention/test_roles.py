@@ -21,7 +21,7 @@ from parity_tests.shared.attention import planted
 from parity_tests.shared.attention.scripted import ScriptedAttention
 
 LETTERS = CharacterTokenizer.from_text("abcdefghijkl")
-GRAMMAR = load_corpus("grammar")
+CORPORA = {name: load_corpus(name) for name in ("tiny", "grammar")}
 TIME = 16
 
 
@@ -52,16 +52,16 @@ def test_planted_heads_are_recognised(model, roles):
 
 
 def test_a_planted_article_is_recognised():
-    _, sentences = windows_of(GRAMMAR.val, 32, GRAMMAR.tokenizer)
-    model = planted.article_model(GRAMMAR.tokenizer, 32)
-    assert _roles(model.config, model.values, spread(sentences, 150), GRAMMAR.tokenizer) == [["noun_article"]]
+    corpus = CORPORA["grammar"]
+    _, sentences = windows_of(corpus.val, 32, corpus.tokenizer)
+    model = planted.article_model(corpus.tokenizer, 32)
+    assert _roles(model.config, model.values, spread(sentences, 100), corpus.tokenizer) == [["noun_article"]]
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", ["tiny", "grammar"])
+@pytest.mark.parametrize("name", CORPORA)
 def test_random_weights_have_no_role(name, seed):
-    recipe = preset(name)
-    corpus = load_corpus(name)
+    recipe, corpus = preset(name), CORPORA[name]
     windows = spread(windows_of(corpus.val, recipe.model.block_size, corpus.tokenizer)[1], 40)
     values = initial_values(recipe.model, seed, "float64")
     roles = _roles(recipe.model, values, windows, corpus.tokenizer)

@@ -26,7 +26,7 @@ def _save(name, config, values, recipe, tokenizer):
 
 
 def _numbers(record):
-    """Return every number of a record in order, and the rest of it as text."""
+    """Return every fraction of a record in order, and the rest of it as text."""
     numbers = []
     text = json.dumps(json.loads(json.dumps(record), parse_float=lambda digits: numbers.append(float(digits))))
     return numbers, text
@@ -37,7 +37,7 @@ def test_programs_measure_the_same(capsys, trained):
         run_program(program, capsys, "heads", trained, "--json").record for program in ("numpy_gpt", "torch_gpt")
     )
     (found, text), (others, other_text) = _numbers(ours), _numbers(twin)
-    assert text.replace("0.00", "") == other_text.replace("0.00", "")
+    assert text == other_text
     assert len(found) > 100
     assert others == pytest.approx(found, abs=1e-9)
 
@@ -92,24 +92,20 @@ def test_the_table_shows_the_record_and_fits_a_terminal(numpy_run):
         assert rows[finding["target"]] == [*expected, str(finding["queries"])]
 
 
-def test_a_planted_article_is_found_in_the_grammar(run):
+def test_a_planted_article_is_found_in_the_grammar(numpy_run):
     tokenizer = load_corpus("grammar").tokenizer
     model = article_model(tokenizer, 32)
     values = {name: value.astype("float32") for name, value in model.values.items()}
     _save("planted", model.config, values, preset("grammar"), tokenizer)
-    result = run("heads", "planted", "--windows", 60)
+    result = numpy_run("heads", "planted", "--windows", 60)
     assert "layer 0, head 0: a noun's article: 1.00 of its attention (control: " in result.out
     assert "over 60 sentences of 2,022" in result.out
     assert max(map(len, result.out.splitlines())) <= 80
-    (head,) = run("heads", "planted", "--windows", 60, "--json").record["heads"]
-    assert head["roles"] == ["noun_article"]
 
 
 def test_another_text_with_the_same_vocabulary(run, numpy_run):
-    corpus = load_corpus("tiny")
-    Path("more.txt").write_text(corpus.tokenizer.decode(corpus.train))
     assert numpy_run("prepare", "tiny", "--out_dir", "copy").status == 0
-    assert run("heads", "--dataset", "copy", "--json").record == run("heads", "--json").record | {"corpus": "tiny"}
+    assert run("heads", "--dataset", "copy", "--json").record == run("heads", "--json").record
     assert_rejected(run("heads", "--dataset", "words"), "the corpus 'words' has a different vocabulary from the model")
 
 
