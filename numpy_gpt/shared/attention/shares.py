@@ -10,7 +10,8 @@ w̄(t, s) is the head's mean attention over all queries with a key at the same p
 queries of the same kind (white space or not), about as far into the window (t + 1 between the same two powers of 2),
 because the more keys there are, the less is left for each. The first key is a place of its own, because many heads
 rest there. The mean contains the target's own keys: if they are the fraction f of the keys at a place, the difference
-share − position is 1 − f of the difference to the other keys there. So this control understates a role.
+share − position is 1 − f of the difference to the other keys there. So this control understates a role. Some targets
+are places themselves, or nearly so: ``targets.Place`` says what is held fixed for them.
 
 Axis letters: W windows, N heads of all layers, K targets, T query time, S key time, P places.
 """
@@ -61,6 +62,12 @@ class Sums(NamedTuple):
     """(W, 2, P): number of keys, by place."""
     target_keys: Array
     """(W, K, 2, P): number of the target's keys, by place."""
+    kind_attention: Array
+    """(W, N, 2, 2, O): attention to all keys, by the kinds of query and key and the octave of t + 1."""
+    kind_keys: Array
+    """(W, 2, 2, O): number of keys, in the same way."""
+    kind_target_keys: Array
+    """(W, K, 2, 2, O): number of the target's keys, in the same way."""
 
 
 class Figures(NamedTuple):
@@ -85,20 +92,25 @@ def sum_attention(
 def figures(sums: Sums, targets: Sequence[Target]) -> Figures:
     """Return the figures for sums over windows with any leading axes (…)."""
     with np.errstate(invalid="ignore", divide="ignore"):  # a target that no query has: 0/0
-        mean = np.nan_to_num(sums.attention / sums.keys[..., None, :, :])
-        by_distance = np.nan_to_num(sums.attention.sum(-2) / sums.keys.sum(-2)[..., None, :])
-        by_place = _to_targets(mean.reshape(*mean.shape[:-2], -1), sums.target_keys.reshape(*sums.even.shape, -1))
-        by_distance = _to_targets(by_distance, sums.target_keys.sum(-2))
+        by_place = _at_means(sums.attention, sums.keys, sums.target_keys, axes=2)
+        by_distance = _at_means(sums.attention.sum(-2), sums.keys.sum(-2), sums.target_keys.sum(-2), axes=1)
+        by_kind = _at_means(sums.kind_attention, sums.kind_keys, sums.kind_target_keys, axes=3)
         queries = sums.queries[..., None, :]
         places = np.array([target.place for target in targets])
-        position = np.where(places == "distance", by_distance, by_place) / queries
+        position = np.where(places == "distance and kind", by_place, by_distance)
+        position = np.where(places == "distance or kind", np.maximum(by_distance, by_kind), position) / queries
         even = np.broadcast_to(sums.even[..., None, :] / queries, sums.share.shape)
         return Figures(sums.share / queries, even, np.where(places == "itself", np.nan, position))
 
 
-def _to_targets(mean: Array, target_keys: Array) -> Array:
-    """Return the attention (…, N, K) to each target's keys (…, K, P) if it were the mean (…, N, P) at each place."""
-    product: Array = mean @ target_keys.swapaxes(-1, -2)
+def _at_means(attention: Array, keys: Array, target_keys: Array, axes: int) -> Array:
+    """Return the attention (…, N, K) to each target's keys if each key had the mean of those like it.
+
+    The last ``axes`` axes are those of which keys are like each other: attention (…, N, P), keys (…, P), target_keys
+    (…, K, P).
+    """
+    attention, keys, target_keys = (part.reshape(*part.shape[:-axes], -1) for part in (attention, keys, target_keys))
+    product: Array = np.nan_to_num(attention / keys[..., None, :]) @ target_keys.swapaxes(-1, -2)
     return product
 
 
@@ -131,15 +143,14 @@ def _sum_window(
     text, time = read_tokens(tokenizer, window), len(window)
     masks = np.array([target.select(text) for target in targets], np.float64)
     past = np.tri(time)[None]
-    by_place = _sum_by_place(np.concatenate([weights, past, masks]), text.blank, longest)
-    heads = len(weights)
+    maps, heads = np.concatenate([weights, past, masks]), len(weights)
+    by_place, by_kind = _sum_by_place(maps, text.blank, longest), _sum_by_kind(maps, text.blank, longest)
     return (
         weights.reshape(heads, -1) @ masks.reshape(len(masks), -1).T,
         (masks.sum(2) / np.arange(1, time + 1)).sum(1),
         masks.any(2).sum(1),
-        by_place[:heads],
-        by_place[heads],
-        by_place[heads + 1 :],
+        *(by_place[:heads], by_place[heads], by_place[heads + 1 :]),
+        *(by_kind[:heads], by_kind[heads], by_kind[heads + 1 :]),
     )
 
 
@@ -150,16 +161,29 @@ def _sum_by_place(maps: Array, blank: Mask, longest: int) -> Array:
     square[0, :, :time, :time] = maps * blank[:, None]
     square[1, :, :time, :time] = maps * ~blank[:, None]
     order, starts = _places(longest)
-    sums = np.add.reduceat(square.reshape(2, count, -1)[..., order], starts, axis=-1)
+    sums: Array = np.add.reduceat(square.reshape(2, count, -1)[..., order], starts, axis=-1)
     return sums.swapaxes(0, 1)
+
+
+def _sum_by_kind(maps: Array, blank: Mask, longest: int) -> Array:
+    """Return the sums (M, 2, 2, O) of maps (M, T, T), by the kinds of query and key and the octave of the query."""
+    kinds = np.array([blank, ~blank], np.float64)
+    octaves = np.eye(int(_octave(np.array(longest - 1))) + 1)[_octave(np.arange(len(blank)))]
+    to_kinds = maps @ kinds.T  # (M, T, 2): attention to the keys of each kind
+    sums: Array = np.einsum("qt,mtk,to->mqko", kinds, to_kinds, octaves, optimize=True)
+    return sums
+
+
+def _octave(query: _Indices) -> _Indices:
+    """Return 0 for t + 1 = 1, 1 for 2 and 3, 2 for 4 to 7 …."""
+    return np.frexp(query + 1)[1].astype(np.int64) - 1
 
 
 @cache
 def _places(time: int) -> tuple[_Indices, _Indices]:
     """Return the pairs (t, s) of the past, as indices into (T·T), ordered by place, and where each place starts."""
     query, key = np.tril_indices(time)
-    octave = np.frexp(query + 1)[1]  # 1 for t + 1 = 1, 2 for 2 and 3, 3 for 4 to 7 …
-    place = np.where(key == 0, query, octave * time + query - key)
+    place = np.where(key == 0, query, (_octave(query) + 1) * time + query - key)
     order = np.argsort(place, kind="stable")
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
     return (query * time + key)[order].astype(np.int64), starts.astype(np.int64)

@@ -11,12 +11,13 @@ import numpy.typing as npt
 from gpt_data.tokens.tokenizer import Tokenizer
 
 Mask = npt.NDArray[np.bool_]
-Place = Literal["itself", "distance", "distance and kind"]
-"""What of a target's keys is their place alone: all of it (the previous token), or nothing but the distance to them.
+Place = Literal["itself", "distance", "distance or kind", "distance and kind"]
+"""What a control for attention to places alone holds fixed: nothing if the target is a place (the previous token).
 
-"distance and kind" also distinguishes queries that are white space from others. Where words and spaces alternate, the
-previous word is always two tokens before a word and one before a space, so a target that is itself about white space
-must do with the distance.
+Otherwise it is the distance, and the kind of the query: white space or not. But where words and spaces alternate, these
+two determine what the previous word is, and what is a space. So for a space it is the distance only. The previous word
+has two such controls, of which the larger counts: the distance, or the kinds of query and key at any distance, because
+a head may prefer all words to spaces.
 """
 
 
@@ -93,7 +94,7 @@ def _past(text: Text) -> Mask:
 TARGETS = (
     Target("itself", "itself", _itself, "itself"),
     Target("previous", "the previous token", _previous, "itself"),
-    Target("previous_word", "the previous word", _previous_word, "distance"),
+    Target("previous_word", "the previous word", _previous_word, "distance or kind"),
     Target("first", "the first token", _first, "itself"),
     Target("copy", "an earlier copy of the token", _copy),
     Target("induction", "the token after an earlier copy", _after_copy),

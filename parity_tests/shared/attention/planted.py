@@ -93,6 +93,16 @@ def induction_model(vocab_size: int, block_size: int) -> Planted:
     return model
 
 
+def words_model(tokenizer: Tokenizer, block_size: int) -> Planted:
+    """Return a model that looks at all words evenly, and at no space."""
+    model = Planted(tokenizer.vocab_size, block_size)
+    q, k = model.zeros(), model.zeros()
+    q[model.positions, 0] = 1
+    k[_ids(tokenizer, [word for word in tokenizer.vocabulary if not word.isspace()]), 0] = _SURE
+    model.plant(0, q, k)
+    return model
+
+
 def article_model(tokenizer: Tokenizer, block_size: int) -> Planted:
     """Return a model that looks from each noun of ``grammar`` at the last article."""
     model = Planted(tokenizer.vocab_size, block_size)

@@ -58,6 +58,14 @@ def test_a_planted_article_is_recognised():
     assert _roles(model.config, model.values, spread(sentences, 100), corpus.tokenizer) == [["noun_article"]]
 
 
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_preference_for_words_is_not_for_the_previous_word(name):
+    corpus = CORPORA[name]
+    _, windows = windows_of(corpus.val, 32, corpus.tokenizer)
+    model = planted.words_model(corpus.tokenizer, 32)
+    assert _roles(model.config, model.values, spread(windows, 100), corpus.tokenizer) == [[]]
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", CORPORA)
 def test_random_weights_have_no_role(name, seed):

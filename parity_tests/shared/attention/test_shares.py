@@ -58,23 +58,28 @@ def test_figures_are_those_of_plain_loops():
 
 def _by_loops(texts, maps, target):
     """Return the share and both controls of one head with maps (T, T)."""
-    attention = defaultdict(list)
+    attention, of_kind = defaultdict(list), defaultdict(list)
     targets = []
     for text, weights in zip(texts, maps, strict=True):
         mask = target.select(text)
         for t in range(len(text.tokens)):
             keys = []
             for s in range(t + 1):
-                where = ("first", t) if s == 0 else (t - s, int(math.log2(t + 1)))
-                kind = None if target.place == "distance" else text.blank[t]
-                attention[where, kind].append(weights[t, s])
+                octave = int(math.log2(t + 1))
+                where = ("first", t) if s == 0 else (t - s, octave)
+                place = (where, text.blank[t]) if target.place == "distance and kind" else where
+                kinds = (text.blank[t], text.blank[s], octave)
+                attention[place].append(weights[t, s])
+                of_kind[kinds].append(weights[t, s])
                 if mask[t, s]:
-                    keys.append((weights[t, s], 1 / (t + 1), (where, kind)))
+                    keys.append((weights[t, s], 1 / (t + 1), place, kinds))
             if keys:
                 targets.append(keys)
-    share = np.mean([sum(weight for weight, _, _ in keys) for keys in targets])
-    even = np.mean([sum(part for _, part, _ in keys) for keys in targets])
-    position = np.mean([sum(np.mean(attention[place]) for _, _, place in keys) for keys in targets])
+    share = np.mean([sum(weight for weight, _, _, _ in keys) for keys in targets])
+    even = np.mean([sum(part for _, part, _, _ in keys) for keys in targets])
+    position = np.mean([sum(np.mean(attention[place]) for _, _, place, _ in keys) for keys in targets])
+    if target.place == "distance or kind":
+        position = max(position, np.mean([sum(np.mean(of_kind[kinds]) for *_, kinds in keys) for keys in targets]))
     return share, even, math.nan if target.place == "itself" else position
 
 
