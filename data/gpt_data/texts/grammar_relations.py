@@ -37,8 +37,24 @@ ADJECTIVES = ("ADJECTIVE", "COLOUR")
 ARTICLES = ("ARTICLE", "the", "a")
 PREDICATES = ("DOES", "DO", "SHORT_DOES", "SHORT_DO")
 TRANSITIVE = ("CHASES", "CHASE")
+VERBS = (*TRANSITIVE, "SLEEPS", "SLEEP", "is", "are")
 WORDS = frozenset(part for choices in RULES.values() for _, parts in choices for part in parts) - set(RULES)
 """All words of the table."""
+
+
+def words_of(symbols: Iterable[str]) -> frozenset[str]:
+    """Return the words of these categories of single words; a word stands for itself."""
+    return frozenset(parts[0] for symbol in symbols for _, parts in RULES.get(symbol, ((1, (symbol,)),)))
+
+
+CLASSES = {
+    "noun_article": words_of(ARTICLES),
+    "noun_adjective": words_of(ADJECTIVES),
+    "verb_subject": words_of(NOUNS),
+    "object_verb": words_of(VERBS),
+    "second_first": words_of(NOUNS),
+}
+"""By the name of the relation, all words of the class to which it leads."""
 
 
 def is_grammar_text(vocabulary: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""How much of its attention a head gives to a target, next to two controls.
+"""How much of its attention a head gives to a target, next to what it were without a role: the controls.
 
 Over all queries t that have the target, i.e. for which its set of keys K(t) is not empty, this is the mean of
 
@@ -12,6 +12,11 @@ because the more keys there are, the less is left for each. The first key is a p
 rest there. The mean contains the target's own keys: if they are the fraction f of the keys at a place, the difference
 share − position is 1 − f of the difference to the other keys there. So this control understates a role. Some targets
 are places themselves, or nearly so: ``targets.Place`` says what is held fixed for them.
+
+A relation has a third control. A head may look from verbs at nouns, whether they are the subject or not, or always at
+the first noun. So over the queries that also have other keys O(t) of the class of K(t), the mean share is compared with
+
+    others      |K(t)| / |K(t) ∪ O(t)| · Σ w(t, s)   over s ∈ K(t) ∪ O(t), what it were if it did not tell them apart
 
 Axis letters: W windows, N heads of all layers, K targets, T query time, S key time, P places.
 """
@@ -56,6 +61,12 @@ class Sums(NamedTuple):
     """(W, K): the same if attention were spread evenly."""
     queries: Array
     """(W, K): queries that have the target."""
+    contested: Array
+    """(W, N, K): attention to the target's keys, of queries that have other keys of its class."""
+    others: Array
+    """(W, N, K): the same if the attention to the class were spread evenly."""
+    contested_queries: Array
+    """(W, K): queries that have the target and other keys of its class."""
     attention: Array
     """(W, N, 2, P): attention to all keys, by place."""
     keys: Array
@@ -71,11 +82,20 @@ class Sums(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Shares and controls (…, N, K); NaN where no query has the target, or its place alone is the target."""
+    """Shares and controls (…, N, K); NaN where no query has the target, or there is no such control.
+
+    ``contested`` is the share over the queries for which there is the control ``others``.
+    """
 
     share: Array
     even: Array
     position: Array
+    contested: Array
+    others: Array
+
+    def differences(self) -> Array:
+        """Return share less control (…, N, K, 3): even, position, others."""
+        return np.stack([self.share - self.even, self.share - self.position, self.contested - self.others], -1)
 
 
 def sum_attention(
@@ -100,7 +120,9 @@ def figures(sums: Sums, targets: Sequence[Target]) -> Figures:
         position = np.where(places == "distance and kind", by_place, by_distance)
         position = np.where(places == "distance or kind", np.maximum(by_distance, by_kind), position) / queries
         even = np.broadcast_to(sums.even[..., None, :] / queries, sums.share.shape)
-        return Figures(sums.share / queries, even, np.where(places == "itself", np.nan, position))
+        position = np.where(places == "itself", np.nan, position)
+        contested = sums.contested_queries[..., None, :]
+        return Figures(sums.share / queries, even, position, sums.contested / contested, sums.others / contested)
 
 
 def _at_means(attention: Array, keys: Array, target_keys: Array, axes: int) -> Array:
@@ -142,16 +164,29 @@ def _sum_window(
     """Return the sums of one window with attention (N, T, T)."""
     text, time = read_tokens(tokenizer, window), len(window)
     masks = np.array([target.select(text) for target in targets], np.float64)
+    none = np.zeros_like(masks[0])
+    others = np.array([none if target.others is None else target.others(text) for target in targets], np.float64)
+    contested = others.any(2, keepdims=True) & masks.any(2, keepdims=True)
+    spread = (masks + others) * masks.sum(2, keepdims=True) / np.maximum((masks + others).sum(2, keepdims=True), 1)
     past = np.tri(time)[None]
     maps, heads = np.concatenate([weights, past, masks]), len(weights)
     by_place, by_kind = _sum_by_place(maps, text.blank, longest), _sum_by_kind(maps, text.blank, longest)
     return (
-        weights.reshape(heads, -1) @ masks.reshape(len(masks), -1).T,
+        _attention_to(weights, masks),
         (masks.sum(2) / np.arange(1, time + 1)).sum(1),
         masks.any(2).sum(1),
+        _attention_to(weights, masks * contested),
+        _attention_to(weights, spread * contested),
+        contested.sum((1, 2)),
         *(by_place[:heads], by_place[heads], by_place[heads + 1 :]),
         *(by_kind[:heads], by_kind[heads], by_kind[heads + 1 :]),
     )
+
+
+def _attention_to(weights: Array, masks: Array) -> Array:
+    """Return the sum (N, K) of each head's attention (N, T, T), weighted with each of the masks (K, T, T)."""
+    sums: Array = weights.reshape(len(weights), -1) @ masks.reshape(len(masks), -1).T
+    return sums
 
 
 def _sum_by_place(maps: Array, blank: Mask, longest: int) -> Array:

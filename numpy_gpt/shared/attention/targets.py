@@ -31,13 +31,15 @@ class Text(NamedTuple):
 class Target(NamedTuple):
     """Something to look at: its name, its title in a sentence, and the keys (T, S) that it is for each query.
 
-    ``place`` is what a control for attention to places alone holds fixed.
+    ``place`` is what a control for attention to places alone holds fixed. ``others`` are the keys (T, S) of the same
+    class that are not the target, such as the nouns that are not the verb's subject.
     """
 
     name: str
     title: str
     select: Callable[[Text], Mask]
     place: Place = "distance and kind"
+    others: Callable[[Text], Mask] | None = None
 
 
 def read_tokens(tokenizer: Tokenizer, tokens: npt.ArrayLike) -> Text:

@@ -26,6 +26,7 @@ from numpy_gpt.shared.model.config_checks import check_place, require_attention
 SCHEMA_VERSION = 1
 _WINDOWS = 1000
 _WIDTH = 80
+_OTHERS = "- or another"
 
 
 class HeadsOptions(NamedTuple):
@@ -101,7 +102,7 @@ def heads(options: HeadsOptions, backend: Backend) -> int:
     for head in chosen:
         print(f"\n{_heading(head)}\n")
         print("\n".join(_table(head)))
-    print(f"\n{_explanation(unit, roles.tests)}")
+    print(f"\n{_explanation(unit, roles.tests, any(target.others for target in targets))}")
     return 0
 
 
@@ -118,29 +119,38 @@ def _table(head: Head) -> list[str]:
         Column("target", "left"),
         *(Column(title) for title in ("share", "even", "difference", "position", "difference", "queries")),
     ]
-    return table_lines(columns, [_row(finding) for finding in head.findings])
+    return table_lines(columns, [row for finding in head.findings for row in _rows(finding)])
 
 
-def _row(finding: Finding) -> list[str]:
-    share = "-" if finding.share is None else f"{finding.share:.3f}"
-    controls = (*_cells(finding.even), *_cells(finding.position))
-    return [finding.target.name, share, *controls, f"{finding.queries:,}"]
+def _rows(finding: Finding) -> list[list[str]]:
+    """Return a row with two controls, and for a relation another one with the third, in the column of the first."""
+    if finding.even is None:
+        return [[finding.target.name, "-", "-", "-", "-", "-", "0"]]
+    even, others = finding.even, finding.others
+    rows = [[finding.target.name, f"{even.share:.3f}", *_cells(even), *_cells(finding.position), f"{even.queries:,}"]]
+    if others is not None:
+        rows.append([_OTHERS, f"{others.share:.3f}", *_cells(others), "-", "-", f"{others.queries:,}"])
+    return rows
 
 
 def _cells(control: Control | None) -> tuple[str, str]:
     if control is None:
         return "-", "-"
     ends = control.difference
-    return f"{control.share:.3f}", "-" if ends is None else f"{ends[0]:+.3f}..{ends[1]:+.3f}"
+    return f"{control.control:.3f}", "-" if ends is None else f"{ends[0]:+.3f}..{ends[1]:+.3f}"
 
 
-def _explanation(unit: str, tests: int) -> str:
+def _explanation(unit: str, tests: int, has_others: bool) -> str:
+    others = (
+        f"{_OTHERS}: the same over the queries that have other words of the class before them, such as nouns that are "
+        "not the subject; even: if the attention to all of them were spread evenly. "
+    )
     return _fill(
         "share: mean attention to the target, over the queries that have one. even: if attention were spread evenly "
         "over the past. position: if it depended on the place alone, by the head's mean attention at the same "
-        "distance; - if the target is a place. difference: share - control, "
-        f"{LEVEL:.0%} interval by bootstrap over {unit}s. A role is a share that exceeds both controls by more than "
-        f"{MARGIN}, with {LEVEL:.0%} confidence for all {tests:,} differences of the model together."
+        f"distance; - if the target is a place. {others * has_others}difference: share - control, {LEVEL:.0%} interval "
+        f"by bootstrap over {unit}s. A role is a share that exceeds all its controls by more than {MARGIN}, with "
+        f"{LEVEL:.0%} confidence for all {tests:,} differences of the model together."
     )
 
 
@@ -155,13 +165,5 @@ def _head_record(head: Head) -> dict[str, Any]:
 
 
 def _finding_record(finding: Finding) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "target": finding.target.name,
-        "title": finding.target.title,
-        "queries": finding.queries,
-        "share": finding.share,
-    }
-    for name, control in (("even", finding.even), ("position", finding.position)):
-        record[name] = None if control is None else control.share
-        record[f"{name}_difference"] = None if control is None else control.difference
-    return record | {"is_role": finding.is_role}
+    controls = {name: control and control._asdict() for name, control in finding.controls.items()}
+    return {"target": finding.target.name, "title": finding.target.title, **controls, "is_role": finding.is_role}

@@ -7,11 +7,11 @@ which the weights and biases undo. So queries and keys are any linear function o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
-from gpt_data.texts.grammar_relations import NOUNS, RULES
+from gpt_data.texts.grammar_relations import ARTICLES, NOUNS, VERBS, words_of
 from gpt_data.tokens.tokenizer import Tokenizer
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig
@@ -105,15 +105,26 @@ def words_model(tokenizer: Tokenizer, block_size: int) -> Planted:
 
 def article_model(tokenizer: Tokenizer, block_size: int) -> Planted:
     """Return a model that looks from each noun of ``grammar`` at the last article."""
+    return _class_model(tokenizer, block_size, words_of(NOUNS), words_of(ARTICLES))
+
+
+def noun_model(tokenizer: Tokenizer, block_size: int, *, last: bool) -> Planted:
+    """Return a model that looks from each verb of ``grammar`` at the last noun, or at the first."""
+    return _class_model(tokenizer, block_size, words_of(VERBS), words_of(NOUNS), 1 if last else -1)
+
+
+def _class_model(
+    tokenizer: Tokenizer, block_size: int, queries: Iterable[str], keys: Iterable[str], direction: int = 1
+) -> Planted:
+    """Return a model that looks from some words at the last of others, or at the first."""
     model = Planted(tokenizer.vocab_size, block_size)
     q, k = model.zeros(), model.zeros()
-    nouns = [parts[0] for name in NOUNS for _, parts in RULES[name]]
-    q[_ids(tokenizer, nouns), 0] = 1
-    k[_ids(tokenizer, ["the", "a"]), 0] = 1000 * _SURE
-    k[model.positions, 0] = _SURE * np.arange(block_size)  # the later, the better
+    q[_ids(tokenizer, queries), 0] = 1
+    k[_ids(tokenizer, keys), 0] = 1000 * _SURE
+    k[model.positions, 0] = direction * _SURE * np.arange(block_size)
     model.plant(0, q, k)
     return model
 
 
-def _ids(tokenizer: Tokenizer, words: Sequence[str]) -> list[int]:
+def _ids(tokenizer: Tokenizer, words: Iterable[str]) -> list[int]:
     return [tokenizer.vocabulary.index(word) for word in words]

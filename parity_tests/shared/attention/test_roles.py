@@ -25,11 +25,15 @@ CORPORA = {name: load_corpus(name) for name in ("tiny", "grammar")}
 TIME = 16
 
 
-def _roles(config, values, windows, tokenizer):
+def _heads(config, values, windows, tokenizer):
     recipe = replace(preset("tiny"), model=config).override({"dtype": "float64"})
     targets = (*TARGETS, *relation_targets(tokenizer))
     sums = sum_attention(NumpyEngine(recipe, values), windows, tokenizer, targets)
-    return [_names(head) for head in find_roles(sums, targets, config.n_head).heads]
+    return find_roles(sums, targets, config.n_head).heads
+
+
+def _roles(config, values, windows, tokenizer):
+    return [_names(head) for head in _heads(config, values, windows, tokenizer)]
 
 
 def _names(head):
@@ -56,6 +60,20 @@ def test_a_planted_article_is_recognised():
     _, sentences = windows_of(corpus.val, 32, corpus.tokenizer)
     model = planted.article_model(corpus.tokenizer, 32)
     assert _roles(model.config, model.values, spread(sentences, 100), corpus.tokenizer) == [["noun_article"]]
+
+
+def test_a_subject_is_not_merely_the_first_noun():
+    corpus = CORPORA["grammar"]
+    sentences = spread(windows_of(corpus.val, 32, corpus.tokenizer)[1], 200)
+    for last, roles in ((True, ["verb_subject"]), (False, [])):
+        model = planted.noun_model(corpus.tokenizer, 32, last=last)
+        (head,) = _heads(model.config, model.values, sentences, corpus.tokenizer)
+        assert _names(head) == roles
+        (subject,) = (finding for finding in head.findings if finding.target.name == "verb_subject")
+        for control in (subject.even, subject.position):  # the first noun often is the subject: they do not notice
+            assert control.difference[0] > MARGIN
+        assert (subject.others.difference[0] > MARGIN) == last
+        assert (subject.others.share == pytest.approx(1)) == last
 
 
 @pytest.mark.parametrize("name", CORPORA)

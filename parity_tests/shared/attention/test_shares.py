@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from functools import partial
 
 import numpy as np
 import pytest
 
 from gpt_data.tokens.word_tokenizer import WordTokenizer
 from numpy_gpt.shared.attention.shares import Sums, figures, sum_attention
-from numpy_gpt.shared.attention.targets import TARGETS, read_tokens
+from numpy_gpt.shared.attention.targets import TARGETS, Target, read_tokens
 from parity_tests.shared.attention.scripted import ScriptedAttention
 
 TOKENIZER = WordTokenizer.from_text("a b c")
@@ -31,11 +32,22 @@ def test_figures_of_a_text_done_by_hand():
     sums = sum_attention(ScriptedAttention([attention]), [TOKENIZER.encode("a b")], TOKENIZER, TARGETS)
     found = figures(_total(sums), TARGETS)
     for place, target in enumerate(TARGETS):
-        for value, expected in zip(found, BY_HAND[target.name], strict=True):
+        for value, expected in zip(found[:3], BY_HAND[target.name], strict=True):
             assert value[0, place] == pytest.approx(math.nan if expected is None else expected, nan_ok=True), (
                 target.name
             )
     assert sums.queries.tolist() == [[3, 2, 2, 3, 0, 0, 2]]
+    assert np.isnan(found.others).all()  # a control of relations only
+
+
+def _earlier(is_wanted, text):
+    mask = np.tri(len(text.tokens), k=-1, dtype=bool) & is_wanted(text.tokens)
+    return mask & (text.tokens != 0)[:, None]
+
+
+RELATION = Target(
+    "relation", "", partial(_earlier, lambda ids: ids == 1), others=partial(_earlier, lambda ids: ids > 1)
+)
 
 
 def test_figures_are_those_of_plain_loops():
@@ -44,11 +56,12 @@ def test_figures_are_those_of_plain_loops():
     ordered = sorted(range(5), key=lambda place: len(windows[place]))
     maps = [np.tril(rng.random((3, len(window), len(window)))) for window in windows]
     engine = ScriptedAttention([maps[place] for place in ordered])
-    sums = sum_attention(engine, windows, TOKENIZER, TARGETS)
-    found = figures(_total(sums), TARGETS)
+    targets = (*TARGETS, RELATION)
+    sums = sum_attention(engine, windows, TOKENIZER, targets)
+    found = figures(_total(sums), targets)
     texts = [read_tokens(TOKENIZER, window) for window in windows]
     for head in range(3):
-        for place, target in enumerate(TARGETS):
+        for place, target in enumerate(targets):
             expected = _by_loops(texts, [weights[head] for weights in maps], target)
             np.testing.assert_allclose([part[head, place] for part in found], expected, rtol=1e-12)
     for unit, window in enumerate(windows):  # the sums of a window stay at its place
@@ -57,11 +70,12 @@ def test_figures_are_those_of_plain_loops():
 
 
 def _by_loops(texts, maps, target):
-    """Return the share and both controls of one head with maps (T, T)."""
+    """Return the figures of one head with maps (T, T)."""
     attention, of_kind = defaultdict(list), defaultdict(list)
-    targets = []
+    targets, contested, evenly = [], [], []
     for text, weights in zip(texts, maps, strict=True):
         mask = target.select(text)
+        others = np.zeros_like(mask) if target.others is None else target.others(text)
         for t in range(len(text.tokens)):
             keys = []
             for s in range(t + 1):
@@ -75,12 +89,16 @@ def _by_loops(texts, maps, target):
                     keys.append((weights[t, s], 1 / (t + 1), place, kinds))
             if keys:
                 targets.append(keys)
+            if keys and others[t].any():
+                contested.append(weights[t][mask[t]].sum())
+                evenly.append(weights[t][mask[t] | others[t]].mean() * mask[t].sum())
     share = np.mean([sum(weight for weight, _, _, _ in keys) for keys in targets])
     even = np.mean([sum(part for _, part, _, _ in keys) for keys in targets])
     position = np.mean([sum(np.mean(attention[place]) for _, _, place, _ in keys) for keys in targets])
     if target.place == "distance or kind":
         position = max(position, np.mean([sum(np.mean(of_kind[kinds]) for *_, kinds in keys) for keys in targets]))
-    return share, even, math.nan if target.place == "itself" else position
+    with_others = (np.mean(contested), np.mean(evenly)) if contested else (math.nan, math.nan)
+    return share, even, math.nan if target.place == "itself" else position, *with_others
 
 
 def _total(sums):

@@ -49,19 +49,18 @@ def test_the_record_has_every_head_and_target(numpy_run):
     tests = 0
     for head in record["heads"]:
         assert [finding["target"] for finding in head["targets"]] == NAMES
-        assert head["roles"] == sorted(
-            (finding["target"] for finding in head["targets"] if finding["is_role"]),
-            key=lambda name: -head["targets"][NAMES.index(name)]["share"],
-        )
+        shares = {finding["target"]: finding["even"]["share"] for finding in head["targets"]}
+        roles = [finding["target"] for finding in head["targets"] if finding["is_role"]]
+        assert head["roles"] == sorted(roles, key=lambda name: -shares[name])
         assert (head["sentence"] == "no role found") == (not head["roles"])
         for finding in head["targets"]:
-            assert 0 <= finding["share"] <= 1 and finding["queries"] > 0
             assert (finding["position"] is None) == (finding["target"] in ("itself", "previous", "first"))
-            for name in ("even", "position"):
-                if finding[name] is not None:
-                    lower, upper = finding[f"{name}_difference"]
-                    assert lower <= finding["share"] - finding[name] <= upper
-                    tests += 1
+            assert finding["others"] is None
+            for control in filter(None, (finding["even"], finding["position"])):
+                lower, upper = control["difference"]
+                assert 0 <= control["share"] <= 1 and control["queries"] > 0
+                assert lower <= control["share"] - control["control"] <= upper
+                tests += 1
     assert record["tests"] == tests == 4 * (3 + 4 * 2)
 
 
@@ -84,12 +83,14 @@ def test_the_table_shows_the_record_and_fits_a_terminal(numpy_run):
     assert f"layer 0, head 0: {head['sentence']}" in out.replace("\n    ", " ")
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line.split()[:1] and line.split()[0] in NAMES}
     for finding in head["targets"]:
-        expected = [finding["target"], f"{finding['share']:.3f}"]
+        expected = [finding["target"], f"{finding['even']['share']:.3f}"]
         for name in ("even", "position"):
-            missing = finding[name] is None
-            ends = finding[f"{name}_difference"]
-            expected += ["-", "-"] if missing else [f"{finding[name]:.3f}", f"{ends[0]:+.3f}..{ends[1]:+.3f}"]
-        assert rows[finding["target"]] == [*expected, str(finding["queries"])]
+            if finding[name] is None:
+                expected += ["-", "-"]
+            else:
+                lower, upper = finding[name]["difference"]
+                expected += [f"{finding[name]['control']:.3f}", f"{lower:+.3f}..{upper:+.3f}"]
+        assert rows[finding["target"]] == [*expected, str(finding["even"]["queries"])]
 
 
 def test_a_planted_article_is_found_in_the_grammar(numpy_run):
@@ -100,6 +101,7 @@ def test_a_planted_article_is_found_in_the_grammar(numpy_run):
     result = numpy_run("heads", "planted", "--windows", 60)
     assert "layer 0, head 0: a noun's article: 1.00 of its attention (control: " in result.out
     assert "over 60 sentences of 2,022" in result.out
+    assert result.out.count("\n- or another ") == 5
     assert max(map(len, result.out.splitlines())) <= 80
 
 
