@@ -24,7 +24,7 @@ from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.model.config_checks import check_place, require_attention
 
 SCHEMA_VERSION = 1
-_WINDOWS = 1000
+_WINDOWS = 2000
 _WIDTH = 80
 _OTHERS = "- or another"
 
