@@ -1,10 +1,10 @@
-"""How much of its attention a head gives to a target, next to what it were without a role: the controls.
+"""How much of its attention a head gives to a target, next to what it would be without a role: the controls.
 
 Over all queries t that have the target, i.e. for which its set of keys K(t) is not empty, this is the mean of
 
     share       Σ w(t, s)          over s ∈ K(t), where w is the head's attention: its ``attn.weights``
-    even        |K(t)| / (t + 1)   what the share were if attention were spread evenly over the query and its past
-    position    Σ w̄(t, s)          what it were if attention depended on places alone
+    even        |K(t)| / (t + 1)   what the share would be if it were spread evenly over the query and its past
+    position    Σ w̄(t, s)          what it would be if it depended on places alone
 
 w̄(t, s) is the head's mean attention over all queries with a key at the same place: at the same distance t − s, from
 queries of the same kind (white space or not), about as far into the window (t + 1 between the same two powers of 2),
@@ -16,7 +16,7 @@ are places themselves, or nearly so: ``targets.Place`` says what is held fixed f
 A relation has a third control. A head may look from verbs at nouns, whether they are the subject or not, or always at
 the first noun. So over the queries that also have other keys O(t) of the class of K(t), the mean share is compared with
 
-    others      |K(t)| / |K(t) ∪ O(t)| · Σ w(t, s)   over s ∈ K(t) ∪ O(t), what it were if it did not tell them apart
+    others      |K(t)| / |K(t) ∪ O(t)| · Σ w(t, s)   over s ∈ K(t) ∪ O(t), what it would be if all got the same
 
 Axis letters: W windows, N heads of all layers, K targets, T query time, S key time, P places.
 """
@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import Tokenizer
 from numpy_gpt.shared.attention.targets import Mask, Target, read_tokens
 from numpy_gpt.shared.model.arrays import Array, Tokens
@@ -101,10 +102,18 @@ class Figures(NamedTuple):
 def sum_attention(
     engine: Predictor, windows: Sequence[Tokens], tokenizer: Tokenizer, targets: Sequence[Target]
 ) -> Sums:
-    """Return the sums of each of the windows (T or shorter)."""
+    """Return the sums of each of the windows (T or shorter).
+
+    Raises
+    ------
+    UserError
+        If attention is not finite, because the model's numbers overflow.
+    """
     longest = max(map(len, windows))
     rows: dict[int, tuple[Array, ...]] = {}
     for place, weights in _attention(engine, windows):
+        if not np.isfinite(weights).all():
+            raise UserError("attention must be finite, but overflows to NaN; is the model damaged?")
         rows[place] = _sum_window(weights, windows[place], tokenizer, targets, longest)
     return Sums(*map(np.stack, zip(*(rows[place] for place in range(len(windows))), strict=True)))
 

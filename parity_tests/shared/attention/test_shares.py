@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from gpt_data.errors import UserError
 from gpt_data.tokens.word_tokenizer import WordTokenizer
 from numpy_gpt.shared.attention.shares import Sums, figures, sum_attention
 from numpy_gpt.shared.attention.targets import TARGETS, Target, read_tokens
@@ -38,6 +39,11 @@ def test_figures_of_a_text_done_by_hand():
             )
     assert sums.queries.tolist() == [[3, 2, 2, 3, 0, 0, 2]]
     assert np.isnan(found.others).all()  # a control of relations only
+
+
+def test_attention_that_overflows_is_refused():
+    with pytest.raises(UserError, match="attention must be finite"):
+        sum_attention(ScriptedAttention([np.full((1, 2, 2), np.nan)]), [np.array([0, 1])], TOKENIZER, TARGETS)
 
 
 def _earlier(is_wanted, text):

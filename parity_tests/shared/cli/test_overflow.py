@@ -29,7 +29,7 @@ def large(request):
 
 
 @pytest.mark.parametrize(
-    "command", ["sample --max_new_tokens 3", "evaluate --eval_iters 1", "step --text=hello\\ world"]
+    "command", ["sample --max_new_tokens 3", "evaluate --eval_iters 1", "heads", "step --text=hello\\ world"]
 )
 def test_a_model_that_overflows(run, large, command):
     name, *flags = shlex.split(command)
