@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy_gpt.shared.cli.attention.heads import HEADS
 from numpy_gpt.shared.cli.compare import COMPARE
 from numpy_gpt.shared.cli.edit import EDIT
 from numpy_gpt.shared.cli.evaluate import EVALUATE
-from numpy_gpt.shared.cli.heads import HEADS
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag
 from numpy_gpt.shared.cli.plot import PLOT
 from numpy_gpt.shared.cli.prepare import PREPARE
