@@ -6,7 +6,7 @@ would exceed by luck. So these intervals are wider than the printed ones (Bonfer
 differences of the model together exceed their lower ends. The margin is there because a difference can be certain and
 mean nothing: a head with random weights may give the previous token 0.1236 of its attention instead of 0.1231.
 
-A target that is a place itself (the previous token) has one control, the even spread; a relation has three.
+A target that is a place itself (the previous token) has one control, the even spread; copies and relations have three.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ rest there. The mean contains the target's own keys: if they are the fraction f 
 share − position is 1 − f of the difference to the other keys there. So this control understates a role. Some targets
 are places themselves, or nearly so: ``targets.Place`` says what is held fixed for them.
 
-A relation has a third control. A head may look from verbs at nouns, whether they are the subject or not, or always at
-the first noun. So over the queries that also have other keys O(t) of the class of K(t), the mean share is compared with
+What a target is may depend on the token. For this there is a third control: a head may look from verbs at nouns,
+whether they are the subject or not, or always at the first noun; and from spaces at spaces, which are copies. So over
+the queries that also have other keys O(t) of the class of K(t), the mean share is compared with
 
     others      |K(t)| / |K(t) ∪ O(t)| · Σ w(t, s)   over s ∈ K(t) ∪ O(t), what it would be if all got the same
 

@@ -38,7 +38,7 @@ def test_figures_of_a_text_done_by_hand():
                 target.name
             )
     assert sums.queries.tolist() == [[3, 2, 2, 3, 0, 0, 2]]
-    assert np.isnan(found.others).all()  # a control of relations only
+    assert np.isnan(found.others).all()  # nothing is repeated
 
 
 def test_attention_that_overflows_is_refused():

@@ -102,7 +102,7 @@ def heads(options: HeadsOptions, backend: Backend) -> int:
     for head in chosen:
         print(f"\n{_heading(head)}\n")
         print("\n".join(_table(head)))
-    print(f"\n{_explanation(unit, roles.tests, any(target.others for target in targets))}")
+    print(f"\n{_explanation(unit, roles.tests)}")
     return 0
 
 
@@ -123,7 +123,7 @@ def _table(head: Head) -> list[str]:
 
 
 def _rows(finding: Finding) -> list[list[str]]:
-    """Return a row with two controls, and for a relation another one with the third, in the column of the first."""
+    """Return a row with two controls, and one with the third, if there is one, in the column of the first."""
     if finding.even is None:
         return [[finding.target.name, "-", "-", "-", "-", "-", "0"]]
     even, others = finding.even, finding.others
@@ -140,16 +140,14 @@ def _cells(control: Control | None) -> tuple[str, str]:
     return f"{control.control:.3f}", "-" if ends is None else f"{ends[0]:+.3f}..{ends[1]:+.3f}"
 
 
-def _explanation(unit: str, tests: int, has_others: bool) -> str:
-    others = (
-        f"{_OTHERS}: the same over the queries that have other words of the class before them, such as nouns that are "
-        "not the subject; even: if the attention to all of them were spread evenly. "
-    )
+def _explanation(unit: str, tests: int) -> str:
     return _fill(
         "share: mean attention to the target, over the queries that have one. even: if attention were spread evenly "
         "over the past. position: if it depended on the place alone, by the head's mean attention at the same "
-        f"distance; - if the target is a place. {others * has_others}difference: share - control, {LEVEL:.0%} interval "
-        f"by bootstrap over {unit}s. A role is a share that exceeds all its controls by more than {MARGIN}, with "
+        f"distance; - if the target is a place. {_OTHERS}: the share over the queries that also have other tokens of "
+        "the target's class before them, such as nouns that are not the subject, or spaces if a copy is a space; even: "
+        f"if the attention to all of these were spread evenly. difference: share - control, {LEVEL:.0%} interval by "
+        f"bootstrap over {unit}s, of which {FEWEST_WINDOWS} must have such queries. A role is a share that exceeds all its controls by more than {MARGIN}, with "
         f"{LEVEL:.0%} confidence for all {tests:,} differences of the model together."
     )
 

@@ -55,13 +55,16 @@ def test_the_record_has_every_head_and_target(numpy_run):
         assert (head["sentence"] == "no role found") == (not head["roles"])
         for finding in head["targets"]:
             assert (finding["position"] is None) == (finding["target"] in ("itself", "previous", "first"))
-            assert finding["others"] is None
-            for control in filter(None, (finding["even"], finding["position"])):
-                lower, upper = control["difference"]
+            assert finding["others"] is None or finding["target"] in ("copy", "induction")
+            for control in filter(None, (finding["even"], finding["position"], finding["others"])):
                 assert 0 <= control["share"] <= 1 and control["queries"] > 0
+                if control is finding["others"] and finding["target"] == "copy":
+                    assert control["difference"] is None and control["queries"] == 1  # of a word: too few
+                    continue
+                lower, upper = control["difference"]
                 assert lower <= control["share"] - control["control"] <= upper
                 tests += 1
-    assert record["tests"] == tests == 4 * (3 + 4 * 2)
+    assert record["tests"] == tests == 4 * (3 + 4 * 2 + 1)
 
 
 def test_layer_and_head_only_choose_what_is_shown(numpy_run):
@@ -101,7 +104,7 @@ def test_a_planted_article_is_found_in_the_grammar(numpy_run):
     result = numpy_run("heads", "planted", "--windows", 60)
     assert "layer 0, head 0: a noun's article: 1.00 of its attention (control: " in result.out
     assert "over 60 sentences of 2,022" in result.out
-    assert result.out.count("\n- or another ") == 5
+    assert result.out.count("\n- or another ") == 7
     assert max(map(len, result.out.splitlines())) <= 80
 
 
