@@ -147,8 +147,9 @@ def _explanation(unit: str, tests: int) -> str:
         f"distance; - if the target is a place. {_OTHERS}: the share over the queries that also have other tokens of "
         "the target's class before them, such as nouns that are not the subject, or spaces if a copy is a space; even: "
         f"if the attention to all of these were spread evenly. difference: share - control, {LEVEL:.0%} interval by "
-        f"bootstrap over {unit}s, of which {FEWEST_WINDOWS} must have such queries. A role is a share that exceeds all its controls by more than {MARGIN}, with "
-        f"{LEVEL:.0%} confidence for all {tests:,} differences of the model together."
+        f"bootstrap over {unit}s, of which {FEWEST_WINDOWS} must have such queries. A role is a share that exceeds all "
+        f"its controls by more than {MARGIN}, with {LEVEL:.0%} confidence for all {tests:,} differences of the model "
+        "together."
     )
 
 
