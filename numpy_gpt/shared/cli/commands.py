@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numpy_gpt.shared.cli.attention.attention import ATTENTION
+from numpy_gpt.shared.cli.attention.heads import HEADS
 from numpy_gpt.shared.cli.compare import COMPARE
 from numpy_gpt.shared.cli.edit import EDIT
 from numpy_gpt.shared.cli.evaluate import EVALUATE
@@ -16,7 +17,7 @@ from numpy_gpt.shared.cli.sample import SAMPLE
 from numpy_gpt.shared.cli.step import STEP
 from numpy_gpt.shared.cli.train import TRAIN
 
-_WITH_MODEL = (TRAIN, SAMPLE, STEP, ATTENTION, EVALUATE, COMPARE)
+_WITH_MODEL = (TRAIN, SAMPLE, STEP, ATTENTION, HEADS, EVALUATE, COMPARE)
 _SHARED = (*_WITH_MODEL, EDIT, PLOT, PREPARE)
 
 

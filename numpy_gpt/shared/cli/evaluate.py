@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ EVALUATE = Command(
 def evaluate(options: EvaluateOptions, backend: Backend) -> int:
     """Evaluate, print the losses, and return the exit status."""
     model = load_model(*options.model)
-    recipe, corpus = _recipe_and_corpus(model, options)
+    recipe, corpus = recipe_and_corpus(model, options.dataset, options.source, options.fields)
     engine = backend.make_engine(recipe, initial_state_of(model))
     block_size, stride = recipe.model.block_size, recipe.eval_stride
     losses = [mean_loss_over(engine, tokens, block_size, stride) for tokens in (corpus.train, corpus.val)]
@@ -107,12 +108,21 @@ def evaluate(options: EvaluateOptions, backend: Backend) -> int:
     return 0
 
 
-def _recipe_and_corpus(model: Checkpoint, options: EvaluateOptions) -> tuple[Recipe, Corpus]:
-    recipe = recipe_of(model).override(options.fields)
-    recipe = replace(recipe, dataset=options.dataset or recipe.dataset)
+def recipe_and_corpus(
+    model: Checkpoint, dataset: str | None, source: Path | None, fields: Mapping[str, Any] | None = None
+) -> tuple[Recipe, Corpus]:
+    """Return a model's recipe, with other values of some fields, and its corpus or another with the same vocabulary.
+
+    Raises
+    ------
+    UserError
+        If the model's corpus is not known, there is no such corpus, or its vocabulary or length do not fit the model.
+    """
+    recipe = recipe_of(model).override(fields or {})
+    recipe = replace(recipe, dataset=dataset or recipe.dataset)
     if not recipe.dataset:
         raise UserError("this model does not say what it was trained on; give --dataset")
-    corpus = open_dataset(recipe.dataset, options.source)
+    corpus = open_dataset(recipe.dataset, source)
     if corpus.tokenizer != model.tokenizer:
         raise UserError(
             f"the corpus {quote(corpus.name)} has a different vocabulary from the model; give one with the same"
