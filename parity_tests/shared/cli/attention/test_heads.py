@@ -143,3 +143,23 @@ def test_models_that_cannot_be_measured(run):
     wide = replace(recipe.model, block_size=64)
     _save("wide", wide, initial_values(wide, 0), recipe, corpus.tokenizer)
     assert_rejected(run("heads", "wide"), "needs at least 20 windows, and the validation text of 'tiny' has 6")
+
+
+def test_ablation_is_part_of_the_report(run):
+    record = run("heads", "--windows", 25, "--ablate", "zero", "--json").record
+    assert record["replacement"] == "zero"
+    (group,) = record["importance"]
+    assert (group["tokens"], group["title"]) == ("all", "all tokens")
+    parts = [(rise["part"]["kind"], rise["part"]["layer"], rise["part"]["head"]) for rise in group["rises"]]
+    kinds = [("head", 0), ("head", 1), ("attention", None), ("mlp", None)]
+    assert parts == [(kind, layer, head) for layer in (0, 1) for kind, head in kinds]
+    out = run("heads", "--windows", 25, "--ablate", "zero").out
+    largest = max((rise for rise in group["rises"] if rise["part"]["head"] is not None), key=lambda rise: rise["rise"])
+    assert f"all tokens, loss {group['loss']:.3f}: {largest['rise']:+.3f} (" in out
+    assert out.index("Does it matter?") < out.index("target ") < out.index("all tokens: ")
+    assert all(len(line) <= 80 for line in out.splitlines())
+    of_head = run("heads", "--windows", 25, "--ablate", "zero", "--head", 1, "--json").record["importance"][0]["rises"]
+    for one, other in zip(of_head, [rise for rise in group["rises"] if rise["part"]["head"] == 1], strict=True):
+        assert one["part"] == other["part"]
+        assert one["rise"] == pytest.approx(other["rise"]) and one["interval"] == pytest.approx(other["interval"])
+    assert run("heads", "--json").record["importance"] == []
