@@ -87,7 +87,7 @@ def sentence_relations(sentence: str) -> Pairs:
     _add_modifiers(found, list(_classes(tree)))
     for node in _nodes(tree):
         if node.symbol in PREDICATES and node.parts[0].symbol in TRANSITIVE:
-            found["object_verb"] += [(noun, node.start) for part in node.parts[1:] for noun in _nouns(part)]
+            found["object_verb"] += [(noun, node.start) for noun in _nouns(node)]
         for before, after in pairwise(node.parts):
             if after.symbol in PREDICATES:
                 found["verb_subject"] += [(after.start, noun) for noun in _nouns(before)]
