@@ -13,10 +13,8 @@ from numpy_gpt.shared.training.presets import PRESETS
 from parity_tests.shared.cli.programs import PROGRAMS, runner
 from parity_tests.support.shakespeare_text import shakespeare_text
 
-COMMANDS = {
-    "numpy_gpt": ("train", "sample", "step", "evaluate", "compare", "edit", "plot", "prepare", "parameters", "rebuild"),
-    "torch_gpt": ("train", "sample", "step", "evaluate", "compare", "edit", "plot", "prepare"),
-}
+SHARED = ("train", "sample", "step", "evaluate", "compare", "edit", "plot", "snapshots", "prepare")
+COMMANDS = {"numpy_gpt": (*SHARED, "parameters", "rebuild"), "torch_gpt": SHARED}
 CASES = [(program, command) for program, commands in COMMANDS.items() for command in ("", *commands)]
 
 
