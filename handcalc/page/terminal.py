@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from gpt_data.files.atomic import atomic_write
+from gpt_data.files.pager import show_paged
 from gpt_data.files.streams import shows_colours
 
 _NARROWEST = 40
@@ -52,40 +52,9 @@ def write(content: str, output: str | None = None, *, paged: bool = False) -> No
     if output is not None:
         atomic_write(output, content.encode())
         return
-    if paged and _is_long(content) and (pager := _pager()):
-        _write_through(pager, content)
+    if paged and show_paged(content):
         return
     with suppress(AttributeError):  # a stand-in for stdout may have no encoding to set
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     sys.stdout.write(content)
     sys.stdout.flush()
-
-
-def _is_long(content: str) -> bool:
-    """Return whether a terminal would show only the end of it."""
-    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        return False
-    from shutil import get_terminal_size
-
-    return content.count("\n") >= get_terminal_size().lines
-
-
-def _pager() -> str | None:
-    """Return the command in $PAGER, by default ``less``; None if it does not exist or is ``cat``."""
-    from shutil import which
-
-    command = os.environ.get("PAGER", "less").strip()
-    return command if command not in ("", "cat") and which(command.split(" ")[0]) else None
-
-
-def _write_through(pager: str, content: str) -> None:
-    """Show the content with the pager; as in git, $LESS is set to let colours through unless it is set already."""
-    import subprocess
-
-    environment = {"LESS": "FRX", "LESSCHARSET": "utf-8"} | os.environ
-    with subprocess.Popen(pager, shell=True, stdin=subprocess.PIPE, env=environment) as process:
-        with suppress(BrokenPipeError):  # the reader has quit the pager
-            process.communicate(content.encode())
-        while process.poll() is None:
-            with suppress(KeyboardInterrupt):  # Ctrl-C belongs to the pager
-                process.wait()

@@ -112,7 +112,7 @@ def train(options: TrainOptions, backend: Backend) -> int:
         print("\n".join(parameter_table(recipe.model)))
         for log in logs:
             stack.enter_context(log)
-        display = stack.enter_context(display_for(recipe.training.max_iters, state.step))
+        display = stack.enter_context(display_for(recipe.training.max_iters, state.step, bar=not engine.prints))
         state = train_run(recipe, engine, corpus, out_dir, display, state, logs)
     _print_summary(recipe, state, floor)
     print(f"sample: {_sample_text(engine, recipe, corpus)}")
