@@ -10,7 +10,6 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
 import argparse
 from collections.abc import Sequence
 
-from gpt_data.errors import UserError
 from handcalc.averages.averaging_page import averaging_blocks
 from handcalc.page.layout import WIDTH
 from handcalc.page.terminal import join_lines, page_style, page_width, write
@@ -20,7 +19,7 @@ from handcalc.tracing.selection import Selection, check_selection
 from handcalc.tracing.trace import load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
-from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.config_checks import require_attention
 
 _EPILOG = """\
 The worked lines look like those of handcalc.trace, and python -m handcalc.verify checks each of them.
@@ -64,9 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     model, name = load_model(options.model)
-    config = require_gpt(model.config)
-    if config.n_layer == 0:
-        raise UserError("this model has no layers, so no attention to show; choose another --model")
+    config = require_attention(model.config)
     text = read_text(model.tokenizer, options.text, "the text")
     tokens = tuple(model.tokenizer.encode(text).tolist())
     check_selection(Selection(layer=options.layer, head=options.head), config, len(tokens))

@@ -8,10 +8,11 @@ from itertools import product
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.wording import describe, list_names, quote, suggest
+from gpt_data.wording import list_names, quote, suggest
 from handcalc.arithmetic.expression import Index
 from handcalc.formulas.step import AGAIN, Sizes, Step
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config_checks import check_place
 
 
 class Selection(NamedTuple):
@@ -43,16 +44,12 @@ def check_selection(selection: Selection, config: GPTConfig, time: int | None = 
     UserError
         If one is out of range.
     """
-    for option, value, count, owner in (
-        ("layer", selection.layer, config.n_layer, "this model"),
-        ("head", selection.head, config.n_head, "this model"),
-        ("position", selection.position, *((config.block_size, "this model") if time is None else (time, "this text"))),
-    ):
-        if value is not None and not 0 <= value < count:
-            have = f"{count} {option}s, numbered 0 to {count - 1}" if count > 1 else f"one {option}, number 0"
-            raise UserError(
-                f"--{option} {describe(value)} does not exist: {owner} has {have if count else f'no {option}s'}"
-            )
+    check_place("layer", selection.layer, config.n_layer)
+    check_place("head", selection.head, config.n_head)
+    if time is None:
+        check_place("position", selection.position, config.block_size)
+    else:
+        check_place("position", selection.position, time, "this text")
 
 
 def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
-from hashlib import sha256
 from html import escape
 from os.path import relpath
 from pathlib import Path
@@ -28,6 +26,7 @@ from handcalc.page.web.web_script import WEB, web_script
 from handcalc.tracing.trace import Trace, extend
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_count
+from numpy_gpt.shared.web_page import policy_hash
 
 _DERIVATIONS = Path(__file__).parents[3] / "docs" / "derivations.md"
 
@@ -79,8 +78,8 @@ def html_page(trace: Trace, output: str | None = None) -> str:
     style = (WEB / "style.css").read_text(encoding="utf-8")
     script = web_script("main.js")
     return _PAGE.format(
-        script_hash=_policy_hash(script),
-        style_hash=_policy_hash(style),
+        script_hash=policy_hash(script),
+        style_hash=policy_hash(style),
         title=escape(f"“{make_visible(trace.text)}” through a GPT, by hand"),
         style=style,
         intro=escape(_intro(trace)),
@@ -136,10 +135,6 @@ def _intro(trace: Trace) -> str:
         f"on a pocket calculator with {count_of(trace.plan.digits, 'digit')}: click one to see its arithmetic, click a "
         "weight to change it."
     )
-
-
-def _policy_hash(text: str) -> str:
-    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
 def _embed(data: dict[str, Any]) -> str:

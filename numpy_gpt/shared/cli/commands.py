@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy_gpt.shared.cli.attention.attention import ATTENTION
 from numpy_gpt.shared.cli.compare import COMPARE
 from numpy_gpt.shared.cli.evaluate import EVALUATE
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag
@@ -16,7 +17,7 @@ from numpy_gpt.shared.cli.stored.edit import EDIT
 from numpy_gpt.shared.cli.stored.snapshots import SNAPSHOTS_COMMAND
 from numpy_gpt.shared.cli.train import TRAIN
 
-_WITH_MODEL = (TRAIN, SAMPLE, STEP, EVALUATE, COMPARE)
+_WITH_MODEL = (TRAIN, SAMPLE, STEP, ATTENTION, EVALUATE, COMPARE)
 _SHARED = (*_WITH_MODEL, EDIT, PLOT, SNAPSHOTS_COMMAND, PREPARE)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import warnings
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +13,7 @@ from gpt_data.files.streams import shows_colours, terminal_columns
 from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.parser import path, print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
+from numpy_gpt.shared.figures import literal_label, plot_library, png_bytes
 from numpy_gpt.shared.runs.metrics import METRICS_FILE, read_metrics
 
 SCHEMA_VERSION = 1
@@ -133,11 +131,11 @@ def write_png(curves: Sequence[Curve], path: Path) -> None:
     UserError
         If matplotlib is not installed, or the file cannot be written.
     """
-    figure = _plot_library("matplotlib.figure").Figure(figsize=(8, 5), layout="constrained")
+    figure = plot_library("matplotlib.figure").Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    colours = _plot_library("matplotlib").colormaps["tab10"]
+    colours = plot_library("matplotlib").colormaps["tab10"]
     for place, curve in enumerate(curves):
-        mark, name = "o" if len(curve.steps) == 1 else None, _literal_label(curve.name)
+        mark, name = "o" if len(curve.steps) == 1 else None, literal_label(curve.name)
         axes.plot(curve.steps, curve.val, color=colours(place % 10), marker=mark, label=f"{name}, validation")
         axes.plot(
             curve.steps, curve.train, color=colours(place % 10), marker=mark, linestyle=":", label=f"{name}, training"
@@ -146,38 +144,20 @@ def write_png(curves: Sequence[Curve], path: Path) -> None:
     axes.grid(alpha=0.3)
     many = len(curves) > 3
     figure.legend(loc="outside right upper", fontsize="small") if many else axes.legend()
-    content = BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a character that the font lacks is drawn as a box
-        figure.savefig(content, format="png", dpi=120)
-    atomic_write(path, content.getvalue())
-
-
-def _literal_label(name: str) -> str:
-    # matplotlib reads text between dollar signs as a formula, and hides labels that begin with an underscore.
-    name = name.replace("$", r"\$")
-    return f"./{name}" if name.startswith("_") else name
+    atomic_write(path, png_bytes(figure))
 
 
 def has_plot_libraries() -> bool:
     """Return whether the libraries that draw charts are installed, in versions that can be used."""
     try:
-        return bool(_plotext() and _plot_library("matplotlib"))
+        return bool(_plotext() and plot_library("matplotlib"))
     except UserError:
         return False
 
 
 def _plotext() -> Any:
-    chart = _plot_library("plotext")
+    chart = plot_library("plotext")
     if not hasattr(chart, "clear_figure"):  # version 6 is another library under the same name
         version = getattr(chart, "__version__", "another version")
         raise UserError(f'drawing needs plotext 5, not {version}: pip install "numpy-gpt[plot]", or give --png')
     return chart
-
-
-def _plot_library(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        package = name.partition(".")[0]
-        raise UserError(f'drawing needs {package}, which is not installed: pip install "numpy-gpt[plot]"') from error

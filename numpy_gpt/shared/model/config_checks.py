@@ -48,3 +48,35 @@ def require_bigram(config: ModelConfig) -> BigramConfig:
         return config
     check_config(config)
     raise UserError("the model must be a bigram model, but this one is a GPT; use gpt_forward")
+
+
+def require_attention(config: ModelConfig) -> GPTConfig:
+    """Return the config itself if the model has attention.
+
+    Raises
+    ------
+    UserError
+        If it is a bigram model, or a GPT without layers.
+    """
+    if isinstance(config, BigramConfig):
+        raise UserError("a bigram model has no attention: it sees nothing but the last token; choose a GPT")
+    if require_gpt(config).n_layer == 0:
+        raise UserError("this model has no layers, so no attention to show; choose another one")
+    return require_gpt(config)
+
+
+def check_place(option: str, value: int | None, count: int, owner: str = "this model", first: int = 0) -> None:
+    """Check the number of a layer, head or position, as given with an option of that name; None is no choice.
+
+    ``owner`` has ``count`` of them, numbered from ``first``.
+
+    Raises
+    ------
+    UserError
+        If there is none of that number.
+    """
+    last = first + count - 1
+    if value is not None and not first <= value <= last:
+        several = f"{count:,} {option}s, numbered {first} to {last}"
+        have = several if count > 1 else f"one {option}, number {first}" if count else f"no {option}s"
+        raise UserError(f"--{option} {describe(value)} does not exist: {owner} has {have}")

@@ -1,0 +1,1 @@
+"""The commands about attention, one file each."""

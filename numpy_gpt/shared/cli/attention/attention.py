@@ -1,0 +1,175 @@
+"""``attention``: what each head attends to in a text, as maps in the terminal, a picture, a web page or numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_files
+from gpt_data.files.streams import shows_colours, terminal_columns
+from gpt_data.wording import count_of, show_path
+from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
+from numpy_gpt.shared.attention.sentences import Measurement, measure_heads
+from numpy_gpt.shared.cli.choices import recipe_of
+from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
+from numpy_gpt.shared.cli.parser import path, print_record, read_options, whole_number
+from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
+from numpy_gpt.shared.cli.tokens import encode_flag, read_text
+from numpy_gpt.shared.model.arrays import Tokens
+from numpy_gpt.shared.model.config_checks import check_place, require_attention
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+
+SCHEMA_VERSION = 1
+_COLUMNS = 100  # if the output is not a terminal
+
+
+class AttentionOptions(NamedTuple):
+    """The flags of ``attention``."""
+
+    model: ModelChoice
+    text: str
+    window: int | None
+    layer: int | None
+    head: int | None
+    png: Path | None
+    html: Path | None
+    json: bool
+
+
+def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of ``attention``."""
+    add = parser.add_argument
+    add_model_flags(parser)
+    add("--text", metavar="TEXT", required=True, help="the text that the model reads")
+    what = "of a text longer than the context, read only the Nth part of that many tokens, counted from 1"
+    add("--window", type=whole_number, metavar="N", help=what)
+    add("--layer", type=whole_number, metavar="N", help="show only layer N, counted from 0")
+    add("--head", type=whole_number, metavar="N", help="show only head N of each layer, counted from 0")
+    add("--png", type=path, metavar="FILE", help="draw all maps on one sheet in this file, instead of the terminal")
+    add("--html", type=path, metavar="FILE", help="write all maps to this file as a web page that needs no other file")
+    what = "print one JSON record instead of the maps: tokens, words, weights[layer][head][query][key], sentences"
+    add("--json", action="store_true", help=what)
+    set_command(parser, program, _read_options, attention)
+
+
+def _read_options(arguments: argparse.Namespace) -> AttentionOptions:
+    return read_options(AttentionOptions, arguments, model=read_model_choice(arguments))
+
+
+ATTENTION = Command(
+    "attention",
+    "show what each head attends to in a text",
+    _add_flags,
+    (
+        'attention --text "hello world"',
+        'attention runs/tiny --text "to be or not to" --layer 1 --head 0',
+        'attention runs/tiny --text "once upon a time" --png maps.png --html maps.html',
+        'attention --text "to be or not to be that" --window 2 --json',
+    ),
+    "A sentence under each map is a measurement of this text: which target gets the most attention above its share if\n"
+    "attention were spread evenly, and how much.",
+)
+
+
+def attention(options: AttentionOptions, backend: Backend) -> int:
+    """Show or write the maps and return the exit status."""
+    if options.png and options.png == options.html:
+        raise UserError(f"--png and --html must be two files, not both {show_path(options.png)}")
+    model = load_model(*options.model)
+    config = require_attention(model.config)
+    check_place("layer", options.layer, config.n_layer)
+    check_place("head", options.head, config.n_head)
+    text = read_text(model.tokenizer, options.text, "--text")
+    tokens, note = _choose_window(encode_flag(model.tokenizer, text, "--text"), config.block_size, options.window)
+    maps = record_maps(
+        backend.make_engine(recipe_of(model), initial_state_of(model)),
+        model.tokenizer,
+        tokens,
+        model=_name_of(model, options.model),
+        layer=options.layer,
+        head=options.head,
+        note=note,
+    )
+    files = _write_files(maps, options)
+    if options.json:
+        print_record(_record_of(maps))
+    elif files:
+        print(f"wrote {' and '.join(map(show_path, files))}")
+    else:
+        _show(maps)
+    return 0
+
+
+def _choose_window(tokens: Tokens, size: int, window: int | None) -> tuple[Tokens, str]:
+    """Return the tokens to read, and which part of the text they are if they are not all of it."""
+    count = -(-len(tokens) // size)
+    if window is None and count > 1:
+        raise UserError(
+            f"--text has {len(tokens):,} tokens, and the model reads at most {size:,} at once; give a shorter text, or "
+            f"--window 1 to {count:,} for one part of it"
+        )
+    check_place("window", window, count, "this text", 1)
+    if window is None or count == 1:
+        return tokens, ""
+    start = (window - 1) * size
+    part = tokens[start : start + size]
+    return part, f"tokens {start + 1:,} to {start + len(part):,} of {len(tokens):,}, read as a text of their own"
+
+
+def _name_of(model: Checkpoint, choice: ModelChoice) -> str:
+    name = "the model that ships" if choice.run == SHIPPED_MODEL else show_path(choice.run)
+    best = ", best checkpoint" if choice.checkpoint == "best" else ""
+    return f"{name}{best}, after {count_of(model.step, 'step')}"
+
+
+def _write_files(maps: AttentionMaps, options: AttentionOptions) -> list[Path]:
+    """Write the picture and the page that were asked for, both or neither, and return their paths."""
+    contents: dict[Path, bytes] = {}
+    if options.png:
+        from numpy_gpt.shared.attention.drawing.sheet import sheet_png  # matplotlib takes a second to import
+
+        contents[options.png] = sheet_png(maps)
+    if options.html:
+        from numpy_gpt.shared.attention.drawing.page import maps_page
+
+        contents[options.html] = maps_page(maps).encode()
+    with atomic_files(*contents) as files:
+        for file, content in zip(files, contents.values(), strict=True):
+            file.write(content)
+    return [*contents]
+
+
+def _show(maps: AttentionMaps) -> None:
+    from numpy_gpt.shared.attention.drawing.terminal import map_lines
+
+    for line in map_lines(maps, terminal_columns(_COLUMNS), colour=shows_colours()):
+        print(line)
+
+
+def _record_of(maps: AttentionMaps) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": maps.model,
+        "text": maps.text,
+        "tokens": maps.tokens.tokens.tolist(),
+        "words": list(maps.words),
+        "layers": list(maps.layers),
+        "heads": list(maps.heads),
+        "weights": maps.weights.tolist(),
+        "sentences": [[_sentence_record(head) for head in layer] for layer in measure_heads(maps)],
+    }
+
+
+def _sentence_record(measurement: Measurement) -> dict[str, Any]:
+    main = measurement.main
+    return {
+        "sentence": measurement.sentence(),
+        "target": main and main.target.name,
+        "share": main and main.share,
+        "even_share": main and main.even_share,
+        "queries": main and main.queries,
+        "stands_out": main is not None and main.stands_out,
+        "evenness": measurement.evenness,
+    }
