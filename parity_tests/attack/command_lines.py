@@ -20,7 +20,10 @@ _BOUNDS = {
     "handcalc.exercise": {"--seed": "1"},
 }
 """What keeps a command short, and always the same; it is added unless the option was drawn."""
-_PLACES = ("config", "source", "out_dir", "output", "png", "model", "run", "runs", "resume", "file", "files", "dataset")
+_PLACES = (
+    *("config", "source", "out_dir", "output", "png", "html", "model", "run", "runs", "resume", "file", "files"),
+    *("dataset",),
+)
 _NOT_DRAWN = ("help", "debug")  # --debug asks for a traceback
 _NOT_NUMBERS = ("abc", "", "1.5x", "\x1b[31m", "x" * 100_000, "½")
 _STDIN = ("", "answer.txt", "trace.txt", "homework.txt", "-", "/dev/zero", "run/metrics.jsonl")

@@ -55,6 +55,8 @@ temperature 0 0.5 2
 top_k 1 3 99
 top_p 0.1 0.5 1
 show 1 3 99
+window 1 2
+html new.html
 stop world ' ' be
 device cpu auto cuda cuda:9 mps meta xpu
 compile no

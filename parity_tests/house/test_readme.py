@@ -68,7 +68,7 @@ def test_every_command_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_what_commands_write_is_ignored_by_git():
-    written = re.findall(r"--(?:output|png|out_dir) (\S+)", "".join([*_blocks("sh"), *_blocks("bash")]))
+    written = re.findall(r"--(?:output|png|html|out_dir) (\S+)", "".join([*_blocks("sh"), *_blocks("bash")]))
     assert len(written) >= 3
     assert all(path.startswith("runs/") for path in written), written
     assert "/runs/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()

@@ -25,7 +25,7 @@ OF_OTHERS = {
     "torch_gpt/fast/process_group.py": {"--nproc_per_node"},  # of torchrun
 }
 """Options that a text names together with the other command or program to which they belong."""
-COMMANDS_OF_MODULES = {"tokens": ("sample", "step", "evaluate")}
+COMMANDS_OF_MODULES = {"tokens": ("sample", "step", "attention", "evaluate")}
 """Modules of shared/cli that only some commands use."""
 
 

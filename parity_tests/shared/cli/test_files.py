@@ -32,6 +32,9 @@ QUICK = ["--max_iters", 2, "--eval_interval", 1]
         ["plot", ""],
         ["plot", "x", "--png", ""],
         ["step", ""],
+        ["attention", "", "--text", "hello"],
+        ["attention", "--text", "hello", "--png", ""],
+        ["attention", "--text", "hello", "--html", ""],
     ],
 )
 def test_an_empty_path_is_refused(run, words):
@@ -59,6 +62,8 @@ LONG = "x" * 5000
         ["evaluate", LONG],
         ["step", LONG, "--text", "hello world"],
         ["plot", LONG],
+        ["attention", LONG, "--text", "hello world"],
+        ["attention", "--text", "hello world", "--html", LONG],
     ],
 )
 def test_a_path_that_is_too_long_is_cut(run, words):

@@ -17,6 +17,7 @@ COMMANDS = (
     ("sample", "{run}", "--checkpoint", "best", "--max_new_tokens", "2"),
     ("evaluate", "{run}", "--eval_stride", "none"),
     ("step", "{run}", "--text", "hello world"),
+    ("attention", "{run}", "--text", "hello world"),
     ("parameters", "--model", "{run}"),
 )
 DOORS = (

@@ -98,7 +98,7 @@ def _legend(look: _Look, width: int) -> str:
     if look.colour:
         gap = " " if width >= _WIDE else ""
         return "from " + "".join(_on_colour(bound, gap + number_text(bound) + gap) for bound, _ in (*_DARK, *_PALE))
-    return "  ".join(f"{shade} from {number_text(bound)}" for bound, shade in _SHADES[1:])
+    return f"from {'  '.join(f'{shade} {number_text(bound)}' for bound, shade in _SHADES[1:])}"
 
 
 class _Panel(NamedTuple):

@@ -64,9 +64,9 @@ ATTENTION = Command(
     _add_flags,
     (
         'attention --text "hello world"',
-        'attention runs/tiny --text "to be or not to" --layer 1 --head 0',
+        'attention runs/tiny --text "to be or not" --layer 1 --head 0',
         'attention runs/tiny --text "once upon a time" --png maps.png --html maps.html',
-        'attention --text "to be or not to be that" --window 2 --json',
+        'attention --text "to be or not to be" --window 2 --json',
     ),
     "A sentence under each map is a measurement of this text: which target gets the most attention above its share if\n"
     "attention were spread evenly, and how much.",
