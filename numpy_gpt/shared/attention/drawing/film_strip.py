@@ -38,6 +38,7 @@ _LARGEST_LABEL, _SMALLEST_LABEL = 8.0, 4.5  # points
 _LABEL = 0.95  # height of a label, of its cell's
 _LONGEST_LABEL = 14
 _GAP, _BETWEEN = 0.3, 0.08
+_FRAME = 0.5  # points
 _CHART = 1.9  # the height of the losses
 _CHART_AXIS = 0.75
 _FOOT = 0.7
@@ -137,7 +138,7 @@ def _draw_map(axes: Any, weights: Array) -> None:
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_color("#d5d9df")
-        spine.set_linewidth(0.5)
+        spine.set_linewidth(_FRAME)
 
 
 def _name_axes(axes: Any, words: tuple[str, ...], layout: _Layout) -> None:

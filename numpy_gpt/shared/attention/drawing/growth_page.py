@@ -103,7 +103,7 @@ def _chart(growth: Growth) -> Iterator[str]:
 def _table(growth: Growth, rows: list[HeadGrowth]) -> Iterator[str]:
     steps = "".join(f'<th scope="col">{step:,}</th>' for step in growth.steps)
     yield '<section><h2>All snapshots</h2><div class="scroll"><table class="shares"><caption>'
-    yield f"{escape(' '.join(WHAT_SHARES_ARE.split()))}</caption>"
+    yield f"{escape(WHAT_SHARES_ARE)}</caption>"
     titles = '<th scope="col">after step</th><th scope="col">target</th>'
     yield f'<thead><tr>{titles}{steps}<th scope="col">even</th></tr></thead>'
     losses = "".join(f"<td>{loss:.3f}</td>" for loss in growth.losses)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
 
 from gpt_data.wording import quote
 from numpy_gpt.shared.attention.growth import Growth, head_growths
@@ -10,11 +11,12 @@ from numpy_gpt.shared.attention.growth import Growth, head_growths
 _BARS = " ▁▂▃▄▅▆▇█"
 _GAP = "  "
 _CELL = 6
-_NARROWEST = 2  # columns of numbers, however narrow the terminal is
+_NARROWEST_TEXT = 40
+_NARROWEST = 1  # columns of numbers, however narrow the terminal is
 
 WHAT_SHARES_ARE = (
-    "Each number is the share of a head's attention that goes to the target which it prefers at the last step: the\n"
-    "mean over the tokens that have such a target and something else to look at. even: the share if attention were\n"
+    "Each number is the share of a head's attention that goes to the target which it prefers at the last step: the "
+    "mean over the tokens that have such a target and something else to look at. even: the share if attention were "
     "spread evenly over the past. A share is a measurement of this text, not a role of the head in general."
 )
 
@@ -39,23 +41,24 @@ def growth_lines(growth: Growth, columns: int) -> Iterator[str]:
     yield heading_of(growth)
     yield shown_of(growth)
     yield ""
-    yield from WHAT_SHARES_ARE.splitlines()
+    yield from wrap(WHAT_SHARES_ARE, max(columns, _NARROWEST_TEXT))
     yield ""
     for name, row in zip(names, rows, strict=True):
         yield f"{name:<{width}}{_GAP}{_bars(row.shares)}{_GAP}{row.title}"
-    fit = max(_NARROWEST, (columns - width - _CELL) // _CELL)
+    cell = max(_CELL, *(len(str(step)) + len(_GAP) for step in growth.steps))
+    fit = max(_NARROWEST, (columns - width - cell) // cell)
     for first in range(0, len(growth.steps), fit):
         part = slice(first, first + fit)
         yield ""
-        yield (
-            f"{'after step':<{width}}"
-            + "".join(f"{step:>{_CELL}}" for step in growth.steps[part])
-            + f"{'even':>{_CELL}}"
-        )
+        yield _line("after step", width, [*map(str, growth.steps[part]), "even"], cell)
         for name, row in zip(names, rows, strict=True):
-            even = "" if row.last.main is None else f"{row.last.main.even_share:>{_CELL}.2f}"
-            yield f"{name:<{width}}" + "".join(f"{share:>{_CELL}.2f}" for share in row.shares[part]) + even
-        yield f"{'validation loss':<{width}}" + "".join(f"{loss:>{_CELL}.2f}" for loss in growth.losses[part])
+            even = [] if row.last.main is None else [row.last.main.even_share]
+            yield _line(name, width, [f"{share:.2f}" for share in (*row.shares[part], *even)], cell)
+        yield _line("validation loss", width, [f"{loss:.2f}" for loss in growth.losses[part]], cell)
+
+
+def _line(name: str, width: int, numbers: Iterable[str], cell: int) -> str:
+    return f"{name:<{width}}" + "".join(f"{number:>{cell}}" for number in numbers)
 
 
 def _bars(shares: tuple[float, ...]) -> str:
