@@ -71,6 +71,22 @@ def test_attention_to_something_else_is_not_called_spread_out():
     assert measured.sentence().startswith("no target stands out: the most is the first token, 0.")
 
 
+def test_a_target_of_many_tokens_is_preferred_to_one_of_few():
+    weights = 0.7 * np.eye(8, k=-1) + 0.3 * _even(8)
+    weights[0, 0] = 1
+    weights[7] = np.eye(8)[0]  # the only earlier copy
+    ((measured,),) = measure_heads(maps_of("abcdefga", weights[None, None], words=False))
+    assert (measured.main.target.name, measured.main.queries) == ("previous", 7)
+
+
+def test_a_target_that_stands_out_is_preferred_to_one_that_does_not():
+    weights = 0.91 * _even(27)
+    weights[:, 0] += 0.09  # to the first token: not much, but for every query
+    weights[26] = 0.2 * _even(27)[26] + 0.8 * np.eye(27)[5]
+    ((measured,),) = measure_heads(maps_of("abcdefghijklmnopqrstuvwxyzf", weights[None, None], words=False))
+    assert (measured.main.target.name, measured.main.queries) == ("copy", 1)
+
+
 def test_one_token_has_nothing_to_choose_from():
     maps = maps_of("hello", np.ones((1, 1, 1, 1)))
     ((measured,),) = measure_heads(maps)

@@ -52,10 +52,10 @@ _HOW = (
 
 
 class _Layout(NamedTuple):
-    """The sizes of a strip: of a map, and of the labels to its left and above."""
+    """The sizes of a strip: of a map, and of the labels to its left and above; every ``step`` tokens one is named."""
 
-    cell: float
     map: float
+    step: int
     label_points: float
     left: float
     above: float
@@ -89,7 +89,8 @@ def draw_strip(growth: Growth) -> Any:
     layout, columns = _choose_layout(growth, rows), len(growth.steps)
     width = max(_GAP + layout.left + columns * (layout.map + _BETWEEN) + layout.right + _GAP, _NARROWEST)
     title = wrap(heading_of(growth), TITLE, width - 2 * _GAP)
-    intro = wrap(f"{shown_of(growth)}. {_HOW}", NORMAL, width - 2 * _GAP)
+    named = "" if layout.step == 1 else f" Of every {layout.step} tokens one is named."
+    intro = wrap(f"{shown_of(growth)}. {_HOW}{named}", NORMAL, width - 2 * _GAP)
     head = _GAP + height_of(title, TITLE) + height_of(intro, NORMAL) + _GAP
     row_height = layout.map + _BETWEEN
     bottom = head + layout.above + len(rows) * row_height
@@ -128,7 +129,8 @@ def _choose_layout(growth: Growth, rows: list[HeadGrowth]) -> _Layout:
     name = label_width(
         [f"{kind} {number}" for row in rows for kind, number in (("layer", row.layer), ("head", row.head))], SMALL
     )
-    return _Layout(size / len(words), size, points, label + name, label + 0.25, 2.1)
+    step = math.ceil(_SMALLEST_LABEL / (_LABEL * size / len(words) * POINTS))
+    return _Layout(size, step, points, label + name, label + 0.25, 2.1)
 
 
 def _draw_map(axes: Any, weights: Array) -> None:
@@ -142,12 +144,11 @@ def _draw_map(axes: Any, weights: Array) -> None:
 
 
 def _name_axes(axes: Any, words: tuple[str, ...], layout: _Layout) -> None:
-    """Write the words on both axes; of a long text not every one."""
-    every = math.ceil(_SMALLEST_LABEL / (_LABEL * layout.cell * POINTS))
-    labels = [shorten(word, _LONGEST_LABEL) for word in words[::every]]
+    """Write the words on both axes."""
+    labels = [shorten(word, _LONGEST_LABEL) for word in words[:: layout.step]]
     axes.xaxis.tick_top()
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(range(0, len(words), every), labels, fontsize=layout.label_points, parse_math=False)
+        axis.set_ticks(range(0, len(words), layout.step), labels, fontsize=layout.label_points, parse_math=False)
     for label in axes.get_xticklabels():
         label.set_rotation(90 if len(label.get_text()) > 1 else 0)
     axes.tick_params(length=0, pad=2)

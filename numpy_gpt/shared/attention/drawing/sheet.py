@@ -56,6 +56,11 @@ class _Layout(NamedTuple):
         return self.cell * self.tokens
 
     @property
+    def step(self) -> int:
+        """The distance between tokens that are named."""
+        return -(-self.tokens // _MOST_NAMED)
+
+    @property
     def width(self) -> float:
         return max(self.left + self.map, _NARROWEST_PANEL) + _GAP
 
@@ -90,7 +95,8 @@ def draw_sheet(maps: AttentionMaps) -> Any:
         raise UserError(f"a sheet has room for {_MOST_MAPS} maps, and this model has {more}")
     layout = _choose_layout(maps)
     width = max(_GAP + columns * layout.width, _NARROWEST_SHEET)
-    intro = f"{source_of(maps)}. {HOW_TO_READ}, and is left out."
+    named = "" if layout.step == 1 else f" Of every {layout.step} tokens one is named."
+    intro = f"{source_of(maps)}. {HOW_TO_READ}, and is left out.{named}"
     title, intro = wrap(heading_of(maps), TITLE, width - 2 * _GAP), wrap(intro, NORMAL, width - 2 * _GAP)
     head = _GAP + height_of(title, TITLE) + height_of(intro, NORMAL) + _GAP
     height = head + rows * layout.height + _FOOT
@@ -127,11 +133,10 @@ def _draw_map(axes: Any, weights: Array, words: tuple[str, ...], layout: _Layout
     axes.imshow(np.ma.array(weights, mask=future), cmap=colour_map(), vmin=0, vmax=1, interpolation="nearest")
     for spine in axes.spines.values():
         spine.set_visible(False)
-    step = -(-time // _MOST_NAMED)
-    labels = [shorten(word, _LONGEST_LABEL) for word in words[::step]]
+    labels = [shorten(word, _LONGEST_LABEL) for word in words[:: layout.step]]
     axes.xaxis.tick_top()
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(range(0, time, step), labels, fontsize=layout.label_points, parse_math=False)
+        axis.set_ticks(range(0, time, layout.step), labels, fontsize=layout.label_points, parse_math=False)
     for label in axes.get_xticklabels():
         label.set_rotation(90 if len(label.get_text()) > 1 else 0)
     axes.tick_params(length=0, pad=3)

@@ -80,7 +80,11 @@ def test_short_and_long_texts_have_a_strip(text):
     figure = draw_strip(growth)
     assert max(figure.get_size_inches()) * figure.dpi <= 8001
     shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert 1 <= len(shown) <= len(growth.maps[0].words)
+    time = len(growth.maps[0].words)
+    step = -(-time // len(shown))
+    assert len(shown) == len(range(0, time, step))
+    told = " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
+    assert (f"Of every {step} tokens one is named." in told) == (step > 1) == (time > 100)
 
 
 def test_too_many_heads_and_no_library_are_one_line(monkeypatch):
