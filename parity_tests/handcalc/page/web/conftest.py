@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 import handcalc.page
-from parity_tests.support.browser import browser
 
 WEB = Path(handcalc.page.__file__).parent / "web"
 HERE = Path(__file__).parent
 ORIGIN = "http://handcalc.test"
-__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

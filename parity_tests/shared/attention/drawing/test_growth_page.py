@@ -14,9 +14,6 @@ from numpy_gpt.shared.attention.drawing.growth_page import growth_page
 from numpy_gpt.shared.attention.drawing.labels import number_text
 from numpy_gpt.shared.attention.growth import head_growths
 from parity_tests.shared.attention.growth_examples import random_growth
-from parity_tests.support.browser import browser
-
-__all__ = ["browser"]
 
 TEXT = "the <b>cat</b> & the dog"
 GROWTH = random_growth(TEXT, layers=2)
