@@ -140,6 +140,7 @@ def test_leftovers_and_damage_are_mended_and_files_of_others_stay(tmp_path, whol
     newest.rename(newest.with_name("step-000000030.replaced"))
     resume_in(RECIPE, tmp_path / "run")
     assert contents(tmp_path / "run") == whole
+    assert sorted(path.name for path in place.iterdir()) == [f"step-{step:09d}" for step in STEPS]
     (newest / "notes.txt").write_text("mine")  # a resumed run finds its bytes there, and leaves everything
     (place / "mine").mkdir()
     before = contents(tmp_path / "run")
@@ -158,6 +159,7 @@ def test_removal_leaves_everything_of_others(tmp_path):
     (kept / "notes.txt").write_text("mine")
     (place / "step-1").mkdir()
     (place / "step-000000007").symlink_to(kept)
+    (place / ".step-000000005.77-00c0ffee.old").mkdir()
     checkpoint = contents(tmp_path)
     assert [path.name for path in remove_snapshots(tmp_path).kept] == ["step-000000001", "step-000000007"]
     left = contents(tmp_path)
@@ -245,3 +247,21 @@ def test_a_snapshot_with_other_bytes_is_replaced(tmp_path):
     assert checkpoints.is_saved(model.path, model) and not checkpoints.is_saved(model.path, changed)
     save_snapshot(tmp_path, changed)
     assert checkpoints.is_saved(model.path, changed)
+
+
+def test_no_snapshot_follows_a_bad_step(tmp_path):
+    """The fast engine does not wait for its steps; after a bad one the weights stay as they were."""
+    recipe = quick_recipe(max_iters=8, eval_interval=8, eval_stride=8, log_interval=100, dropout=0.0, snapshots=9)
+    engine = engine_for(recipe, kind="fast")
+    take_step = engine.take_step
+
+    def take_bad_step(step, learning_rate):
+        weight = engine.parameters["ln_f.weight"].detach()
+        weight.fill_(np.inf if step == 5 else 1.0)
+        take_step(step, learning_rate)
+        weight.fill_(1.0)
+
+    engine.take_step = take_bad_step
+    with pytest.raises(Diverged, match="the loss must be finite, but is nan at step 5"):
+        train_in(recipe, tmp_path, engine)
+    assert _steps(tmp_path) == [0, 1, 2, 3, 4, 5]
