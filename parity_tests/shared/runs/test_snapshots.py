@@ -98,9 +98,7 @@ def whole(tmp_path_factory):
     return contents(run)
 
 
-@pytest.mark.parametrize(
-    ("stop", "kind"), [*((stop, "numpy") for stop in (0, 1, 4, 5, 9, 12, 29)), pytest.param(12, "fast")]
-)
+@pytest.mark.parametrize(("stop", "kind"), [*((stop, "numpy") for stop in (0, 4, 9, 29)), pytest.param(12, "fast")])
 def test_a_stopped_run_has_the_same_snapshots(tmp_path, stop, kind, whole):
     if kind != "numpy":
         train_in(RECIPE, tmp_path / "whole", engine_for(RECIPE, kind=kind))
