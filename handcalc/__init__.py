@@ -1,4 +1,4 @@
-"""The pocket calculator: the GPT's formulas as scalar arithmetic in decimal numbers, for people to follow.
+"""The pocket calculator: the models' formulas as scalar arithmetic in decimal numbers, for people to follow.
 
 The commands are ``trace``, ``verify``, ``exercise`` and ``averaging``. The packages behind them use only earlier ones
 in this list: ``arithmetic`` has the expression tree behind every number; ``formulas`` gives the expression of each cell

@@ -10,14 +10,15 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
 import argparse
 from collections.abc import Sequence
 
+from gpt_data.terminal import join_lines, page_style, page_width
 from handcalc.averages.averaging_page import averaging_blocks
 from handcalc.page.layout import WIDTH
-from handcalc.page.terminal import join_lines, page_style, page_width, write
+from handcalc.page.output import write
 from handcalc.page.text import block_lines
 from handcalc.tracing.plan import make_plan
 from handcalc.tracing.selection import Selection, check_selection
 from handcalc.tracing.trace import load_model, trace_model
-from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 from numpy_gpt.shared.model.config_checks import require_attention
 
@@ -51,7 +52,7 @@ def _parser() -> Parser:
     add("--full", action="store_true", help="work out every number, not only the first channel of each position")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
     add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
-    add("--no_pager", action="store_true", help="never show the page screen by screen")
+    add_pager_flag(parser)
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 

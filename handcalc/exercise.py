@@ -10,11 +10,13 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from random import Random
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
+from gpt_data.terminal import join_lines, page_style, page_width, wrap_prose
 from gpt_data.wording import describe, quote, suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
@@ -31,10 +33,10 @@ from handcalc.exercises.exercise_page import (
 from handcalc.exercises.source import Source, random_text
 from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.exercises.worksheet import make_worksheet
-from handcalc.page.layout import WIDTH, left_columns
-from handcalc.page.terminal import join_lines, page_width, write
+from handcalc.page.layout import WIDTH, align_left
+from handcalc.page.output import write
 from handcalc.tracing.trace import load_model
-from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 
 EXIT_WRONG = 1
@@ -84,6 +86,7 @@ def _parser() -> Parser:
     add("--format", choices=("text", "markdown"), default="text", help="format of the worksheet (default text)")
     add("--output", metavar="NAME", help="write the worksheet to NAME.md and NAME-answers.md (or .txt)")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
+    add_pager_flag(parser)
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -95,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.list:
-        write(join_lines(_list_lines()))
+        write(join_lines(_list_lines()), paged=not options.no_pager)
         return 0
     _check(options)
     model, name = load_model(options.model)
@@ -142,9 +145,13 @@ def _topics(options: argparse.Namespace, source: Source) -> list[str]:
 
 
 def _list_lines() -> Iterator[str]:
-    yield from left_columns([[name, topic.about] for name, topic in TOPICS.items()])
+    style = page_style()
+    names = align_left(list(TOPICS))
+    for name, topic in zip(names, TOPICS.values(), strict=True):
+        first, *rest = wrap_prose(f"{name}  {topic.about}", continued=" " * (len(name) + 2))
+        yield from (first.replace(name, style("name", name), 1), *rest)
     yield ""
-    yield from (f"level {level}  {what}" for level, what in LEVELS.items())
+    yield from (f"{style('name', f'level {level}')}  {what}" for level, what in LEVELS.items())
 
 
 def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
@@ -181,14 +188,15 @@ def _read_line() -> str:
 
 
 def _print_parts(parts: Iterable[Part], *, blank: bool = False) -> None:
-    write("\n" * blank + join_lines(as_text(parts, page_width(None, WIDTH))))
+    write("\n" * blank + join_lines(as_text(parts, page_width(None, WIDTH), page_style())))
 
 
 def _write_worksheet(questions: Iterable[Part], answers: Iterable[Part], options: argparse.Namespace) -> int:
-    written = as_markdown if options.format == "markdown" else as_text
+    width, style = page_width(options.output, WIDTH), page_style(options.output)
+    written = as_markdown if options.format == "markdown" else partial(as_text, width=width, style=style)
     pages = [join_lines(written(parts)) for parts in (questions, answers)]
     if options.output is None:
-        write("\n\n".join(pages))
+        write("\n\n".join(pages), paged=not options.no_pager)
         return 0
     ending = ".md" if options.format == "markdown" else ".txt"
     names = [f"{options.output}{part}{ending}" for part in ("", "-answers")]

@@ -1,4 +1,4 @@
-"""The command ``python -m handcalc.trace "hello world"``: a whole GPT worked out on a pocket calculator."""
+"""The command ``python -m handcalc.trace "hello world"``: a whole model worked out on a pocket calculator."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import join_lines, page_style, page_width
 from gpt_data.wording import show_path
-from handcalc.formulas.step import AXES
+from handcalc.formulas.step import AXES, Sizes
+from handcalc.page.cells import keep_worked_out
 from handcalc.page.layout import INDENT, WIDTH, left_columns, prose
-from handcalc.page.terminal import join_lines, page_style, page_width, write
+from handcalc.page.output import write
 from handcalc.page.text import text_lines
 from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
 from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
-from handcalc.tracing.selection import Selection, check_selection, select_steps
+from handcalc.tracing.selection import Selection, check_selection, choose_cells, select_steps, split_items
 from handcalc.tracing.size import check_size, check_web_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
-from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.edits import read_edit
 
@@ -42,10 +44,13 @@ exit status:
 examples:
   python -m handcalc.trace "hello world"
   python -m handcalc.trace "hello world" --only attn.scores --head 1 --full
+  python -m handcalc.trace "hello world" --only "attn.weights[0,2,0],logits[2,31]"
   python -m handcalc.trace "hello world" --backward --only "h.0.attn.d*"
   python -m handcalc.trace "hello world" --update --only wte.weight,loss
+  python -m handcalc.trace "hello world" --update --only "wte.weight[31,0]"
   python -m handcalc.trace "hello world" --set "wte.weight[31,0]=0"
   python -m handcalc.trace "hello world" --update --model untrained
+  python -m handcalc.trace "hello world" --update --model runs/bigram --only "*dweight,loss"
   python -m handcalc.trace "hello world" --update --full --format markdown --output hello.md
   python -m handcalc.trace "once upon a" --digits 8 --format json --full --output once.json
   python -m handcalc.trace "hello world" --update --format html --output hello.html --open
@@ -55,7 +60,7 @@ examples:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m handcalc.trace",
-        description="Work out by hand, digit by digit, everything that a trained GPT computes from a text.",
+        description="Work out by hand, digit by digit, everything that a trained model computes from a text.",
         epilog=_EPILOG,
     )
     add = parser.add_argument
@@ -96,8 +101,8 @@ def _add_selection(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="STEP",
-        help="show only these steps: a name, its last parts (attn.scores, scores) or a pattern (*.mlp.*); "
-        "several with commas or by repeating the option",
+        help="show only these steps: a name, its last parts (attn.scores, scores) or a pattern (*.mlp.*), or with an "
+        "index only one number, worked out (attn.weights[0,2,0]); several with commas or by repeating the option",
     )
     add("--layer", type=whole_number, metavar="N", help="show only the steps inside layer N, counted from 0")
     add("--head", type=whole_number, metavar="N", help="of each head's results, show only head N, counted from 0")
@@ -121,15 +126,17 @@ def _run(options: argparse.Namespace) -> int:
     model, name = load_model(options.model)
     changed = change_weights(model, [read_edit(text) for text in options.set])
     model = changed.model if options.set else model
-    config = require_gpt(model.config)
     if options.list:
-        check_selection(selection, config)
-        lines = _list_lines(_plan(options, model, (0, 0) if options.backward or options.update else (0,)), selection)
+        check_selection(selection, model.config)
+        plan = _plan(options, model, (0, 0) if options.backward or options.update else (0,))
+        sizes = Sizes.of(model.config, model.config.block_size)
+        lines = _list_lines(plan, choose_cells(selection, plan.page_steps, sizes), page_width(options.output, WIDTH))
     elif options.format == "html":
-        _write_html(options, _trace(options, Changed(model, changed.changes), name, selection))
+        _check_web_model(model)
+        _write_html(options, _trace(options, Changed(model, changed.changes), name, selection)[0])
         return 0
     else:
-        lines = _page_lines(options, _trace(options, Changed(model, changed.changes), name, selection), selection)
+        lines = _page_lines(options, *_trace(options, Changed(model, changed.changes), name, selection))
     write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0
 
@@ -142,6 +149,11 @@ def _check_html_options(options: argparse.Namespace, selection: Selection) -> No
             "a web page always has every step: leave out --only, --layer, --head and --position, or choose another "
             "--format"
         )
+
+
+def _check_web_model(model: Checkpoint) -> None:
+    if isinstance(model.config, BigramConfig):
+        raise UserError("a web page shows a GPT, and this is a bigram model: choose another --model or --format")
 
 
 def _write_html(options: argparse.Namespace, trace: Trace) -> None:
@@ -170,7 +182,8 @@ def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection)
     return text_lines(trace, selection, full=options.full, style=style, width=width)
 
 
-def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: Selection) -> Trace:
+def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: Selection) -> tuple[Trace, Selection]:
+    """Return the trace, and the selection with its single cells."""
     model = changed.model
     if len(options.text) != 1:
         together = " ".join(options.text) or "hello world"
@@ -178,33 +191,34 @@ def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: 
     text = read_text(model.tokenizer, options.text[0], "the text")
     plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
     check_selection(selection, plan.config, len(plan.tokens))
+    selection = choose_cells(selection, plan.page_steps, plan.sizes, full=options.full)
     if not options.force:
         size = size_of(plan, selection, full=options.full)
         check_size(size, plan.config)
         if options.format == "html":
             check_web_size(size)
     trace = trace_model(model, name, text, plan, selection.position)
-    return compare_with_unchanged(trace, changed.changes) if changed.changes else trace
+    trace = compare_with_unchanged(trace, changed.changes) if changed.changes else trace
+    return trace, keep_worked_out(trace, selection)
 
 
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
-    config = require_gpt(model.config)
     if options.learning_rate is not None and not options.update:
         raise UserError("--learning_rate is the rate of an update: add --update")
     if options.update:
         optimizer = optimizer_of(model.recipe, options.learning_rate)
-        return make_training_plan(config, tokens, optimizer, digits=options.digits)
-    return (make_training_plan if options.backward else make_plan)(config, tokens, digits=options.digits)
+        return make_training_plan(model.config, tokens, optimizer, digits=options.digits)
+    return (make_training_plan if options.backward else make_plan)(model.config, tokens, digits=options.digits)
 
 
 def _selection(options: argparse.Namespace) -> Selection:
-    only = tuple(name for group in options.only for name in group.split(",") if name)
+    only = tuple(item for group in options.only for item in split_items(group))
     if options.only and not only:
         raise UserError("--only needs the name of a step; --list shows them")
     return Selection(only, options.layer, options.head, options.position)
 
 
-def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
+def _list_lines(plan: Plan, selection: Selection, width: int) -> Iterator[str]:
     """Yield the name, axes and equation of each step."""
     steps = select_steps(plan.page_steps, selection)
     rows = [
@@ -212,4 +226,4 @@ def _list_lines(plan: Plan, selection: Selection) -> Iterator[str]:
         for step in steps
     ]
     for line in left_columns(rows):
-        yield from prose(line, continued=INDENT)
+        yield from prose(line, continued=INDENT, width=width)

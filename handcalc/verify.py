@@ -33,14 +33,15 @@ from contextlib import suppress
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular, read_stdin
+from gpt_data.terminal import join_lines, page_style, wrap_prose
 from gpt_data.wording import count_of, make_visible, show_path
 from handcalc.arithmetic.calculator import Calculator
-from handcalc.page.terminal import join_lines, write
+from handcalc.page.output import write
 from handcalc.verification.document import read_document
 from handcalc.verification.line_check import OTHER_NUMBERS, UNDECIDED, Finding
 from handcalc.verification.line_reader import WorkedLine
 from handcalc.verification.page_check import Report, check_document
-from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, whole_number
 
 EXIT_WRONG = 1
 _MOST_SHOWN = 100
@@ -81,6 +82,7 @@ def _parser() -> Parser:
     )
     add("--digits", type=whole_number, metavar="N", help="the significant digits that values are rounded to")
     add("--all", action="store_true", help=f"show everything that is wrong, not only the first {_MOST_SHOWN}")
+    add_pager_flag(parser)
     add("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -102,7 +104,8 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError(f"{name} contains no worked line; one looks like this: score = 0.5*0.25 + 1.5 = 1.625")
     report = check_document(document, options.digits)
     with suppress(BrokenPipeError):  # the reader has closed the pipe; the exit status stays the same
-        write(join_lines(_report_lines(report, document.worked, everything=options.all)))
+        lines = _report_lines(report, document.worked, everything=options.all)
+        write(join_lines(lines), paged=not options.no_pager)
     undecided = [found.place for found in report.findings if found.verdict == UNDECIDED]
     if len(undecided) < len(report.findings):
         return EXIT_WRONG
@@ -124,16 +127,20 @@ def _read(file: str, name: str) -> str:
 def _report_lines(report: Report, lines: list[WorkedLine], *, everything: bool) -> Iterator[str]:
     findings = report.findings
     shown = findings if everything else findings[:_MOST_SHOWN]
+    style = page_style()
     for found in shown:
         place = f"line {found.place}: " if found.place else ""
-        yield place + make_visible(f"{found.label} {found.problem}".lstrip())
+        first, *rest = wrap_prose(place + make_visible(f"{found.label} {found.problem}".lstrip()), continued="  ")
+        label, after = make_visible(found.label), first.removeprefix(place)
+        yield place + (after.replace(label, style("name", label), 1) if label else after)
+        yield from rest
     if len(shown) < len(findings):
         yield f"… and {len(findings) - len(shown):,} more (--all shows them)"
-    yield _summary(findings, lines)
+    yield from (style("heading" if findings else "value", line) for line in wrap_prose(_summary(findings, lines)))
     if report.unchecked:
         yield "not checked:"
         for (noun, plural, why), count in report.unchecked.items():
-            yield f"  {count:,} {noun if count == 1 else plural}: {why}"
+            yield from wrap_prose(f"  {count:,} {noun if count == 1 else plural}: {why}", continued="    ")
 
 
 def _summary(findings: list[Finding], lines: list[WorkedLine]) -> str:

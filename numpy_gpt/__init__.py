@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from numpy_gpt.parameters import Parameters, parameters_from
     from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
     from numpy_gpt.shared.model.initial_values import initial_values
+    from numpy_gpt.shared.model.interventions import Intervention, intervene
     from numpy_gpt.shared.model.record import keep_in
 
 __all__ = [
     "BigramConfig",
     "GPTConfig",
     "GradientError",
+    "Intervention",
     "Parameters",
     "bigram_backward",
     "bigram_forward",
@@ -38,6 +40,7 @@ __all__ = [
     "gpt_forward",
     "gradient_errors",
     "initial_values",
+    "intervene",
     "keep_in",
     "loss_and_gradients",
     "loss_of",
@@ -55,6 +58,7 @@ __getattr__, __dir__ = lazy_names(
         "numpy_gpt.parameters": ("Parameters", "parameters_from"),
         "numpy_gpt.shared.model.config": ("BigramConfig", "GPTConfig"),
         "numpy_gpt.shared.model.initial_values": ("initial_values",),
+        "numpy_gpt.shared.model.interventions": ("Intervention", "intervene"),
         "numpy_gpt.shared.model.record": ("keep_in",),
     },
 )

@@ -1,11 +1,12 @@
 """The bigram model, the baseline that a GPT must beat: the logits of the next token are a row of one table.
 
-Everything it learns could be counted instead: at the minimum of the loss, row v contains the logarithms of how often
-each token follows v, up to a constant (15.3), and the loss is the text's conditional entropy (15.4).
+Everything it learns could be counted instead: at the minimum of the loss, row u contains the logarithms of how often
+each token follows u, up to a constant (15.3), and the loss is the text's conditional entropy (15.4).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,19 +15,20 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.kernels.lookup import gather_rows, scatter_add_
 from numpy_gpt.parameters import Parameters, check_parameters
-from numpy_gpt.shared.model.argument_checks import check_record
 from numpy_gpt.shared.model.array_checks import check_cotangent
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config_checks import require_bigram
+from numpy_gpt.shared.model.interventions import recorder_of, scales_of, with_scaled_gradients
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.token_checks import check_tokens
 
 
 class BigramCache(NamedTuple):
-    """What bigram_backward needs."""
+    """What bigram_backward needs; ``scales`` are those of changes by ``record``, by the name of the gradient."""
 
     parameters: Parameters
     tokens: Tokens
+    scales: Mapping[str, Any]
 
 
 @ieee
@@ -36,7 +38,8 @@ def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore)
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``,
     a token embedding as wide as the vocabulary.
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -44,8 +47,7 @@ def bigram_forward(parameters: Parameters, tokens: Any, record: Record = ignore)
         If the model is not a bigram model, or the tokens do not meet these conditions.
     """
     config = require_bigram(check_parameters(parameters).config)
-    check_record(record)
-    return bigram_logits_of(parameters, check_tokens(tokens, config), record)
+    return bigram_logits_of(parameters, check_tokens(tokens, config), recorder_of(record, config))
 
 
 def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ignore) -> tuple[Array, BigramCache]:
@@ -53,9 +55,8 @@ def bigram_logits_of(parameters: Parameters, tokens: Tokens, record: Record = ig
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    logits = gather_rows(parameters["wte.weight"], tokens)  # (15.1)
-    record("logits", logits)
-    return logits, BigramCache(parameters, tokens)
+    logits: Array = record("logits", gather_rows(parameters["wte.weight"], tokens))  # (15.1)
+    return logits, BigramCache(parameters, tokens, scales_of(record))
 
 
 @ieee
@@ -73,8 +74,7 @@ def bigram_backward(dlogits: Array, cache: BigramCache, record: Record = ignore)
         raise UserError(f"cache must be what bigram_forward returned with the logits, not {describe(cache)}")
     shape = *cache.tokens.shape, cache.parameters.config.vocab_size
     check_cotangent("dlogits", dlogits, shape, cache.parameters.flat.dtype)
-    check_record(record)
-    return bigram_gradients_of(dlogits, cache, record)
+    return bigram_gradients_of(dlogits, cache, recorder_of(record, cache.parameters.config))
 
 
 def bigram_gradients_of(dlogits: Array, cache: BigramCache, record: Record = ignore) -> dict[str, Array]:
@@ -82,7 +82,7 @@ def bigram_gradients_of(dlogits: Array, cache: BigramCache, record: Record = ign
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    record("dlogits", dlogits)
+    dlogits = with_scaled_gradients(record, cache.scales)("dlogits", dlogits)
     dtable = np.zeros_like(cache.parameters["wte.weight"])
     scatter_add_(dtable, cache.tokens, dlogits)  # (15.2) undoes (15.1): a repeated token adds
     return {"wte.weight": dtable}

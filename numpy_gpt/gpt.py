@@ -13,10 +13,10 @@ from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embed
 from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
 from numpy_gpt.parameters import Parameters, check_parameters
-from numpy_gpt.shared.model.argument_checks import check_record
 from numpy_gpt.shared.model.array_checks import check_cotangent, check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.interventions import recorder_of, scales_of, with_scaled_gradients
 from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
 from numpy_gpt.shared.model.token_checks import check_tokens
 
@@ -25,7 +25,7 @@ Masks = Mapping[str, Array]
 
 
 class GPTCache(NamedTuple):
-    """What gpt_backward needs."""
+    """What gpt_backward needs; ``scales`` are those of changes by ``record``, by the name of the gradient."""
 
     parameters: Parameters
     embedding: EmbeddingCache
@@ -33,6 +33,7 @@ class GPTCache(NamedTuple):
     blocks: list[BlockCache]
     ln_f: LayerNormCache
     head: LinearCache
+    scales: Mapping[str, Any]
 
 
 @ieee
@@ -44,7 +45,8 @@ def gpt_forward(
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V). ``masks`` are needed only in
     training with dropout.
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def gpt_forward(
         them with the right shapes and dtype.
     """
     config = require_gpt(check_parameters(parameters).config)
-    check_record(record)
+    record = recorder_of(record, config)
     tokens, masks = check_tokens(tokens, config), {} if masks is None else masks
     check_masks(masks, config, tokens.shape[0], tokens.shape[1], parameters.flat.dtype)
     return logits_of(parameters, tokens, masks, record)
@@ -85,8 +87,8 @@ def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Reco
     x, ln_f = layer_norm_forward(x, weight, bias, config.layer_norm_epsilon, scoped(positions, "ln_f"))
     flat_logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
     logits = flat_logits.reshape(*tokens.shape, -1)
-    record("logits", logits)
-    return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head)
+    logits = record("logits", logits)
+    return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head, scales_of(record))
 
 
 @ieee
@@ -104,8 +106,7 @@ def gpt_backward(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
         raise UserError(f"cache must be what gpt_forward returned with the logits, not {describe(cache)}")
     shape = *cache.embedding.tokens.shape, cache.embedding.vocab_size
     check_cotangent("dlogits", dlogits, shape, cache.parameters.flat.dtype)
-    check_record(record)
-    return gradients_of(dlogits, cache, record)
+    return gradients_of(dlogits, cache, recorder_of(record, cache.parameters.config))
 
 
 def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> dict[str, Array]:
@@ -114,7 +115,9 @@ def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     gradients: dict[str, Any] = {}
-    record("dlogits", dlogits)
+    if cache.scales:
+        record = with_scaled_gradients(record, cache.scales)
+    dlogits = record("dlogits", dlogits)
     batch, time, vocab_size = dlogits.shape
     positions = unflattened(record, batch, time)
     dx, dhead_transposed, _ = linear_backward(dlogits.reshape(-1, vocab_size), cache.head)  # (12.4), (12.5) undo (12.3)

@@ -9,10 +9,10 @@ from numpy_gpt.gpt import GPTCache, Masks, gpt_backward, gradients_of, logits_of
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
 from numpy_gpt.layers.softmax import softmax_forward
 from numpy_gpt.parameters import Parameters, check_parameters
-from numpy_gpt.shared.model.argument_checks import check_record
 from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config import BigramConfig
+from numpy_gpt.shared.model.interventions import recorder_of
 from numpy_gpt.shared.model.parallel import parallel_map, slices_of
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.token_checks import check_targets, check_tokens
@@ -26,7 +26,8 @@ def model_forward(
 ) -> tuple[Array, ModelCache]:
     """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -35,8 +36,7 @@ def model_forward(
     """
     tokens = check_tokens(tokens, check_parameters(parameters).config)
     masks = _check_masks(parameters, tokens, masks)
-    check_record(record)
-    return _logits_of(parameters, tokens, masks, record)
+    return _logits_of(parameters, tokens, masks, recorder_of(record, parameters.config))
 
 
 def model_backward(dlogits: Array, cache: ModelCache, record: Record = ignore) -> dict[str, Array]:
@@ -62,7 +62,8 @@ def loss_and_gradients(
 
     Shapes: tokens and targets (B, T).
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def loss_and_gradients(
     """
     tokens, targets = _check_pair(parameters, tokens, targets)
     masks = _check_masks(parameters, tokens, masks)
-    check_record(record)
+    record = recorder_of(record, parameters.config)
     loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, tokens.size)
     return loss, parameters.empty_like().copy_from(gradients)
 
@@ -93,6 +94,7 @@ def sliced_loss_and_gradients(
     """
     tokens, targets = _check_pair(parameters, tokens, targets)
     _check_masks(parameters, tokens, masks)
+    record = recorder_of(record, parameters.config)
 
     @ieee  # each thread has its own settings
     def compute(rows: slice) -> tuple[Array, dict[str, Array]]:
@@ -139,13 +141,15 @@ def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
 def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Array:
     """Return the probability of every next token (B, T, V) for tokens (B, T).
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
     UserError
         If the tokens are not integers in [0, V), or T > block_size.
     """
+    record = recorder_of(record, check_parameters(parameters).config)
     logits, _ = model_forward(parameters, tokens, record=record)
     probabilities, _ = softmax_forward(logits, record)
     record("probabilities", probabilities)

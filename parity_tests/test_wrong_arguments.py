@@ -165,6 +165,9 @@ def _other_calls() -> Iterator[Call]:
         yield f"{module.__name__}.Decoder.read", _fresh_read(module, parameters, rest), {"tokens": IDS}
         assert decoder.length == 0
         yield f"{module.__name__}.keep_in", module.keep_in, {"store": {}}
+        yield f"{module.__name__}.Intervention", module.Intervention, {"scale": row, "shift": 0.5}
+        changes = {"changes": {"logits": module.Intervention(0.0)}, "record": lambda name, array: None}
+        yield f"{module.__name__}.intervene", module.intervene, changes
     place = {"config": CONFIG, "values": initial_values(CONFIG, 0), "device": "cpu", "dtype": torch.float32}
     yield _call(torch_gpt, "parameters.parameters_from", "with a place", place)
     inputs = {"x": np.array([1.0, 2.0]), "y": np.array([0.5])}

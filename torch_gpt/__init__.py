@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from torch_gpt.gpt import gpt_forward
     from torch_gpt.model import loss_and_gradients, loss_of, predict
     from torch_gpt.parameters import parameters_from
-    from torch_gpt.record import keep_in
+    from torch_gpt.record import Intervention, intervene, keep_in
 
 __all__ = [
     "BigramConfig",
     "GPTConfig",
+    "Intervention",
     "TorchEngine",
     "bigram_forward",
     "gpt_forward",
     "initial_values",
+    "intervene",
     "keep_in",
     "loss_and_gradients",
     "loss_of",
@@ -47,6 +49,6 @@ __getattr__, __dir__ = lazy_names(
         "torch_gpt.gpt": ("gpt_forward",),
         "torch_gpt.model": ("loss_and_gradients", "loss_of", "predict"),
         "torch_gpt.parameters": ("parameters_from",),
-        "torch_gpt.record": ("keep_in",),
+        "torch_gpt.record": ("Intervention", "intervene", "keep_in"),
     },
 )

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from numpy_gpt.shared.model.argument_checks import check_flags, check_record
+from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.config_checks import require_bigram
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.parameters import check_parameters, on_host, tensor_from
+from torch_gpt.record import recorder_of
 
 
 def bigram_forward(
@@ -25,7 +26,8 @@ def bigram_forward(
     Shapes: tokens (B, T), integers in [0, V), T ≤ block_size → logits (B, T, V); the table (V, V) is ``wte.weight``.
     ``fused`` selects torch's embedding, which has a faster backward; it records the same activations.
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def bigram_forward(
         conditions.
     """
     check_parameters(parameters, require_bigram(config))
-    check_record(record)
+    record = recorder_of(record, config)
     check_flags(fused=fused)
     ids = tensor_from(check_tokens(on_host(tokens), config), parameters["wte.weight"].device, torch.int64)
     return bigram_logits_of(parameters, ids, record, fused)
@@ -48,6 +50,6 @@ def bigram_logits_of(
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     table = parameters["wte.weight"]
-    logits = functional.embedding(tokens, table) if fused else table[tokens]  # (15.1)
-    record("logits", logits)
+    logits: Tensor = functional.embedding(tokens, table) if fused else table[tokens]  # (15.1)
+    logits = record("logits", logits)
     return logits

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from numpy_gpt.shared.model.argument_checks import check_flags, check_record
+from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
@@ -22,6 +22,7 @@ from torch_gpt.layers.embedding import embedding_forward, embedding_fused
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.parameters import by_block, check_parameters, check_tensor, head, on_host, tensor_from
+from torch_gpt.record import recorder_of
 
 Masks = Mapping[str, Array | Tensor]
 """Dropout masks by the names of ``shared.names.dropout_shapes``, of the parameters' dtype."""
@@ -41,7 +42,8 @@ def gpt_forward(
     training with dropout. ``fused`` selects torch's fused operations: the same function, but activations inside a fused
     operation are not recorded.
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def gpt_forward(
     """
     config = require_gpt(config)
     check_parameters(parameters, config)
-    check_record(record)
+    record = recorder_of(record, config)
     check_flags(fused=fused)
     checked = check_tokens(on_host(tokens), config)
     device = parameters["wte.weight"].device
@@ -91,8 +93,7 @@ def logits_of(
             x = compute(x)
     weight, bias = parameters["ln_f.weight"], parameters.get("ln_f.bias")
     x = layer_norm(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
-    logits = linear(x, head(parameters, config).T, None)  # (12.3)
-    record("logits", logits)
+    logits: Tensor = record("logits", linear(x, head(parameters, config).T, None))  # (12.3)
     return logits
 
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.argument_checks import check_flags, check_record
+from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
+from numpy_gpt.shared.model.config_checks import check_config
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.token_checks import check_targets, check_tokens
 from torch_gpt.bigram import bigram_logits_of
@@ -19,7 +20,7 @@ from torch_gpt.gpt import Masks, logits_of, placed_masks
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused
 from torch_gpt.layers.softmax import softmax_forward, softmax_fused
 from torch_gpt.parameters import check_parameters, on_host, tensor_from
-from torch_gpt.record import with_gradients
+from torch_gpt.record import recorder_of, with_gradients
 
 
 def model_forward(
@@ -32,7 +33,8 @@ def model_forward(
 ) -> Tensor:
     """Return the logits (B, T, V) of every next token for tokens (B, T); ``masks`` are only for a GPT with dropout.
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def model_forward(
         not fit the model.
     """
     check_parameters(parameters, config)
-    ids = _check(config, tokens, record, fused)
+    ids, record = _check(config, tokens, fused), recorder_of(record, config)
     return _logits_of(parameters, config, ids, masks, record, fused)
 
 
@@ -58,7 +60,8 @@ def loss_of(
 
     Shapes: tokens and targets (B, T).
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def _loss_of(
     record: Record,
     fused: bool,
 ) -> Tensor:
-    ids = _check(config, tokens, record, fused)
+    ids, record = _check(config, tokens, fused), recorder_of(record, config)
     next_ids = check_targets(on_host(targets), ids, config)
     logits = _logits_of(parameters, config, ids, masks, record, fused)
     cross_entropy = cross_entropy_fused if fused else cross_entropy_forward
@@ -100,7 +103,8 @@ def loss_and_gradients(
     ``record`` receives the activations in the forward pass and their gradients, named by ``gradient_name``, in the
     backward pass; both are detached. Arguments, shapes and errors are those of ``loss_of``.
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
@@ -110,7 +114,6 @@ def loss_and_gradients(
     check_parameters(parameters, config)
     if constant := [name for name, parameter in parameters.items() if not parameter.requires_grad]:
         raise UserError(f"parameter {constant[0]!r} must require a gradient; parameters_from makes such tensors")
-    check_record(record)
     return loss_and_gradients_of(parameters, config, tokens, targets, masks, record, fused)
 
 
@@ -140,13 +143,15 @@ def predict(
 ) -> Tensor:
     """Return the probability of every next token (B, T, V) for tokens (B, T).
 
-    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
+    change them.
 
     Raises
     ------
     UserError
         If the parameters do not fit the config, the tokens are not integers in [0, V), or T > block_size.
     """
+    record = recorder_of(record, check_config(config))
     logits = model_forward(parameters, config, tokens, record=record, fused=fused)
     probabilities = softmax_fused(logits) if fused else softmax_forward(logits, record)
     record("probabilities", probabilities)
@@ -169,7 +174,6 @@ def _logits_of(
     return logits_of(parameters, config, ids, placed, record, fused)
 
 
-def _check(config: ModelConfig, tokens: Any, record: Record, fused: bool) -> Tokens:
-    check_record(record)
+def _check(config: ModelConfig, tokens: Any, fused: bool) -> Tokens:
     check_flags(fused=fused)
     return check_tokens(on_host(tokens), config)

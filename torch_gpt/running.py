@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import print_prose
 from numpy_gpt.shared.cli.program import Backend, InitialState
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup, is_torchrun_job
 from numpy_gpt.shared.training.recipe import Recipe
@@ -98,7 +99,7 @@ def _make_engine(
     else:
         engine, operations = _plain_engine(path, device, group, recipe, initial), f"{path} operations"
     if group.rank == 0:
-        print(describe_device(device, operations), file=sys.stderr)
+        print_prose(describe_device(device, operations), sys.stderr)
     return engine
 
 

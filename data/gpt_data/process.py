@@ -85,6 +85,20 @@ def raise_on_signals() -> Iterator[list[int]]:
         _restore(previous)
 
 
+@contextmanager
+def ignore_interrupts() -> Iterator[None]:
+    """Leave Ctrl-C inside the ``with`` block to another program that uses the terminal, such as a pager."""
+    try:
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # only the main thread may set handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def is_ending() -> bool:
     """Return whether the program is ending because of a signal: its exception is being handled by a caller."""
     error = sys.exception()

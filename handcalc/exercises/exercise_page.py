@@ -9,21 +9,22 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
+from gpt_data.terminal import Style, plain
 from gpt_data.wording import count_of
 from handcalc.arithmetic.expression import MutableNumbers
 from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
-from handcalc.exercises.exercise import Exercise, Given, evaluate_working, solve, working_digits
+from handcalc.exercises.exercise import Answers, Exercise, Given, evaluate_working, solve, working_digits
+from handcalc.page.blocks import Calculation
 from handcalc.page.layout import (
     CONTINUED,
     INDENT,
     WIDTH,
     align_left,
     align_points,
-    left_columns,
     prose,
-    wrap_worked_line,
 )
 from handcalc.page.markdown import escape
+from handcalc.page.text import block_lines
 
 
 class Kind(Enum):
@@ -35,31 +36,36 @@ class Kind(Enum):
     LINES = 4
 
 
+Layout = Callable[[int, Style], Iterable[str]]
+"""Returns lines of numbers, at most so many characters wide, in a style."""
+
+
 class Part(NamedTuple):
-    """A title or heading (one line), a paragraph (one line, however long), or lines that are not wrapped."""
+    """A title, a heading or a paragraph, each one line, however long; or lines of numbers."""
 
     kind: Kind
-    lines: tuple[str, ...]
+    text: str = ""
+    layout: Layout = lambda width, style: ()
 
 
 def title(text: str) -> Part:
     """Return the title of a page."""
-    return Part(Kind.TITLE, (text,))
+    return Part(Kind.TITLE, text)
 
 
 def heading(text: str) -> Part:
     """Return the heading of an exercise."""
-    return Part(Kind.HEADING, (text,))
+    return Part(Kind.HEADING, text)
 
 
 def paragraph(text: str) -> Part:
     """Return a paragraph."""
-    return Part(Kind.PROSE, (text,))
+    return Part(Kind.PROSE, text)
 
 
-def lines_of(lines: Iterable[str]) -> Part:
+def lines_of(layout: Layout) -> Part:
     """Return lines of numbers."""
-    return Part(Kind.LINES, tuple(lines))
+    return Part(Kind.LINES, layout=layout)
 
 
 def question(exercise: Exercise, digits: int, name: str) -> Iterator[Part]:
@@ -67,39 +73,49 @@ def question(exercise: Exercise, digits: int, name: str) -> Iterator[Part]:
     last = exercise.working[-1]
     yield heading(name)
     yield paragraph(f"{exercise.scene} {exercise.task}")
-    formulas = exercise.formula.split("\n")
-    yield lines_of(line for formula in formulas for line in prose(formula, indent=INDENT, continued=CONTINUED))
-    yield lines_of(_given_lines(exercise))
+    yield lines_of(partial(_formula_lines, exercise))
+    yield lines_of(partial(_given_lines, exercise))
     yield paragraph(f"Work out {cell_label(last.name, last.index)} to {count_of(digits, 'significant digit')}.")
 
 
-def _given_lines(exercise: Exercise) -> Iterator[str]:
+def _formula_lines(exercise: Exercise, width: int, style: Style) -> Iterator[str]:
+    for formula in exercise.formula.split("\n"):
+        yield from prose(formula, indent=INDENT, continued=CONTINUED, width=width)
+
+
+def _given_lines(exercise: Exercise, width: int, style: Style) -> Iterator[str]:
     """Yield the numbers: tensors one by one, single numbers together."""
     blocks: list[list[str]] = []
     for single, givens in groupby(exercise.givens, key=lambda given: set(exercise.numbers[given.name]) == {()}):
         if single:
-            blocks.append(_number_lines(list(givens), exercise.numbers))
+            blocks.append(_number_lines(list(givens), exercise.numbers, width, style))
         else:
-            blocks += [list(_tensor_lines(given, exercise.numbers)) for given in givens]
+            blocks += [list(_tensor_lines(given, exercise.numbers, width, style)) for given in givens]
     for number, block in enumerate(blocks):
         yield from [""] * bool(number)
         yield from block
 
 
-def _number_lines(givens: list[Given], numbers: MutableNumbers) -> list[str]:
+def _number_lines(givens: list[Given], numbers: MutableNumbers, width: int, style: Style) -> list[str]:
     """Return single numbers, one a line, each followed by its meaning."""
     written = align_left([f"{given.name} = {format_number(numbers[given.name][()])}  " for given in givens])
     lines = []
     for number, given in zip(written, givens, strict=True):
-        first = INDENT + number
-        lines += textwrap.wrap(given.meaning, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+        first, *rest = _hang(INDENT + number, given.meaning, width)
+        lines += [first.replace(given.name, style("name", given.name), 1), *rest]
     return lines
 
 
-def _tensor_lines(given: Given, numbers: MutableNumbers) -> Iterator[str]:
+def _hang(first: str, text: str, width: int) -> list[str]:
+    """Return a text as a column to the right of ``first``."""
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=" " * len(first))
+
+
+def _tensor_lines(given: Given, numbers: MutableNumbers, width: int, style: Style) -> Iterator[str]:
     """Yield a name for the numbers, then each of their rows: ``q[0] = (0.1, -0.2)``."""
     cells = {index: format_number(value) for index, value in numbers[given.name].items()}
-    yield from prose(f"{given.name}: {given.meaning}", indent=INDENT)
+    first, *rest = prose(f"{given.name}: {given.meaning}", indent=INDENT, width=width)
+    yield from (first.replace(given.name, style("name", given.name), 1), *rest)
     rows = [list(group) for _, group in groupby(cells, key=lambda index: index[:-1])]
     columns = [align_points([cells[row[place]] for row in rows]) for place in range(min(map(len, rows)))]
     for number, row in enumerate(rows):
@@ -107,7 +123,7 @@ def _tensor_lines(given: Given, numbers: MutableNumbers) -> Iterator[str]:
         entries = [column[number] for column in columns] + [cells[index] for index in row[len(columns) :]]
         padded = "".join(f"{one.rstrip()}, {' ' * (len(one) - len(one.rstrip()))}" for one in entries)
         line = f"{cell_label(given.name, row[0][:-1])} = ({padded.rstrip(', ')})"
-        yield from textwrap.wrap(line, WIDTH, initial_indent=INDENT, subsequent_indent=CONTINUED)
+        yield from textwrap.wrap(line, width, initial_indent=INDENT, subsequent_indent=CONTINUED)
 
 
 def solution(exercise: Exercise, digits: int) -> Iterator[Part]:
@@ -117,9 +133,13 @@ def solution(exercise: Exercise, digits: int) -> Iterator[Part]:
     yield from working_parts(exercise, digits)
     if answers.mistakes:
         yield paragraph("Results of typical mistakes:")
-        numbers = align_points([format_number(value) for _, value in answers.mistakes])
-        rows = [[number, name] for number, (name, _) in zip(numbers, answers.mistakes, strict=True)]
-        yield lines_of(INDENT + line for line in left_columns(rows))
+        yield lines_of(partial(_mistake_lines, answers))
+
+
+def _mistake_lines(answers: Answers, width: int, style: Style) -> Iterator[str]:
+    numbers = align_points([format_number(value) for _, value in answers.mistakes])
+    for number, (name, _) in zip(align_left(numbers), answers.mistakes, strict=True):
+        yield from _hang(f"{INDENT}{number}  ", name, width)
 
 
 def working_parts(exercise: Exercise, digits: int) -> Iterator[Part]:
@@ -128,16 +148,15 @@ def working_parts(exercise: Exercise, digits: int) -> Iterator[Part]:
     numbers = evaluate_working(exercise, carried)
     lines = []
     for line in exercise.working:
-        written = arithmetic(line.expression, numbers)
         value = format_number(numbers[line.name][line.index])
-        lines += wrap_worked_line(line.name, line.index, written or value, value)
+        lines.append(Calculation(line.name, line.index, arithmetic(line.expression, numbers) or value, value))
     yield paragraph(f"The working, each line rounded to {carried} digits so that the last one is right:")
-    yield lines_of(lines)
+    yield lines_of(lambda width, style: block_lines(lines, style, width))
 
 
-def as_text(parts: Iterable[Part], width: int = WIDTH) -> Iterator[str]:
-    """Yield the lines of a page of text, whose paragraphs are at most ``width`` wide."""
-    return _join_parts(parts, partial(_text_lines, width=width))
+def as_text(parts: Iterable[Part], width: int = WIDTH, style: Style = plain) -> Iterator[str]:
+    """Yield the lines of a page of text, at most ``width`` wide; headings, names and values are in their styles."""
+    return _join_parts(parts, partial(_text_lines, width=width, style=style))
 
 
 def as_markdown(parts: Iterable[Part]) -> Iterator[str]:
@@ -151,16 +170,17 @@ def _join_parts(parts: Iterable[Part], lines_of_part: Callable[[Part], Iterable[
         yield from lines_of_part(part)
 
 
-def _text_lines(part: Part, width: int) -> Iterable[str]:
-    first = part.lines[0] if part.lines else ""
-    if part.kind is Kind.PROSE:
-        return prose(first, width=width)
+def _text_lines(part: Part, width: int, style: Style) -> Iterable[str]:
     if part.kind is Kind.LINES:
-        return part.lines
-    return first, ("=" if part.kind is Kind.TITLE else "-") * len(first)
+        return part.layout(width, style)
+    lines = prose(part.text, width=width)
+    if part.kind is Kind.PROSE:
+        return lines
+    lines.append(("=" if part.kind is Kind.TITLE else "-") * max(map(len, lines)))
+    return [style("heading", line) for line in lines]
 
 
 def _markdown_lines(part: Part) -> Iterable[str]:
     if part.kind is Kind.LINES:
-        return "```", *part.lines, "```"
-    return ({Kind.TITLE: "# ", Kind.HEADING: "## ", Kind.PROSE: ""}[part.kind] + escape(part.lines[0]),)
+        return "```", *part.layout(WIDTH, plain), "```"
+    return ({Kind.TITLE: "# ", Kind.HEADING: "## ", Kind.PROSE: ""}[part.kind] + escape(part.text),)

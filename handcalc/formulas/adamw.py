@@ -18,9 +18,9 @@ from handcalc.formulas.step import (
     UPDATE,
     UPDATED,
     Step,
+    Weights,
     gradient,
     last_part,
-    parameter_axes,
     update_step,
 )
 from numpy_gpt.shared.model.names import gradient_name
@@ -30,6 +30,10 @@ BEFORE = "before"
 
 MOMENTS = ("m", "v")
 """The prefixes of a parameter's name that mean its moments, the averages that AdamW carries from step to step."""
+
+
+_PREFIXES = ("clipped", "decayed", *MOMENTS, "corrected_m", "corrected_v", "step", UPDATED, CHANGE)
+"""The prefixes of a parameter's name that mean its numbers in the update, in order of computation."""
 
 
 class Optimizer(NamedTuple):
@@ -61,31 +65,34 @@ def correction_steps(optimizer: Optimizer, number: int) -> Iterator[Step]:
         )
 
 
-def adamw_steps(name: str, optimizer: Optimizer, number: int = 1) -> Iterator[Step]:
+def moved_parameter(step: Step) -> str | None:
+    """Return the parameter that a step of ``adamw_steps`` moves; None for every other step."""
+    prefix, _, parameter = step.name.partition(".")
+    return parameter if step.phase == UPDATE and prefix in _PREFIXES else None
+
+
+def adamw_steps(parameter: Weights, optimizer: Optimizer, number: int = 1) -> Iterator[Step]:
     """Yield the steps from a parameter's gradient to its new value and its change, in the update of that ``number``.
 
     From the second update on, the moments before it are given, and the factors of ``correction_steps``.
     """
     first = number == 1
     if optimizer.grad_clip:
-        yield _clipped_step(name)
-    if len(parameter_axes(name)) == 2:
-        yield _decayed_step(name, optimizer)
-    yield from _moment_steps(name, optimizer, first=first)
-    yield from _first_correction_steps(name, optimizer) if first else _correction_steps(name)
-    yield _length_step(name, optimizer, first=first)
-    yield from _change_steps(name)
+        yield _clipped_step(parameter)
+    if parameter.is_matrix:
+        yield _decayed_step(parameter, optimizer)
+    yield from _moment_steps(parameter, optimizer, first=first)
+    yield from _first_correction_steps(parameter, optimizer) if first else _correction_steps(parameter)
+    yield _length_step(parameter, optimizer, first=first)
+    yield from _change_steps(parameter)
 
 
-def _subscript(name: str) -> str:
-    return f"[{','.join(parameter_axes(name))}]"
-
-
-def _clipped_step(name: str) -> Step:
-    g, scale, i = gradient(name), Cells(SCALE), _subscript(name)
+def _clipped_step(parameter: Weights) -> Step:
+    name, i = parameter.name, parameter.subscript
+    g, scale = gradient(name), Cells(SCALE)
     return update_step(
         "clipped",
-        name,
+        parameter,
         f"clipped{i} = {last_part(gradient_name(name))}{i}·scale",
         "13.2",
         "The gradient, multiplied by the factor that all gradients share.",
@@ -93,13 +100,13 @@ def _clipped_step(name: str) -> Step:
     )
 
 
-def _decayed_step(name: str, optimizer: Optimizer) -> Step:
-    weight, i = Cells(name), _subscript(name)
+def _decayed_step(parameter: Weights, optimizer: Optimizer) -> Step:
+    weight, i = Cells(parameter.name), parameter.subscript
     rate, decay = Constant(optimizer.learning_rate), Constant(optimizer.weight_decay)
     eta, share = format_number(rate.value), format_number(decay.value)
     return update_step(
         "decayed",
-        name,
+        parameter,
         f"decayed{i} = weight{i} - {eta}·{share}·weight{i}",
         "13.3",
         f"Weight decay: each entry of a matrix is first moved a little towards 0, by {share} of itself times the "
@@ -109,8 +116,9 @@ def _decayed_step(name: str, optimizer: Optimizer) -> Step:
     )
 
 
-def _moment_steps(name: str, optimizer: Optimizer, *, first: bool) -> Iterator[Step]:
-    b1, b2, i = Constant(optimizer.beta1), Constant(optimizer.beta2), _subscript(name)
+def _moment_steps(parameter: Weights, optimizer: Optimizer, *, first: bool) -> Iterator[Step]:
+    name, i = parameter.name, parameter.subscript
+    b1, b2 = Constant(optimizer.beta1), Constant(optimizer.beta2)
     one, two = format_number(b1.value), format_number(b2.value)
     g, given = gradient(name), f"{last_part(gradient_name(name))}{i}"
     if optimizer.grad_clip:
@@ -118,7 +126,7 @@ def _moment_steps(name: str, optimizer: Optimizer, *, first: bool) -> Iterator[S
     m, v = (Cells(f"{BEFORE}.{moment}.{name}") for moment in MOMENTS)
     yield update_step(
         "m",
-        name,
+        parameter,
         f"m{i} = {one}·{'0' if first else f'before.m{i}'} + (1 - {one})·{given}",
         "13.4",
         "A running average of the gradients, so that one unusual text does not change the direction. "
@@ -127,7 +135,7 @@ def _moment_steps(name: str, optimizer: Optimizer, *, first: bool) -> Iterator[S
     )
     yield update_step(
         "v",
-        name,
+        parameter,
         f"v{i} = {two}·{'0' if first else f'before.v{i}'} + (1 - {two})·{given}·{given}",
         "13.5",
         "A running average of the squared gradients: their usual size, regardless of sign. "
@@ -144,13 +152,13 @@ def _old_share(what: str, beta: Decimal, *, first: bool) -> str:
     return f"Its value before this step enters with weight {format_number(beta)}, the new {what} with weight {weight}."
 
 
-def _first_correction_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
-    i = _subscript(name)
+def _first_correction_steps(parameter: Weights, optimizer: Optimizer) -> Iterator[Step]:
+    name, i = parameter.name, parameter.subscript
     for moment, beta, section in (("m", optimizer.beta1, "13.6"), ("v", optimizer.beta2, "13.7")):
         cells, factor, rate = Cells(f"{moment}.{name}"), ONE - Constant(beta), format_number(beta)
         yield update_step(
             f"corrected_{moment}",
-            name,
+            parameter,
             f"corrected_{moment}{i} = {moment}{i} / (1 - {rate})",
             section,
             f"{moment} started from 0, so after t steps it is too small by the factor 1 - {rate}^t; this is step 1.",
@@ -158,13 +166,13 @@ def _first_correction_steps(name: str, optimizer: Optimizer) -> Iterator[Step]:
         )
 
 
-def _correction_steps(name: str) -> Iterator[Step]:
-    i = _subscript(name)
+def _correction_steps(parameter: Weights) -> Iterator[Step]:
+    name, i = parameter.name, parameter.subscript
     for moment, section in zip(MOMENTS, ("13.6", "13.7"), strict=True):
         cells, correction = Cells(f"{moment}.{name}"), Cells(f"correction.{moment}")
         yield update_step(
             f"corrected_{moment}",
-            name,
+            parameter,
             f"corrected_{moment}{i} = {moment}{i} / correction.{moment}",
             section,
             f"{moment}, corrected for its start from 0 by the factor that all parameters share.",
@@ -172,9 +180,9 @@ def _correction_steps(name: str) -> Iterator[Step]:
         )
 
 
-def _length_step(name: str, optimizer: Optimizer, *, first: bool) -> Step:
-    m, v, i = Cells(f"corrected_m.{name}"), Cells(f"corrected_v.{name}"), _subscript(name)
-    rate, epsilon = Constant(optimizer.learning_rate), Constant(optimizer.adam_epsilon)
+def _length_step(parameter: Weights, optimizer: Optimizer, *, first: bool) -> Step:
+    m, v = (Cells(f"corrected_{moment}.{parameter.name}") for moment in MOMENTS)
+    i, rate, epsilon = parameter.subscript, Constant(optimizer.learning_rate), Constant(optimizer.adam_epsilon)
     eta, tiny = format_number(rate.value), format_number(epsilon.value)
     usual = (
         f"So the very first step is close to {eta} for every weight, up or down, however small its gradient"
@@ -183,7 +191,7 @@ def _length_step(name: str, optimizer: Optimizer, *, first: bool) -> Step:
     )
     return update_step(
         "step",
-        name,
+        parameter,
         f"step{i} = {eta}·corrected_m{i} / (√corrected_v{i} + {tiny})",
         "13.8",
         f"The step: the average gradient divided by its usual size, times the learning rate {eta}. {usual}; {tiny} "
@@ -192,13 +200,13 @@ def _length_step(name: str, optimizer: Optimizer, *, first: bool) -> Step:
     )
 
 
-def _change_steps(name: str) -> Iterator[Step]:
-    matrix, i = len(parameter_axes(name)) == 2, _subscript(name)
+def _change_steps(parameter: Weights) -> Iterator[Step]:
+    name, matrix, i = parameter.name, parameter.is_matrix, parameter.subscript
     before, short = Cells(name), last_part(name)
     start, step = Cells(f"decayed.{name}") if matrix else before, Cells(f"step.{name}")
     yield update_step(
         UPDATED,
-        name,
+        parameter,
         f"updated{i} = {'decayed' if matrix else short}{i} - step{i}",
         "13.8",
         "The new weight. The gradient points in the direction in which the loss rises, so the step is subtracted.",
@@ -208,7 +216,7 @@ def _change_steps(name: str) -> Iterator[Step]:
     after = Cells(f"{UPDATED}.{name}")
     yield update_step(
         CHANGE,
-        name,
+        parameter,
         f"change{i} = updated{i} - {short}{i}",
         "13.8",
         "The total change of the weight. Where it is 0, the change is too small for the digits shown; more --digits "

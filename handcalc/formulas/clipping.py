@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from handcalc.arithmetic.expression import ONE, Cells, Constant, Expression, largest, sqrt, total
 from handcalc.arithmetic.writing import format_number
-from handcalc.formulas.step import UPDATE, Sizes, Step, gradient, parameter_axes, update_step
+from handcalc.formulas.step import UPDATE, Sizes, Step, Weights, gradient, update_step
 from numpy_gpt.shared.model.names import gradient_name
 
 SCALE = "clipping.scale"
@@ -15,20 +15,21 @@ _NORM = "clipping.norm"
 _GUARD = Constant("1e-6")
 
 
-def clipping_steps(names: list[str], grad_clip: Decimal, sizes: Sizes) -> Iterator[Step]:
+def clipping_steps(parameters: Sequence[Weights], grad_clip: Decimal, sizes: Sizes) -> Iterator[Step]:
     """Yield the sum of each parameter's squared gradients, the sum of all of these, its root, and the factor.
 
-    ``names`` are the parameters; a ``grad_clip`` of 0 means no clipping, and then there is no factor.
+    A ``grad_clip`` of 0 means no clipping, and then there is no factor.
     """
-    for name in names:
-        yield from _square_steps(name, sizes)
-    parts, squares, norm = [Cells(f"squares.{name}") for name in names], Cells("clipping.squares"), Cells(_NORM)
+    for parameter in parameters:
+        yield from _square_steps(parameter, sizes)
+    parts = [Cells(f"squares.{parameter.name}") for parameter in parameters]
+    squares, norm = Cells("clipping.squares"), Cells(_NORM)
     yield Step(
         name="clipping.squares",
         axes="",
         equation="squares = Σ over all parameters of their squares",
         section="13.1",
-        meaning="The squares of all gradients of the model: the sums of all parameters, as computed above, added up.",
+        meaning="The squares of all gradients of the model: the sums of all parameters, added up.",
         cell=lambda: total(part[()] for part in parts),
         phase=UPDATE,
     )
@@ -55,14 +56,14 @@ def clipping_steps(names: list[str], grad_clip: Decimal, sizes: Sizes) -> Iterat
         )
 
 
-def _square_steps(name: str, sizes: Sizes) -> Iterator[Step]:
+def _square_steps(parameter: Weights, sizes: Sizes) -> Iterator[Step]:
     """Yield the sum of a parameter's squared gradients; of a matrix, first the sum of each row."""
-    axes, dname, dweight = parameter_axes(name), gradient_name(name), gradient(name)
+    axes, dname, dweight = parameter.axes, gradient_name(parameter.name), gradient(parameter.name)
     last = range(getattr(sizes, axes[-1]))
-    if len(axes) == 1:
+    if not parameter.is_matrix:
         yield update_step(
             "squares",
-            name,
+            parameter,
             f"squares = Σ_{axes} {dname}[{axes}]·{dname}[{axes}]",
             "13.1",
             "The squares of this parameter's gradients, added up.",
@@ -74,10 +75,10 @@ def _square_steps(name: str, sizes: Sizes) -> Iterator[Step]:
     def row_cell(row: int) -> Expression:
         return total(dweight[row, place] * dweight[row, place] for place in last)
 
-    row, rows = axes[0], Cells(f"row_squares.{name}")
+    row, rows = axes[0], Cells(f"row_squares.{parameter.name}")
     yield update_step(
         "row_squares",
-        name,
+        parameter,
         f"row_squares[{row}] = Σ_{axes[1]} {dname}[{row},{axes[1]}]·{dname}[{row},{axes[1]}]",
         "13.1",
         "How long is the whole gradient? First, the squares of each row's gradients, added up.",
@@ -86,7 +87,7 @@ def _square_steps(name: str, sizes: Sizes) -> Iterator[Step]:
     )
     yield update_step(
         "squares",
-        name,
+        parameter,
         f"squares = Σ_{row} row_squares[{row}]",
         "13.1",
         "The sum over all rows.",

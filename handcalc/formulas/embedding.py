@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from handcalc.arithmetic.expression import ZERO, Cells, Expression, total
 from handcalc.formulas.head import HEAD
@@ -83,12 +83,6 @@ def _position_gradient_step(sizes: Sizes) -> Step:
 
 
 def _lookup_gradient_step(config: GPTConfig, tokens: tuple[int, ...]) -> Step:
-    dtoken = gradient("embedding.token")
-
-    def cell(v: int, c: int) -> Expression:
-        positions = [t for t, token in enumerate(tokens) if token == v]
-        return total(dtoken[t, c] for t in positions) if positions else ZERO
-
     return gradient_step(
         LOOKED_UP if config.tie_weights else "wte.weight",
         "vc",
@@ -98,9 +92,19 @@ def _lookup_gradient_step(config: GPTConfig, tokens: tuple[int, ...]) -> Step:
         "that is not in the text."
         + " This is the part of wte's gradient that comes from its use at the start of the model."
         * config.tie_weights,
-        cell,
+        looked_up_gradient(gradient("embedding.token"), tokens),
         undoes=("embedding.token",),
     )
+
+
+def looked_up_gradient(drows: Cells, tokens: tuple[int, ...]) -> Callable[[int, int], Expression]:
+    """Return the cells of the gradient of a table (V, …) of which ``tokens`` (T) looked up ``rows`` (T, …); (3.2)."""
+
+    def cell(word: int, column: int) -> Expression:
+        positions = [t for t, token in enumerate(tokens) if token == word]
+        return total(drows[t, column] for t in positions) if positions else ZERO
+
+    return cell
 
 
 def _tied_gradient_step() -> Step:

@@ -22,10 +22,15 @@ _SOFTMAX_MEANINGS = {
 
 def head_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
     """Yield the steps from ``ln_f.out`` (T, C) to ``probabilities`` (T, V); a tied head *is* the token embedding."""
+    yield _logits_step(config, sizes)
+    yield from probability_steps(sizes)
+
+
+def _logits_step(config: GPTConfig, sizes: Sizes) -> Step:
     matrix = head_matrix(config)
     x, words = Cells("ln_f.out"), Cells(matrix)
     row = "the word's row of wte.weight, its embedding" if config.tie_weights else "its row of lm_head.weight"
-    yield Step(
+    return Step(
         name="logits",
         axes="tv",
         equation=f"logits[t,v] = Σ_c ln_f.out[t,c]·{matrix}[v,c]",
@@ -34,6 +39,10 @@ def head_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
         cell=lambda t, v: total(x[t, c] * words[v, c] for c in range(sizes.c)),
         weights=(Weights(matrix, "vc"),),
     )
+
+
+def probability_steps(sizes: Sizes) -> Iterator[Step]:
+    """Yield the steps from ``logits`` (T, V) to ``probabilities`` (T, V), which end the forward pass of every model."""
     yield from softmax_steps(
         "softmax", "logits", "probabilities", "tv", lambda row: range(sizes.v), _SOFTMAX_MEANINGS, section="6.4"
     )

@@ -7,8 +7,8 @@ from itertools import product
 from typing import NamedTuple
 
 from handcalc.arithmetic.expression import Cells, Expression, Index
-from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.names import gradient_name
+from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
+from numpy_gpt.shared.model.names import gradient_name, parameter_shapes
 
 AXES = {
     "h": ("H", "heads"),
@@ -17,6 +17,7 @@ AXES = {
     "c": ("C", "channels"),
     "d": ("D", "channels of a head"),
     "f": ("F", "hidden units"),
+    "u": ("V", "words read"),
     "v": ("V", "words"),
     "p": ("P", "positions that have a vector"),
     "i": ("3C", "columns of c_attn: queries, keys, values"),
@@ -24,7 +25,7 @@ AXES = {
 }
 """Index letter → the axis letter in the project's shapes, and what the axis counts."""
 
-_PARAMETER_AXES = {
+_GPT_AXES = {
     "wte.weight": "vc",
     "wpe.weight": "pc",
     "lm_head.weight": "vc",
@@ -35,6 +36,7 @@ _PARAMETER_AXES = {
     "mlp.c_fc.bias": "f",
     "mlp.c_proj.weight": "fc",
 }
+"""A GPT's parameter, without ``h.0.`` → its index letters; norms and most biases have ``c``."""
 
 FORWARD, BACKWARD, UPDATE, AGAIN = "forward", "backward", "update", "forward again"
 PHASES = (FORWARD, BACKWARD, UPDATE, AGAIN)
@@ -48,24 +50,27 @@ CHANGE = "change"
 
 
 class Sizes(NamedTuple):
-    """The range of each index letter in the trace of one text."""
+    """The range of each index letter in the trace of one text; 0 if no tensor of the model has such an index."""
 
-    h: int
     t: int
-    s: int
-    c: int
-    d: int
-    f: int
     v: int
-    p: int
-    i: int
-    j: int
+    h: int = 0
+    s: int = 0
+    c: int = 0
+    d: int = 0
+    f: int = 0
+    u: int = 0
+    p: int = 0
+    i: int = 0
+    j: int = 0
 
     @classmethod
-    def of(cls, config: GPTConfig, time: int) -> Sizes:
+    def of(cls, config: ModelConfig, time: int) -> Sizes:
         """Return the sizes of a text of ``time`` tokens."""
-        c, d = config.n_embd, config.head_size
-        h, f, v, p = config.n_head, config.n_hidden, config.vocab_size, config.block_size
+        v, p = config.vocab_size, config.block_size
+        if isinstance(config, BigramConfig):
+            return cls(t=time, v=v, u=v)
+        h, c, d, f = config.n_head, config.n_embd, config.head_size, config.n_hidden
         return cls(h=h, t=time, s=time, c=c, d=d, f=f, v=v, p=p, i=3 * c, j=c)
 
     def shape(self, axes: str) -> tuple[int, ...]:
@@ -92,6 +97,20 @@ class Weights(NamedTuple):
     axes: str
     start: int = 0
     stop: int | None = None
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it has rows and columns."""
+        return len(self.axes) == 2
+
+    @property
+    def subscript(self) -> str:
+        """The index letters as in an equation: ``[v,c]``."""
+        return f"[{','.join(self.axes)}]"
+
+
+TABLE = Weights("wte.weight", "uv")
+"""The only parameter of a bigram model, (V, V): its row u has the logits of every word v after the word u."""
 
 
 class Step(NamedTuple):
@@ -138,15 +157,20 @@ def gradient_step(
     return Step(gradient_name(name), axes, equation, section, meaning, cell, weights, undoes, BACKWARD)
 
 
-def parameter_axes(name: str) -> str:
-    """Return the index letters of a parameter, ``h.0.mlp.c_fc.weight`` → ``cf``; norms and most biases have ``c``."""
-    inside_block = name.split(".", 2)[2] if name.startswith("h.") else name
-    return _PARAMETER_AXES.get(inside_block, "c")
+def parameters_of(config: ModelConfig) -> list[Weights]:
+    """Return all parameters of a model with their index letters: ``h.0.mlp.c_fc.weight`` has ``cf``."""
+    if isinstance(config, BigramConfig):
+        return [TABLE]
+    return [Weights(name, _GPT_AXES.get(_inside_block(name), "c")) for name in parameter_shapes(config)]
+
+
+def _inside_block(name: str) -> str:
+    return name.split(".", 2)[2] if name.startswith("h.") else name
 
 
 def update_step(
     prefix: str,
-    parameter: str,
+    parameter: Weights,
     equation: str,
     section: str,
     meaning: str,
@@ -156,14 +180,13 @@ def update_step(
     uses: bool = False,
 ) -> Step:
     """Return the step ``prefix.parameter``; ``axes`` default to the parameter's, ``uses`` prints its weights."""
-    letters = parameter_axes(parameter)
     return Step(
-        name=f"{prefix}.{parameter}",
-        axes=letters if axes is None else axes,
+        name=f"{prefix}.{parameter.name}",
+        axes=parameter.axes if axes is None else axes,
         equation=equation,
         section=section,
         meaning=meaning,
         cell=cell,
-        weights=(Weights(parameter, letters),) if uses else (),
+        weights=(parameter,) if uses else (),
         phase=UPDATE,
     )

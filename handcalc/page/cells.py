@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
+from gpt_data.errors import UserError
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.expression import Index
-from handcalc.arithmetic.writing import arithmetic, format_number
+from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
 from handcalc.formulas.attribution import ATTRIBUTED, is_attribution
 from handcalc.formulas.step import AGAIN, FORWARD, Step
-from handcalc.page.blocks import Calculation
+from handcalc.page.blocks import Block, Calculation, Note
 from handcalc.page.layout import align_right
 from handcalc.page.results import likeliest_words
+from handcalc.page.stated_facts import write_masked
 from handcalc.tracing.selection import Selection, indices_to_show
 from handcalc.tracing.trace import Trace
 
@@ -34,7 +37,8 @@ def visible_text(trace: Trace, stop: int) -> str:
 def axis_labels(trace: Trace, letter: str, places: Sequence[int]) -> list[str]:
     """Return the label of each place along the axis of an index letter: its number, and its word if it has one."""
     tokens = trace.plan.tokens
-    words = {"t": tokens, "s": tokens, "v": range(trace.plan.sizes.v)}.get(letter)
+    vocabulary = range(trace.plan.sizes.v)
+    words = {"t": tokens, "s": tokens, "u": vocabulary, "v": vocabulary}.get(letter)
     numbers = number_labels(places)
     if words is None:
         return numbers
@@ -49,7 +53,25 @@ def number_labels(places: Sequence[int]) -> list[str]:
 def selection_of(trace: Trace, step: Step, selection: Selection) -> Selection:
     """Return what is shown of a step: of the attribution, only what has been worked out."""
     why = is_attribution(step) and trace.why
-    return why.selection(selection.head) if why else selection
+    return why.selection(selection.head)._replace(only=selection.only, cells=selection.cells) if why else selection
+
+
+def keep_worked_out(trace: Trace, selection: Selection) -> Selection:
+    """Return the selection without cells of the attribution that were not worked out.
+
+    Raises
+    ------
+    UserError
+        If none is left.
+    """
+    cells = tuple((name, index) for name, index in selection.cells if index in trace.numbers[name])
+    if trace.why is not None and selection.cells and not cells and not selection.only:
+        words = " and ".join(f"{word} ({visible_word(trace, word)})" for word in trace.why.words)
+        raise UserError(
+            f"{cell_label(*selection.cells[0])} is not worked out: logits are split only after position "
+            f"{trace.why.position} (--position chooses another), for the words {words}"
+        )
+    return selection._replace(cells=cells)
 
 
 def example_index(trace: Trace, step: Step, selection: Selection) -> Index:
@@ -57,28 +79,41 @@ def example_index(trace: Trace, step: Step, selection: Selection) -> Index:
 
     It is the first channel of the chosen position, by default the last, and of the chosen head, by default the first;
     attention looks at the first position. Among the words it is the likeliest next one, in the backward pass the one
-    that came next, and in tensors that have words but no positions the one that was read.
+    that came next, and among the words that are read, or in tensors that have no next words, the one that was read.
     """
     if is_attribution(step):
         return next(iter(indices_to_show(step, trace.plan.sizes, selection_of(trace, step, selection))))
     position = trace.plan.sizes.t - 1 if selection.position is None else selection.position
-    places = {"t": position, "p": position, "h": selection.head or 0}
+    places = {"t": position, "p": position, "h": selection.head or 0, "u": trace.plan.tokens[position]}
     if "v" in step.axes:
         places["v"] = _example_word(trace, step, position)
     return tuple(places.get(letter, 0) for letter in step.axes)
 
 
 def indices_to_work_out(trace: Trace, step: Step, selection: Selection, *, full: bool) -> list[Index]:
-    """Return the cells whose arithmetic is shown: all if ``full``, or if they say what a part adds to a logit."""
+    """Return the cells whose arithmetic is shown: all if ``full``, or if they say what a part adds to a logit.
+
+    Cells that were asked for are shown instead of the one that is worked out for every step.
+    """
+    if not full and (chosen := selection.cells_of(step.name)):
+        return chosen
     if full or step.section in ATTRIBUTED:
         return list(indices_to_show(step, trace.plan.sizes, selection_of(trace, step, selection)))
     return [example_index(trace, step, selection)]
 
 
+def count_chosen(trace: Trace, step: Step, selection: Selection) -> int:
+    """Return how many single cells of a step are shown because they were asked for; 0 if the page is as without."""
+    chosen = selection.cells_of(step.name)
+    same = selection.shows_whole(step.name) and chosen == [example_index(trace, step, selection)]
+    return 0 if same else len(chosen)
+
+
 def _example_word(trace: Trace, step: Step, position: int) -> int:
     if step.phase in (FORWARD, AGAIN):
         return likeliest_words(trace, position, 1)[0][0]
-    return trace.plan.targets[position] if "t" in step.axes else trace.plan.tokens[position]
+    words = trace.plan.targets if {"t", "u"} & set(step.axes) else trace.plan.tokens
+    return words[position]
 
 
 def cell_text(trace: Trace, name: str, index: Index) -> str:
@@ -96,3 +131,14 @@ def calculation(trace: Trace, step: Step, index: Index) -> list[Calculation]:
     written = cell_arithmetic(trace, step, index)
     value = format_number(trace.numbers[step.name][index])
     return [] if written is None else [Calculation(step.name, index, written, value)]
+
+
+def worked_blocks(trace: Trace, steps: Sequence[Step], selection: Selection, *, full: bool) -> Iterator[Block]:
+    """Yield the worked lines of steps that show the same cells, cell by cell; of a chosen masked cell, that it is."""
+    chosen = selection.cells_of(steps[0].name)
+    indices = indices_to_work_out(trace, steps[0], selection, full=full)
+    for index, step in product(indices, steps):
+        yield from calculation(trace, step, index)
+        if index in chosen and (step.name, index) in trace.masked:
+            place = dict(zip(step.axes, index, strict=True))
+            yield Note(write_masked(cell_label(step.name, index), place["t"], place["s"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +24,7 @@ from handcalc.page.results import (
 from handcalc.tracing.float64 import Float64Step
 from handcalc.tracing.selection import Selection, indices_to_show, places_to_show, steps_to_show
 from handcalc.tracing.trace import Change, Trace, Why
+from numpy_gpt.shared.model.config import config_to_dict
 from numpy_gpt.shared.model.names import parameter_count
 
 SCHEMA_VERSION = 1
@@ -49,7 +49,7 @@ def trace_record(trace: Trace, selection: Selection, *, full: bool) -> dict[str,
         "model": {
             "name": trace.model,
             "parameters": parameter_count(plan.config),
-            "config": asdict(plan.config),
+            "config": config_to_dict(plan.config),
         },
         "text": trace.text,
         "digits": plan.digits,
@@ -61,6 +61,7 @@ def trace_record(trace: Trace, selection: Selection, *, full: bool) -> dict[str,
             {"name": name, "shape": list(shape), "cells": _Lines(_weight_cells(trace, name, shape))}
             for name, shape in plan.weight_shapes.items()
         ],
+        "chosen": _Lines({"name": name, "index": list(index)} for name, index in selection.cells),
         "steps": [
             _step(trace, step, selection, full=full) for step in steps_to_show(plan.page_steps, selection, full=full)
         ],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from handcalc.arithmetic.writing import cell_label
+from handcalc.formulas.step import AXES
 
 WIDTH = 100
 INDENT = " " * 4
@@ -41,17 +42,23 @@ def prose(text: str, *, indent: str = "", continued: str | None = None, width: i
 
 def table_lines(table: Table, width: int = WIDTH) -> list[str]:
     """Return the table's lines: unchanged if it fits the page, else transposed, else cut into several tables."""
-    columns = _columns(table)
-    if _width(*columns) > width:
-        across = _columns(table.transpose())
-        columns = across if _width(*across) <= width else columns
-    return side_by_side(*columns, width)
+    return side_by_side(*_columns(fit_width(table, width)), width)
 
 
-def fit_width(table: Table) -> Table:
+def fit_width(table: Table, width: int = WIDTH) -> Table:
     """Return the table, transposed if it fits the page only that way."""
+    if _width(*_columns(table)) <= width:
+        return table
     across = table.transpose()
-    return across if _width(*_columns(table)) > WIDTH >= _width(*_columns(across)) else table
+    return across if _width(*_columns(across)) <= width else table
+
+
+def directions(table: Table) -> str:
+    """Return what runs down and what across in a table with two axes; empty for other tables."""
+    if not all(table.corner):
+        return ""
+    down, across = (AXES[letter][1].partition(":")[0] for letter in table.corner)
+    return f"{down} down, {across} across"
 
 
 def _columns(table: Table) -> tuple[list[str], list[list[str]]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from handcalc.page.blocks import Block, Calculation, Columns, Formula, Grid, Heading, Note, Panels, Paragraph
-from handcalc.page.layout import Table, fit_width, wrap_worked_line
+from handcalc.page.layout import Table, directions, fit_width, wrap_worked_line
 from handcalc.page.trace_page import page_blocks
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
@@ -41,13 +41,12 @@ def _lines(block: Block) -> list[str]:
         case Paragraph(text) | Note(text):
             return [escape(text)]
         case Formula(equation, section, facts):
-            return [
-                f"`{equation}` ({section})" if section else f"`{equation}`",
-                "",
-                *(f"- {escape(fact)}" for fact in facts),
-            ]
+            line = f"`{equation}` ({section})" if section else f"`{equation}`"
+            return [line, *([""] if facts else []), *(f"- {escape(fact)}" for fact in facts)]
         case Grid(title, table):
-            return [*([escape(title), ""] if title else []), *_grid(fit_width(table))]
+            fitting = fit_width(table)
+            above = [title, directions(fitting) if fitting is not table else ""]
+            return [*(line for text in above if text for line in (escape(text), "")), *_grid(fitting)]
         case Columns(rows, headed):
             return _table(rows[0], rows[1:]) if headed else _table([""] * len(rows[0]), rows)
         case Panels(rows=rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handcalc.formulas.attribution import ATTRIBUTION
-from handcalc.formulas.step import AGAIN, BACKWARD, UPDATE, Step
+from handcalc.formulas.step import AGAIN, BACKWARD, TABLE, UPDATE, Step
 from handcalc.page.blocks import PAGE, Block, Heading, Paragraph
 from handcalc.page.stated_facts import write_optimizer
 from handcalc.tracing.plan import Plan
@@ -71,7 +71,7 @@ def part_title(step: Step) -> str:
     """Return the heading of the part to which a step belongs: ``h.0.attn.q`` → ``Layer 0: attention``."""
     first, _, rest = step.name.partition(".")
     if step.phase == BACKWARD:
-        return _backward_title(step.name)
+        return _backward_title(step)
     if step.phase == UPDATE:
         return _update_title(first, rest)
     if step.phase == AGAIN:
@@ -94,8 +94,10 @@ def _forward_title(name: str) -> str:
     return _PARTS.get(parts[0], "Output: the probability of every next word")
 
 
-def _backward_title(name: str) -> str:
-    parts = name.split(".")
+def _backward_title(step: Step) -> str:
+    parts = step.name.split(".")
+    if step.axes == TABLE.axes:
+        return "Backward through the table"
     if parts[0] == "h":
         return f"Backward through layer {parts[1]}: {_PARTS[parts[2]]}"
     return _BACKWARD_PARTS.get(parts[0], "Backward through the embedding")

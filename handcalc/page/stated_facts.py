@@ -9,32 +9,47 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from math import prod
+from typing import Any, NamedTuple
 
 from gpt_data.wording import count_of
 from handcalc.arithmetic.notation import NAME, NUMBER
 from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.trace import Change
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import KINDS, BigramConfig, ModelConfig
 
-RESULT, CHANGES = "result", "before, change, after"
-"""Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update."""
+RESULT, CHANGES, STAGES = "result", "before, change, after", "every weight, step by step"
+"""Titles of tables: a step's numbers below the weights it uses; a parameter before and after the update; its numbers in
+all steps of AdamW."""
 
-TITLE = "The arithmetic of a GPT, by pocket calculator"
-"""The first line of a page."""
-
+_KIND_NAMES = {"gpt": "GPT", "bigram": "bigram model"}
 SPACE_INCLUDED = "(including the space)"
 UPDATE_PURPOSE = "Update: each weight is moved a little so that the loss falls."
 """What a page with an update says on its first screen."""
 
+_TABLE = "one table with a row of logits for each word"
 _TOKENS = "The tokens: "
 _SHORT_TOKENS, _SHORT_TARGETS = "Tokens: ", " and next: "
 
 
+def kind_name(config: ModelConfig) -> str:
+    """Return what kind of model it is, in words."""
+    return next(_KIND_NAMES[kind] for kind, config_type in KINDS.items() if isinstance(config, config_type))
+
+
+def write_title(config: ModelConfig) -> str:
+    """Return the first line of a page."""
+    return _title(kind_name(config))
+
+
 def is_title(line: str) -> bool:
     """Return whether a line, of text or Markdown, is the title of a page."""
-    return line.lstrip("# ") == TITLE
+    return line.lstrip("# ") in map(_title, _KIND_NAMES.values())
+
+
+def _title(kind: str) -> str:
+    return f"The arithmetic of a {kind}, by pocket calculator"
 
 
 def write_digits(digits: int) -> str:
@@ -48,29 +63,36 @@ def read_digits(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def write_shape(config: GPTConfig, *, space: bool) -> str:
+def write_shape(config: ModelConfig, *, space: bool) -> str:
     """Return the shape of a model in words; ``space`` says whether the vocabulary contains the space."""
+    words = f"a vocabulary of {count_of(config.vocab_size, 'word')}{f' {SPACE_INCLUDED}' * space}"
+    tokens = count_of(config.block_size, "token")
+    if isinstance(config, BigramConfig):
+        return f"{_TABLE}, {words}, and texts of at most {tokens}."
     return (
         f"{count_of(config.n_layer, 'layer')} with {count_of(config.n_head, 'attention head')} each, width "
         f"{config.n_embd:,}, {count_of(config.head_size, 'channel')} per head, "
-        f"{count_of(config.n_hidden, 'hidden unit')}, a vocabulary of {count_of(config.vocab_size, 'word')}"
-        f"{f' {SPACE_INCLUDED}' * space}, and a context of {count_of(config.block_size, 'token')}."
+        f"{count_of(config.n_hidden, 'hidden unit')}, {words}, and a context of {tokens}."
     )
 
 
-def read_shape(text: str) -> dict[str, int] | None:
-    """Return the fields of a model's config that give its shape, or None if the page does not state it."""
+def read_shape(text: str) -> dict[str, Any] | None:
+    """Return the fields of a model's config that give its shape, with the kind of a bigram model, or None."""
     count = "([0-9][0-9,]{0,19})"  # of limited length, so that the search is linear in the text's
-    match = re.search(
+    layers = (
         rf"\b{count} layers? with {count} attention heads? each, width {count}, [0-9,]{{1,20}} channels? per head, "
-        rf"[0-9,]{{1,20}} hidden units?, a vocabulary of {count} words?(?: \(including the space\))?, and a context of "
-        rf"{count} tokens?\.",
-        text,
+        r"[0-9,]{1,20} hidden units?"
     )
+    words, tokens = rf"a vocabulary of {count} words?(?: \(including the space\))?", rf"{count} tokens?\."
+    kind, sizes = dict[str, Any](), ["n_layer", "n_head", "n_embd", "vocab_size", "block_size"]
+    match = re.search(f"{layers}, {words}, and a context of {tokens}", text)
+    if match is None:
+        kind, sizes = {"kind": "bigram"}, sizes[3:]
+        match = re.search(f"{_TABLE}, {words}, and texts of at most {tokens}", text)
     if match is None:
         return None
     numbers = (int(number.replace(",", "")) for number in match.groups())
-    return dict(zip(("n_layer", "n_head", "n_embd", "vocab_size", "block_size"), numbers, strict=True))
+    return kind | dict(zip(sizes, numbers, strict=True))
 
 
 def write_model(name: str, weights: int) -> str:
@@ -112,6 +134,30 @@ def read_amount(text: str) -> int | None:
     """Return the number of steps of the calculation, or None if the page does not state it."""
     match = re.search(r"[0-9] numbers in ([0-9]{1,9}) steps[.,]", text)
     return match and int(match[1])
+
+
+def write_step_shape(letters: str, shape: Sequence[int], chosen: int) -> str:
+    """Return the shape of a step's tensor, and how many of its numbers were chosen with --only, unless it is 0."""
+    if not shape:
+        return "a single number"
+    text = f"shape ({letters}) = ({', '.join(map(str, shape))})"
+    return text + f", {chosen:,} of {count_of(prod(shape), 'number')} chosen" * bool(chosen)
+
+
+def states_chosen(line: str) -> bool:
+    """Return whether a line, of text or Markdown, says that some of a step's numbers were chosen."""
+    return re.fullmatch(r"(?: +|- )shape \(.*\), [0-9,]+ of [0-9,]+ numbers? chosen", line) is not None
+
+
+def write_masked(label: str, t: int, s: int) -> str:
+    """Return what is shown instead of the worked line of a masked cell."""
+    return f"{label} is masked: attention at position {t} must not see position {s}"
+
+
+def read_masked(line: str) -> tuple[str, tuple[int, ...]] | None:
+    """Return the name and the index of the masked cell, or None if the line is something else."""
+    match = re.match(rf"\s*({NAME})\[([0-9]{{1,9}}(?:,[0-9]{{1,9}})*)\] is masked: ", line)
+    return match and (match[1], tuple(map(int, match[2].split(","))))
 
 
 def write_optimizer(optimizer: Optimizer) -> str:
@@ -190,6 +236,17 @@ def step_heading(number: int, name: str) -> str:
     return f"{number}. {name}"
 
 
+def update_heading(first: int, last: int, parameter: str) -> str:
+    """Return the heading of the section of all steps of AdamW for one parameter."""
+    return f"{first} to {last}. From the gradient of {parameter} to its new value"
+
+
+def read_update_heading(line: str) -> str | None:
+    """Return the parameter in such a heading, or None if the line is something else."""
+    match = re.fullmatch(rf"(?:#+ )?[0-9]+ to [0-9]+\. From the gradient of ({NAME}) to its new value", line)
+    return match and match[1]
+
+
 def read_step_heading(line: str) -> str | None:
     """Return the name of the step in a heading, of text or Markdown, or None if the line is something else."""
     match = re.fullmatch(rf"(?:#+ )?[0-9]+\. ({NAME})", line)
@@ -216,5 +273,5 @@ def weights_title(name: str, shape: Sequence[int], columns: str) -> str:
 
 def read_table_title(line: str) -> TableTitle | None:
     """Return the title of a table, or None if the line is something else."""
-    match = re.fullmatch(rf"uses (\S+) \(.*|head ([0-9]+)|{RESULT}|{CHANGES}", line.strip())
+    match = re.fullmatch(rf"uses (\S+) \(.*|head ([0-9]+)|{RESULT}|{CHANGES}|{STAGES}", line.strip())
     return match and TableTitle(match[0], match[1], None if match[2] is None else int(match[2]))

@@ -9,7 +9,7 @@ from handcalc.arithmetic.expression import Index
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.step import CHANGE, UPDATE, UPDATED, Step, Weights, last_part
 from handcalc.page.cells import axis_labels, cell_text, number_labels
-from handcalc.page.layout import Table, align_left
+from handcalc.page.layout import Table, align_left, align_right
 from handcalc.page.stated_facts import CHANGES, head_title
 from handcalc.tracing.selection import Selection, places_to_show
 from handcalc.tracing.trace import Trace
@@ -61,17 +61,41 @@ def _change_table(trace: Trace, step: Step, places: list[Sequence[int]]) -> Tabl
     )
 
 
+def stages_table(trace: Trace, steps: Sequence[Step], selection: Selection) -> Table:
+    """Return a table of several steps for one parameter: each of its rows is a row for each step."""
+    axes = steps[0].axes
+    *rows, columns = (places_to_show(letter, trace.plan.sizes, selection) for letter in axes)
+    starts: list[Index] = [(row,) for row in rows[0]] if rows else [()]
+    labels = axis_labels(trace, axes[0], rows[0]) if rows else [""]
+    prefixes = [step.name.split(".")[0] for step in steps]
+    return Table(
+        (axes[0] if rows else "", axes[-1]),
+        align_right(
+            [f"{label} {prefix}" if prefix == prefixes[0] else prefix for label in labels for prefix in prefixes]
+        )
+        if rows
+        else prefixes,
+        axis_labels(trace, axes[-1], columns),
+        [_row(trace.numbers[step.name], start, columns) for start in starts for step in steps],
+    )
+
+
 def weight_table(trace: Trace, weights: Weights) -> Table:
     """Return the table of the part of a parameter that a step uses; a vector is one row."""
     values, shape = trace.numbers[weights.name], trace.plan.weight_shapes[weights.name.removeprefix(f"{UPDATED}.")]
     columns = range(weights.start, shape[-1] if weights.stop is None else weights.stop)
-    headers = number_labels(columns)
+    headers = _weight_labels(trace, weights.axes[-1], columns)
     if len(shape) == 1:
         return Table(("", weights.axes), [last_part(weights.name)], headers, [_row(values, (), columns)])
     rows = range(shape[0])
-    labels = axis_labels(trace, "v", rows) if weights.axes[0] == "v" else number_labels(rows)
     cells = [_row(values, (row,), columns) for row in rows]
+    labels = _weight_labels(trace, weights.axes[0], rows)
     return Table((weights.axes[0], weights.axes[1]), labels, headers, cells)
+
+
+def _weight_labels(trace: Trace, letter: str, places: Sequence[int]) -> list[str]:
+    """Return the labels of a parameter's rows or columns: words only if there is one for each in the vocabulary."""
+    return axis_labels(trace, letter, places) if letter in "uv" else number_labels(places)
 
 
 def _row(values: dict[Index, Decimal], before: Index, columns: Sequence[int]) -> list[str]:

@@ -5,8 +5,9 @@ docs/trace-format.md says how a program reads its worked lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
+from gpt_data.terminal import Style, plain
 from handcalc.page.blocks import (
     PAGE,
     PART,
@@ -22,21 +23,22 @@ from handcalc.page.blocks import (
     Paragraph,
 )
 from handcalc.page.cells import MASKED
-from handcalc.page.layout import INDENT, WIDTH, left_columns, prose, side_by_side, table_lines, wrap_worked_line
+from handcalc.page.layout import (
+    INDENT,
+    WIDTH,
+    directions,
+    fit_width,
+    left_columns,
+    prose,
+    side_by_side,
+    table_lines,
+    wrap_worked_line,
+)
 from handcalc.page.trace_page import page_blocks
 from handcalc.tracing.selection import Selection
 from handcalc.tracing.trace import Trace
 
-Style = Callable[[str, str], str]
-"""Called with role and text of each heading, of each worked line's name and value, and of each masked cell; returns the
-text in the style of that role."""
-
 _UNDERLINES = {PAGE: "=", PART: "-"}
-
-
-def plain(role: str, text: str) -> str:
-    """Return the text unchanged."""
-    return text
 
 
 def text_lines(
@@ -59,7 +61,7 @@ def _gap(before: Block | None, block: Block) -> int:
     """Return the number of blank lines between two blocks."""
     if before is None or (isinstance(before, Heading) and before.level == STEP):
         return 0
-    if isinstance(before, Calculation) and isinstance(block, Calculation):
+    if isinstance(before, Calculation | Formula) and type(before) is type(block):
         return 0
     return 2 if isinstance(block, Heading) and block.level in _UNDERLINES else 1
 
@@ -70,7 +72,7 @@ def _lines(block: Block, style: Style, width: int) -> Iterator[str]:
             yield style("heading", text)
             yield style("heading", _UNDERLINES[level] * len(text))
         case Heading(text, level):
-            yield style("heading", text) if level == STEP else text
+            yield from [style("heading", text)] if level == STEP else prose(text, width=width)
         case Paragraph(text):
             yield from prose(text, width=width)
         case Formula(equation, section, facts):
@@ -78,10 +80,13 @@ def _lines(block: Block, style: Style, width: int) -> Iterator[str]:
             for fact in facts:
                 yield from prose(fact, indent=INDENT, width=width)
         case Note(text):
-            yield INDENT + text
+            yield from prose(text, indent=INDENT, width=width)
         case Grid(title, table):
             yield from ([INDENT + title] if title else [])
-            yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(table, width))
+            fitting = fit_width(table, width)
+            if fitting is not table:  # transposed, and says so
+                yield from prose(directions(fitting), indent=INDENT, width=width)
+            yield from (line.replace(MASKED, style(MASKED, MASKED)) for line in table_lines(fitting, width))
         case Columns(rows):
             yield from (INDENT + line for line in left_columns(rows))
         case Panels(labels, panels):

@@ -11,7 +11,7 @@ from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.plan import Plan
 from numpy_gpt.model import loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.record import FirstNotFinite
 
 if TYPE_CHECKING:  # loaded only by an update: start-up time matters
@@ -31,7 +31,7 @@ class Float64Step(NamedTuple):
     state: AdamWState | None = None
 
 
-def float64_parameters(config: GPTConfig, arrays: Arrays) -> Parameters:
+def float64_parameters(config: ModelConfig, arrays: Arrays) -> Parameters:
     """Return the weights in float64, whatever precision the model was trained in."""
     return parameters_from(config, {name: array.astype("float64", copy=False) for name, array in arrays.items()})
 

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.formulas.adamw import Optimizer
-from handcalc.formulas.attribution import attribution_steps
-from handcalc.formulas.gpt import backward_steps, forward_steps, steps_again, update_steps
+from handcalc.formulas.model import backward_steps, forward_steps, steps_again, update_steps, why_steps
 from handcalc.formulas.step import Sizes, Step
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
@@ -26,10 +25,11 @@ class Plan(NamedTuple):
     ``targets`` are the tokens that came next, one for each of ``tokens``: with them the steps continue to the loss and
     all gradients. With ``optimizer`` as well, they continue to the new weights and the forward pass with these.
     ``number`` says which update this is: from the second one on, AdamW's moments are given. ``why`` are the steps that
-    split logits by the part of the model that they come from; of these only the cells of a few words are worked out.
+    split logits by the part of the model that they come from, if it has several; of these only the cells of a few words
+    are worked out.
     """
 
-    config: GPTConfig
+    config: ModelConfig
     tokens: tuple[int, ...]
     targets: tuple[int, ...]
     optimizer: Optimizer | None
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(
-    config: GPTConfig,
+    config: ModelConfig,
     tokens: tuple[int, ...],
     targets: tuple[int, ...] = (),
     optimizer: Optimizer | None = None,
@@ -80,12 +80,12 @@ def make_plan(
         if optimizer is not None:
             steps += update_steps(config, optimizer, len(tokens), number)
             steps += steps_again(forward)
-    why = tuple(attribution_steps(config, Sizes.of(config, len(tokens))))
+    why = tuple(why_steps(config, len(tokens)))
     return Plan(config, tokens, targets, optimizer, digits, tuple(steps), number, why)
 
 
 def make_training_plan(
-    config: GPTConfig, tokens: tuple[int, ...], optimizer: Optimizer | None = None, *, digits: int
+    config: ModelConfig, tokens: tuple[int, ...], optimizer: Optimizer | None = None, *, digits: int
 ) -> Plan:
     """Return the plan that predicts each next token of a text: the last token is only a target.
 
@@ -100,7 +100,7 @@ def make_training_plan(
 
 
 def check_length(time: int, block_size: int) -> None:
-    """Refuse more tokens than the model sees.
+    """Refuse more tokens than the model reads.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def check_length(time: int, block_size: int) -> None:
     """
     if time > block_size:
         raise UserError(
-            f"the text has {time} tokens (spaces count), and this model sees at most {block_size}; shorten it"
+            f"the text has {time} tokens (spaces count), and this model reads at most {block_size}; shorten it"
         )
 
 

@@ -10,7 +10,7 @@ from handcalc.arithmetic.expression import Expression
 from handcalc.formulas.attribution import is_attribution
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.selection import Selection, places_to_show, steps_to_show
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_count
 
 MOST_NUMBERS = 2_000_000
@@ -44,14 +44,15 @@ def size_of(plan: Plan, selection: Selection, *, full: bool) -> Size:
     for step in plan.page_steps:
         part = of_two_words if is_attribution(step) else selection
         cells = prod(len(places_to_show(letter, sizes, part)) for letter in step.axes)
+        alone = None if selection.shows_whole(step.name) else len(selection.cells_of(step.name))
         shape = sizes.shape(step.axes)
         worked_out = cells if is_attribution(step) else prod(shape)
         each = _count_operands(step.cell(*(length - 1 for length in shape)))
         numbers += worked_out
         operands += worked_out * each
         if step.name in shown:
-            worked = cells if full else 1
-            characters += 300 + cells * (digits + 5) + worked * (len(step.name) + 10 + each * (digits + 4))
+            worked = alone or (cells if full else 1)
+            characters += 300 + (alone or cells) * (digits + 5) + worked * (len(step.name) + 10 + each * (digits + 4))
     return Size(numbers, operands, characters)
 
 
@@ -59,7 +60,7 @@ def _count_operands(expression: Expression) -> int:
     return expression.fold(lambda _, counts: sum(counts) or 1)
 
 
-def check_size(size: Size, config: GPTConfig) -> None:
+def check_size(size: Size, config: ModelConfig) -> None:
     """Refuse a trace that is too large to work out or to print.
 
     Raises

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.wording import quote
+from handcalc.arithmetic.expression import Index
+from handcalc.formulas.adamw import moved_parameter
 from handcalc.page.json_format import SCHEMA_VERSION
 from handcalc.page.markdown import unescape
-from handcalc.page.stated_facts import is_title, read_digits
+from handcalc.page.stated_facts import is_title, read_digits, read_masked, read_update_heading, states_chosen
 from handcalc.tracing.plan import Plan
 from handcalc.verification.line_check import Finding
 from handcalc.verification.line_reader import WorkedLine, step_ranges, worked_lines_of
@@ -27,13 +30,19 @@ _NEVER_ESCAPED = re.compile(r"^\||(?<!\\)`")  # a table's line, whose bars separ
 
 
 class Section(NamedTuple):
-    """The section of a step: its first and last line, its worked lines and the cells of its tables, in order."""
+    """The section of a step: its first and last line, its worked lines and the cells of its tables, in order.
+
+    ``steps`` are the names of its steps, several only in the update. ``chosen`` are the cells that were asked for one
+    by one, with the names of their steps, and None if all are shown.
+    """
 
     name: str
     place: int
     end: int
     lines: list[WorkedLine]
     cells: list[TableCell]
+    steps: tuple[str, ...]
+    chosen: list[tuple[str, Index]] | None = None
 
 
 class Document(NamedTuple):
@@ -87,16 +96,27 @@ def _text_document(text: str) -> Document:
     sections, findings, places = [], [], [line.place for line in worked]
     for name, start, end in step_ranges(lines, known):
         inside = worked[bisect_right(places, start) : bisect_right(places, end)]
+        parameter = read_update_heading(lines[start - 1])
+        steps = [step for step in known.values() if moved_parameter(step) == parameter] if parameter else [known[name]]
         cells: list[TableCell] = []
         for table in read_tables(lines, start, end):
             try:
-                cells += cells_of(table, known[name])
+                cells += cells_of(table, steps)
             except DisorderlyTable as error:
                 findings.append(Finding(error.place, name, str(error)))
-        sections.append(Section(name, start, end, inside, cells))
+        chosen = _chosen_cells(lines[start:end], inside)
+        sections.append(Section(name, start, end, inside, cells, tuple(step.name for step in steps), chosen))
     taken = {line.place for section in sections for line in section.lines}
     loose = [line for line in worked if line.place not in taken]
     return Document(plan.digits, plan, loose, sections, findings, form, written, lines, {}, len(text))
+
+
+def _chosen_cells(lines: list[str], worked: list[WorkedLine]) -> list[tuple[str, Index]] | None:
+    """Return the cells of a section that says that they were chosen: those worked out, and those that are masked."""
+    if not any(map(states_chosen, lines)):
+        return None
+    masked = [found for line in lines if (found := read_masked(line))]
+    return [*((line.name, line.index or ()) for line in worked), *masked]
 
 
 def _unstated(lines: list[str]) -> list[Finding]:
@@ -114,7 +134,11 @@ def _json_document(text: str) -> Document:
         raise UserError(f"its schema_version must be {SCHEMA_VERSION}, not {quote(str(version))}")
     try:
         digits = record.get("digits")
+        chosen = defaultdict[str, list[tuple[str, Index]]](list)
+        for cell in record.get("chosen", []):
+            chosen[cell["name"]].append((cell["name"], _index(cell["index"])))
         sections = [_json_section(step["name"], step["cells"]) for step in record["steps"]]
+        sections = [section._replace(chosen=chosen.get(section.name)) for section in sections]
         weights = [_json_section(weight["name"], weight["cells"]) for weight in record.get("weights", [])]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError('this JSON is not a trace: it needs "steps", each with "name" and "cells"') from error
@@ -138,17 +162,19 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _index(places: list[Any]) -> Index:
+    if not all(isinstance(place, int) for place in places):
+        raise TypeError
+    return tuple(places)
+
+
 def _json_section(name: str, cells: list[dict[str, Any]]) -> Section:
     lines, read = [], []
     for cell in cells:
-        index, value, written = tuple(cell["index"]), cell["value"], cell.get("expression")
-        if (
-            not all(isinstance(place, int) for place in index)
-            or not isinstance(value, str)
-            or not isinstance(name, str)
-        ):
+        index, value, written = _index(cell["index"]), cell["value"], cell.get("expression")
+        if not isinstance(value, str) or not isinstance(name, str):
             raise TypeError
         read.append(TableCell(0, name, index, value))
         if written is not None:
             lines.append(WorkedLine(0, name, index or None, (str(written),), value))
-    return Section(name, 0, 0, lines, read)
+    return Section(name, 0, 0, lines, read, (name,))

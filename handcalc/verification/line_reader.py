@@ -14,7 +14,8 @@ from handcalc.arithmetic.expression import Index
 from handcalc.arithmetic.notation import NAME, normalize_signs, read_number
 from handcalc.arithmetic.reading import UnreadableArithmetic, parse_arithmetic
 from handcalc.arithmetic.writing import cell_label
-from handcalc.page.stated_facts import read_step_heading
+from handcalc.formulas.step import CHANGE
+from handcalc.page.stated_facts import read_step_heading, read_update_heading
 
 EXTRA_INDENT = 4
 
@@ -140,11 +141,13 @@ def _indent(line: str) -> int:
 def step_ranges(lines: list[str], known: Container[str] | None = None) -> Iterator[tuple[str, int, int]]:
     """Yield the name of each step's section, and the line numbers of its heading and its last line.
 
-    If the steps are ``known``, only their headings count.
+    A section of all steps of AdamW for a parameter has the name of the last of them. If the steps are ``known``, only
+    their headings count.
     """
     name, start = "", 0
     for place, line in enumerate([*lines, "# end"], 1):
-        found = read_step_heading(line)
+        parameter = read_update_heading(line)
+        found = read_step_heading(line) if parameter is None else f"{CHANGE}.{parameter}"
         if found is not None and known is not None and found not in known:
             found = None
         if found is None and not _OTHER_HEADING.fullmatch(line):

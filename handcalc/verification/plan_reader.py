@@ -25,9 +25,10 @@ from handcalc.page.stated_facts import (
     read_tokens,
 )
 from handcalc.tracing.plan import Plan, make_plan, optimizer_of
+from handcalc.tracing.size import MOST_NUMBERS
 from handcalc.verification.line_reader import step_ranges
 from handcalc.verification.table_reader import split_row
-from numpy_gpt.shared.model.config import ACTIVATIONS, GPTConfig
+from numpy_gpt.shared.model.config import ACTIVATIONS, KINDS, GPTConfig, config_from_dict
 from numpy_gpt.shared.model.names import parameter_count
 
 MOST_LAYERS = 1000
@@ -51,33 +52,38 @@ def plan_of_text(lines: list[str]) -> Plan | None:
     """Return the plan of a page, or None if it is not one of this program's traces."""
     text = join_words(lines)
     shape, digits = read_shape(text), read_digits(text)
-    if shape is None or digits is None:
-        return None
-    if shape["n_layer"] > MOST_LAYERS:
+    if shape is None or digits is None or shape.get("n_layer", 0) > MOST_LAYERS:
         return None
     # Words of the text and the name of the model may be anything, but they do not occur in the steps' sections.
     steps = join_words([line for _, start, end in step_ranges(lines) for line in lines[start:end]])
-    epsilon = read_epsilon(steps)
-    config = {**shape, "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon}
     tokens, targets = read_tokens(token_rows(lines))
     if not tokens:
         tokens, targets = ([token for _, token in pairs] for pairs in read_short_tokens(text))
-    bias, tied = _BIAS.search(steps) is not None, _HEAD.search(steps) is None
-    activations = sorted(ACTIVATIONS, key=lambda name: _activation_of(steps) != name)
     likeliest: Plan | None = None
-    # The steps on the page tell these three, unless only a few are shown; then the stated sizes do.
-    optimizers = _optimizers(text)
-    for optimizer, activation, *flips in product(optimizers, activations, (False, True), (False, True)):
-        variant = {
-            "bias": bias ^ flips[0],
-            "tie_weights": tied ^ flips[1],
-            "activation": activation,
-        }
-        plan = _plan(config | variant, tokens, targets, optimizer, digits)
+    variants = list(_gpt_variants(steps)) if "n_layer" in shape else [{}]
+    for optimizer, variant in product(_optimizers(text), variants):
+        plan = _plan(shape | variant, tokens, targets, optimizer, digits)
         if plan is not None and _has_stated_size(plan, text):
             return plan
         likeliest = likeliest or plan
     return likeliest
+
+
+def _gpt_variants(steps: str) -> Iterator[dict[str, Any]]:
+    """Yield the fields of a GPT's config that no sentence states: first those that the steps on the page tell.
+
+    If only a few steps are shown, the stated sizes decide between these.
+    """
+    epsilon = read_epsilon(steps)
+    bias, tied = _BIAS.search(steps) is not None, _HEAD.search(steps) is None
+    activations = sorted(ACTIVATIONS, key=lambda name: _activation_of(steps) != name)
+    for activation, *flips in product(activations, (False, True), (False, True)):
+        yield {
+            "bias": bias ^ flips[0],
+            "tie_weights": tied ^ flips[1],
+            "activation": activation,
+            "layer_norm_epsilon": 1e-5 if epsilon is None else epsilon,
+        }
 
 
 def _activation_of(steps: str) -> str:
@@ -126,9 +132,9 @@ def _plan(
     try:
         if config.get("n_layer", 0) > MOST_LAYERS:
             return None
-        known = {item.name: config[item.name] for item in fields(GPTConfig) if item.name in config}
-        model = GPTConfig(**known)
-        if not tokens or max(*tokens, *targets, 0) >= model.vocab_size:
+        known = {"kind", *(item.name for item in fields(KINDS.get(config.get("kind", "gpt"), GPTConfig)))}
+        model = config_from_dict({name: value for name, value in config.items() if name in known})
+        if not tokens or max(*tokens, *targets, 0) >= model.vocab_size or parameter_count(model) > MOST_NUMBERS:
             return None
         return make_plan(model, tuple(tokens), tuple(targets), optimizer if targets else None, digits=digits)
     except (UserError, ValueError, TypeError, ArithmeticError):

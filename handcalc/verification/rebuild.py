@@ -7,8 +7,9 @@ their largest values. If the page shows the model that ships, these are almost t
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import cache
@@ -23,14 +24,14 @@ from handcalc.arithmetic.notation import read_literal
 from handcalc.formulas.attribution import is_attribution
 from handcalc.formulas.step import AGAIN, UPDATED, indices_of
 from handcalc.page.closing import FLOAT64_DIGITS, name_probability, read_float64, read_largest_difference
-from handcalc.page.stated_facts import read_changes, read_model
+from handcalc.page.stated_facts import is_tokens_title, read_changes, read_model
 from handcalc.tracing.changes import compare_with_unchanged
 from handcalc.tracing.float64 import Float64Step, float64_parameters, float64_probabilities, float64_training
 from handcalc.tracing.plan import PROBABILITIES, Plan
 from handcalc.tracing.selection import Selection, places_to_show
 from handcalc.tracing.size import MOST_NUMBERS, size_of
 from handcalc.tracing.trace import Change, Trace, explain, extend, load_model, round_weights
-from handcalc.verification.document import Document
+from handcalc.verification.document import Document, Section
 from handcalc.verification.plan_reader import join_words
 from handcalc.verification.word_reader import UNKNOWN, read_words
 from numpy_gpt.shared.model.names import gradient_name
@@ -84,6 +85,8 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
     base = Trace(plan, name or "", vocabulary, text, all_numbers, masked, [], None)
     base = _compare(base, changes, model)
     base = _explain(base, selection, numbers, complete=complete)
+    cells = tuple((step, index) for step, index in selection.cells if index in base.numbers[step])
+    selection = selection._replace(cells=cells)  # the others are findings of their own
     exact = _known_float64(base, document, model) if model else _stated_float64(base, document, selection)
     traces = [base._replace(float64=float64, training=training) for float64, training in exact]
     return Rebuilt(
@@ -136,7 +139,8 @@ def _explain(
         return trace
     if not complete and words:
         ranked = [word for word in explained.why.words if word in words]
-        why = explained.why._replace(words=(*ranked, *sorted(words - {*ranked}))[:2])
+        both = dict.fromkeys([*ranked, *sorted(words - {*ranked}), *explained.why.words])
+        why = explained.why._replace(words=tuple(both)[: len(explained.why.words)])
         explained = extend(trace._replace(why=why), trace.plan.why, why.selection())
     known = {name: {**cells, **numbers.get(name, {})} for name, cells in explained.numbers.items() if name in names}
     return explained._replace(numbers=explained.numbers | known)
@@ -151,23 +155,43 @@ def _selection(document: Document, plan: Plan) -> tuple[Selection, bool]:
     """Return which part of the trace the page shows, as most of its sections do."""
     known = {step.name: step for step in plan.page_steps}
     sections = [section for section in document.sections if section.name in known]
-    names = dict.fromkeys(section.name for section in sections)
-    lines = sum(len(section.lines) for section in sections)
-    full = lines > 1.5 * sum(bool(section.lines) for section in sections)
+    names = dict.fromkeys(name for section in sections for name in section.steps)
+    whole = [section for section in sections if section.chosen is None]
+    lines = sum(len(section.lines) / len(section.steps) for section in whole)
+    full = lines > 1.5 * sum(bool(section.lines) for section in whole)
     narrowed = not any("How far from float64" in line for line in document.lines) or bool(document.record)
     full = full or (not narrowed and any(known[name].phase == AGAIN for name in names))
     places: dict[str, Counter[int]] = {"h": Counter(), "t": Counter()}
-    for section in [one for one in sections if not is_attribution(known[one.name])]:  # they have one position anyway
+    for section in [one for one in whole if not is_attribution(known[one.name])]:  # they have one position anyway
         axes = known[section.name].axes
         for cell in section.cells:
             if cell.name == section.name and len(cell.index) == len(axes):
                 for letter, place in zip(axes, cell.index, strict=True):
                     if letter in places:
                         places[letter][place] += 1
-    return (
-        Selection(tuple(names) if narrowed else (), None, _only(places["h"]), _only(places["t"])),
-        full,
-    )
+    cells = tuple(cell for section in sections for cell in sorted(section.chosen or ()))
+    alone = {name for section in sections if _shows_only(section) for name in section.steps}
+    only = tuple(name for name in names if name not in alone) if narrowed else ()
+    layer = None
+    if any(map(is_tokens_title, document.lines)):  # a page of steps that were asked for by name has no such table
+        layer, only = _layer_of(names) if narrowed else None, ()
+    return Selection(only, layer, _only(places["h"]), _only(places["t"]), cells=cells), full
+
+
+def _layer_of(names: Iterable[str]) -> int | None:
+    """Return the layer that all the steps are inside, or None."""
+    layers = {found[1] if (found := re.search(r"\bh\.([0-9]+)\.", name)) else None for name in names}
+    layer = layers.pop() if len(layers) == 1 else None
+    return None if layer is None else int(layer)
+
+
+def _shows_only(section: Section) -> bool:
+    """Return whether a section shows only the cells that were asked for, and not also the whole tensor."""
+    if section.chosen is None:
+        return False
+    if section.place:
+        return not any(cell.name in section.steps for cell in section.cells)
+    return [(cell.name, cell.index) for cell in section.cells] == section.chosen
 
 
 def _only(places: Counter[int]) -> int | None:

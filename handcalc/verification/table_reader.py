@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -12,13 +12,14 @@ from handcalc.arithmetic.expression import Index
 from handcalc.formulas.attribution import is_attribution
 from handcalc.formulas.step import CHANGE, UPDATED, Step
 from handcalc.page.markdown import unescape
-from handcalc.page.stated_facts import CHANGES, TableTitle, read_table_title
+from handcalc.page.stated_facts import CHANGES, STAGES, TableTitle, read_table_title
 
 _CORNER = re.compile(r"([a-z])(?: \\ ([a-z]))?")
 _RULE = re.compile(r"\|(?: :?-+:? \|)+")
 _EQUATION = re.compile(r"\([0-9]+\.[0-9]+(?:, [0-9]+\.[0-9]+)*\)")  # the end of a long one can look like a header
 _BAR = re.compile(r"(?<!\\)\|")
 _STATES = ("before", CHANGE, "after")
+"""The rows of a table of changes, for each row of the parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +86,28 @@ def _row(line: str, columns: int) -> tuple[str, list[str]]:
     return " ".join(words[:-columns]), words[-columns:]
 
 
-def cells_of(table: PrintedTable, step: Step) -> Iterator[TableCell]:
-    """Yield the cells of a table in the section of ``step``.
+def cells_of(table: PrintedTable, steps: Sequence[Step]) -> Iterator[TableCell]:
+    """Yield the cells of a table in the section of ``steps``, of which there are several only in the update.
 
     Raises
     ------
     DisorderlyTable
         If its rows or columns are not numbered consecutively.
     """
-    name, axes, before = _tensor(table.title, step)
-    # In other tables, before and after are words of the vocabulary.
-    changes = table.title is not None and table.title.text == CHANGES
-    rows = _labels([label for _, label, _ in table.rows], changes=changes)
-    columns = _labels(table.columns, changes=changes)
-    few = is_attribution(step)  # its tables have only some words and positions
-    if not (_in_order(rows, few=few) and _in_order(columns, few=few)) or any(
+    name, axes, before = _tensor(table.title, steps)
+    title = "" if table.title is None else table.title.text
+    # In other tables, the names of states are words of the vocabulary.
+    states = {CHANGES: _STATES, STAGES: tuple(step.name.split(".")[0] for step in steps)}.get(title, ())
+    # Also in the rows and columns of a table of states that have a tensor's indices.
+    transposed = len(axes) == 2 and table.corner == (axes[1], axes[0])
+    in_rows, in_columns = not transposed, transposed or len(axes) == 1
+    rows = _labels([label for _, label, _ in table.rows], states if in_rows else ())
+    columns = _labels(table.columns, states if in_columns else ())
+    few = is_attribution(steps[0])  # its tables have only some words and positions
+    if not all(_in_order(labels, states[:1], few=few) for labels in (rows, columns)) or any(
         len(cells) != len(columns) for *_, cells in table.rows
     ):
         raise DisorderlyTable(table.place)
-    transposed = len(axes) == 2 and table.corner == (axes[1], axes[0])
     for (place, _, cells), (row, state) in zip(table.rows, rows, strict=True):
         for text, (column, other_state) in zip(cells, columns, strict=True):
             both = (column, row) if transposed else (row, column)
@@ -111,10 +115,12 @@ def cells_of(table: PrintedTable, step: Step) -> Iterator[TableCell]:
             yield TableCell(place, _state_name(name, state or other_state), (*before, *index), text)
 
 
-def _tensor(title: TableTitle | None, step: Step) -> tuple[str, str, Index]:
+def _tensor(title: TableTitle | None, steps: Sequence[Step]) -> tuple[str, str, Index]:
     """Return the tensor that a table shows: its name, its index letters, and the index of the head."""
+    step = steps[-1]
     if title is not None and title.weights is not None:
-        axes = next((weights.axes for weights in step.weights if weights.name == title.weights), "")
+        used = (weights for step in steps for weights in step.weights)
+        axes = next((weights.axes for weights in used if weights.name == title.weights), "")
         return title.weights, axes, ()
     if title is not None and title.head is not None and len(step.axes) == 3:
         return step.name, step.axes[1:], (title.head,)
@@ -122,30 +128,31 @@ def _tensor(title: TableTitle | None, step: Step) -> tuple[str, str, Index]:
 
 
 def _state_name(name: str, state: str | None) -> str:
-    """Return the tensor that a row of a table of changes belongs to."""
+    """Return the tensor that a row of a table of changes, or of a table of all steps of the update, belongs to."""
     parameter = name.removeprefix(f"{CHANGE}.")
-    return {"before": parameter, "after": f"{UPDATED}.{parameter}"}.get(state or "", name)
+    named = {None: name, "before": parameter, "after": f"{UPDATED}.{parameter}"}
+    return named[state] if state in named else f"{state}.{parameter}"
 
 
-def _labels(labels: list[str], *, changes: bool) -> list[tuple[int | None, str | None]]:
-    """Return each label's number and the state of a weight that it names, or None where it lacks one.
+def _labels(labels: list[str], states: Sequence[str]) -> list[tuple[int | None, str | None]]:
+    """Return each label's number and the one of the ``states`` of a weight that it names, or None where it lacks one.
 
-    In a table of changes only the first of the three states has the number.
+    Only the first of the states has the number.
     """
     found: list[tuple[int | None, str | None]] = []
     number: int | None = None
     for label in labels:
         words = label.split()
-        state = words[-1] if changes and words and words[-1] in _STATES else None
+        state = words[-1] if words and words[-1] in states else None
         if words and words[0].isdecimal():
             number = int(words[0])
-        elif state in (None, "before"):
+        elif state in (None, *states[:1]):
             number = None
         found.append((number, state))
     return found
 
 
-def _in_order(labels: list[tuple[int | None, str | None]], *, few: bool) -> bool:
+def _in_order(labels: list[tuple[int | None, str | None]], first: Sequence[str], *, few: bool) -> bool:
     """Return whether the numbers are consecutive, or if there are only ``few`` of them, whether they rise."""
-    numbers = [number for number, state in labels if number is not None and state in (None, "before")]
+    numbers = [number for number, state in labels if number is not None and state in (None, *first)]
     return all(after > before if few else after == before + 1 for before, after in pairwise(numbers))

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from handcalc.page.stated_facts import CHANGES, SPACE_INCLUDED, read_short_tokens
+from handcalc.page.stated_facts import CHANGES, SPACE_INCLUDED, STAGES, read_short_tokens
 from handcalc.tracing.plan import Plan
 from handcalc.verification.document import Document
 from handcalc.verification.plan_reader import join_words, token_rows
@@ -65,7 +65,7 @@ def _visible_words(document: Document, plan: Plan) -> Iterator[tuple[int, str]]:
             break
     for section in document.sections:
         for table in read_tables(document.lines, section.place, section.end):
-            if table.title is None or table.title.text != CHANGES:
+            if table.title is None or table.title.text not in (CHANGES, STAGES):
                 yield from _labels(table, plan)
 
 
@@ -76,7 +76,7 @@ def _labels(table: PrintedTable, plan: Plan) -> Iterator[tuple[int, str]]:
             place, _, word = label.strip().partition(" ")
             if not word or not place.isdecimal() or len(place) > 9:
                 continue
-            if letter == "v":
+            if letter in "uv":
                 yield int(place), word.strip()
             elif letter in "ts" and int(place) < len(plan.tokens):
                 yield plan.tokens[int(place)], word.strip()

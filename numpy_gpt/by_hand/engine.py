@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt_data.files.pager import show_paged
+from gpt_data.terminal import show
 from numpy_gpt.by_hand.choice import ByHand
 from numpy_gpt.by_hand.full import full_lines
 from numpy_gpt.by_hand.page import page_lines
@@ -41,7 +41,5 @@ class ByHandEngine(NumpyEngine):
         result = super().training_step(inputs, targets, step, learning_rate, recorder.record)
         batch = (inputs, targets, step, learning_rate, result, recorder)
         shown = RecordedStep(self.recipe, self._tokenizer, *batch, before, self.parameters)
-        content = "".join(f"{line}\n" for line in self._lines_of(shown))
-        if not show_paged(content):
-            print(content, end="")
+        show((f"{line}\n" for line in self._lines_of(shown)), paged=True)
         return result

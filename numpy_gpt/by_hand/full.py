@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from gpt_data.terminal import page_width
 from numpy_gpt.by_hand.predictions import prediction_lines
 from numpy_gpt.by_hand.recorded_step import RecordedStep
 from numpy_gpt.shared.cli.tables import Column, row_line, title_line
@@ -13,6 +14,7 @@ from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.names import activation_shapes, parameter_shapes
 
 _LIKELIEST = 5
+_WIDEST = 160
 
 
 def full_lines(step: RecordedStep) -> Iterator[str]:
@@ -58,5 +60,6 @@ def _change_lines(step: RecordedStep) -> Iterator[str]:
 
 def _array_lines(name: str, array: Array) -> Iterator[str]:
     yield f"{name} {array.shape}"
-    text = np.array2string(array, precision=4, suppress_small=True, threshold=1 << 30, max_line_width=160)
+    width = page_width(None, _WIDEST)
+    text = np.array2string(array, precision=4, suppress_small=True, threshold=1 << 30, max_line_width=width)
     yield f"{text}\n"

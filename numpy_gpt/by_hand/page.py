@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from gpt_data.files.streams import terminal_columns
+from gpt_data.terminal import terminal_columns
 from numpy_gpt.by_hand.full import entry
 from numpy_gpt.by_hand.predictions import prediction_lines
 from numpy_gpt.by_hand.recorded_step import RecordedStep, norm_of

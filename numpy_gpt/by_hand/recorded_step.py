@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gpt_data.terminal import wrap_prose
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import make_visible
 from numpy_gpt.shared.model.arrays import Array, Tokens
@@ -85,5 +86,6 @@ class RecordedStep:
             for what, tokens in zip(("input", "target"), pair, strict=True):
                 rest = f" … {len(tokens) - most} more" if most is not None and len(tokens) > most else ""
                 words = " | ".join(map(self.word, tokens[:most]))
-                lines.append(f"sequence {row} {what:>6}: {tokens[:most].tolist()}  {words}{rest}")
+                line = f"sequence {row} {what:>6}: {tokens[:most].tolist()}  {words}{rest}"
+                lines += wrap_prose(line, continued="  ")
         return lines

@@ -17,7 +17,7 @@ from numpy_gpt.shared.model.record import Record, ignore
 
 
 class AttentionCache(NamedTuple):
-    """What attention_backward needs; ``used`` is the weights after dropout."""
+    """What attention_backward needs; ``used`` is the weights after a change by ``record``, and after dropout."""
 
     c_attn: LinearCache
     q: Array
@@ -70,29 +70,27 @@ def attention_forward(
     """
     qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
     q, k, v = split_qkv(qkv, n_head)
-    record("q", q)
-    record("k", k)
-    record("v", v)
+    q, k, v = record("q", q), record("k", k), record("v", v)
     if past is not None:
         k, v = _extend(past, length, k, v)
     scores = q @ k.swapaxes(-1, -2)  # (8.2): (B, H, T, D) (B, H, D, S) → (B, H, T, S)
-    record("scores", scores)
+    scores = record("scores", scores)
     scaled = multiply_(scores, 1 / math.sqrt(q.shape[-1]))  # (8.3)
     record("scaled", scaled)
     masked = mask_future_(scaled)  # (8.4)
     record("masked", masked)
     weights, softmax = softmax_forward(masked, record)  # (8.5)
-    record("weights", weights)
-    used = weights
+    used = record("weights", weights)  # a change is no change of softmax, whose cache keeps its own result
     if mask is not None:
-        used, _ = dropout_forward(weights, mask)
+        used, _ = dropout_forward(used, mask)
         record("weights_dropout", used)
     # (8.6), (8.7): (B, H, T, S) (B, H, S, D) → (B, H, T, D), and the same numbers side by side, (B, T, C)
     heads, merged = weighted_sums(used, v)
-    record("heads", heads)
-    record("merged", merged)
+    if record is not ignore:
+        heads[...] = record("heads", heads)  # merged is the same memory
+    merged = record("merged", merged)
     out, c_proj = linear_forward(merged, c_proj_weight, c_proj_bias)  # (8.8)
-    record("out", out)
+    out = record("out", out)
     return out, AttentionCache(c_attn, q, k, v, softmax, mask, used, c_proj)
 
 
@@ -102,11 +100,11 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     batch, n_head, time, size = cache.q.shape
-    record("dout", dout)
+    dout = record("dout", dout)
     dmerged, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (8.9) undoes (8.8)
-    record("dmerged", dmerged)
+    dmerged = record("dmerged", dmerged)
     dheads = split_heads(dmerged, n_head)  # (8.10) undoes (8.7)
-    record("dheads", dheads)
+    dheads = record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
     dqkv = np.empty((batch, time, 3 * n_head * size), dout.dtype)
     dq, dk, dv = split_qkv(dqkv, n_head)  # views: the products below fill dqkv
@@ -114,17 +112,16 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     if cache.mask is not None:
         record("dweights_dropout", dused)
         dused = dropout_backward(dused, cache.mask)
-    record("dweights", dused)
-    dmasked = softmax_backward(dused, cache.softmax)  # (8.13) undoes (8.5)
+    dweights = record("dweights", dused)
+    dmasked = softmax_backward(dweights, cache.softmax)  # (8.13) undoes (8.5)
     record("dmasked", dmasked)
     record("dscaled", dmasked)  # undoes (8.4): a masked weight is exactly 0, and so is its gradient
     dscores = multiply_(dmasked, 1 / math.sqrt(size))  # (8.14) undoes (8.3)
-    record("dscores", dscores)
+    dscores = record("dscores", dscores)
     np.matmul(dscores, cache.k, out=dq)  # (8.15) undoes (8.2)
     np.matmul(dscores.swapaxes(-1, -2), cache.q, out=dk)  # (8.16) undoes (8.2): summed over queries, hence transposed
-    record("dq", dq)
-    record("dk", dk)
-    record("dv", dv)
+    if record is not ignore:
+        dq[...], dk[...], dv[...] = record("dq", dq), record("dk", dk), record("dv", dv)
     # (8.17) undoes (8.1). (8.18): softmax ignores a shift of its row, so the gradient of the key bias (the middle
     # third) is zero, apart from rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)

@@ -84,7 +84,7 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     batch, _, time, _ = cache.attn.q.shape
-    record("mlp.dresidual", dout)
+    dout = record("mlp.dresidual", dout)
     dfed = dout
     if cache.mlp_mask is not None:
         record("mlp.dout_dropout", dfed)
@@ -92,7 +92,7 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
     mlp = feed_forward_backward(dfed, cache.mlp, scoped(record, "mlp"))
     da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, scoped(record, "ln_2"))
     da += dout  # (10.3): a went into ln_2 and around it; the bypass joins after the norm's backward, not before
-    record("attn.dresidual", da)
+    da = record("attn.dresidual", da)
 
     dattended = da
     if cache.attn_mask is not None:
@@ -121,6 +121,5 @@ def _add_branch(stream: Array, branch: Array, mask: Array | None, record: Record
     if mask is not None:
         branch, _ = dropout_forward(branch, mask)
         record("out_dropout", branch)
-    total = stream + branch
-    record("residual", total)
+    total: Array = record("residual", stream + branch)
     return total

@@ -36,7 +36,7 @@ def embedding_forward(
     if record is not ignore:
         record("position", position.copy())  # a view of the parameters is not handed out
     x = token + position  # (3.1)
-    record("sum", x)
+    x = record("sum", x)
     return x, EmbeddingCache(tokens, len(wte), len(wpe))
 
 
@@ -46,7 +46,7 @@ def embedding_backward(dx: Array, cache: EmbeddingCache, record: Record = ignore
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     time, width = dx.shape[1:]
-    record("dsum", dx)
+    dx = record("dsum", dx)
     record("dtoken", dx)  # a sum passes its gradient to both of its terms
 
     dwpe = np.zeros((cache.block_size, width), dx.dtype)

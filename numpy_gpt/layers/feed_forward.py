@@ -44,11 +44,11 @@ def feed_forward_forward(
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     hidden, c_fc = linear_forward(x, c_fc_weight, c_fc_bias)  # (9.1)
-    record("hidden", hidden)
+    hidden = record("hidden", hidden)
     activated, activation_cache = activation_forward(hidden, activation, record)  # (9.2)
-    record("activated", activated)
+    activated = record("activated", activated)
     out, c_proj = linear_forward(activated, c_proj_weight, c_proj_bias)  # (9.3)
-    record("out", out)
+    out = record("out", out)
     return out, FeedForwardCache(c_fc, activation_cache, c_proj)
 
 
@@ -57,10 +57,10 @@ def feed_forward_backward(dout: Array, cache: FeedForwardCache, record: Record =
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    record("dout", dout)
+    dout = record("dout", dout)
     dactivated, dc_proj_weight, dc_proj_bias = linear_backward(dout, cache.c_proj)  # (9.4) undoes (9.3)
-    record("dactivated", dactivated)
+    dactivated = record("dactivated", dactivated)
     dhidden = activation_backward(dactivated, cache.activation)  # (9.5) undoes (9.2)
-    record("dhidden", dhidden)
+    dhidden = record("dhidden", dhidden)
     dx, dc_fc_weight, dc_fc_bias = linear_backward(dhidden, cache.c_fc)  # (9.6) undoes (9.1)
     return FeedForwardGradients(dx, dc_fc_weight, dc_fc_bias, dc_proj_weight, dc_proj_bias)

@@ -49,7 +49,7 @@ def layer_norm_forward(
     y = normalized * weight  # (4.6)
     if bias is not None:
         y += bias
-    record("out", y)
+    y = record("out", y)
     return y, LayerNormCache(normalized, rstd, weight, bias is not None)
 
 
@@ -59,7 +59,7 @@ def layer_norm_backward(dy: Array, cache: LayerNormCache, record: Record = ignor
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     normalized, rstd, weight, has_bias = cache
-    record("dout", dy)
+    dy = record("dout", dy)
     dbias = column_sum(dy) if has_bias else None  # (4.8) undoes (4.6)
     dweight = column_sum(dy * normalized)  # (4.7) undoes (4.6)
     dnormalized = dy * weight  # (4.9) undoes (4.6)

@@ -74,6 +74,7 @@ file trace.txt trace.md trace.json averaging.txt homework.txt - sheet.txt
 run run torch-run bigram single
 runs run torch-run bigram
 topic softmax gelu
+windows 20 40
 model run torch-run bigram single
 resume run torch-run bigram single
 config recipe.toml

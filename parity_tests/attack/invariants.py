@@ -20,7 +20,7 @@ _LONGEST_ERROR = 1200
 """Characters: a message may list fifty names, and may not repeat a value of any length."""
 _TRAINS = ("train", "compare", "rebuild")
 """Commands that report while they work, so that output can precede an error."""
-_WRITES = {"--out_dir", "--output", "--png", "--resume"}
+_WRITES = {"--out_dir", "--output", "--png", "--html", "--resume"}
 _NOTES = ("device: ", "warning: ", "note: ")
 _TEMPORARY = re.compile(r"\..*\.(tmp|old)|.*\.replaced")
 _RAW = {

@@ -12,12 +12,18 @@ import pytest
 from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.plan import make_plan, make_training_plan, optimizer_of
 from handcalc.tracing.trace import Trace, work_out
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import ModelConfig, config_from_dict
 from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 
 WORDS = (" ", "and", "cat", "dog", "sees", "the")
+
+
+def small_config(changes: dict[str, Any]) -> ModelConfig:
+    """Return the config of a bigram model if its ``kind`` says so, otherwise of a small GPT."""
+    gpt = {} if changes.get("kind") == "bigram" else {"n_layer": 1, "n_head": 2, "n_embd": 4}
+    return config_from_dict(gpt | changes)
 
 
 @pytest.fixture(scope="session")
@@ -38,15 +44,15 @@ def trace_random() -> Callable[..., Trace]:
     """Return a function that works tokens out with a random model of the given config, weights of two decimals."""
 
     def trace(tokens: tuple[int, ...], digits: int, seed: int = 0, scale: float = 0.5, **changes: Any) -> Trace:
-        fields = {"vocab_size": 6, "block_size": 4, "n_layer": 1, "n_head": 2, "n_embd": 4} | changes
-        config = GPTConfig(**fields)
+        config = small_config({"vocab_size": 6, "block_size": 4} | changes)
         rng = np.random.default_rng(seed)
         arrays = {
             name: np.round(rng.normal(float(name.endswith(("_1.weight", "_2.weight", "f.weight"))), scale, shape), 2)
             for name, shape in parameter_shapes(config).items()
         }
         text = "".join(WORDS[token] for token in tokens)
-        return work_out(make_plan(config, tokens, digits=digits), arrays, WORDS, text, model="random")
+        plan = make_plan(config, tokens, digits=digits)
+        return work_out(plan, arrays, WORDS[: config.vocab_size], text, model="random")
 
     return trace
 
@@ -72,8 +78,7 @@ def train_random() -> Callable[..., tuple[Trace, dict[str, Any]]]:
     def trace(
         tokens: tuple[int, ...], digits: int, seed: int = 0, scale: float = 0.4, grad_clip: str = "1", **changes: Any
     ) -> tuple[Trace, dict[str, Any]]:
-        fields = {"vocab_size": 6, "block_size": 6, "n_layer": 1, "n_head": 2, "n_embd": 4} | changes
-        config = GPTConfig(**fields)
+        config = small_config({"vocab_size": 6, "block_size": 6} | changes)
         rng = np.random.default_rng(seed)
         arrays = {
             name: rng.normal(float(name.endswith(("_1.weight", "_2.weight", "f.weight"))), scale, shape)
@@ -82,6 +87,6 @@ def train_random() -> Callable[..., tuple[Trace, dict[str, Any]]]:
         optimizer = Optimizer(*map(Decimal, ("0.01", "0.1", "0.9", "0.99", "1e-8", grad_clip)))
         plan = make_training_plan(config, tokens, optimizer, digits=digits)
         text = "".join(WORDS[token] for token in tokens)
-        return work_out(plan, arrays, WORDS, text, model="random"), arrays
+        return work_out(plan, arrays, WORDS[: config.vocab_size], text, model="random"), arrays
 
     return trace

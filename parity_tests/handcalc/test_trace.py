@@ -18,10 +18,10 @@ import pytest
 from handcalc import trace as command
 from handcalc.trace import main
 from handcalc.verify import main as verify
-from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from parity_tests.handcalc.conftest import small_config
 
 Capture = pytest.CaptureFixture[str]
 
@@ -33,7 +33,7 @@ Capture = pytest.CaptureFixture[str]
         (["hello", "world"], 'in quotes: python -m handcalc.trace "hello world"'),
         ([""], "text must not be empty"),
         (["hello wurld"], "unknown word 'wurld' (word 2, character 7); did you mean 'world'?"),
-        (["to be or not to be"], "the text has 11 tokens (spaces count), and this model sees at most 8"),
+        (["to be or not to be"], "the text has 11 tokens (spaces count), and this model reads at most 8"),
         (["hello", "--digits", "0"], "--digits must be a whole number from 1 to 34, not 0"),
         (["hello", "--digits", "35"], "--digits must be a whole number from 1 to 34, not 35"),
         (["hello", "--digits", "four"], "--digits"),
@@ -58,7 +58,7 @@ Capture = pytest.CaptureFixture[str]
         (["hello", "--fornat", "json"], "did you mean '--format'?"),
         (["hello", "--backward"], "there is nothing to predict: give a text of at least two tokens (spaces count)"),
         (["hello", "--update"], "there is nothing to predict"),
-        (["to be or not to be", "--backward"], "the text has 10 tokens (spaces count), and this model sees at most 8"),
+        (["to be or not to be", "--backward"], "the text has 10 tokens (spaces count), and this model reads at most 8"),
         (["hello world", "--backward", "--position", "2"], "--position 2 does not exist: this text has 2 positions"),
         (["hello world", "--only", "dq"], "--only 'dq' matches no step"),
         (["hello world", "--learning_rate", "0.1"], "--learning_rate is the rate of an update: add --update"),
@@ -90,21 +90,81 @@ def test_truncated_models_are_refused(name: str, size: int, tmp_path: Path, caps
 
 
 def saved(directory: Path, **changes: Any) -> str:
-    """Save a model of zeros and ones with the shipped tokenizer, and return its path."""
+    """Save a model of equal weights with the shipped tokenizer and return its path; ``kind`` may make it a bigram."""
     shipped = load_checkpoint(SHIPPED_MODEL)
-    fields = {"vocab_size": 32, "block_size": 8, "n_layer": 1, "n_head": 2, "n_embd": 4} | changes
+    fields = {"vocab_size": 32, "block_size": 8} | changes
     fill = fields.pop("fill", 1.0)
-    config = GPTConfig(**fields)
+    config = small_config(fields)
     values = {name: np.full(shape, fill) for name, shape in parameter_shapes(config).items()}
     save_checkpoint(directory, Checkpoint(config, shipped.tokenizer, values))
     return str(directory)
 
 
-def test_erf_models_are_traced(tmp_path: Path, capsys: Capture) -> None:
-    page, model = tmp_path / "page.txt", saved(tmp_path / "model", activation="gelu_erf", fill=0.5)
+@pytest.mark.parametrize(("activation", "line"), [("gelu_erf", " = erf("), ("relu", "mlp.activated[0,0] = max(0, ")])
+def test_models_of_each_activation_are_traced(activation: str, line: str, tmp_path: Path, capsys: Capture) -> None:
+    page, model = tmp_path / "page.txt", saved(tmp_path / "model", activation=activation, fill=0.5)
     assert main(["hello world", "--backward", "--full", "--model", model, "--output", str(page)]) == 0
-    assert " = erf(" in page.read_text(encoding="utf-8")
+    assert line in page.read_text(encoding="utf-8")
     assert verify([str(page)]) == 0
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_bigram_models_are_traced(form: str, tmp_path: Path, capsys: Capture) -> None:
+    page, model = tmp_path / "page", saved(tmp_path / "bigram", kind="bigram", fill=0.5)
+    options = ["--model", model, "--format", form, "--output", str(page)]
+    assert main(["hello world", "--update", "--set", "wte.weight[0,31]=2", *options]) == 0
+    text = " ".join(page.read_text(encoding="utf-8").replace("\\", "").split())
+    start = text.index("The next word")
+    assert text.index("The arithmetic of a bigram model") < start < text.index('likeliest next word is "world"')
+    assert "A trained bigram model reads" in text and "h.0" not in text and "GPT" not in text
+    assert "logits[1,31] = 2 = 2" in text and "(15.1)" in text and "(15.2)" in text
+    for end in ("updated.wte.weight[0,31] = ", "How far from float64", "Before and after the change"):
+        assert end in text
+    assert verify([str(page)]) == 0
+
+
+def test_json_of_a_bigram_model(tmp_path: Path, capsys: Capture) -> None:
+    model = saved(tmp_path / "bigram", kind="bigram", fill=0.5)
+    assert main(["hello world", "--backward", "--full", "--model", model, "--format", "json"]) == 0
+    page = capsys.readouterr().out
+    (tmp_path / "page.json").write_text(page, encoding="utf-8")
+    record = json.loads(page)
+    assert record["model"]["config"] == {"kind": "bigram", "vocab_size": 32, "block_size": 8}
+    assert record["why"] is None and record["model"]["parameters"] == 1024
+    assert [one["name"] for one in record["weights"]] == ["wte.weight"]
+    assert record["steps"][0]["section"] == "15.1" and record["steps"][-1]["name"] == "wte.dweight"
+    assert verify([str(tmp_path / "page.json")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hello world", "--layer", "0"], "--layer 0 does not exist: a bigram model has no layers"),
+        (["hello world", "--head", "0"], "--head 0 does not exist: a bigram model has no heads"),
+        (["--list", "--layer", "0"], "--layer 0 does not exist: a bigram model has no layers"),
+        (["hello world", "--only", "scores"], "--only 'scores' matches no step"),
+        (["to be or not to be"], "the text has 11 tokens (spaces count), and this model reads at most 8"),
+        (["hello world", "--format", "html"], "a web page shows a GPT, and this is a bigram model: choose another"),
+        (["hello", "--set", "wpe.weight[0,0]=1"], "wpe.weight"),
+    ],
+)
+def test_errors_of_a_bigram_model_are_one_line(
+    arguments: list[str], message: str, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main([*arguments, "--model", saved(tmp_path / "bigram", kind="bigram")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("error: ") and message in err
+
+
+def test_first_screen_without_layers(tmp_path: Path, capsys: Capture) -> None:
+    for changes in ({"n_layer": 0}, {"kind": "bigram"}):
+        model = saved(tmp_path / "model", **changes)
+        assert main(["hello world", "--backward", "--model", model]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert "where in the model the number is; all counting starts at 0" in text and "h.0" not in text
+        assert "in its equation: here t = 1, v = 0." in text
+        shutil.rmtree(model)
 
 
 @pytest.mark.parametrize("fill", [0.0, 1.0, 1e300])

@@ -15,4 +15,7 @@ VARIANTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "n_head": st.sampled_from([1, 2, 4]),
     }
 )
-"""Changes to a config; two layers at most, and heads that divide a width of 4."""
+"""Changes to a GPT's config; two layers at most, and heads that divide a width of 4."""
+
+MODELS: st.SearchStrategy[dict[str, Any]] = VARIANTS | st.just({"kind": "bigram"})
+"""The same, or a bigram model."""

@@ -15,6 +15,8 @@ from handcalc.trace import main as trace
 from handcalc.verify import main as verify
 from numpy_gpt.cli import main as numpy_gpt
 from numpy_gpt.shared.cli.commands import program_parser
+from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import changeable_names
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.presets import preset
@@ -106,6 +108,19 @@ def test_the_python_example_runs(capsys):
     (example,) = _blocks("python")
     exec(compile(example, "README.md", "exec"), {})
     assert "[" in capsys.readouterr().out
+
+
+def test_the_examples_of_recording_run(capsys):
+    text = (ROOT / "docs" / "recording.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile("\n".join(examples), "recording.md", "exec"), {})
+    assert "the loss is" in capsys.readouterr().out
+    lists = text[text.index("**What can be changed**") :].split(". A change")[0]
+    told = re.findall(r"`([\w.]+)`", lists)
+    assert told == [
+        name.removeprefix("h.0.")
+        for name in changeable_names(GPTConfig(vocab_size=2, block_size=2, n_layer=1, n_head=1, n_embd=2))
+    ]
 
 
 def test_the_shipped_models_figures_are_right():

@@ -21,19 +21,19 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
-        _give_up("Playwright is not installed")
+        give_up(f"{_HELP} (Playwright is not installed)")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         except Error as error:
-            _give_up(str(error).splitlines()[0])
+            give_up(f"{_HELP} ({str(error).splitlines()[0]})")
         yield chromium
         chromium.close()
 
 
-def _give_up(reason: str) -> NoReturn:
-    message = f"{_HELP} ({reason})"
+def give_up(message: str) -> NoReturn:
+    """Skip a test that needs what is not there; where a browser is required, fail it."""
     if os.environ.get("HANDCALC_BROWSER_REQUIRED") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)

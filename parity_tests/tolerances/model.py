@@ -37,11 +37,8 @@ def gpt(
     weight, bias, epsilon = parameters["ln_f.weight"], parameters.get("ln_f.bias"), config.layer_norm_epsilon
     final, ln_f = statement.layer_norm(ops, x, weight, bias, epsilon, scoped(record, "ln_f"))
     head_transposed = ops.shaped(head, lambda a: a.swapaxes(-1, -2))
-    logits = ops.linear(final, head_transposed, None)
-    record("logits", logits)
-    dlogits = _loss(ops, logits, targets, record)
-
-    record("dlogits", dlogits)
+    logits = statement.hear(record, "logits", ops.linear(final, head_transposed, None))
+    dlogits = statement.hear(record, "dlogits", _loss(ops, logits, targets, record))
     dx, dhead, _ = statement.linear_backward(ops, dlogits, final, head_transposed, False)
     dx, dweight, dbias = statement.layer_norm_backward(ops, dx, ln_f, scoped(record, "ln_f"))
     gradients = {"ln_f.weight": dweight, "ln_f.bias": dbias}
@@ -64,15 +61,13 @@ def bigram(
 ) -> tuple[Value, dict[str, Value]]:
     """Return the loss and the table's gradient by its name; ``record`` gets the same as for a GPT."""
     table, kept = parameters["wte.weight"], {}
-    logits = ops.shaped(table, lambda a: a[tokens])
-    record("logits", logits)
+    logits = statement.hear(record, "logits", ops.shaped(table, lambda a: a[tokens]))
 
     def keep(name: str, value: Value) -> None:
         kept[name] = value
         record(name, value)
 
-    dlogits = _loss(ops, logits, targets, keep)
-    record("dlogits", dlogits)
+    dlogits = statement.hear(record, "dlogits", _loss(ops, logits, targets, keep))
     return kept["loss"], {"wte.weight": ops.scatter_rows(dlogits, tokens, table.shape[0])}
 
 

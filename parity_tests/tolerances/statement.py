@@ -51,13 +51,13 @@ def layer_norm(
     out = ops.multiply(parts.normalized, weight)
     if bias is not None:
         out = ops.add(out, bias)
-    record("out", out)
+    out = hear(record, "out", out)
     return out, Norm(parts.normalized, parts.rstd, weight, bias is not None, x if kernel else None)
 
 
 def layer_norm_backward(ops: Any, dout: Value, norm: Norm, record: Record) -> tuple[Value, Value, Value]:
     """Return dx, dweight, dbias."""
-    record("dout", dout)
+    dout = hear(record, "dout", dout)
     width = dout.shape[-1]
     rows = ops.shaped(dout, lambda a: a.reshape(-1, width))
     products = ops.shaped(ops.multiply(dout, norm.normalized), lambda a: a.reshape(-1, width))
@@ -83,6 +83,7 @@ class Attention(NamedTuple):
     k: Value
     v: Value
     weights: Value
+    changed: Value  # the weights after a change by record, or the same object
     mask: Value
     heads: Value
     merged: Value
@@ -95,50 +96,45 @@ def attention(
     """Return the output and the backward pass, a function of dout that returns dx and the parameters' gradients."""
     qkv = ops.linear(x, p["c_attn.weight"], p.get("c_attn.bias"))
     q, k, v = (ops.shaped(qkv, _head_part(n_head, part)) for part in range(3))
-    for name, value in (("q", q), ("k", k), ("v", v)):
-        record(name, value)
+    q, k, v = hear(record, "q", q), hear(record, "k", k), hear(record, "v", v)
     factor = 1 / math.sqrt(q.shape[-1])
     scores = ops.matmul(q, ops.shaped(k, _transposed))
-    record("scores", scores)
+    scores = hear(record, "scores", scores)
     scaled = ops.scale(scores, factor)
     record("scaled", scaled)
     masked = ops.causal(scaled)
     record("masked", masked)
     weights = softmax(ops, masked, record)
-    record("weights", weights)
-    used = _dropped(ops, weights, mask, "weights_dropout", record)
+    changed = hear(record, "weights", weights)
+    used = _dropped(ops, changed, mask, "weights_dropout", record)
     heads = ops.matmul(used, v)
-    record("heads", heads)
-    merged = ops.shaped(heads, _merged)
-    record("merged", merged)
+    heads = hear(record, "heads", heads)
+    merged = hear(record, "merged", ops.shaped(heads, _merged))
     out = ops.linear(merged, p["c_proj.weight"], p.get("c_proj.bias"))
-    record("out", out)
-    saved = Attention(x, q, k, v, weights, mask, heads, merged, factor)
-    return out, lambda dout: _attention_backward(ops, dout, p, saved, record)
+    saved = Attention(x, q, k, v, weights, changed, mask, heads, merged, factor)
+    return hear(record, "out", out), lambda dout: _attention_backward(ops, dout, p, saved, record)
 
 
 def _attention_backward(
     ops: Any, dout: Value, p: Mapping[str, Value], saved: Attention, record: Record
 ) -> tuple[Value, dict[str, Value]]:
-    _, q, k, v, weights, mask, heads, merged, factor = saved
-    record("dout", dout)
+    _, q, k, v, weights, changed, mask, heads, merged, factor = saved
+    dout = hear(record, "dout", dout)
     dmerged, dproj, dproj_bias = linear_backward(ops, dout, merged, p["c_proj.weight"], "c_proj.bias" in p)
-    record("dmerged", dmerged)
-    dheads = ops.shaped(dmerged, _as_heads(q.shape[1]))
-    record("dheads", dheads)
+    dmerged = hear(record, "dmerged", dmerged)
+    dheads = hear(record, "dheads", ops.shaped(dmerged, _as_heads(q.shape[1])))
     dused = ops.matmul(dheads, ops.shaped(v, _transposed))
     again = ops.recomputed(weights, q, k, factor)
-    dv = ops.matmul(ops.shaped(again if mask is None else ops.multiply(again, mask), _transposed), dheads)
+    used = again if changed is weights else changed
+    dv = ops.matmul(ops.shaped(used if mask is None else ops.multiply(used, mask), _transposed), dheads)
     dweights = _dropped(ops, dused, mask, "dweights_dropout", record, before=True)
-    record("dweights", dweights)
+    dweights = hear(record, "dweights", dweights)
     dmasked = ops.softmax_backward(dweights, again, (dheads, heads))
     record("dmasked", dmasked)
     record("dscaled", dmasked)
-    dscores = ops.scale(dmasked, factor)
-    record("dscores", dscores)
+    dscores = hear(record, "dscores", ops.scale(dmasked, factor))
     dq, dk = ops.matmul(dscores, k), ops.matmul(ops.shaped(dscores, _transposed), q)
-    for name, value in (("dq", dq), ("dk", dk), ("dv", dv)):
-        record(name, value)
+    dq, dk, dv = hear(record, "dq", dq), hear(record, "dk", dk), hear(record, "dv", dv)
     dqkv = ops.concatenate([ops.shaped(part, _merged) for part in (dq, dk, dv)], -1)
     dx, dattn, dattn_bias = linear_backward(ops, dqkv, saved.x, p["c_attn.weight"], "c_attn.bias" in p)
     names = ("c_attn.weight", "c_attn.bias", "c_proj.weight", "c_proj.bias")
@@ -147,22 +143,18 @@ def _attention_backward(
 
 def feed_forward(ops: Any, x: Value, p: Mapping[str, Value], kind: str, record: Record) -> tuple[Value, Backward]:
     """Return the output and the backward pass, as attention does."""
-    hidden = ops.linear(x, p["c_fc.weight"], p.get("c_fc.bias"))
-    record("hidden", hidden)
+    hidden = hear(record, "hidden", ops.linear(x, p["c_fc.weight"], p.get("c_fc.bias")))
     parts = ops.activation(hidden, kind)
     for name, value in parts.inner.items():
         record(name, value)
-    activated = parts.out
-    record("activated", activated)
-    out = ops.linear(activated, p["c_proj.weight"], p.get("c_proj.bias"))
-    record("out", out)
+    activated = hear(record, "activated", parts.out)
+    out = hear(record, "out", ops.linear(activated, p["c_proj.weight"], p.get("c_proj.bias")))
 
     def backward(dout: Value) -> tuple[Value, dict[str, Value]]:
-        record("dout", dout)
+        dout = hear(record, "dout", dout)
         dactivated, dproj, dproj_bias = linear_backward(ops, dout, activated, p["c_proj.weight"], "c_proj.bias" in p)
-        record("dactivated", dactivated)
-        dhidden = ops.activation_backward(dactivated, hidden, kind)
-        record("dhidden", dhidden)
+        dactivated = hear(record, "dactivated", dactivated)
+        dhidden = hear(record, "dhidden", ops.activation_backward(dactivated, hidden, kind))
         dx, dfc, dfc_bias = linear_backward(ops, dhidden, x, p["c_fc.weight"], "c_fc.bias" in p)
         return dx, {"c_fc.weight": dfc, "c_fc.bias": dfc_bias, "c_proj.weight": dproj, "c_proj.bias": dproj_bias}
 
@@ -178,21 +170,18 @@ def block(
     weights_mask = masks.get("attn.weights_dropout")
     attended, attn_back = attention(ops, normed, inside(p, "attn"), config.n_head, weights_mask, at("attn"))
     attended = _dropped(ops, attended, masks.get("attn.out_dropout"), "attn.out_dropout", record)
-    a = ops.add(x, attended)
-    record("attn.residual", a)
+    a = hear(record, "attn.residual", ops.add(x, attended))
     normed, ln_2 = layer_norm(ops, a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, at("ln_2"))
     fed, mlp_back = feed_forward(ops, normed, inside(p, "mlp"), config.activation, at("mlp"))
     fed = _dropped(ops, fed, masks.get("mlp.out_dropout"), "mlp.out_dropout", record)
-    y = ops.add(a, fed)
-    record("mlp.residual", y)
+    y = hear(record, "mlp.residual", ops.add(a, fed))
 
     def backward(dout: Value) -> tuple[Value, dict[str, Value]]:
-        record("mlp.dresidual", dout)
+        dout = hear(record, "mlp.dresidual", dout)
         dfed = _dropped(ops, dout, masks.get("mlp.out_dropout"), "mlp.dout_dropout", record, before=True)
         dnormed, dmlp = mlp_back(dfed)
         da, dweight_2, dbias_2 = layer_norm_backward(ops, dnormed, ln_2, at("ln_2"))
-        da = ops.add(da, dout)
-        record("attn.dresidual", da)
+        da = hear(record, "attn.dresidual", ops.add(da, dout))
         dattended = _dropped(ops, da, masks.get("attn.out_dropout"), "attn.dout_dropout", record, before=True)
         dnormed, dattn = attn_back(dattended)
         dx, dweight_1, dbias_1 = layer_norm_backward(ops, dnormed, ln_1, at("ln_1"))
@@ -210,19 +199,23 @@ def embedding(ops: Any, tokens: Any, wte: Value, wpe: Value, record: Record) -> 
     position = ops.shaped(wpe, lambda a: a[: tokens.shape[1]])
     record("token", token)
     record("position", position)
-    out = ops.add(token, position)
-    record("sum", out)
-    return out
+    return hear(record, "sum", ops.add(token, position))
 
 
 def embedding_backward(ops: Any, dout: Value, tokens: Any, wte: Value, wpe: Value, record: Record) -> Any:
     """Return dwte and dwpe."""
-    record("dsum", dout)
+    dout = hear(record, "dsum", dout)
     record("dtoken", dout)
     dposition = ops.total(dout, 0)
     record("dposition", dposition)
     dwpe = ops.scatter_rows(dposition, np.arange(tokens.shape[1]), wpe.shape[0])
     return ops.scatter_rows(dout, tokens, wte.shape[0]), dwpe
+
+
+def hear(record: Record, name: str, value: Value) -> Value:
+    """Return the value to continue with: what ``record`` returns, unless that is None."""
+    changed = record(name, value)
+    return value if changed is None else changed
 
 
 def inside(values: Mapping[str, Value], name: str) -> dict[str, Value]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import print_prose
 from numpy_gpt.shared.training.engine import StepResult
 from torch_gpt.fast.whole_step import WholeStep
 
@@ -15,8 +16,8 @@ Report = Callable[[str], None]
 
 
 def print_note(message: str) -> None:
-    """Print the message on one line of stderr."""
-    print(f"note: {' '.join(message.split())[:300]}", file=sys.stderr)
+    """Print the message on one line of stderr, which a terminal wraps at its width."""
+    print_prose(f"note: {' '.join(message.split())[:300]}", sys.stderr)
 
 
 def check_memory(whole: WholeStep, batch_size: int, device: torch.device, processes: int = 1) -> StepResult:

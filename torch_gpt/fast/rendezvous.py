@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import print_prose
 from gpt_data.wording import quote
 
 PATIENCE = 300.0  # seconds; torchrun starts all processes of a machine at once
@@ -30,7 +31,7 @@ def meet(backend: str, patience: float = PATIENCE) -> None:
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     waiting = f"process {rank} (of 0 to {size - 1}) waits at {place} for the others of its job"
-    note = threading.Timer(_NOTE_AFTER, lambda: print(f"note: {waiting}, up to {patience:g} seconds", file=sys.stderr))
+    note = threading.Timer(_NOTE_AFTER, print_prose, (f"note: {waiting}, up to {patience:g} seconds", sys.stderr))
     note.daemon = True
     note.start()
     try:

@@ -32,9 +32,9 @@ def attention_forward(
     """
     q, k, v = split_heads(linear_forward(x, c_attn_weight, c_attn_bias), n_head, record)  # (8.1)
     heads = causal_attention(q, k, v, mask, record)
-    record("heads", heads)
-    out = linear_forward(merge_heads(heads, record), c_proj_weight, c_proj_bias)  # (8.8)
-    record("out", out)
+    heads = record("heads", heads)
+    out: Tensor = linear_forward(merge_heads(heads, record), c_proj_weight, c_proj_bias)  # (8.8)
+    out = record("out", out)
     return out
 
 
@@ -49,14 +49,14 @@ def causal_attention(
     """
     time, head_size = q.shape[-2:]
     scores = q @ k.transpose(-2, -1)  # (8.2): (B, H, T, D) (B, H, D, S) → (B, H, T, S)
-    record("scores", scores)
+    scores = record("scores", scores)
     scaled = scores / math.sqrt(head_size)  # (8.3)
     record("scaled", scaled)
     future = torch.ones(time, time, dtype=torch.bool, device=q.device).triu(diagonal=1)  # keys after the query
     masked = scaled.masked_fill(future, -math.inf)  # (8.4)
     record("masked", masked)
-    weights = softmax_forward(masked, record)  # (8.5)
-    record("weights", weights)
+    weights: Tensor = softmax_forward(masked, record)  # (8.5)
+    weights = record("weights", weights)
     if mask is not None:
         weights = dropout_forward(weights, mask)
         record("weights_dropout", weights)
@@ -87,9 +87,9 @@ def attention_fused(
         heads = _attention_with_dropout(q, k, v, mask)
     else:
         heads = functional.scaled_dot_product_attention(q, k, v, dropout_p=mask or 0.0, is_causal=True)
-    record("heads", heads)
-    out = linear_fused(merge_heads(heads, record), c_proj_weight, c_proj_bias)
-    record("out", out)
+    heads = record("heads", heads)
+    out: Tensor = linear_fused(merge_heads(heads, record), c_proj_weight, c_proj_bias)
+    out = record("out", out)
     return out
 
 
@@ -116,10 +116,7 @@ def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tens
     # The 3C columns are q, k and v, C each; in each, head h has the columns h·D to h·D + D − 1:
     # (B, T, C) → (B, T, H, D) → (B, H, T, D)
     q, k, v = (part.reshape(batch, time, n_head, -1).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
-    record("q", q)
-    record("k", k)
-    record("v", v)
-    return q, k, v
+    return record("q", q), record("k", k), record("v", v)
 
 
 def merge_heads(heads: Tensor, record: Record = ignore) -> Tensor:
@@ -127,6 +124,5 @@ def merge_heads(heads: Tensor, record: Record = ignore) -> Tensor:
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    merged = heads.transpose(1, 2).flatten(-2)  # (8.7): (B, H, T, D) → (B, T, H, D) → (B, T, C)
-    record("merged", merged)
+    merged: Tensor = record("merged", heads.transpose(1, 2).flatten(-2))  # (8.7): (B, T, H, D) → (B, T, C)
     return merged

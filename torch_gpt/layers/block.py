@@ -42,8 +42,7 @@ def block_forward(
         attention = attention_fused if fused else attention_forward
         weights_mask = masks.get("attn.weights_dropout")
         attended = attention(normed, *attention_parameters(p), config.n_head, weights_mask, scoped(record, "attn"))
-    a = x + _drop(attended, "attn.out_dropout", masks, record)  # (10.1)
-    record("attn.residual", a)
+    a = record("attn.residual", x + _drop(attended, "attn.out_dropout", masks, record))  # (10.1)
 
     fed = feed_forward(
         layer_norm(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, scoped(record, "ln_2")),
@@ -54,8 +53,7 @@ def block_forward(
         config.activation,
         scoped(record, "mlp"),
     )
-    y = a + _drop(fed, "mlp.out_dropout", masks, record)  # (10.2)
-    record("mlp.residual", y)
+    y: Tensor = record("mlp.residual", a + _drop(fed, "mlp.out_dropout", masks, record))  # (10.2)
     return y
 
 

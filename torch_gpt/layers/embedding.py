@@ -33,6 +33,5 @@ def _with_positions(token: Tensor, wpe: Tensor, record: Record) -> Tensor:
     if record is not ignore:
         position = position.clone()  # a view of the parameters is not handed out
     record("position", position)
-    out = token + position  # (B, T, C) + (T, C)
-    record("sum", out)
+    out: Tensor = record("sum", token + position)  # (B, T, C) + (T, C)
     return out

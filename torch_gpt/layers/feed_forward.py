@@ -25,11 +25,11 @@ def feed_forward_forward(
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     hidden = linear_forward(x, c_fc_weight, c_fc_bias)  # (9.1)
-    record("hidden", hidden)
+    hidden = record("hidden", hidden)
     activated = activation_forward(hidden, activation, record)  # (9.2)
-    record("activated", activated)
-    out = linear_forward(activated, c_proj_weight, c_proj_bias)  # (9.3)
-    record("out", out)
+    activated = record("activated", activated)
+    out: Tensor = linear_forward(activated, c_proj_weight, c_proj_bias)  # (9.3)
+    out = record("out", out)
     return out
 
 
@@ -47,9 +47,9 @@ def feed_forward_fused(
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     hidden = linear_fused(x, c_fc_weight, c_fc_bias)
-    record("hidden", hidden)
+    hidden = record("hidden", hidden)
     activated = activation_fused(hidden, activation)
-    record("activated", activated)
-    out = linear_fused(activated, c_proj_weight, c_proj_bias)
-    record("out", out)
+    activated = record("activated", activated)
+    out: Tensor = linear_fused(activated, c_proj_weight, c_proj_bias)
+    out = record("out", out)
     return out

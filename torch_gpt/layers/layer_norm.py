@@ -28,10 +28,10 @@ def layer_norm_forward(
     record("rstd", rstd)
     normalized = centered * rstd.unsqueeze(-1)  # (4.5)
     record("normalized", normalized)
-    out = normalized * weight  # (4.6)
+    out: Tensor = normalized * weight  # (4.6)
     if bias is not None:
         out = out + bias
-    record("out", out)
+    out = record("out", out)
     return out
 
 
@@ -42,6 +42,6 @@ def layer_norm_fused(x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: fl
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    out = functional.layer_norm(x, weight.shape, weight, bias, epsilon)
-    record("out", out)
+    out: Tensor = functional.layer_norm(x, weight.shape, weight, bias, epsilon)
+    out = record("out", out)
     return out

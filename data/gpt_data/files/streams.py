@@ -1,4 +1,4 @@
-"""The standard streams: missing ones are replaced, failing ones discarded; and what the terminal can show."""
+"""The standard streams: missing ones are replaced, failing ones discarded."""
 
 from __future__ import annotations
 
@@ -112,17 +112,3 @@ def finish_without_output() -> Iterator[None]:
     for error in errors[:1]:
         reason = error.strerror or error
         raise UserError(f"cannot write to standard output: {reason}; everything else is done") from error
-
-
-def shows_colours() -> bool:
-    """Return whether standard output is a terminal that supports colours, and NO_COLOR does not disable them."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def terminal_columns(default: int) -> int:
-    """Return the width of the terminal that standard output writes to, or ``default`` if it is not a terminal."""
-    if not sys.stdout.isatty():
-        return default
-    from shutil import get_terminal_size  # imported only if needed: the import takes time
-
-    return get_terminal_size((default, 24)).columns

@@ -20,11 +20,11 @@ from handcalc.arithmetic.expression import Numbers
 from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.attribution import attribution_steps, parts_of
 from handcalc.formulas.step import Step
-from handcalc.page.stated_facts import write_shape
+from handcalc.page.stated_facts import write_changes, write_shape
 from handcalc.page.web.web_data import step_data, web_data
 from handcalc.page.web.web_script import WEB, web_script
 from handcalc.tracing.trace import Trace, extend
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.web_page import policy_hash
 
@@ -93,7 +93,7 @@ def page_data(trace: Trace) -> dict[str, Any]:
 
     ``checksum`` is that of all numbers as Python computes them, ``name[index]=value`` line by line.
     """
-    config, sizes = trace.plan.config, trace.plan.sizes
+    config, sizes = require_gpt(trace.plan.config), trace.plan.sizes
     attribution = list(attribution_steps(config, sizes))
     numbers = extend(trace, attribution).numbers
     axes = {step.name: step.axes for step in attribution}
@@ -127,14 +127,14 @@ def _chapters(output: str | None) -> dict[str, str]:
 
 
 def _intro(trace: Trace) -> str:
-    config: GPTConfig = trace.plan.config
+    config = trace.plan.config
     shape = write_shape(config, space=" " in trace.vocabulary)
     return (
         f"The model {make_visible(trace.model)} reads “{make_visible(trace.text)}” and predicts each next word. It has "
         f"{parameter_count(config):,} weights: {shape} Every number on this page is worked out from these weights, as "
         f"on a pocket calculator with {count_of(trace.plan.digits, 'digit')}: click one to see its arithmetic, click a "
-        "weight to change it."
-    )
+        f"weight to change it. {write_changes(trace.changes)}"
+    ).rstrip()
 
 
 def _embed(data: dict[str, Any]) -> str:

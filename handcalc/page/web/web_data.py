@@ -10,30 +10,36 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from handcalc.arithmetic.calculator import Calculator
+from handcalc.arithmetic.expression import Numbers
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
-from handcalc.formulas.gpt import update_steps
+from handcalc.formulas.model import update_steps
 from handcalc.formulas.step import AXES, Step
 from handcalc.page.phases import part_title
 from handcalc.page.web.explanations import EXPLANATIONS, kind_of
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config_checks import require_gpt
 
 
 def web_data(trace: Trace) -> dict[str, Any]:
     """Return the data of a trace's page; every number of the calculator is text, exactly as printed.
 
-    ``weights`` have their values row by row. ``steps`` are those of the trace, in order, without their numbers;
-    ``later_updates`` are the update steps that replace those of the same phase from the second update on: their words
-    are the same for every later one. ``explanations`` has a paragraph for each ``kind`` of step and weight.
+    ``weights`` have their values row by row; they are those of the model before ``edits``, the weights that were
+    changed (--set), which the page makes as if its reader had made them. ``steps`` are those of the trace, in order,
+    without their numbers; ``later_updates`` are the update steps that replace those of the same phase from the second
+    update on: their words are the same for every later one. ``explanations`` has a paragraph for each ``kind`` of step
+    and weight.
     """
     plan = trace.plan
+    given = _unchanged_weights(trace)
     return {
         "model": trace.model,
         "text": trace.text,
         "digits": plan.digits,
-        "config": config_data(plan.config),
+        "config": config_data(require_gpt(plan.config)),
         "vocabulary": list(trace.vocabulary),
         "tokens": list(plan.tokens),
         "targets": list(plan.targets),
@@ -43,15 +49,32 @@ def web_data(trace: Trace) -> dict[str, Any]:
                 "name": name,
                 "kind": kind_of(name),
                 "shape": list(shape),
-                "values": [format_number(one) for one in trace.numbers[name].values()],
+                "values": [format_number(one) for one in given[name].values()],
             }
             for name, shape in plan.weight_shapes.items()
         ],
-        "axes": {letter: {"size": size, "counts": counts} for letter, (size, counts) in AXES.items()},
+        "edits": [
+            {"name": name, "index": list(index), "text": format_number(trace.numbers[name][index])}
+            for name, index, _, _ in trace.changes
+        ],
+        "axes": {
+            letter: {"size": size, "counts": counts}
+            for letter, (size, counts) in AXES.items()
+            if getattr(plan.sizes, letter)
+        },
         "steps": [step_data(step) for step in plan.steps],
         "later_updates": [step_data(step) for step in _later_update_steps(plan)],
         "explanations": EXPLANATIONS,
     }
+
+
+def _unchanged_weights(trace: Trace) -> Numbers:
+    """Return the weights as they were before the changes, as printed."""
+    calculator = Calculator(trace.plan.digits)
+    given = {name: dict(trace.numbers[name]) for name in trace.plan.weight_shapes}
+    for name, index, before, _ in trace.changes:
+        given[name][index] = calculator.round(before)
+    return given
 
 
 def config_data(config: GPTConfig) -> dict[str, Any]:

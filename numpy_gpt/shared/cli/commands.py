@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numpy_gpt.shared.cli.attention.attention import ATTENTION
+from numpy_gpt.shared.cli.attention.heads import HEADS
 from numpy_gpt.shared.cli.compare import COMPARE
 from numpy_gpt.shared.cli.evaluate import EVALUATE
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag
@@ -17,7 +18,7 @@ from numpy_gpt.shared.cli.stored.edit import EDIT
 from numpy_gpt.shared.cli.stored.snapshots import SNAPSHOTS_COMMAND
 from numpy_gpt.shared.cli.train import TRAIN
 
-_WITH_MODEL = (TRAIN, SAMPLE, STEP, ATTENTION, EVALUATE, COMPARE)
+_WITH_MODEL = (TRAIN, SAMPLE, STEP, ATTENTION, HEADS, EVALUATE, COMPARE)
 _SHARED = (*_WITH_MODEL, EDIT, PLOT, SNAPSHOTS_COMMAND, PREPARE)
 
 
@@ -34,7 +35,7 @@ def program_parser(program: Program, description: str) -> tuple[Parser, Any]:
 def add_command(commands: Any, program: Program, command: Command) -> Parser:
     """Add a command to a program, with its flags, examples and the common flags; return its parser."""
     examples = "\n".join(f"  {program.name} {example}" for example in command.examples)
-    note = f"{command.note}\n" if command.note else ""
+    note = f"{command.note}\n\n" if command.note else ""
     description = f"{command.purpose[0].upper()}{command.purpose[1:]}."
     epilog = f"examples:\n{examples}\n\n{note}{EXIT_STATUS}"
     parser: Parser = commands.add_parser(command.name, help=command.purpose, description=description, epilog=epilog)

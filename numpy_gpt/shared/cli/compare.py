@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
+from gpt_data.terminal import join_lines, page_style, print_prose, show, terminal_columns, wrap_prose
 from gpt_data.texts.corpora import Corpus
 from gpt_data.wording import one_line, show_path
 from numpy_gpt.shared.cli.choices import PRECEDENCE, RecipeChoice, add_recipe_flags, load_recipe, read_recipe_choice
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
-from numpy_gpt.shared.cli.parser import path, print_record, read_options
+from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options
 from numpy_gpt.shared.cli.plot import has_plot_libraries, read_curve, terminal_chart, write_png
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, set_command
 from numpy_gpt.shared.cli.progress import PlainDisplay
@@ -40,6 +41,7 @@ class CompareOptions(NamedTuple):
     field: str
     values: tuple[Any, ...]
     out_dir: Path | None
+    no_pager: bool
     json: bool
 
 
@@ -73,6 +75,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add_recipe_flags(parser, program.default_preset, several=True)
     what = "directory for the runs (default: runs/compare-FIELD, or -2 …)"
     parser.add_argument("--out_dir", type=path, metavar="DIR", help=what)
+    add_pager_flag(parser)
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
     set_command(parser, program, partial(_read_options, program), compare)
 
@@ -132,12 +135,12 @@ def _compare_in(out_dir: Path, options: CompareOptions, backend: Backend) -> int
         for number, trial in enumerate(trials, start=1):
             title = f"training with {field} {trial.value} ({number} of {len(trials)})"
             results.append(_run_trial(trial, engines.pop(0), title))
-    finally:  # even if the comparison is interrupted
-        if results:
-            print("\n".join(_result_table(field, results)))
+    except BaseException:  # such as an interruption: what is finished is shown
+        show([join_lines(_result_lines(field, results))] if results else [])
+        raise
+    show(_report_parts(field, results, out_dir), paged=not options.no_pager)
     if all(result.error for result in results):
         raise UserError("every run diverged; try a lower --learning_rate, or a higher --warmup_iters")
-    _draw_curves(field, results, out_dir)
     if options.json:
         runs = [{field: result.trial.value, **result.record} for result in results]
         print_record({"schema_version": SCHEMA_VERSION, "field": field, "out_dir": str(out_dir), "runs": runs})
@@ -185,11 +188,26 @@ class _TrialDisplay(PlainDisplay):
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the title, the first time: the run has begun, and is not ended by an error such as a full disk."""
         if self._title:
-            print(one_line(self._title), file=sys.stderr, flush=True)
+            print_prose(one_line(self._title), sys.stderr)
             self._title = ""
 
 
-def _result_table(field: str, results: Sequence[Result]) -> list[str]:
+def _report_parts(field: str, results: Sequence[Result], out_dir: Path) -> Iterator[str]:
+    """Yield the table, and then the curves, which are also drawn to a file; none if every run diverged."""
+    yield join_lines(_result_lines(field, results))
+    curves = [
+        read_curve(result.trial.out_dir, f"{field} {result.trial.value}") for result in results if not result.error
+    ]
+    if not curves:
+        return
+    if not has_plot_libraries():
+        yield '\nno plot: pip install "numpy-gpt[plot]"\n'
+        return
+    write_png(curves, out_dir / "compare.png")
+    yield f"\n{terminal_chart(curves)}\n\nwrote {show_path(out_dir / 'compare.png')}\n"
+
+
+def _result_lines(field: str, results: Sequence[Result]) -> Iterator[str]:
     titles = ("parameters", "training", "validation", "best", "at step", "seconds", "lowest possible")
     rows: list[tuple[str, ...]] = []
     for result in results:
@@ -200,22 +218,16 @@ def _result_table(field: str, results: Sequence[Result]) -> list[str]:
         step = "-" if record["best_step"] is None else str(record["best_step"])
         cells = (f"{record['parameters']:,}", *losses, step, f"{record['seconds']:.2f}")
         rows.append((str(result.trial.value), *cells, _loss_text(record["loss_floor"])))
-    lines = table_lines([Column(field, "point"), *map(Column, titles)], rows)
+    columns = [Column(title, role="value" if title == "best" else "") for title in titles]
+    style = page_style()
+    yield style("heading", "losses in nats per token")
+    columns.insert(0, Column(field, "point", role="name"))
+    yield from table_lines(columns, rows, style, terminal_columns(0) or None)
     errors = [f"{field} {result.trial.value} diverged: {result.error}" for result in results if result.error]
     reasons = sorted({f"lowest possible: {result.floor.reason}" for result in results if result.floor})
-    return ["losses in nats per token", *lines, *errors, *reasons]
+    for text in (*errors, *reasons):
+        yield from wrap_prose(text)
 
 
 def _loss_text(loss: float | None) -> str:
     return "-" if loss is None else f"{loss:.4f}"
-
-
-def _draw_curves(field: str, results: Sequence[Result], out_dir: Path) -> None:
-    if not has_plot_libraries():
-        print('\nno plot: pip install "numpy-gpt[plot]"')
-        return
-    curves = [
-        read_curve(result.trial.out_dir, f"{field} {result.trial.value}") for result in results if not result.error
-    ]
-    write_png(curves, out_dir / "compare.png")
-    print(f"\n{terminal_chart(curves)}\n\nwrote {show_path(out_dir / 'compare.png')}")

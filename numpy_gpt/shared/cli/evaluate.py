@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.floors.bigram_optimum import bigram_counts_loss, bigram_optimum
 from gpt_data.floors.loss_floor import corpus_loss_floor
+from gpt_data.terminal import page_style, print_prose, wrap_prose
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.wording import count_of, quote
 from numpy_gpt.shared.cli.choices import add_field_flag, add_source_flag, check_corpus, recipe_of
@@ -74,7 +76,7 @@ EVALUATE = Command(
 def evaluate(options: EvaluateOptions, backend: Backend) -> int:
     """Evaluate, print the losses, and return the exit status."""
     model = load_model(*options.model)
-    recipe, corpus = _recipe_and_corpus(model, options)
+    recipe, corpus = recipe_and_corpus(model, options.dataset, options.source, options.fields)
     engine = backend.make_engine(recipe, initial_state_of(model))
     block_size, stride = recipe.model.block_size, recipe.eval_stride
     losses = [mean_loss_over(engine, tokens, block_size, stride) for tokens in (corpus.train, corpus.val)]
@@ -88,26 +90,39 @@ def evaluate(options: EvaluateOptions, backend: Backend) -> int:
         print_record({"schema_version": SCHEMA_VERSION, "step": model.step, **values})
         return 0
     steps = count_of(model.step, "step")
-    print(f"losses in nats per token after {steps}, over windows of {block_size} tokens at distance {stride}\n")
+    style = page_style()
+    title = f"losses in nats per token after {steps}, over windows of {block_size} tokens at distance {stride}"
+    print(*(style("heading", line) for line in wrap_prose(title)), "", sep="\n")
     rows = [
         (name, f"{len(tokens):,}", f"{loss:.6f}", "-" if estimate is None else f"{estimate:.6f}")
         for name, tokens, loss, estimate in zip(
             ("training", "validation"), (corpus.train, corpus.val), losses, estimates, strict=True
         )
     ]
-    columns = [Column("split", "left"), Column("tokens"), Column("whole split"), Column("estimate")]
-    print("\n".join(table_lines(columns, rows)))
+    whole = Column("whole split", role="value")
+    columns = [Column("split", "left", role="name"), Column("tokens"), whole, Column("estimate")]
+    print(*table_lines(columns, rows, style), sep="\n")
     if floor is not None:
-        print(f"\nlowest possible on validation {floor.loss:.4f}: {floor.reason}")
+        print()
+        print_prose(f"lowest possible on validation {floor.loss:.4f}: {floor.reason}")
     return 0
 
 
-def _recipe_and_corpus(model: Checkpoint, options: EvaluateOptions) -> tuple[Recipe, Corpus]:
-    recipe = recipe_of(model).override(options.fields)
-    recipe = replace(recipe, dataset=options.dataset or recipe.dataset)
+def recipe_and_corpus(
+    model: Checkpoint, dataset: str | None, source: Path | None, fields: Mapping[str, Any] | None = None
+) -> tuple[Recipe, Corpus]:
+    """Return a model's recipe, with other values of some fields, and its corpus or another with the same vocabulary.
+
+    Raises
+    ------
+    UserError
+        If the model's corpus is not known, there is no such corpus, or its vocabulary or length do not fit the model.
+    """
+    recipe = recipe_of(model).override(fields or {})
+    recipe = replace(recipe, dataset=dataset or recipe.dataset)
     if not recipe.dataset:
         raise UserError("this model does not say what it was trained on; give --dataset")
-    corpus = open_dataset(recipe.dataset, options.source)
+    corpus = open_dataset(recipe.dataset, source)
     if corpus.tokenizer != model.tokenizer:
         raise UserError(
             f"the corpus {quote(corpus.name)} has a different vocabulary from the model; give one with the same"

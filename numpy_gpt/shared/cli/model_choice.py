@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from gpt_data.terminal import print_prose
 from numpy_gpt.shared.cli.parser import path, read_options
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint
@@ -35,4 +36,4 @@ def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
 
 def load_model(run: Path, which: str = "last") -> Checkpoint:
     """Return a checkpoint of a run; if the newest one is damaged, the one before it, with a warning on stderr."""
-    return load_checkpoint(run, which, warn=lambda damage: print(f"warning: {damage}", file=sys.stderr))
+    return load_checkpoint(run, which, warn=lambda damage: print_prose(f"warning: {damage}", sys.stderr))

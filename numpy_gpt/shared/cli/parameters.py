@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import Style, join_lines, page_style, plain, show, terminal_columns
 from gpt_data.wording import make_visible
 from numpy_gpt.shared.cli.model_choice import load_model
-from numpy_gpt.shared.cli.parser import path
+from numpy_gpt.shared.cli.parser import add_pager_flag, path
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.cli.tables import Column, side_by_side, table_lines
 from numpy_gpt.shared.model.arrays import Array
@@ -26,7 +27,8 @@ _LARGEST_PAGE = 10_000
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     what = "a run directory (default: the model that ships)"
     parser.add_argument("--model", type=path, default=SHIPPED_MODEL, help=what)
-    parser.set_defaults(command=lambda arguments: print_parameters(arguments.model))
+    add_pager_flag(parser)
+    parser.set_defaults(command=lambda arguments: print_parameters(arguments.model, paged=not arguments.no_pager))
 
 
 PARAMETERS = Command(
@@ -37,30 +39,38 @@ PARAMETERS = Command(
 )
 
 
-def print_parameters(run: Path) -> int:
+def print_parameters(run: Path, *, paged: bool = False) -> int:
     """Print all weights of a run's last checkpoint and return the exit status."""
     model = load_model(run)
-    print("\n".join(weights_page(model.config, model.values, model.tokenizer.vocabulary)))
+    width = terminal_columns(0) or None
+    page = weights_page(model.config, model.values, model.tokenizer.vocabulary, page_style(), width)
+    show([join_lines(page)], paged=paged)
     return 0
 
 
-def parameter_table(config: ModelConfig) -> list[str]:
+def parameter_table(config: ModelConfig, style: Style = plain) -> list[str]:
     """Return name, shape and count of every tensor, and the sum, as lines."""
     shapes = parameter_shapes(config)
-    columns = [Column("parameter", "left"), Column("shape", width=12), Column("count", width=12)]
+    columns = [Column("parameter", "left", role="name"), Column("shape", width=12), Column("count", width=12)]
     rows = [(name, " × ".join(map(str, shape)), f"{prod(shape):,}") for name, shape in shapes.items()]
-    lines = table_lines(columns, [*rows, ("sum", "", f"{parameter_count(config):,}")])
+    lines = table_lines(columns, [*rows, ("sum", "", f"{parameter_count(config):,}")], style)
     if isinstance(config, GPTConfig) and config.tie_weights:
         lines.append("wte.weight is also the output head (tied), and counted once")
     return lines
 
 
-def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: Sequence[str]) -> list[str]:
+def weights_page(
+    config: ModelConfig,
+    values: Mapping[str, Array],
+    vocabulary: Sequence[str],
+    style: Style = plain,
+    columns: int | None = None,
+) -> list[str]:
     """Return every weight, as lines of columns: embeddings and final norm, then one column per block.
 
     Each row is one labelled vector of width C. The matrices c_attn and c_fc are printed column by column, so that a row
     contains the weights with which one q, k, v or hidden unit multiplies its input. A bigram model is one table,
-    printed row by row. Two blocks take 138 characters.
+    printed row by row. Two blocks take 138 characters; blocks that do not fit ``columns`` characters follow below.
 
     Raises
     ------
@@ -72,8 +82,8 @@ def weights_page(config: ModelConfig, values: Mapping[str, Array], vocabulary: S
         raise UserError(f"{count:,} weights do not fit on a page; at most {_LARGEST_PAGE:,} are printed")
     digits = _decimals(values)
     width = max(len(f"{value:.{digits}f}") for array in values.values() for value in array.flat)
-    blocks = [_block_lines(column, values, digits, width) for column in _columns(config, vocabulary)]
-    return [f"{count:,} weights", "", *side_by_side(blocks)]
+    blocks = [_block_lines(column, values, digits, width, style) for column in _columns(config, vocabulary)]
+    return [style("heading", f"{count:,} weights"), "", *side_by_side(blocks, columns)]
 
 
 _Vector = tuple[str, int | None, int]  # parameter, index of the row or column, axis
@@ -131,10 +141,12 @@ def _bias_rows(config: GPTConfig, prefix: str) -> list[_Row]:
     ]
 
 
-def _block_lines(column: list[_Row], values: Mapping[str, Array], digits: int, width: int) -> list[str]:
+def _block_lines(column: list[_Row], values: Mapping[str, Array], digits: int, width: int, style: Style) -> list[str]:
     labels = max(len(label) for label, vector in column if vector is not None)
     return [
-        label if vector is None else f"{label:>{labels}} {_vector_text(vector, values, digits, width)}"
+        style("heading", label)
+        if vector is None
+        else f"{style('name', f'{label:>{labels}}')} {_vector_text(vector, values, digits, width)}"
         for label, vector in column
     ]
 

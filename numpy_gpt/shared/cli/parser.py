@@ -19,7 +19,9 @@ from typing import Any, NoReturn, TypeVar
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.streams import guarded_streams, replace_closed_streams
+from gpt_data.help_text import HelpFormatter, colour_help
 from gpt_data.process import EXIT_INTERRUPTED, EXIT_USER_ERROR, Ending, Signalled, raise_on_signals
+from gpt_data.terminal import page_style, print_prose, show
 from gpt_data.wording import one_line, quote, show_path, suggest
 from numpy_gpt.shared.model.config import TYPE_NAMES
 
@@ -28,7 +30,7 @@ Options = TypeVar("Options")
 _LONGEST_CHOICE = 60
 
 EXIT_STATUS = """\
-exit status: 0 done, 2 invalid input or unwritable output, 130 interrupted (Ctrl-C), 143 terminated, 70 a bug
+exit status: 0 done, 2 invalid input or unwritable output, 130 interrupted (Ctrl-C), 143 terminated, 70 a bug.
 If the reader of its output stops reading, as head does, a command ends with 0; training first runs to its end, and then
 ends with 2."""
 
@@ -37,7 +39,14 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are UserErrors and whose options may be spelled with - or _ between words."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **options)
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; on a terminal in colour, and screen by screen if it is longer than the screen."""
+        if file is None:
+            show([colour_help(self.format_help(), page_style())], paged=True)
+        else:
+            super().print_help(file)
 
     def error(self, message: str) -> NoReturn:
         """Raise a UserError instead of printing the usage and ending the process."""
@@ -136,6 +145,11 @@ def add_debug_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
+def add_pager_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of commands whose output may be longer than the screen."""
+    parser.add_argument("--no_pager", action="store_true", help="never show long output screen by screen")
+
+
 def run_command(command: Callable[[argparse.Namespace], int], parser: Parser, argv: Sequence[str] | None) -> int:
     """Parse ``argv``, run the command and return its exit status; user errors are printed as one line on stderr.
 
@@ -205,6 +219,5 @@ def _check_working_directory() -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"{one_line(message)}\n")
-    sys.stderr.flush()
+    print_prose(one_line(message), sys.stderr)
     return status

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
-from gpt_data.files.streams import shows_colours, terminal_columns
+from gpt_data.terminal import screen_size, show, shows_colours, terminal_columns
 from gpt_data.wording import show_path
-from numpy_gpt.shared.cli.parser import path, print_record, read_options
+from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.figures import literal_label, plot_library, png_bytes
 from numpy_gpt.shared.runs.metrics import METRICS_FILE, read_metrics
 
 SCHEMA_VERSION = 1
 _COLUMNS, _ROWS = 80, 22
+_FEWEST_ROWS = 12
 _FEWEST_COLUMNS, _MOST_COLUMNS = 40, 120
 _COLOURS = (4, 1, 2, 5, 6, 3)  # in the terminal's own palette: blue, red, green, magenta, cyan, yellow
 _MARKS = "ox+*#@%&=~"
@@ -28,6 +29,7 @@ class PlotOptions(NamedTuple):
 
     runs: list[Path]
     png: Path | None
+    no_pager: bool
     json: bool
 
 
@@ -44,6 +46,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``plot``."""
     parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="run directories; several share one chart")
     parser.add_argument("--png", type=path, metavar="FILE", help="draw to this file instead of the terminal")
+    add_pager_flag(parser)
     parser.add_argument("--json", action="store_true", help="print the curves as one JSON record instead of a chart")
     parser.set_defaults(command=lambda arguments: plot(read_options(PlotOptions, arguments)))
 
@@ -66,7 +69,7 @@ def plot(options: PlotOptions) -> int:
     elif options.png:
         print(f"wrote {show_path(options.png)}")
     else:
-        print(terminal_chart(curves))
+        show([f"{terminal_chart(curves)}\n"], paged=not options.no_pager)
     return 0
 
 
@@ -109,12 +112,18 @@ def terminal_chart(curves: Sequence[Curve], colour: bool | None = None) -> str:
         legend.append(f"\x1b[38;5;{shade}m━━\x1b[0m {label}" if colour else f"{mark} {label}")
     chart.theme("clear")
     columns = min(max(terminal_columns(_COLUMNS), _FEWEST_COLUMNS), _MOST_COLUMNS)
-    chart.plotsize(columns, _ROWS)
+    chart.plotsize(columns, _rows_beside(len(legend)))
     text: str = chart.build()
     text = text if colour else chart.uncolorize(text)
     body = "\n".join(line.rstrip() for line in text.rstrip().splitlines())
     # The legend is below the chart: inside it would cover the start of the curves.
     return f"loss in nats per token, by training step\n{body}\n" + "\n".join(f"  {line}" for line in legend)
+
+
+def _rows_beside(others: int) -> int:
+    """Return the height of a chart that fits the screen with ``others`` more lines, a title and the next prompt."""
+    size = screen_size()
+    return _ROWS if size is None else min(max(size.lines - others - 2, _FEWEST_ROWS), _ROWS)
 
 
 def _lines(curves: Sequence[Curve]) -> list[tuple[str, list[int], list[float]]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import print_prose
 from gpt_data.texts.corpora import CORPORA, load_corpus, open_dataset, prepare
 from gpt_data.tokens.text_corpus import prepare_text
 from gpt_data.wording import list_names, quote, show_path, suggest
@@ -75,7 +76,7 @@ def write_dataset(options: PrepareOptions, program: str) -> int:
         record = {"out_dir": str(options.out_dir), "vocab_size": size, "train_tokens": train, "val_tokens": val}
         print_record({"schema_version": SCHEMA_VERSION, **record})
     else:
-        print(f"{show_path(place)}: {size:,} different tokens, {train:,} for training, {val:,} for validation")
+        print_prose(f"{show_path(place)}: {size:,} different tokens, {train:,} for training, {val:,} for validation")
         print(f"train on it: {program} train tiny --dataset {shlex.quote(show_path(place))}")
     return 0
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
+from gpt_data.terminal import print_prose
 from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.trainer import Display, Progress
 
@@ -57,7 +58,7 @@ class PlainDisplay:
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the evaluation to stdout."""
-        print(evaluation_line(evaluation), flush=True)
+        print_prose(evaluation_line(evaluation))
 
 
 class BarDisplay:
@@ -108,7 +109,7 @@ class BarDisplay:
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the evaluation to stdout, above the bar."""
-        print(evaluation_line(evaluation), flush=True)
+        print_prose(evaluation_line(evaluation))
 
 
 def display_for(max_iters: int, first_step: int, *, bar: bool = True) -> AbstractContextManager[Display]:

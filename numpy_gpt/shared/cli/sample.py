@@ -5,17 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular
-from gpt_data.files.streams import terminal_columns
+from gpt_data.terminal import (
+    Style,
+    join_lines,
+    page_style,
+    plain,
+    screen_size,
+    show,
+    terminal_columns,
+    visible_length,
+    wrap_prose,
+)
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe, quote, show_path
 from numpy_gpt.shared.cli.choices import recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
-from numpy_gpt.shared.cli.parser import boolean, number, print_record, read_options, whole_number
+from numpy_gpt.shared.cli.parser import add_pager_flag, boolean, number, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
 from numpy_gpt.shared.cli.tokens import (
@@ -37,6 +48,7 @@ _FROM_FILE = "FILE:"
 _LIKELIEST = 5
 _MOST_TOKENS = 10_000_000  # their random numbers are drawn in advance
 _PAGE = 120  # columns if the output is not a terminal
+_BETWEEN = "---------------\n"
 
 
 class SampleOptions(NamedTuple):
@@ -53,6 +65,7 @@ class SampleOptions(NamedTuple):
     stop: str | None
     cache: bool
     show: int | None
+    no_pager: bool
     json: bool
 
 
@@ -74,6 +87,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add("--cache", type=boolean, default=True, metavar="BOOL", help=what)
     what = f"show the tokens of the prompt, and the N likeliest candidates for each new token (default: {_LIKELIEST})"
     add("--show", type=whole_number, nargs="?", const=_LIKELIEST, metavar="N", help=what)
+    add_pager_flag(parser)
     add("--json", action="store_true", help="print one JSON record instead of the text")
     set_command(parser, program, _read_options, sample)
 
@@ -105,20 +119,19 @@ def sample(options: SampleOptions, backend: Backend) -> int:
     stop = None if options.stop is None else single_token(tokenizer, options.stop, "--stop")
     engine = backend.make_engine(recipe_of(model), initial_state_of(model))
     width = 0 if options.show is None else token_width(tokenizer, model.config.vocab_size)
-    records = []
-    for place in range(options.num_samples):
-        draws = _draws_before(stop, _draws(engine, prompt, place, options))
-        if options.json:
-            records.append(_sample_record(tokenizer, text, draws, options.show))
-            continue
-        if place > 0:
-            print("---------------")
-        if options.show is None:
-            _stream_text(tokenizer, text, draws)
-        else:
-            _stream_table(tokenizer, text, prompt, draws, options.show, width)
+    all_draws = (_draws_before(stop, _draws(engine, prompt, place, options)) for place in range(options.num_samples))
     if options.json:
+        records = [_sample_record(tokenizer, text, draws, options.show) for draws in all_draws]
         print_record({"schema_version": SCHEMA_VERSION, "prompt": text, "prompt_tokens": prompt, "samples": records})
+    elif options.show is None:
+        for place, draws in enumerate(all_draws):
+            if place > 0:
+                print(_BETWEEN, end="")
+            _stream_text(tokenizer, text, draws)
+    else:
+        tables = (_table_parts(tokenizer, text, prompt, draws, options.show, width) for draws in all_draws)
+        parts = chain.from_iterable(chain([_BETWEEN] if place else [], table) for place, table in enumerate(tables))
+        show(parts, paged=not options.no_pager and _is_long(options, prompt))
     return 0
 
 
@@ -186,33 +199,41 @@ def _stream_text(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None
         print(flush=True)  # also after Ctrl-C, so that the message gets its own line
 
 
-def _stream_table(
+def _is_long(options: SampleOptions, prompt: list[int]) -> bool:
+    """Return whether the tables may be longer than the screen; otherwise each row appears as soon as it is sampled."""
+    size = screen_size()
+    return size is not None and options.num_samples * (len(prompt) + options.max_new_tokens + 6) >= size.lines
+
+
+def _table_parts(
     tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw], count: int, width: int
-) -> None:
+) -> Iterator[str]:
+    style = page_style()
     written = [text]
-    print("\n".join(prompt_table(tokenizer, text, prompt, width)), end="\n\n")
-    print(title_line(_draw_columns(count, width)), flush=True)
+    titles = title_line(_draw_columns(count, width), style)
+    yield join_lines([*prompt_table(tokenizer, text, prompt, width, style), "", titles])
     for step, draw in enumerate(draws, start=1):
-        print("\n".join(draw_lines(tokenizer, step, draw, count, width)), flush=True)
+        yield join_lines(draw_lines(tokenizer, step, draw, count, width, style))
         written.append(token_text(tokenizer, draw.token))
-    print(f"\n{quote(''.join(written), 10_000)}")
+    yield join_lines(["", *wrap_prose(quote("".join(written), 10_000))])
 
 
-def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int) -> list[str]:
+def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int, style: Style = plain) -> list[str]:
     """Return the tokens of a text: one line per token, with its position and id."""
-    columns = [Column("position"), Column("token", "left", width), Column("id", width=4)]
+    columns = [Column("position"), Column("token", "left", width, "name"), Column("id", width=4)]
     rows = [(str(place), quote_token(tokenizer, token), str(token)) for place, token in enumerate(tokens)]
     title = f"prompt {quote(text)}: {count_of(len(tokens), 'token')} of a vocabulary of {tokenizer.vocab_size:,}"
-    return [title, *table_lines(columns, rows)]
+    return [*(style("heading", line) for line in wrap_prose(title)), *table_lines(columns, rows, style)]
 
 
 def _draw_columns(count: int, width: int) -> list[Column]:
     names = [_with_probability(name, "p", width) for name in ("sampled", "argmax")]
     last = f"the {count} likeliest" if count > 1 else "the likeliest"
-    return [Column("new", width=8), *(Column(name, "left") for name in (*names, last))]
+    roles = {names[0]: "value"}
+    return [Column("new", width=8), *(Column(name, "left", role=roles.get(name, "")) for name in (*names, last))]
 
 
-def draw_lines(tokenizer: Tokenizer, step: int, draw: Draw, count: int, width: int) -> list[str]:
+def draw_lines(tokenizer: Tokenizer, step: int, draw: Draw, count: int, width: int, style: Style = plain) -> list[str]:
     """Return one sampled token as a row: the token, the argmax and the likeliest ones, with their probabilities.
 
     The probabilities are those used for sampling: after temperature, top-k and top-p. A row that is wider than the
@@ -224,7 +245,7 @@ def draw_lines(tokenizer: Tokenizer, step: int, draw: Draw, count: int, width: i
     cells += [
         _with_probability(quote_token(tokenizer, token), f"{p[token]:.4f}", width) for token in (draw.token, top[0])
     ]
-    start = row_line(_draw_columns(count, width)[: len(cells)], cells)
+    start = row_line(_draw_columns(count, width)[: len(cells)], cells, style)
     return _wrap(start, [f"{quote_token(tokenizer, token)} {p[token]:.4f}" for token in top])
 
 
@@ -239,10 +260,10 @@ def _candidates(probabilities: Array, count: int) -> list[int]:
 def _wrap(start: str, parts: Sequence[str]) -> list[str]:
     """Return the parts after ``start``, on as many lines as the terminal's width requires."""
     page = terminal_columns(_PAGE)
-    indent = len(start) if len(start) <= page // 2 else 8
+    indent = visible_length(start) if visible_length(start) <= page // 2 else 8
     lines = [start]
     for part in parts:
-        if len(lines[-1]) + 2 + len(part) > page and lines[-1].strip():
+        if visible_length(lines[-1]) + 2 + len(part) > page and lines[-1].strip():
             lines.append(" " * indent)
         lines[-1] += f"  {part}"
     return lines

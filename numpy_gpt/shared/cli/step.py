@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import Style, join_lines, page_style, show, wrap_prose
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe
 from numpy_gpt.shared.cli.choices import add_field_flag, recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
-from numpy_gpt.shared.cli.parser import print_record, read_options, whole_number
+from numpy_gpt.shared.cli.parser import add_pager_flag, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, read_text, token_width
@@ -33,6 +35,7 @@ class StepOptions(NamedTuple):
     learning_rate: float | None
     steps: int
     top: int | None
+    no_pager: bool
     json: bool
 
 
@@ -53,6 +56,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add_field_flag(add, TrainingConfig, "learning_rate", default=None, metavar="RATE", help=what)
     add("--steps", metavar="N", type=whole_number, default=1, help="number of training steps (default: 1)")
     add("--top", type=whole_number, metavar="N", help="show only the N likeliest tokens (default: all)")
+    add_pager_flag(parser)
     add("--json", action="store_true", help="print one JSON record instead of the tables")
     set_command(parser, program, _read_options, step)
 
@@ -84,14 +88,7 @@ def step(options: StepOptions, backend: Backend) -> int:
     if options.json:
         print_record(_step_record(text, tokens.tolist(), rate, outcome))
         return 0
-    if model.trained is not None:
-        print("this model's weights are averages; the tables show the weights in training, before averaging\n")
-    for place, target in enumerate(tokens[1:].tolist()):
-        print(f"after {model.tokenizer.decode(tokens[: place + 1])!r} comes {quote_token(model.tokenizer, target)}")
-        before, after = outcome.before[place], outcome.after[place]
-        print("\n".join(_change_table(model.tokenizer, before, after, target, options.top)), end="\n\n")
-    steps, (first, *_, last) = count_of(options.steps, "step"), outcome.losses
-    print(f"{steps} at learning rate {rate:g}: loss {first:.6f} -> {last:.6f} nats per token")
+    show([join_lines(_report_lines(options, model, tokens, rate, outcome))], paged=not options.no_pager)
     return 0
 
 
@@ -140,14 +137,33 @@ def _check_finite(*values: float) -> None:
         )
 
 
-def _change_table(tokenizer: Tokenizer, before: Array, after: Array, target: int, count: int | None) -> list[str]:
+def _report_lines(
+    options: StepOptions, model: Checkpoint, tokens: Tokens, rate: float, outcome: Outcome
+) -> Iterator[str]:
+    style = page_style()
+    if model.trained is not None:
+        what = "this model's weights are averages; the tables show the weights in training, before averaging"
+        yield from (*wrap_prose(what), "")
+    for place, target in enumerate(tokens[1:].tolist()):
+        read = model.tokenizer.decode(tokens[: place + 1])
+        title = f"after {read!r} comes {quote_token(model.tokenizer, target)}"
+        yield from (style("heading", line) for line in wrap_prose(title))
+        before, after = outcome.before[place], outcome.after[place]
+        yield from (*_change_table(model.tokenizer, before, after, target, options.top, style), "")
+    steps, (first, *_, last) = count_of(options.steps, "step"), outcome.losses
+    yield from wrap_prose(f"{steps} at learning rate {rate:g}: loss {first:.6f} -> {last:.6f} nats per token")
+
+
+def _change_table(
+    tokenizer: Tokenizer, before: Array, after: Array, target: int, count: int | None, style: Style
+) -> list[str]:
     """Return the probabilities (V,) of one position before and after, likeliest first; the target is marked."""
     tokens = likeliest(before, count)
     tokens += [] if target in tokens else [target]
     columns = [
-        Column("  token", "left", 2 + token_width(tokenizer, len(before))),
+        Column("  token", "left", 2 + token_width(tokenizer, len(before)), "name"),
         Column("before"),
-        Column("after"),
+        Column("after", role="value"),
         Column("change"),
         Column("", "left"),
     ]
@@ -161,7 +177,7 @@ def _change_table(tokenizer: Tokenizer, before: Array, after: Array, target: int
         )
         for token in tokens
     ]
-    return table_lines(columns, rows)
+    return table_lines(columns, rows, style)
 
 
 def _step_record(text: str, tokens: list[int], rate: float, outcome: Outcome) -> dict[str, Any]:

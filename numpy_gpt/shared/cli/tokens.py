@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import print_prose
 from gpt_data.tokens.tokenizer import Tokenizer, match_case
 from gpt_data.wording import quote
 from numpy_gpt.shared.model.arrays import Array
@@ -43,7 +44,7 @@ def read_text(tokenizer: Tokenizer, text: str, what: str) -> str:
     """Return a text for the model: in lower case, with a note on stderr, if its vocabulary has only lower case."""
     matched = match_case(tokenizer, text)
     if matched != text:
-        print(f"note: the model knows only lower case, and reads {what} as {quote(matched)}", file=sys.stderr)
+        print_prose(f"note: the model knows only lower case, and reads {what} as {quote(matched)}", sys.stderr)
     return matched
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
+from gpt_data.terminal import page_style, print_prose
 from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
 from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import (
@@ -109,7 +110,7 @@ def train(options: TrainOptions, backend: Backend) -> int:
     with ExitStack() as stack:
         out_dir = _open_out_dir(run, engine.group, stack)
         logs = [TensorBoardLog(out_dir, state)] if options.tensorboard else []
-        print("\n".join(parameter_table(recipe.model)))
+        print("\n".join(parameter_table(recipe.model, page_style())))
         for log in logs:
             stack.enter_context(log)
         display = stack.enter_context(display_for(recipe.training.max_iters, state.step, bar=not engine.prints))
@@ -188,12 +189,14 @@ def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source:
 def _print_summary(recipe: Recipe, state: RunState, floor: LossFloor | None) -> None:
     if state.step < recipe.training.max_iters:
         waited = count_of(state.evaluations_since_best, "evaluation")
-        print(f"\nstopped early, after step {state.step}: {waited} without improvement")
-    print(f"\nvalidation loss {state.current_evaluation.val_loss:.4f} nats per token")
+        print()
+        print_prose(f"stopped early, after step {state.step}: {waited} without improvement")
+    print(f"\nvalidation loss {page_style()('value', f'{state.current_evaluation.val_loss:.4f}')} nats per token")
     if state.best_step != state.step:
-        print(f"the best was {state.best_val_loss:.4f} after step {state.best_step}; sample it with --checkpoint best")
+        best = f"the best was {state.best_val_loss:.4f} after step {state.best_step}"
+        print_prose(f"{best}; sample it with --checkpoint best")
     if floor is not None:
-        print(f"lowest possible {floor.loss:.4f}: {floor.reason}")
+        print_prose(f"lowest possible {floor.loss:.4f}: {floor.reason}")
 
 
 def _sample_text(engine: Engine, recipe: Recipe, corpus: Corpus) -> str:

@@ -75,14 +75,14 @@ def check_masks(
     if not masks:
         return
     shapes = _dropout_shapes(config, batch, time)
-    wanted = _dtype_name(dtype)
+    wanted = dtype_name(dtype)
     for name in sorted(shapes.keys() ^ masks.keys(), key=str):
         word = "missing" if name in shapes else "unknown"
         raise UserError(f"{word} dropout mask {describe(name)}; give all of them or none")
     for name, shape in shapes.items():
         mask = masks[name]
         check_array(f"dropout mask {name!r}", mask, kind)
-        given = tuple(mask.shape), _dtype_name(mask.dtype)
+        given = tuple(mask.shape), dtype_name(mask.dtype)
         if given != (shape, wanted):
             raise UserError(f"dropout mask {name!r} must be {wanted} of shape {shape}, not {given[1]} {given[0]}")
 
@@ -126,5 +126,6 @@ _dropout_shapes = lru_cache(maxsize=16)(dropout_shapes)  # the same in every ste
 
 
 @lru_cache(maxsize=16)
-def _dtype_name(dtype: Any) -> str:
+def dtype_name(dtype: Any) -> str:
+    """Return the name of NumPy's or torch's dtype, such as float32."""
     return str(dtype).removeprefix("torch.")

@@ -8,6 +8,8 @@ Axis letters: B batch, T query time, S key time, C channels, H heads, D = C/H, F
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 
 Shape = tuple[int, ...]
@@ -140,6 +142,46 @@ def _layer_norm_shapes(prefix: str, b: int, t: int, c: int) -> dict[str, Shape]:
 
 def _softmax_shapes(prefix: str, shape: Shape) -> dict[str, Shape]:
     return {f"{prefix}.max": shape[:-1], f"{prefix}.exponentials": shape, f"{prefix}.sum": shape[:-1]}
+
+
+_CHANGEABLE = ("embedding.sum", "ln_f.out", "logits")
+_CHANGEABLE_IN_BLOCK = (
+    "ln_1.out",
+    "attn.q",
+    "attn.k",
+    "attn.v",
+    "attn.scores",
+    "attn.weights",
+    "attn.heads",
+    "attn.merged",
+    "attn.out",
+    "attn.residual",
+    "ln_2.out",
+    "mlp.hidden",
+    "mlp.activated",
+    "mlp.out",
+    "mlp.residual",
+)
+
+
+@lru_cache(maxsize=16)
+def changeable_names(config: ModelConfig) -> tuple[str, ...]:
+    """Return the activations that a ``record`` may change, in order of computation.
+
+    They are what one layer hands to the next, and the parts of attention; not what is inside layer norm, softmax and
+    GELU, whose backward passes rely on how these values belong together.
+    """
+    shapes = activation_shapes(config, 1, 1)
+    return tuple(name for name in shapes if name in _CHANGEABLE or name.split(".", 2)[-1] in _CHANGEABLE_IN_BLOCK)
+
+
+def describe_changeable(config: ModelConfig) -> str:
+    """Return the changeable activations for a message: those of the blocks once."""
+    if isinstance(config, BigramConfig):
+        return "logits"
+    first, *others = _CHANGEABLE
+    blocks = f"h.N.{{{', '.join(_CHANGEABLE_IN_BLOCK)}}}, N from 0 to {config.n_layer - 1}"
+    return ", ".join([first, *([blocks] if config.n_layer else []), *others])
 
 
 def gradient_name(name: str) -> str:

@@ -10,16 +10,18 @@ import numpy as np
 from numpy_gpt.shared.model.argument_checks import check_mapping
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 
-Record = Callable[[str, Any], None]
-"""Called as ``record(name, array)`` the moment the array is computed.
+Record = Callable[[str, Any], Any]
+"""Called as ``record(name, array)`` the moment the array is computed; returns the array to continue with.
 
+A user's function may return None instead, which changes nothing: ``recorder_of`` wraps it where it enters the library.
 The layer may overwrite the array afterwards, and a later step may too: a recorder that keeps arrays must copy them, as
-``keep_in`` does.
+``keep_in`` does. No recorder may write to them.
 """
 
 
-def ignore(name: str, array: Any) -> None:
+def ignore(name: str, array: Any) -> Any:
     """Record nothing: the default everywhere, so that only what backward needs is kept."""
+    return array
 
 
 def scoped(record: Record, prefix: str) -> Record:
@@ -37,8 +39,10 @@ def unflattened(record: Record, *leading: int) -> Record:
     if record is ignore:
         return ignore
 
-    def restore(name: str, array: Any) -> None:
-        record(name, array.reshape(leading + array.shape[1:]) if array.ndim in (1, 2) else array)
+    def restore(name: str, array: Any) -> Any:
+        if array.ndim not in (1, 2):
+            return record(name, array)
+        return record(name, array.reshape(leading + array.shape[1:])).reshape(array.shape)
 
     return restore
 
@@ -53,8 +57,9 @@ def keep_in(store: dict[str, Any]) -> Record:
     """
     check_mapping("store", store, MutableMapping)
 
-    def record(name: str, array: Any) -> None:
+    def record(name: str, array: Any) -> Any:
         store[name] = array.copy()
+        return array
 
     return record
 

@@ -172,7 +172,8 @@ class Engine(ABC):
     def predict(self, tokens: Any, record: Record = ignore) -> Array:
         """Return the probability of every next token (B, T, V) for tokens (B, T), without dropout.
 
-        ``record`` receives every named activation as an array, such as ``h.0.attn.weights`` (B, H, T, T).
+        ``record`` receives every named activation as an array, such as ``h.0.attn.weights`` (B, H, T, T). It may change
+        them, and may be what ``intervene`` returns.
         """
 
     def draws(

@@ -1,4 +1,4 @@
-"""Colours and width of standard output: only terminals have them, and NO_COLOR forbids colours."""
+"""Streams that keep nothing, and streams that cannot fail any more."""
 
 from __future__ import annotations
 
@@ -7,36 +7,7 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-from gpt_data.files.streams import discard, open_null_device, shows_colours, terminal_columns
-
-
-class _Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize(
-    ("variables", "coloured"),
-    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
-)
-def test_colours_need_a_terminal(monkeypatch, variables, coloured):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    for name, value in {"TERM": "xterm", **variables}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "stdout", _Terminal())
-    assert shows_colours() == coloured
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert not shows_colours()
-
-
-def test_only_terminals_have_a_width(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "77")
-    monkeypatch.setattr(sys, "stdout", _Terminal())
-    assert terminal_columns(120) == 77
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert terminal_columns(120) == 120
+from gpt_data.files.streams import discard, open_null_device
 
 
 def test_null_device_keeps_nothing():

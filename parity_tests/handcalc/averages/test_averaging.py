@@ -103,7 +103,7 @@ def test_version_4_is_attention(capsys: Capture) -> None:
     [
         (["--text", "hello wurld"], "did you mean 'world'?"),
         (["--text", ""], "text must not be empty"),
-        (["--text", "to be or not to be"], "this model sees at most 8"),
+        (["--text", "to be or not to be"], "this model reads at most 8"),
         (["--layer", "2"], "--layer 2 does not exist"),
         (["--head", "9"], "--head 9 does not exist"),
         (["--digits", "0"], "--digits must be a whole number from 1 to 34"),

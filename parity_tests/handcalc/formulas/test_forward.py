@@ -18,11 +18,11 @@ from handcalc.tracing import plan
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.names import activation_shapes
 from parity_tests.handcalc.formulas.rounding_bounds import Bounds, steps_outside
-from parity_tests.handcalc.variants import VARIANTS
+from parity_tests.handcalc.variants import MODELS
 
 
 def test_step_names(trace_random: Callable[..., Trace]) -> None:
-    for changes in ({}, {"activation": "relu", "n_layer": 2}, {"n_layer": 0, "tie_weights": False}):
+    for changes in ({}, {"activation": "relu", "n_layer": 2}, {"n_layer": 0, "tie_weights": False}, {"kind": "bigram"}):
         trace = trace_random((1, 0, 2), 4, **changes)
         shapes = activation_shapes(trace.plan.config, 1, 3)
         expected = {n: s if n == "embedding.position" else s[1:] for n, s in shapes.items() if not n.startswith("loss")}
@@ -47,7 +47,7 @@ def test_bounds_are_tight(trace_shipped: Callable[..., Trace]) -> None:
     digits=st.sampled_from([6, 12, 20, 34]),
     seed=st.integers(0, 10_000),
     scale=st.sampled_from([0.02, 0.3, 1.0]),
-    changes=VARIANTS,
+    changes=MODELS,
 )
 def test_random_models(
     tokens: tuple[int, ...],

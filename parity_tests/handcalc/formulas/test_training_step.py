@@ -84,7 +84,7 @@ def test_one_prediction(train_random: Train) -> None:
 
 
 def test_every_number_is_compared(train_random: Train) -> None:
-    for changes in ({"bias": True, "n_layer": 2}, {"tie_weights": False, "activation": "relu"}):
+    for changes in ({"bias": True, "n_layer": 2}, {"tie_weights": False, "activation": "relu"}, {"kind": "bigram"}):
         trace, arrays = train_random((1, 0, 2, 0, 2), 34, **changes)
         compared = set(numpy_step(trace, arrays)) | set(torch_step(trace, arrays)) | set(second_forward(trace))
         rest = {step.name for step in trace.plan.steps} - compared
@@ -97,7 +97,8 @@ def test_every_number_is_compared(train_random: Train) -> None:
 
 
 def test_step_names(train_random: Train) -> None:
-    for changes in ({"bias": True}, {"n_layer": 2, "activation": "relu", "tie_weights": False}, {"n_layer": 0}):
+    gpts = {"bias": True}, {"n_layer": 2, "activation": "relu", "tie_weights": False}, {"n_layer": 0}
+    for changes in (*gpts, {"kind": "bigram"}):
         trace, _ = train_random((1, 0, 2), 4, **changes)
         shapes = activation_shapes(trace.plan.config, 1, 2)
         unbatched = {name: s if name in ("embedding.position", "loss") else s[1:] for name, s in shapes.items()}
@@ -118,7 +119,11 @@ def test_step_names(train_random: Train) -> None:
 
 
 def test_backward_order(train_random: Train) -> None:
-    trace, _ = train_random((1, 0, 2), 4, bias=True, n_layer=2)
+    _check_backward_order(train_random((1, 0, 2), 4, bias=True, n_layer=2)[0])
+    _check_backward_order(train_random((1, 0, 2), 4, kind="bigram")[0])
+
+
+def _check_backward_order(trace: Trace) -> None:
     forward = [step.name for step in trace.plan.steps if step.phase == FORWARD]
     backward_steps = [step for step in trace.plan.steps if step.phase == BACKWARD]
     # Every forward step is undone, except probabilities, which the loss does not use, and the softmaxes' maxima, whose
@@ -139,6 +144,29 @@ def test_repeated_words_and_unused_rows(train_random: Train) -> None:
         assert abs(page["wte.dweight"][3, c] - both) < abs(both) * Decimal("1e-11")
         assert [page["wte.dweight"][v, c] for v in (0, 2, 4, 5)] == [0] * 4
         assert [page["wpe.dweight"][p, c] for p in (3, 4, 5)] == [0] * 3
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    tokens=st.integers(1, 6).flatmap(lambda words: st.lists(st.integers(0, words - 1), min_size=2, max_size=7)),
+    words=st.integers(0, 3),
+    seed=st.integers(0, 10_000),
+    scale=st.sampled_from([0.1, 0.4, 3.0]),
+    grad_clip=st.sampled_from(["0", "0.1", "1"]),
+)
+def test_bigram_equals_numpy_and_torch(
+    tokens: list[int], words: int, seed: int, scale: float, grad_clip: str, train_random: Train
+) -> None:
+    size = min(max(tokens) + 1 + words, 6)
+    trace, arrays = train_random(
+        tuple(tokens), 34, seed, scale, grad_clip, kind="bigram", vocab_size=size, block_size=6
+    )
+    assert deviating_steps(trace, numpy_step(trace, arrays)) == []
+    assert deviating_steps(trace, torch_step(trace, arrays)) == []
+    assert deviating_steps(trace, update_of_own_gradients(trace, arrays)) == []
+    assert deviating_steps(trace, second_forward(trace)) == []
+    unread = set(range(size)) - set(tokens[:-1])
+    assert all(trace.numbers["wte.dweight"][u, v] == 0 for u in unread for v in range(size))
 
 
 @pytest.mark.parametrize("text", ["hello world", "learn patterns", "to be or not"])
@@ -199,6 +227,26 @@ def test_mistakes_are_noticed(mutant: str, train_random: Train, monkeypatch: pyt
     trace, arrays = train_random((1, 0, 2, 5), 34)
     wrong = deviating_steps(trace, numpy_step(trace, arrays) | torch_step(trace, arrays))
     assert wrong and set(wrong) <= {step.name for step in trace.plan.steps if step.phase in (BACKWARD, UPDATE)}
+
+
+def test_mistakes_of_a_bigram_are_noticed(train_random: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = plan.backward_steps
+    mutants: dict[str, Callable[[Step], Callable[..., Expression]]] = {
+        "only the last of equal words": lambda step: lambda u, v: Cells("dlogits")[3, v] if u == 0 else step.cell(u, v),
+        "a column for the row": lambda step: lambda u, v: step.cell(v, u),
+        "the gradient of the next word": lambda step: lambda u, v: step.cell((u + 1) % 6, v),
+        "a scale wrong by one in a billion": lambda step: lambda u, v: step.cell(u, v) * Constant("1.000000001"),
+    }
+    for mutate in mutants.values():
+
+        def mutated(*arguments: Any, mutate: Any = mutate, **options: Any) -> list[Step]:
+            steps = original(*arguments, **options)
+            return [step._replace(cell=mutate(step)) if step.name == "wte.dweight" else step for step in steps]
+
+        monkeypatch.setattr(plan, "backward_steps", mutated)
+        trace, arrays = train_random((1, 0, 2, 0, 5), 34, kind="bigram")
+        wrong = deviating_steps(trace, numpy_step(trace, arrays) | torch_step(trace, arrays))
+        assert "wte.dweight" in wrong
 
 
 def test_nothing_to_predict() -> None:

@@ -13,6 +13,7 @@ from numpy_gpt.adamw import adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
+from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.names import gradient_name
 from numpy_gpt.shared.model.record import keep_in
 from torch_gpt.model import loss_and_gradients as torch_loss_and_gradients
@@ -77,11 +78,10 @@ def _update(trace: Trace, parameters: Parameters, gradients: Parameters) -> Arra
 
 def _tied_gradient_parts(trace: Trace, arrays: Arrays) -> Arrays:
     """Return the two parts of a tied gradient: those of the same weights untied."""
-    if not trace.plan.config.tie_weights:
+    config = trace.plan.config
+    if isinstance(config, BigramConfig) or not config.tie_weights:
         return {}
-    untied = parameters_from(
-        replace(trace.plan.config, tie_weights=False), arrays | {"lm_head.weight": arrays["wte.weight"]}
-    )
+    untied = parameters_from(replace(config, tie_weights=False), arrays | {"lm_head.weight": arrays["wte.weight"]})
     _, gradients = loss_and_gradients(untied, [trace.plan.tokens], [trace.plan.targets])
     return {"head.dweight": gradients["lm_head.weight"], "embedding.dweight": gradients["wte.weight"]}
 

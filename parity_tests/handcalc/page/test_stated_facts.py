@@ -29,7 +29,7 @@ from handcalc.page.stated_facts import (
     write_shape,
     write_tokens,
 )
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, config_from_dict
 
 RATES = st.decimals(0, 1, places=9).map(lambda value: value.normalize() + 0)
 IDS = st.lists(st.integers(0, 99_999), min_size=1, max_size=12)
@@ -53,6 +53,13 @@ def test_shape(layers: int, heads: int, size: int, words: int, context: int, spa
     config = GPTConfig(vocab_size=words, block_size=context, n_layer=layers, n_head=heads, n_embd=heads * size)
     shape = read_shape(AROUND.format(write_shape(config, space=space)))
     assert shape is not None and GPTConfig(**shape) == config
+
+
+@given(words=st.integers(1, 200_000), context=st.integers(1, 100_000), space=st.booleans())
+def test_shape_of_a_bigram_model(words: int, context: int, space: bool) -> None:
+    config = BigramConfig(vocab_size=words, block_size=context)
+    shape = read_shape(AROUND.format(write_shape(config, space=space)))
+    assert shape is not None and config_from_dict(shape) == config
 
 
 @given(st.tuples(*[RATES] * 6))

@@ -17,6 +17,7 @@ import pytest
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.attribution import ATTRIBUTED
 from handcalc.page.layout import CONTINUED, WIDTH, Table, align_points, table_lines, wrap_worked_line
+from handcalc.page.markdown import markdown_lines
 from handcalc.page.text import text_lines
 from handcalc.trace import main
 from handcalc.tracing.selection import Selection, select_steps
@@ -25,6 +26,7 @@ from handcalc.tracing.trace import Trace
 RENEW = 'python -m handcalc.trace "hello world" --output docs/hello-world.txt'
 HELLO_WORLD = Path(__file__).parents[3] / "docs" / "hello-world.txt"
 WORKED = re.compile(r"    ([\w.]+)\[(\d+(?:,\d+)*)\] = (\S.*) = (-?[\d.e+-]+)")
+CELL = (("h.1.attn.scaled", (0, 1, 0)),)
 ARITHMETIC = re.compile(r"(?:-?\d+(?:\.\d+)?(?:e[+-]\d\d+)?|exp|log|sqrt|tanh|erf|max|[-+*/(), ])+")
 
 
@@ -159,6 +161,27 @@ def test_wide_tables_are_transposed_then_cut() -> None:
     both = Table(("c", "f"), [str(f) for f in range(40)], [str(f) for f in range(40)], [["0.123"] * 40] * 40)
     assert max(map(len, table_lines(both))) <= WIDTH
     assert sum(line.startswith("    c") for line in table_lines(both)) > 1
+
+
+@pytest.mark.parametrize("form", [text_lines, markdown_lines])
+def test_transposed_tables_say_so(form: Callable[..., Any], trace_shipped: Callable[..., Trace]) -> None:
+    lines = list(form(trace_shipped("hello world"), Selection(("h.0.mlp.hidden", "h.0.attn.q")), full=False))
+    found = [line.strip() for line in lines if " down, " in line]
+    assert found == ["hidden units down, channels across", "hidden units down, positions across"]
+    corners = [line.strip(" |").replace("\\\\", "\\").split("  ")[0].split(" |")[0] for line in lines if " \\" in line]
+    assert corners[-2:] == ["f \\ c", "f \\ t"] and "c \\ j" in corners
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"only": ("h.1.attn.scaled",)}, {"layer": 1}, {"head": 1}, {"position": 1}, {"cells": CELL}]
+)
+def test_pages_say_only_what_is_true_of_them(fields: dict[str, Any], trace_shipped: Callable[..., Trace]) -> None:
+    text = " ".join(" ".join(page(trace_shipped("hello world"), **fields)).split())
+    assert "printed earlier" not in text and "printed before" not in text and "computed above" not in text
+    assert ("shows everything it computes" in text) == (not fields)
+    assert ("all its numbers" in text) == (fields in ({}, {"layer": 1}))
+    for name in re.findall(r"printed at (\S+)", text):
+        assert f". {name} " in text
 
 
 def test_long_worked_lines_break() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from handcalc.page.json_format import json_lines
 from handcalc.page.text import text_lines
+from handcalc.tracing.changes import compare_with_unchanged
 from handcalc.tracing.selection import Selection
-from handcalc.tracing.trace import Trace
+from handcalc.tracing.trace import Change, Trace
 from parity_tests.handcalc.arithmetic.test_expressions import evaluate, round_to_digits
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "trace-format.md").read_text(encoding="utf-8")
@@ -86,9 +88,17 @@ def documented_fields() -> set[str]:
     return {word for row in re.findall(r"^\| (.+)", table, re.MULTILINE) for word in re.findall(r"`([^`]+)`", row)}
 
 
-def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None:
-    record = json.loads("\n".join(json_lines(train_shipped("hello world"), Selection(), full=True)))
-    fields, named = set(paths(record)), documented_fields()
+def test_json_fields_are_documented(
+    train_shipped: Callable[..., Trace], train_random: Callable[..., tuple[Trace, object]]
+) -> None:
+    trace = compare_with_unchanged(
+        train_shipped("hello world"), [Change("wte.weight", (31, 0), Decimal("0.5"), Decimal("0.91"))]
+    )
+    chosen = Selection(cells=(("logits", (1, 31)),))
+    records = [json.loads("\n".join(json_lines(trace, selection, full=True))) for selection in (Selection(), chosen)]
+    bigram = train_random((1, 0, 2), 4, kind="bigram")[0]
+    records.append(json.loads("\n".join(json_lines(bigram, Selection(), full=True))))
+    fields, named = {field for record in records for field in paths(record)}, documented_fields()
     for field in fields:
         if field.startswith(("model.config.", "optimizer.")):  # by the names of config.py and presets.py
             continue
@@ -98,21 +108,8 @@ def test_json_fields_are_documented(train_shipped: Callable[..., Trace]) -> None
         spellings = {".".join(parts[-count:]) for count in range(1, len(parts) + 1)}
         assert spellings & named, field
     parts = {part for field in fields for part in re.split(r"\.|\[\]\.?", field) if part}
-    values = {
-        "forward",
-        "backward",
-        "update",
-        "forward again",
-        "-inf",
-        "--backward",
-        "--update",
-        "--full",
-        "--force",
-        "--set",
-        "before",
-        "after",
-    }
-    for name in named - values - {"handcalc.verify"}:
+    values = {step["phase"] for record in records for step in record["steps"]} | {"-inf", "bigram"}
+    for name in {name for name in named - values - {"handcalc.verify"} if not name.startswith("--")}:
         assert all(part in parts for part in re.split(r"\.|\[\]\.?", name) if part), name
 
 

@@ -22,6 +22,15 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("full", [False, True])
+def test_estimate_of_a_bigram_model(full: bool, train_random: Callable[..., tuple[Trace, object]]) -> None:
+    worked, _ = train_random((1, 0, 2, 0), 4, kind="bigram")
+    expected = size_of(worked.plan, Selection(), full=full)
+    assert expected.numbers == sum(len(worked.numbers[step.name]) for step in worked.plan.steps)
+    text = sum(map(len, text_lines(worked, Selection(), full=full)))
+    assert text / 3 < expected.characters < 4 * text + 20_000
+
+
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("only", [(), ("dweight",), ("h.0.attn.scores",)])
 def test_estimate(full: bool, only: tuple[str, ...], train_shipped: Callable[..., Trace]) -> None:
     worked, selection = train_shipped("hello world"), Selection(only)
@@ -53,6 +62,13 @@ def test_too_large_to_work_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "this trace is too large to work out: " in err and "operands" in err
     assert "selecting what is shown does not change that" in err and "--force" in err
+
+
+def test_too_large_bigram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    model = saved(tmp_path / "model", kind="bigram", vocab_size=500)
+    monkeypatch.setattr(trace, "trace_model", refuse)
+    assert main(["hello world", "--model", model, "--update"]) == 2
+    assert "this trace is too large to work out: " in capsys.readouterr().err
 
 
 def test_too_large_to_print(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -10,11 +10,9 @@ import pytest
 from gpt_data.errors import UserError
 from handcalc.averaging import main as averaging
 from handcalc.exercise import main as exercise
-from handcalc.trace import main as trace
 from handcalc.tracing.plan import make_plan
 from handcalc.tracing.trace import trace_model
 from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
@@ -23,7 +21,7 @@ from numpy_gpt.shared.runs.run_directory import load_checkpoint
 def test_nan_weight_is_named():
     model = load_checkpoint(SHIPPED_MODEL)  # no file can contain one: reading refuses it
     values = {name: array * np.nan for name, array in model.values.items()}
-    plan = make_plan(require_gpt(model.config), (10,), digits=4)
+    plan = make_plan(model.config, (10,), digits=4)
     with pytest.raises(UserError, match=r"wte.weight\[0, 0\] is nan"):
         trace_model(replace(model, values=values), "model", "hello", plan)
 
@@ -31,9 +29,6 @@ def test_nan_weight_is_named():
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (trace, ["hello world"]),
-        (trace, ["hello world", "--update"]),
-        (trace, ["--list"]),
         (averaging, []),
         (exercise, ["--seed", "1"]),
         (exercise, ["--topic", "softmax", "--worksheet", "3"]),

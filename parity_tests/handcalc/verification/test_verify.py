@@ -40,7 +40,16 @@ def trace_of(capsys: Capture, *arguments: str) -> str:
 
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
 @pytest.mark.parametrize(
-    "options", [[], ["--full"], ["--update"], ["--backward"], ["--only", "attn.scores,attn.v", "--head", "1"]]
+    "options",
+    [
+        [],
+        ["--full"],
+        ["--update"],
+        ["--backward"],
+        ["--only", "attn.scores,attn.v", "--head", "1"],
+        ["--layer", "1"],
+        ["--layer", "0", "--update", "--position", "1"],
+    ],
 )
 def test_own_traces(form: str, options: list[str], run_verify: Callable[..., Any], capsys: Capture) -> None:
     status, out, err = run_verify(trace_of(capsys, "hello world", "--format", form, *options))

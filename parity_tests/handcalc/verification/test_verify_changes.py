@@ -169,9 +169,9 @@ def test_change_anywhere_is_found(form: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        # the weight as it was, beside its change
-        (r"(before +-?\d\.\d?)(\d)", "{0}{1}"),
-        (r"(after +-?\d\.\d?)(\d)", "{0}{1}"),
+        # the weight before its step and after it
+        (r"(decayed +-?\d\.\d?)(\d)", "{0}{1}"),
+        (r"(updated +-?\d\.\d?)(\d)", "{0}{1}"),
         # lines that differ only in their index: every word's exponential gets the gradient of the sum
         (r"(    softmax\.dexponentials\[0,)(1)", "{0}2"),
         (r"(    softmax\.dexponentials\[)(0)", "{0}1"),

@@ -40,6 +40,18 @@ def test_targets_of_a_text_done_by_hand():
         assert np.array_equal(target.select(text), expected), target.name
 
 
+def test_the_others_of_a_copy_are_of_its_kind():
+    text = read_tokens(TOKENIZER, TOKENIZER.encode(TEXT))
+    others = {target.name: target.others(text) for target in TARGETS if target.others}
+    assert list(others) == ["copy", "induction"]
+    # from the last cat, at 10, whose copy is at 2; what followed that is a space
+    assert np.flatnonzero(others["copy"][10]).tolist() == [0, 4, 6, 8]
+    assert np.flatnonzero(others["induction"][10]).tolist() == [1, 5, 7, 9]
+    # from the space at 9, all earlier spaces are copies; what followed them are words
+    assert not others["copy"][9].any()
+    assert np.flatnonzero(others["induction"][9]).tolist() == [0]
+
+
 @given(st.lists(st.integers(0, TOKENIZER.vocab_size + 1), min_size=1, max_size=20))
 def test_no_target_is_in_the_future(tokens):
     text = read_tokens(TOKENIZER, tokens)

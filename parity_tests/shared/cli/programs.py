@@ -13,7 +13,7 @@ from numpy_gpt.cli import main as numpy_gpt
 from torch_gpt.cli import main as torch_gpt
 
 PROGRAMS = {"numpy_gpt": numpy_gpt, "torch_gpt": torch_gpt}
-DEVICE_COMMANDS = ("train", "sample", "step", "attention", "evaluate", "compare")
+DEVICE_COMMANDS = ("train", "sample", "step", "attention", "heads", "evaluate", "compare")
 """The commands that make an engine: in torch_gpt they have the flag --device."""
 
 

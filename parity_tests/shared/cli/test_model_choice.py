@@ -16,6 +16,7 @@ COMMANDS = (
     ("sample", "{run}", "--max_new_tokens", "2"),
     ("sample", "{run}", "--checkpoint", "best", "--max_new_tokens", "2"),
     ("evaluate", "{run}", "--eval_stride", "none"),
+    ("heads", "{run}", "--layer", "0"),
     ("step", "{run}", "--text", "hello world"),
     ("attention", "{run}", "--text", "hello world"),
     ("parameters", "--model", "{run}"),

@@ -30,7 +30,13 @@ def large(request):
 
 @pytest.mark.parametrize(
     "command",
-    ["sample --max_new_tokens 3", "evaluate --eval_iters 1", "step --text=hello\\ world", "attention --text=hello"],
+    [
+        "sample --max_new_tokens 3",
+        "evaluate --eval_iters 1",
+        "step --text=hello\\ world",
+        "attention --text=hello",
+        "heads",
+    ],
 )
 def test_a_model_that_overflows(run, large, command):
     name, *flags = shlex.split(command)

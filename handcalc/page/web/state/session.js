@@ -16,7 +16,7 @@ export class ReaderError extends Error {}
 
 /** The state of the page, and everything that is computed from it; each change can be undone. */
 export class Session {
-  /** Work out the page's own text with the page's own weights; `data` is that of web_data.py. */
+  /** Work out the page's own text with its own weights, and then with the edits that came with it (web_data.py). */
   constructor(data) {
     this.data = data;
     this.config = data.config;
@@ -29,11 +29,13 @@ export class Session {
     this.reset();
     this.original = this.answers;
     this.originalWeights = this.state.given;
+    if (data.edits.length) this.editWeights(data.edits);
+    this.opened = this.answers;
   }
 
   // Changes
 
-  /** Return to the page as it was opened. */
+  /** Return to the model without any change. */
   reset() {
     const { tokens, targets, weights } = this.data;
     this.past = [];
@@ -56,12 +58,18 @@ export class Session {
 
   /** Set a weight to the number that is written as `text`. Throws a ReaderError if that is no number that fits. */
   editWeight(name, index, text) {
-    const value = this.readWeight(text);
-    const tensor = this.state.given.get(name);
-    const values = [...tensor.values];
-    values[placeOf(index, tensor.shape)] = value;
-    const given = new Map(this.state.given).set(name, { ...tensor, values });
-    this.change({ given }, `${cellLabel(name, index)} to ${formatNumber(value)}`);
+    this.editWeights([{ name, index, text }]);
+  }
+
+  editWeights(edits) {
+    const given = new Map(this.state.given);
+    const done = edits.map(({ name, index, text }) => {
+      const value = this.readWeight(text);
+      const tensor = given.get(name);
+      given.set(name, { ...tensor, values: tensor.values.with(placeOf(index, tensor.shape), value) });
+      return `${cellLabel(name, index)} to ${formatNumber(value)}`;
+    });
+    this.change({ given }, ...done);
   }
 
   /** Put another word of the vocabulary in a place of the text. */
@@ -87,10 +95,10 @@ export class Session {
     this.change(changed, `the weights by step ${number}`);
   }
 
-  change(changed, done) {
+  change(changed, ...done) {
     const before = this.state;
     const { explained } = before;
-    this.enter({ ...before, ...changed, explained, done: [...before.done, done] });
+    this.enter({ ...before, ...changed, explained, done: [...before.done, ...done] });
     this.past.push(before);
   }
 
@@ -145,7 +153,7 @@ export class Session {
     return this.state.explained;
   }
 
-  /** Return the explained position and the word that was its likeliest when the page was opened. */
+  /** Return the explained position and the word that was its likeliest before all changes. */
   firstAnswer() {
     const position = this.state.explained;
     return [position, rankWords(this.original, position, this.vocabulary.length)[0]];
@@ -161,14 +169,14 @@ export class Session {
     return this.answers.trace.steps.map((step) => this.step(step.name));
   }
 
-  /** What the reader changed since the page was opened, in order. */
+  /** What was changed, in order. */
   changes() {
     return this.state.done;
   }
 
   /** Return whether the numbers are those of Python: their count, and whether their checksums agree. */
   compareWithPython() {
-    const [own, python] = [checksumOf(this.original.trace), this.data.checksum];
+    const [own, python] = [checksumOf(this.opened.trace), this.data.checksum];
     return { count: own.count, agrees: own.count === python.count && own.crc32 === python.crc32 };
   }
 
@@ -197,6 +205,10 @@ export class Session {
     return this.answers.trace.numbers.tensors.get(name).shape;
   }
 
+  value(name, index) {
+    return this.answers.trace.numbers.get(name, index);
+  }
+
   text(name, index) {
     return this.answers.text(name, index);
   }
@@ -213,12 +225,12 @@ export class Session {
     return this.answers.trace.numbers.isMasked(name, index);
   }
 
-  /** Whether a number differs from what it was when the page was opened. */
+  /** Whether a number differs from what it was before all changes. */
   isChanged(name, index) {
     return this.original !== undefined && this.answers.differs(this.original, name, index);
   }
 
-  /** The number when the page was opened, or null where the page had no such number. */
+  /** The number before all changes, or null where the page had no such number. */
   originalText(name, index) {
     return this.original.has(name, index) ? this.original.text(name, index) : null;
   }
@@ -252,7 +264,7 @@ export class Session {
     return ranked.map((word) => ({ word, text: this.text("probabilities", [position, word]) }));
   }
 
-  /** Return the `count` likeliest words; the one that was likeliest when the page was opened is always among them. */
+  /** Return the `count` likeliest words; the one that was likeliest before all changes is always among them. */
   wordsToShow(position, count) {
     const words = this.likeliest(position, this.vocabulary.length);
     const first = rankWords(this.original ?? this.answers, position, this.vocabulary.length)[0];

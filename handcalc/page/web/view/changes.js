@@ -13,12 +13,13 @@ export function showChanges(bar, announcement, session, actions) {
   announcement.textContent = sentence;
   const buttons = [button("Undo", actions.undo, { id: "undo" }), button("Reset", actions.reset, { id: "reset" })];
   show(bar, element("p", {}, sentence), element("span", { class: "controls" }, ...buttons));
-  makeRoom(bar);
 }
 
-/** Keep free what the bar covers: its height depends on the width of the window. */
-export function makeRoom(bar) {
-  document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`);
+/** Keep free what the bar covers of the page and of the panel: its height depends on the width of the window. */
+export function makeRoom(bar, panel) {
+  const height = `${bar.offsetHeight}px`;
+  document.documentElement.style.scrollPaddingBlockStart = `calc(${height} + 0.5rem)`;
+  panel.style.setProperty("--bar", height); // not for all of the page, whose style would be worked out again
 }
 
 function listChanges(changes) {

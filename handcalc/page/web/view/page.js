@@ -9,7 +9,7 @@ import { showLine, showMissing } from "./line.js";
 import { markOnMap, showMap } from "./map.js";
 import { readAddress } from "./places.js";
 import { lightUp, markCell, reveal } from "./spotlight.js";
-import { openStep, refreshTables, showSteps } from "./steps.js";
+import { openStep, refreshSteps, showSteps } from "./steps.js";
 import { moveInTable, rememberPlace } from "./tables.js";
 import { showWhy } from "./why.js";
 
@@ -29,7 +29,7 @@ const SECTIONS = [
 /** Build the page of a session and connect it to the reader's hands. */
 export function startPage(session) {
   const sections = Object.fromEntries(SECTIONS.map((id) => [id, document.getElementById(id)]));
-  const page = { session, sections, structure: session.structure, opener: null };
+  const page = { session, sections, opener: null };
   page.actions = pageActions(page);
   showMap(sections.map, session);
   showSteps(sections.steps, session);
@@ -69,10 +69,8 @@ function pageActions(page) {
 function refresh(page) {
   const { session, sections } = page;
   showResults(page);
-  if (page.structure === session.structure) refreshTables(sections.steps, session);
-  else showSteps(sections.steps, session);
-  page.structure = session.structure;
   showPanel(page);
+  refreshSteps(sections.steps, session); // last: the browser would lay out the changed tables before anything else
 }
 
 function keepFocus({ sections }, act) {
@@ -84,7 +82,8 @@ function keepFocus({ sections }, act) {
 
 function listen(page) {
   addEventListener("hashchange", () => followAddress(page, true));
-  addEventListener("resize", () => makeRoom(page.sections.changes));
+  const { changes, line } = page.sections;
+  new ResizeObserver(() => makeRoom(changes, line)).observe(changes);
   document.addEventListener("keydown", (event) => pressKey(page, event));
   document.addEventListener("click", (event) => clickCell(page, event));
   document.addEventListener("focusin", ({ target }) => {

@@ -1,9 +1,9 @@
 // Every step, folded: its sentence, its equation, the weights it uses, its tensor, and beside it the gradient.
 
 import { element, show } from "./elements.js";
+import { doWhenSeen, watchSight } from "./later.js";
 import { equationOf, explanationOf } from "./line.js";
-import { readAddress } from "./places.js";
-import { fillCell, setHeatMap, tensorTables } from "./tables.js";
+import { refreshTable, setHeatMap, tensorTables } from "./tables.js";
 
 const WEIGHTS = "The weights: what training found";
 const WHY = "Why: where each logit comes from";
@@ -14,9 +14,12 @@ const PHASES = {
   "forward again": "Forward again, with the new weights",
 };
 
+/** What Python says about the steps that a section shows, and about the step of a body, to know what differs later. */
+const SHOWN_STEPS = new WeakMap();
+
 /** Show all weights and steps, folded, by phase and part; their tables are made when they are opened. */
 export function showSteps(section, session) {
-  const open = new Set([...section.querySelectorAll("details[open]")].map((details) => details.id));
+  SHOWN_STEPS.set(section, session.stepList);
   const weights = session.data.weights.map(({ name }) => stepElement(session, name, name));
   const phases = new Map([[WEIGHTS, new Map([["All weights: click one to change it", weights]])]]);
   session.stepList.forEach((step, place) => {
@@ -32,12 +35,11 @@ export function showSteps(section, session) {
     element("h2", {}, "Every step"),
     element(
       "p",
-      {},
+      { class: "hint" },
       "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one.",
     ),
     ...[...phases].flatMap(([phase, parts]) => [element("h3", {}, phase), ...[...parts].map(partElement)]),
   );
-  for (const details of section.querySelectorAll("details[id]")) if (open.has(details.id)) openDetails(details);
 }
 
 function partElement([title, steps]) {
@@ -47,15 +49,23 @@ function partElement([title, steps]) {
       : `${steps.length} ${title.startsWith("All weights") ? "matrices and vectors" : "steps"}`;
   const summary = element("summary", {}, title, " ", element("span", { class: "shape" }, count));
   const body = element("div", { class: "part-body" }, ...steps);
-  return element("details", { class: "part", id: `part:${title}` }, summary, body);
+  const id = `part:${title}`;
+  return element("details", { class: "part", id, open: document.getElementById(id)?.open }, summary, body);
 }
 
+/** Return the element of a step or of weights: the one that is there already, or else a new one, folded. */
 function stepElement(session, name, title) {
+  const id = `step:${name}`;
+  const known = document.getElementById(id);
+  if (known !== null) {
+    known.querySelector(".name").textContent = title;
+    return known;
+  }
   const body = element("div", { class: "step-body" });
+  watchSight(body);
   const fill = () => details.open && !body.childElementCount && fillStep(body, session, name);
   const summary = element("summary", {}, element("span", { class: "name" }, title), " ", shapeOfStep(session, name));
-  const attributes = { class: "step", id: `step:${name}`, "data-step": name, ontoggle: fill };
-  const details = element("details", attributes, summary, body);
+  const details = element("details", { class: "step", id, "data-step": name, ontoggle: fill }, summary, body);
   return details;
 }
 
@@ -66,6 +76,7 @@ function shapeOfStep(session, name) {
 
 function fillStep(body, session, name) {
   const step = session.step(name);
+  SHOWN_STEPS.set(body, step);
   const axes = step?.axes ?? session.weightAxes(name);
   const gradient = session.gradientName(name);
   show(
@@ -105,19 +116,24 @@ function weightTables(session, weights) {
   return element("details", { class: "weights", ontoggle: fill }, summary);
 }
 
-/** Write all numbers again: in open tables in place, and closed ones are made again when they are opened. */
-export function refreshTables(root, session) {
-  for (const body of root.querySelectorAll(".step-body:not(:empty)")) {
-    if (!body.closest("details").open) body.replaceChildren();
-    else refreshBody(body, session);
+/** Show the numbers as they are now, those in sight first; closed tables are made again when they are opened. */
+export function refreshSteps(section, session) {
+  const [shown, steps] = [SHOWN_STEPS.get(section), session.stepList];
+  if (steps.length !== shown.length || steps.some((step, place) => step !== shown[place])) showSteps(section, session);
+  for (const body of section.querySelectorAll(".step-body:not(:empty)")) {
+    if (body.parentElement.open) doWhenSeen(body, () => refreshBody(body, session));
+    else body.replaceChildren();
   }
 }
 
 function refreshBody(body, session) {
-  for (const cell of body.querySelectorAll("td[data-cell]")) {
-    const { name, index } = readAddress(cell.dataset.cell);
-    fillCell(session, cell, name, index);
+  if (!body.isConnected || !body.childElementCount) return; // it was removed or folded while this waited
+  const name = body.parentElement.dataset.step;
+  if (SHOWN_STEPS.get(body) !== session.step(name)) {
+    fillStep(body, session, name);
+    return;
   }
+  body.querySelectorAll("table.tensor").forEach((table) => refreshTable(session, table));
   colourTables(body);
 }
 

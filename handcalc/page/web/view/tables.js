@@ -4,7 +4,12 @@ import { element } from "./elements.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { largestSize, shareColour } from "./colours.js";
 import { address } from "./places.js";
-import { placeLabel } from "./words.js";
+import { isWordAxis, placeLabel } from "./words.js";
+
+const MOST_COLUMNS = 8;
+
+/** What each table of a tensor shows: its cells with their indices, numbers and colours, and the labels with words. */
+const TABLES = new WeakMap();
 
 /** Return the tables of a tensor: one for each head if it has three axes. `caption` names the tensor. */
 export function tensorTables(session, name, axes, caption) {
@@ -17,18 +22,57 @@ export function tensorTables(session, name, axes, caption) {
   );
 }
 
-/** Return a scrollable table; vectors are one column, a single number is one cell. */
+/** Return a scrollable table; vectors are one column, a single number is one cell, and a wide matrix is turned. */
 function tensorTable(session, { name, before, axes, shape, caption }) {
-  const [rows, columns] = [shape[0] ?? 1, shape[1] ?? 1].map((length) => [...Array(length).keys()]);
-  const indexOf = (row, column) => [...before, row, column].slice(0, before.length + shape.length);
-  const columnTitle = (column) => (axes[1] ? placeLabel(session, axes[1], column) : "value");
-  const rowTitle = (row) => (axes[0] ? placeLabel(session, axes[0], row) : caption);
-  const header = columns.map((column) => element("th", { scope: "col" }, columnTitle(column)));
-  const body = rows.map((row) => {
-    const title = element("th", { scope: "row" }, rowTitle(row));
-    return element("tr", {}, title, ...columns.map((column) => tableCell(session, name, indexOf(row, column))));
+  const [first, second] = [shape[0] ?? 1, shape[1] ?? 1].map((length) => [...Array(length).keys()]);
+  const turned = second.length > MOST_COLUMNS && second.length > first.length;
+  const [rows, columns] = turned ? [second, first] : [first, second];
+  const [down, across] = turned ? [axes[1], axes[0]] : [axes[0], axes[1]];
+  const indexOf = (row, column) => [...before, ...(turned ? [column, row] : [row, column]).slice(0, shape.length)];
+  const header = columns.map((column) => axisLabel(session, "col", across, column, "value"));
+  const titles = rows.map((row) => axisLabel(session, "row", down, row, caption));
+  const indices = rows.flatMap((row) => columns.map((column) => indexOf(row, column)));
+  const cells = indices.map((index) => tableCell(session, name, index));
+  const width = columns.length;
+  const body = titles.map((title, row) => element("tr", {}, title, cells.slice(row * width, (row + 1) * width)));
+  const start = element("td", { class: "corner" }, corner(session, [down, across]));
+  const box = scrollable(caption, [start, ...header], body);
+  TABLES.set(box.querySelector("table"), {
+    name,
+    indices,
+    cells,
+    values: indices.map((index) => session.value(name, index)),
+    numbers: indices.map((index) => Number(session.text(name, index))),
+    colours: [],
+    labels: [...wordLabels(titles, down), ...wordLabels(header, across)],
   });
-  return scrollable(caption, [element("td", { class: "corner" }, corner(session, axes)), ...header], body);
+  return box;
+}
+
+/** Return the labels of an axis if they contain words of the text, `{node, letter, place}`. */
+function wordLabels(nodes, letter) {
+  return isWordAxis(letter) ? nodes.map((node, place) => ({ node, letter, place })) : [];
+}
+
+function axisLabel(session, scope, letter, place, otherwise) {
+  return element("th", { scope }, letter ? placeLabel(session, letter, place) : otherwise);
+}
+
+/** Write again what a table of a tensor shows, but only where it differs: that is much quicker than all of it. */
+export function refreshTable(session, table) {
+  const { name, indices, cells, values, numbers, labels } = TABLES.get(table);
+  indices.forEach((index, place) => {
+    const value = session.value(name, index);
+    if (isSameNumber(value, values[place])) return;
+    values[place] = value;
+    numbers[place] = Number(session.text(name, index));
+    fillCell(session, cells[place], name, index);
+  });
+  for (const { node, letter, place } of labels) node.textContent = placeLabel(session, letter, place);
+}
+
+function isSameNumber(a, b) {
+  return a.exponent === b.exponent && a.coefficient === b.coefficient;
 }
 
 /** Return a table of numbers with a header and rows, in a box that scrolls. */
@@ -46,33 +90,34 @@ export function scrollable(caption, header, rows) {
 }
 
 function corner(session, axes) {
-  const names = [...axes].map((letter) => session.data.axes[letter].counts);
+  const names = axes.filter(Boolean).map((letter) => session.data.axes[letter].counts);
   return names.length > 1 ? `${names[0]} ↓  ${names[1]} →` : (names[0] ?? "");
 }
 
 /** Return the cell of a table: a link to the number's line. Only one link of a table is reached by the Tab key. */
 export function tableCell(session, name, index) {
-  const link = element("a", { href: address(name, index), tabindex: "-1" });
+  const link = element("a", { href: address(name, index), tabindex: "-1" }, "");
   const cell = element("td", { "data-cell": cellLabel(name, index) }, link);
   fillCell(session, cell, name, index);
   return cell;
 }
 
-/** Write a cell's number, and whether it is masked or has changed since the page was opened. */
+/** Write a cell's number, and whether it is masked or differs from that of the unchanged model. */
 export function fillCell(session, cell, name, index) {
   const masked = session.isMasked(name, index);
-  cell.firstChild.textContent = masked ? "masked" : session.text(name, index);
+  cell.firstChild.firstChild.data = masked ? "masked" : session.text(name, index);
   cell.classList.toggle("masked", masked);
   cell.classList.toggle("changed", session.isChanged(name, index));
 }
 
-/** Colour the cells of a table by their numbers' share of its largest, or remove the colours. */
+/** Colour the cells of a tensor's table by their numbers' share of its largest, or remove the colours. */
 export function setHeatMap(table, on) {
-  const cells = [...table.querySelectorAll("td[data-cell]")];
-  const values = cells.map((cell) => (cell.classList.contains("masked") ? NaN : Number(cell.textContent)));
-  const largest = largestSize(values);
-  cells.forEach((cell, place) => {
-    cell.style.backgroundColor = on && Number.isFinite(values[place]) ? shareColour(values[place] / largest) : "";
+  const { cells, numbers, colours } = TABLES.get(table);
+  const largest = largestSize(numbers);
+  numbers.forEach((number, place) => {
+    const colour = on && Number.isFinite(number) ? shareColour(number / largest) : "";
+    if (colour !== (colours[place] ?? "")) cells[place].style.backgroundColor = colour;
+    colours[place] = colour;
   });
 }
 

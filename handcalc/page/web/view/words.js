@@ -24,6 +24,11 @@ export function textUpTo(vocabulary, words, stop) {
   return text.endsWith(" ") ? `${text.slice(0, -1)} ␣` : text;
 }
 
+/** Return whether the places along the axis of an index letter are words of the text, which the reader can change. */
+export function isWordAxis(letter) {
+  return letter === "t" || letter === "s";
+}
+
 /** Return the label of a place along the axis of an index letter: its number, and its word if it has one. */
 export function placeLabel(session, letter, place) {
   const word = { t: session.tokens[place], s: session.tokens[place], v: place }[letter];

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
-from gpt_data.files.streams import shows_colours, terminal_columns
+from gpt_data.terminal import show, shows_colours, terminal_columns
 from gpt_data.wording import count_of, show_path
 from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
 from numpy_gpt.shared.attention.sentences import Measurement, measure_heads
 from numpy_gpt.shared.cli.choices import recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
-from numpy_gpt.shared.cli.parser import path, print_record, read_options, whole_number
+from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tokens import encode_flag, read_text
 from numpy_gpt.shared.model.arrays import Tokens
@@ -36,6 +36,7 @@ class AttentionOptions(NamedTuple):
     png: Path | None
     html: Path | None
     json: bool
+    no_pager: bool
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
@@ -51,6 +52,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add("--html", type=path, metavar="FILE", help="write all maps to this file as a web page that needs no other file")
     what = "print one JSON record instead of the maps: tokens, words, weights[layer][head][query][key], sentences"
     add("--json", action="store_true", help=what)
+    add_pager_flag(parser)
     set_command(parser, program, _read_options, attention)
 
 
@@ -98,7 +100,7 @@ def attention(options: AttentionOptions, backend: Backend) -> int:
     elif files:
         print(f"wrote {' and '.join(map(show_path, files))}")
     else:
-        _show(maps)
+        _show(maps, paged=not options.no_pager)
     return 0
 
 
@@ -141,11 +143,11 @@ def _write_files(maps: AttentionMaps, options: AttentionOptions) -> list[Path]:
     return [*contents]
 
 
-def _show(maps: AttentionMaps) -> None:
+def _show(maps: AttentionMaps, *, paged: bool) -> None:
     from numpy_gpt.shared.attention.drawing.terminal import map_lines
 
-    for line in map_lines(maps, terminal_columns(_COLUMNS), colour=shows_colours()):
-        print(line)
+    lines = map_lines(maps, terminal_columns(_COLUMNS), colour=shows_colours())
+    show((f"{line}\n" for line in lines), paged=paged)
 
 
 def _record_of(maps: AttentionMaps) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpt_data.errors import UserError
+from gpt_data.terminal import print_prose
 from gpt_data.wording import count_of, show_path
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import path
@@ -51,5 +52,5 @@ def edit_model(choice: ModelChoice, changes: Sequence[str], out_dir: Path) -> in
         raise UserError(f"--out_dir {show_path(out_dir)} is the model itself; choose another place")
     save_checkpoint(out_dir, changed)
     count = count_of(len(changes), "weight")
-    print(f"saved {show_path(out_dir)}: {count} changed, everything else as in {show_path(choice.run)}")
+    print_prose(f"saved {show_path(out_dir)}: {count} changed, everything else as in {show_path(choice.run)}")
     return 0

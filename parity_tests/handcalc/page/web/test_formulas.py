@@ -71,9 +71,9 @@ def _different_lines(found: list[Any], trace: Trace) -> Any:
                 yield f"{cell_label(step.name, index)} = {line} = {value}, not {right[0]} = {right[1]}"
 
 
-def test_shipped_model_over_three_updates(call: Call, train_shipped: Callable[..., Trace]) -> None:
+def test_shipped_model_over_two_updates(call: Call, train_shipped: Callable[..., Trace]) -> None:
     trace = train_shipped("hello world")
-    for found in call("workOutData", web_data(trace), 3):
+    for found in call("workOutData", web_data(trace), 2):
         assert differences(found, trace) == []
         trace = take_step(trace)
 
@@ -95,7 +95,7 @@ CASES: dict[str, tuple[tuple[int, ...], int, str, dict[str, Any]]] = {
 def test_random_models(case: str, call: Call) -> None:
     tokens, digits, extent, changes = CASES[case]
     trace = trace_of(tokens, digits, extent, **changes)
-    updates = 2 if extent == UPDATE else 1
+    updates = {"one prediction": 3}.get(case, 2) if extent == UPDATE else 1
     for found in call("workOutData", web_data(trace), updates):
         assert differences(found, trace) == []
         if extent == UPDATE:
@@ -103,7 +103,7 @@ def test_random_models(case: str, call: Call) -> None:
 
 
 @pytest.mark.prove
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     tokens=st.lists(st.integers(0, 5), min_size=2, max_size=6).map(tuple),
     digits=st.integers(3, 8),
@@ -141,14 +141,18 @@ MUTANTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def right_trace() -> Trace:
+    return trace_of((1, 0, 2, 5), 4)
+
+
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_mistakes_are_noticed(mutant: str, browser: Any) -> None:
+def test_mistakes_are_noticed(mutant: str, right_trace: Trace, browser: Any) -> None:
     right, wrong = MUTANTS[mutant]
 
     def change(script: str) -> str:
         assert right in script
         return script.replace(right, wrong)
 
-    trace = trace_of((1, 0, 2, 5), 4)
-    (found,) = open_script(browser, GLUE, change)("workOutData", web_data(trace), 1)
-    assert differences(found, trace)[0].startswith((f"{mutant}[", f"{mutant} "))
+    (found,) = open_script(browser, GLUE, change)("workOutData", web_data(right_trace), 1)
+    assert differences(found, right_trace)[0].startswith((f"{mutant}[", f"{mutant} "))

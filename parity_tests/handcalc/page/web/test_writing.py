@@ -42,7 +42,7 @@ TEXTS = (
     "inf",
 )
 NODES = {"Sum": Sum, "Difference": Difference, "Product": Product, "Quotient": Quotient, "Maximum": Maximum}
-FUNCTIONS = ("exp", "log", "sqrt", "tanh")
+FUNCTIONS = ("exp", "log", "sqrt", "tanh", "erf")
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ def test_a_terminal_gets_what_it_can_show(numpy_run, monkeypatch, columns, name,
     monkeypatch.setenv(name, value)
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    out = numpy_run("attention", "--text", "hello world").out
+    out = numpy_run("attention", "--text", "hello world", "--no_pager").out
     assert ("\x1b" in out) == (value == "xterm")
     assert "\x1b" not in plain
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in out.splitlines()) <= columns
@@ -219,4 +219,4 @@ def test_without_matplotlib(run, monkeypatch):
 
 
 def test_the_drawings_are_loaded_only_if_needed():
-    assert not {name for name in vars(attention) if "png" in name or "page" in name or name == "map_lines"}
+    assert not {name for name in vars(attention) if name in ("sheet_png", "maps_page", "map_lines")}
