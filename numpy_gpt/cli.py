@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,11 +12,11 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
-from gpt_data.wording import describe
+from numpy_gpt.by_hand.choice import ByHand, read_by_hand
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.commands import add_command, program_parser
 from numpy_gpt.shared.cli.parameters import PARAMETERS
-from numpy_gpt.shared.cli.parser import path, run_command, whole_number
+from numpy_gpt.shared.cli.parser import path, run_command
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
@@ -26,9 +25,9 @@ from numpy_gpt.shared.training.recipe import Recipe
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser, commands = program_parser(PROGRAM, "A small GPT in pure NumPy.")
-    what = "print every number of the first steps (default: of one step)"
+    what = "show what the first steps compute, as a page each (default: one step); full or full:STEPS: every number"
     commands.choices["train"].add_argument(
-        "--by_hand", type=whole_number, nargs="?", const=1, metavar="STEPS", help=what
+        "--by_hand", type=read_by_hand, nargs="?", const=ByHand(1), metavar="STEPS", help=what
     )
     add_command(commands, PROGRAM, PARAMETERS)
     add_command(commands, PROGRAM, REBUILD)
@@ -36,27 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(by_hand=0)  # only `train` has the flag; the NumPy backend has no other options
+    parser.set_defaults(by_hand=ByHand(0))  # only `train` has the flag; the NumPy backend has no other options
 
 
 @contextmanager
 def _open_backend(arguments: argparse.Namespace, *, trains: bool = False, run: Path | None = None) -> Iterator[Backend]:
-    by_hand: int = arguments.by_hand
-    if by_hand < 0:
-        raise UserError(f"--by_hand must be at least 0, not {describe(by_hand)}")
     # A result that overflows is inf or NaN, and the commands report that in one line; NumPy would also warn.
     with np.errstate(all="ignore"):
-        yield Backend(partial(_make_engine, by_hand=by_hand))
+        yield Backend(partial(_make_engine, by_hand=arguments.by_hand))
 
 
-def _make_engine(recipe: Recipe, initial: InitialState, by_hand: int) -> Engine:
-    if by_hand == 0:
+def _make_engine(recipe: Recipe, initial: InitialState, by_hand: ByHand) -> Engine:
+    if by_hand.steps == 0:
         return NumpyEngine(recipe, initial.values, initial.moments, initial.trained)
     if recipe.training.gradient_accumulation_steps > 1:
-        raise UserError("--by_hand prints one batch a step; leave out --gradient_accumulation_steps")
-    from numpy_gpt.by_hand import ByHandEngine  # imported here, and below, so that other commands start faster
+        raise UserError("--by_hand shows one batch a step; leave out --gradient_accumulation_steps")
+    from numpy_gpt.by_hand.engine import ByHandEngine  # imported here, and below, so that other commands start faster
 
-    return ByHandEngine(recipe, initial, by_hand, sys.stdout)
+    return ByHandEngine(recipe, initial, by_hand)
 
 
 PROGRAM = Program("numpy_gpt", "tiny", _add_engine_flags, _open_backend)

@@ -12,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from parity_tests.support import comparator
+from parity_tests.support.browser import browser
+
+__all__ = ["browser"]
 
 _COMMON: dict[str, Any] = {
     "deadline": None,

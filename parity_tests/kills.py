@@ -24,7 +24,7 @@ from numpy_gpt.shared.training.throughput import Throughput
 # So small that it writes a checkpoint every few milliseconds: much of the time is spent writing one. At this rate the
 # loss goes up and down, so the best evaluation is not the last one, and a resumed run must remember it.
 TRAINING = ["tiny", "--max_iters", "400", "--eval_interval", "8", "--eval_stride", "8", "--dropout", "0.1"]
-TRAINING += ["--learning_rate", "5e-2", "--min_lr", "5e-2", "--warmup_iters", "5"]
+TRAINING += ["--learning_rate", "5e-2", "--min_lr", "5e-2", "--warmup_iters", "5", "--snapshots", "24"]
 # The process prints "ready" when it has imported everything: killing an interpreter during its start tests nothing.
 _PROGRAM = """
 import sys

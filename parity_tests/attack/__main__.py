@@ -57,7 +57,7 @@ def run_all(chosen: Iterable[Attack], programs: Sequence[str]) -> Iterator[Resul
 
 def _import_everything(programs: Sequence[str]) -> None:
     """Import what the programs import when they need it, so that the children have it already."""
-    modules = ["numpy_gpt.engine", "numpy_gpt.by_hand", "safetensors.numpy", "difflib", "tomllib", "shutil"]
+    modules = ["numpy_gpt.engine", "numpy_gpt.by_hand.engine", "safetensors.numpy", "difflib", "tomllib", "shutil"]
     modules += ["handcalc.page.json_format", "handcalc.page.markdown", "threadpoolctl"]
     modules += ["matplotlib.figure", "plotext"]
     if "torch_gpt" in programs:

@@ -56,6 +56,8 @@ top_k 1 3 99
 top_p 0.1 0.5 1
 show 1 3 99
 window 1 2
+snapshots 0 2 3
+by_hand 1 2 full full:2
 html new.html
 stop world ' ' be
 device cpu auto cuda cuda:9 mps meta xpu

@@ -31,7 +31,7 @@ _COMMANDS = (
     "numpy_gpt prepare text input.txt --out_dir letters --val_share 0.3",
     "numpy_gpt prepare text input.txt --out_dir lexicon --val_share 0.3 --tokens words",
     "numpy_gpt prepare tiny --out_dir phrases",
-    f"numpy_gpt train tiny {_SHORT} --ema_decay 0.9 --out_dir run",
+    f"numpy_gpt train tiny {_SHORT} --ema_decay 0.9 --snapshots 3 --out_dir run",
     f"torch_gpt train tiny {_SHORT} --device cpu --out_dir torch-run",
     f"numpy_gpt train bigram {_SHORT} --dataset letters --out_dir bigram",
     "handcalc.trace 'to be' --backward --output trace.txt",

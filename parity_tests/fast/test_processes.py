@@ -19,6 +19,7 @@ from gpt_data.errors import UserError
 from gpt_data.texts.corpora import load_corpus
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt.shared.runs.run_directory import load_checkpoint, load_newest
+from numpy_gpt.shared.runs.snapshots import snapshots_of
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.throughput import operations_per_token
 from parity_tests.support.comparator import assert_close
@@ -103,9 +104,11 @@ def test_an_indivisible_batch_is_refused():
 @pytest.mark.parametrize(
     "flags",
     [
-        pytest.param(["--gradient_accumulation_steps", "2", *AVERAGED], id="DDP, parts, averaged"),
+        pytest.param(
+            ["--gradient_accumulation_steps", "2", *AVERAGED, "--snapshots", "5"], id="DDP, parts, averaged, snapshots"
+        ),
         pytest.param(["--peak_tflops", "0.001", "--log_interval", "5"], id="DDP", marks=pytest.mark.prove),
-        pytest.param(["--fsdp"], id="FSDP", marks=pytest.mark.prove),
+        pytest.param(["--fsdp", "--snapshots", "5"], id="FSDP, snapshots", marks=pytest.mark.prove),
         pytest.param(["--fsdp", *AVERAGED], id="FSDP, averaged", marks=pytest.mark.prove),
     ],
 )
@@ -125,6 +128,13 @@ def test_two_processes_equal_one(tmp_path, flags, capsys):
     one, two = (load_checkpoint(tmp_path / name) for name in ("one", "two"))
     for name, value in one.values.items():
         assert_close(f"{name} of two processes", two.values[name], value, _AMPLIFIED * UNIT["float64"])
+    kept, twins = (snapshots_of(tmp_path / name) for name in ("one", "two"))
+    assert [path.name for path in kept] == [path.name for path in twins]
+    assert len(kept) == (5 if "--snapshots" in flags else 0)
+    for path, twin in zip(kept, twins, strict=True):
+        values, others = load_checkpoint(path).values, load_checkpoint(twin).values
+        for name, value in values.items():
+            assert_close(f"{name} in a snapshot of two", others[name], value, _AMPLIFIED * UNIT["float64"])
     assert (one.trained is None, two.trained is None) == (AVERAGED[0] not in flags,) * 2
     if "--peak_tflops" in flags:  # MFU is the part of what both can do together
         lines = map(json.loads, (tmp_path / "two" / "metrics.jsonl").read_text().splitlines())

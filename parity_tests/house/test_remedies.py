@@ -21,7 +21,8 @@ PROGRAMS = DOORS | {"benchmarks.token_files": Door("benchmarks.token_files", (0,
 OF_OTHERS = {
     "handcalc/verify.py": {"--full"},  # of handcalc.trace, in an example
     "numpy_gpt/shared/cli/prepare.py": {"--dataset"},  # of train, in the command that is printed
-    "numpy_gpt/shared/cli/train.py": {"--checkpoint"},  # of sample, as the text says
+    "numpy_gpt/shared/cli/stored/snapshots.py": {"--snapshots"},  # of train, as the text says
+    "numpy_gpt/shared/cli/train.py": {"--checkpoint", "--remove"},  # of sample and snapshots, as the texts say
     "torch_gpt/fast/process_group.py": {"--nproc_per_node"},  # of torchrun
 }
 """Options that a text names together with the other command or program to which they belong."""

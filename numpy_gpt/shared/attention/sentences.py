@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numpy_gpt.shared.attention.maps import AttentionMaps
-from numpy_gpt.shared.attention.targets import TARGETS, Mask, Target, Text
+from numpy_gpt.shared.attention.targets import TARGETS, Target, Text
 from numpy_gpt.shared.model.arrays import Array
 
 STANDS_OUT = 0.1
@@ -77,7 +77,7 @@ def measure(weights: Array, text: Text) -> Measurement:
     """
     time = len(text.tokens)
     past = np.tri(time, dtype=bool)
-    shares = [_share_of(target, weights, target.select(text), past) for target in TARGETS]
+    shares = [share_of(target, weights, text) for target in TARGETS]
     found = [share for share in shares if share is not None]
     candidates = [share for share in found if share.stands_out] or found
     main = max(candidates, key=lambda share: share.excess * share.queries, default=None)
@@ -86,8 +86,9 @@ def measure(weights: Array, text: Text) -> Measurement:
     return Measurement(time, main, float(evenness))
 
 
-def _share_of(target: Target, weights: Array, mask: Mask, past: Mask) -> TargetShare | None:
-    """Return a target's share, or None if no query has it and something else to look at."""
+def share_of(target: Target, weights: Array, text: Text) -> TargetShare | None:
+    """Return a target's share of the weights (T, S), or None if no query has it and something else to look at."""
+    mask, past = target.select(text), np.tri(len(text.tokens), dtype=bool)
     telling = mask.any(axis=1) & (mask != past).any(axis=1)
     if not telling.any():
         return None

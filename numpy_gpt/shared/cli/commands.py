@@ -7,7 +7,6 @@ from typing import Any
 from numpy_gpt.shared.cli.attention.attention import ATTENTION
 from numpy_gpt.shared.cli.attention.heads import HEADS
 from numpy_gpt.shared.cli.compare import COMPARE
-from numpy_gpt.shared.cli.edit import EDIT
 from numpy_gpt.shared.cli.evaluate import EVALUATE
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag
 from numpy_gpt.shared.cli.plot import PLOT
@@ -15,10 +14,12 @@ from numpy_gpt.shared.cli.prepare import PREPARE
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.cli.sample import SAMPLE
 from numpy_gpt.shared.cli.step import STEP
+from numpy_gpt.shared.cli.stored.edit import EDIT
+from numpy_gpt.shared.cli.stored.snapshots import SNAPSHOTS_COMMAND
 from numpy_gpt.shared.cli.train import TRAIN
 
 _WITH_MODEL = (TRAIN, SAMPLE, STEP, ATTENTION, HEADS, EVALUATE, COMPARE)
-_SHARED = (*_WITH_MODEL, EDIT, PLOT, PREPARE)
+_SHARED = (*_WITH_MODEL, EDIT, PLOT, SNAPSHOTS_COMMAND, PREPARE)
 
 
 def program_parser(program: Program, description: str) -> tuple[Parser, Any]:

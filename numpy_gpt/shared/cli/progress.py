@@ -112,9 +112,9 @@ class BarDisplay:
         print_prose(evaluation_line(evaluation))
 
 
-def display_for(max_iters: int, first_step: int) -> AbstractContextManager[Display]:
-    """Return the display that suits stderr."""
-    return BarDisplay(max_iters, first_step) if sys.stderr.isatty() else PlainDisplay(max_iters)
+def display_for(max_iters: int, first_step: int, *, bar: bool = True) -> AbstractContextManager[Display]:
+    """Return the display that suits stderr: a bar only for a terminal, and only if ``bar`` allows it."""
+    return BarDisplay(max_iters, first_step) if bar and sys.stderr.isatty() else PlainDisplay(max_iters)
 
 
 def progress_text(progress: Progress, columns: float = math.inf) -> str:

@@ -32,6 +32,7 @@ from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.metrics import TensorBoardLog
 from numpy_gpt.shared.runs.run_directory import contains_run, lock_run, new_directory
 from numpy_gpt.shared.runs.run_state import RunState
+from numpy_gpt.shared.runs.snapshots import SNAPSHOTS, snapshots_of
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.process_group import ProcessGroup
 from numpy_gpt.shared.training.randomness import sampling_uniforms
@@ -90,6 +91,7 @@ TRAIN = Command(
         "train bigram --max-iters=200 --eval_interval 100 --source input.txt",
         "train --config recipe.toml --learning_rate 1e-3",
         "train tiny --dataset my-text --eval_stride none --patience 3 --tensorboard",
+        "train tiny --max_iters 2000 --snapshots 8 --out_dir runs/growth",
         "train --resume runs/tiny",
     ),
     PRECEDENCE,
@@ -111,7 +113,7 @@ def train(options: TrainOptions, backend: Backend) -> int:
         print("\n".join(parameter_table(recipe.model, page_style())))
         for log in logs:
             stack.enter_context(log)
-        display = stack.enter_context(display_for(recipe.training.max_iters, state.step))
+        display = stack.enter_context(display_for(recipe.training.max_iters, state.step, bar=not engine.prints))
         state = train_run(recipe, engine, corpus, out_dir, display, state, logs)
     _print_summary(recipe, state, floor)
     print(f"sample: {_sample_text(engine, recipe, corpus)}")
@@ -127,6 +129,11 @@ def _new_run(options: TrainOptions, backend: Backend) -> Run:
     if out_dir is not None and contains_run(out_dir):
         place = show_path(out_dir)
         raise UserError(f"{place} already contains a run; continue it with --resume {place}, or choose another place")
+    if out_dir is not None and snapshots_of(out_dir):
+        raise UserError(
+            f"{show_path(out_dir)} contains snapshots of another run; remove them with `snapshots --remove`, "
+            "or choose another place"
+        )
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
     return Run(recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir)
 
@@ -144,10 +151,10 @@ def _resumed_run(run: Path, options: TrainOptions) -> Run:
     _check_nothing_else_chosen(options)
     checkpoint = load_model(run)
     recipe = stored_recipe(checkpoint)
+    whole = f"; give {show_path(run.parent.parent)}" if run.parent.name in ("checkpoints", SNAPSHOTS) else ""
     if recipe is None or checkpoint.moments is None or checkpoint.state is None:
-        raise UserError(f"{show_path(run)} has a model but no training state; start a new run")
+        raise UserError(f"{show_path(run)} has a model but no training state{whole or '; start a new run'}")
     if checkpoint.path == run:
-        whole = f"; give {show_path(run.parent.parent)}" if run.parent.name == "checkpoints" else ""
         raise UserError(f"--resume must be a run directory, but {show_path(run)} is a single checkpoint{whole}")
     moved_to = options.recipe.fields.get("dataset")
     recipe = recipe.override({} if moved_to is None else {"dataset": moved_to})

@@ -128,6 +128,14 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
         ) from error
 
 
+def is_saved(directory: Path, checkpoint: Checkpoint) -> bool:
+    """Return whether the directory already has exactly the files that ``save_checkpoint`` would write."""
+    try:
+        return all((directory / name).read_bytes() == content for name, content in _contents(checkpoint).items())
+    except OSError:
+        return False
+
+
 def check_place(directory: Path) -> None:
     """Refuse a directory that contains anything other than a checkpoint, because saving there would remove it.
 

@@ -3,12 +3,12 @@
 runs/tiny/metrics.jsonl
 runs/tiny/checkpoints/step-000005500/    model.safetensors  optimizer.safetensors  checkpoint.json
 runs/tiny/checkpoints/step-000006000/
+runs/tiny/snapshots/                     see snapshots.py
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,18 +16,11 @@ from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import make_directory
-from gpt_data.files.temporary import remove_leftovers
 from gpt_data.wording import show_path
-from numpy_gpt.shared.runs.checkpoint import (
-    MANIFEST,
-    REPLACED_SUFFIX,
-    Checkpoint,
-    read_checkpoint,
-    remove_checkpoint,
-    save_checkpoint,
-)
+from numpy_gpt.shared.runs.checkpoint import MANIFEST, Checkpoint, read_checkpoint, remove_checkpoint, save_checkpoint
 from numpy_gpt.shared.runs.metrics import METRICS_FILE, read_metrics
 from numpy_gpt.shared.runs.run_state import RunState
+from numpy_gpt.shared.runs.step_directories import newest_first, settle, step_directory, step_of
 
 try:
     import fcntl
@@ -35,7 +28,6 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
 _NEWEST = 2  # evaluated checkpoints that are kept
-_NAME = re.compile(rf"step-(\d{{9,}})({re.escape(REPLACED_SUFFIX)})?")  # any other name belongs to the user
 WHICH = ("last", "best")
 
 
@@ -117,7 +109,7 @@ def contains_run(directory: Path) -> bool:
     UserError
         If it cannot be read, or contains other metrics.
     """
-    if _newest_first(directory):
+    if newest_first(directory / "checkpoints"):
         return True
     return os.path.lexists(directory / METRICS_FILE) and any(record.step > 0 for record in read_metrics(directory))
 
@@ -141,18 +133,12 @@ def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: RunS
 
     A process may be killed after writing that checkpoint and before this; a resumed run therefore does this first.
     """
-    remove_leftovers(run / "checkpoints", lambda name: _NAME.fullmatch(name) is not None)
-    for replaced in [path for path in _newest_first(run) if path.name.endswith(REPLACED_SUFFIX)]:
-        # Left by a process killed while replacing a checkpoint.
-        original = replaced.with_name(replaced.name.removesuffix(REPLACED_SUFFIX))
-        if os.path.lexists(original):
-            remove_checkpoint(replaced)
-        elif not replaced.is_symlink():
-            replaced.rename(original)
-    older = [path for path in _newest_first(run) if _step(path) <= step]
-    needed = _needed_steps(step, recipe, state, [_step(path) for path in older])
+    place = run / "checkpoints"
+    settle(place)
+    older = [path for path in newest_first(place) if step_of(path) <= step]
+    needed = _needed_steps(step, recipe, state, [step_of(path) for path in older])
     for path in older:
-        if _step(path) not in needed:
+        if step_of(path) not in needed:
             remove_checkpoint(path)
 
 
@@ -195,7 +181,7 @@ def load_newest(path: Path) -> tuple[Checkpoint, str]:
     UserError
         If there is no intact checkpoint.
     """
-    candidates = _newest_first(path) or [path]
+    candidates = newest_first(path / "checkpoints") or [path]
     if candidates == [path] and os.path.lexists(path / METRICS_FILE) and not os.path.lexists(path / MANIFEST):
         remedy = f"repeat it with --out_dir {show_path(path)}"
         raise UserError(f"no model at {show_path(path)}: training ended before the first checkpoint; {remedy}")
@@ -213,20 +199,4 @@ def load_newest(path: Path) -> tuple[Checkpoint, str]:
 
 
 def _checkpoint_path(run: Path, step: int) -> Path:
-    return run / "checkpoints" / f"step-{step:09d}"
-
-
-def _newest_first(run: Path) -> list[Path]:
-    # step-N comes before step-N.replaced, which exists only while a new checkpoint of step N takes its place.
-    place = run / "checkpoints"
-    try:
-        found = [path for path in place.iterdir() if _NAME.fullmatch(path.name)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise UserError(f"cannot read {show_path(place)}: {error.strerror or error}; check the path") from error
-    return sorted(found, key=lambda path: (-_step(path), path.name))
-
-
-def _step(path: Path) -> int:
-    return int(path.name.removeprefix("step-").removesuffix(REPLACED_SUFFIX))
+    return step_directory(run / "checkpoints", step)

@@ -96,6 +96,8 @@ class Engine(ABC):
     group: ProcessGroup = SINGLE_PROCESS
     peak_flops: float | None = None
     """Peak operations per second of the GPU, NaN if unknown; None on a CPU."""
+    prints: bool = False
+    """Whether it writes to standard output while training, which a moving bar would disturb."""
     evaluation_limit: EvaluationLimit = EvaluationLimit(2048, 1e11)
     """How much is evaluated at once."""
 

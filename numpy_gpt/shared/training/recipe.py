@@ -60,6 +60,9 @@ class TrainingConfig:
         "tokens between the starts of evaluation windows (1: all windows; none: block_size, each token once)", default=1
     )
     eval_iters: int = config_field("random batches in nanoGPT's estimate of each loss (0: no estimate)", default=0)
+    snapshots: int = config_field(
+        "snapshots of the weights to keep, spaced as a logarithm from step 0 to the last step (0: none)", default=0
+    )
     patience: int = config_field("evaluations without improvement that end training (0: never)", default=0)
     log_interval: int = config_field("steps between lines of metrics", default=100)
     seed: int = config_field("seed of initial values, batches, dropout and sampling", default=1337)
@@ -84,6 +87,10 @@ class TrainingConfig:
             self._require(name, value is None or 0 <= value < float("inf"), "at least 0 and finite")
         for name in ("beta1", "beta2", "ema_decay"):
             self._require(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
+        self._require("snapshots", self.snapshots == 0 or self.snapshots >= 2, "0, or at least 2")
+        if self.snapshots > self.max_iters + 1:
+            most = f"at most {self.max_iters + 1:,}, as there are only so many steps from 0 to max_iters"
+            raise UserError(f"snapshots must be {most}, not {describe(self.snapshots)}")
         self._require("dtype", self.dtype in DTYPES, " or ".join(DTYPES))
         for name in ("adam_epsilon", "learning_rate", "min_lr", "weight_decay", "grad_clip"):
             value = getattr(self, name)
@@ -170,8 +177,11 @@ class Recipe:
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the recipe as plain values, for JSON."""
-        return asdict(self) | {"model": config_to_dict(self.model)}
+        """Return the recipe as plain values, for JSON; a run without snapshots does not mention them."""
+        training = asdict(self.training)
+        if self.training.snapshots == 0:
+            del training["snapshots"]
+        return asdict(self) | {"model": config_to_dict(self.model), "training": training}
 
 
 class _Stored(TypedDict):

@@ -1,4 +1,4 @@
-"""The learning rate and the weight of an EMA as functions of the step."""
+"""What depends on the step alone: the learning rate, the weight of an EMA, and which steps have a snapshot."""
 
 from __future__ import annotations
 
@@ -28,3 +28,24 @@ def ema_weight(step: int, ema_decay: float) -> float:
     initial values from the EMA.
     """
     return 1 - min(ema_decay, (1 + step) / (10 + step))
+
+
+def snapshot_steps(count: int, max_iters: int) -> list[int]:
+    """Return ``count`` steps from 0 to max_iters, increasing and, after the first, spaced as a logarithm.
+
+    8 of 6000 steps: 0, 1, 4, 18, 77, 330, 1408, 6000. The first is the untrained model; the others are the powers
+    max_iters^(0/6), max_iters^(1/6) … max_iters^(6/6), rounded, but each at least one more than the one before.
+
+    Raises
+    ------
+    ValueError
+        If there are not so many steps.
+    """
+    if not (count == 0 or 2 <= count <= max_iters + 1):
+        raise ValueError(f"there are no {count} steps from 0 to {max_iters}")
+    if count <= 2:
+        return [0, max_iters][:count]
+    steps = [0]
+    for place in range(count - 1):
+        steps.append(max(steps[-1] + 1, round(max_iters ** (place / (count - 2)))))
+    return steps

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from gpt_data.texts.corpora import Corpus, fingerprint
 from gpt_data.wording import show_path
-from numpy_gpt.shared.model.arrays import Tokens
+from numpy_gpt.shared.model.arrays import Tokens, first_not_finite
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.metrics import METRICS_FILE, MetricsFile, MetricsLog
 from numpy_gpt.shared.runs.run_directory import remove_outdated, save_in_run
 from numpy_gpt.shared.runs.run_state import Evaluation, RunState
+from numpy_gpt.shared.runs.snapshots import save_snapshot
 from numpy_gpt.shared.training.engine import Engine, StepResult
 from numpy_gpt.shared.training.evaluation import evaluate_run
 from numpy_gpt.shared.training.recipe import Recipe
-from numpy_gpt.shared.training.schedule import learning_rate_at
+from numpy_gpt.shared.training.schedule import learning_rate_at, snapshot_steps
 from numpy_gpt.shared.training.stopping import Diverged, Interrupted, Stopped, StopSignals
 from numpy_gpt.shared.training.throughput import Throughput, ThroughputMeter, operations_per_token
 
@@ -63,7 +64,7 @@ def train(
 ) -> RunState:
     """Train from ``state`` until max_iters, or until patience runs out; return the last state, with its evaluation.
 
-    Metrics and checkpoints are written to the run directory ``out_dir``; ``logs`` also receive the metrics.
+    Metrics, checkpoints and snapshots are written to the run directory ``out_dir``; ``logs`` also receive the metrics.
 
     Raises
     ------
@@ -88,8 +89,10 @@ def train(
                     stop.ignore_more()
                     run.save(state)
                     raise Interrupted(stopped.signal_number, step, out_dir) from None
-                if step == training.max_iters or 0 < training.patience <= state.evaluations_since_best:
-                    break
+            is_last = step == training.max_iters or 0 < training.patience <= state.evaluations_since_best
+            run.keep_snapshot(state, is_last)
+            if is_last:
+                break
             result = engine.take_step(step, learning_rate_at(step, **training.schedule()))
             signal_number = engine.group.agree_on_signal(stop.received, step)
             run.report_step(step, result, at_once=signal_number != 0)
@@ -127,6 +130,7 @@ class _TrainingRun:
         per_step = training.batch_size * training.gradient_accumulation_steps * recipe.model.block_size
         self._meter = ThroughputMeter(per_step, training.max_iters)
         self._val_loss = math.nan  # of the last evaluation
+        self._snapshots = frozenset(snapshot_steps(training.snapshots, training.max_iters))
 
     def evaluate(self, state: RunState, stop: StopSignals) -> RunState:
         """Evaluate and save, unless the resumed state includes the evaluation; show it and return the new state.
@@ -159,8 +163,8 @@ class _TrainingRun:
         """
         training, done = self._recipe.training, step + 1
         log, display = done % training.log_interval == 0, self._meter.is_display_due()
-        before_evaluation = done % training.eval_interval == 0 or done == training.max_iters
-        if result is None and (log or display or at_once or before_evaluation):
+        is_kept = done % training.eval_interval == 0 or done == training.max_iters or done in self._snapshots
+        if result is None and (log or display or at_once or is_kept):
             step, result = self._engine.latest()
         if result is None:
             return
@@ -183,21 +187,50 @@ class _TrainingRun:
     def save(self, state: RunState) -> None:
         """Write a checkpoint to resume from ``state``; all processes of a group must call this; the main one writes."""
         m, v = self._engine.moments()
-        checkpoint = Checkpoint(
+        checkpoint = replace(
+            self._model(state),
+            moments=(m, v),
+            trained=self._engine.trained_values(),
+            state=state,
+            engine_state=self._engine.engine_state(),
+        )
+        if self._engine.group.rank == 0:
+            save_in_run(self._out_dir, checkpoint)
+
+    def keep_snapshot(self, state: RunState, is_last: bool) -> None:
+        """Keep the weights, if this step has a snapshot; all processes of a group must call this; the main one writes.
+
+        A run that stops early has its last snapshot there. Snapshots come after the checkpoint of the same step, so a
+        run that was killed before it had a checkpoint has none.
+
+        Raises
+        ------
+        Diverged
+            If a weight is not finite.
+        """
+        if not self._snapshots or not (is_last or state.step in self._snapshots):
+            return
+        with self._meter.pause():
+            model = self._model(state)
+            if name := first_not_finite(model.values):  # the update overflowed; the next step would find it
+                raise Diverged(
+                    f"the weights must be finite, but {name} is not after step {state.step}; "
+                    f"{show_path(self._out_dir)} keeps its last checkpoint; try a lower --learning_rate"
+                )
+            if self._engine.group.rank == 0:
+                save_snapshot(self._out_dir, model)
+
+    def _model(self, state: RunState) -> Checkpoint:
+        """Return what a snapshot contains; all processes of a group must call this."""
+        return Checkpoint(
             self._recipe.model,
             self._corpus.tokenizer,
             self._engine.values(),
             state.step,
             self._recipe.to_dict(),
             None if state.evaluation is None else asdict(state.evaluation),
-            moments=(m, v),
-            trained=self._engine.trained_values(),
-            state=state,
             corpus=self._fingerprint,
-            engine_state=self._engine.engine_state(),
         )
-        if self._engine.group.rank == 0:
-            save_in_run(self._out_dir, checkpoint)
 
     def _write_metrics(self, kind: str, values: dict[str, Any]) -> None:
         for log in self._logs:

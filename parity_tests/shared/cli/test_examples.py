@@ -13,7 +13,10 @@ from numpy_gpt.shared.training.presets import PRESETS
 from parity_tests.shared.cli.programs import PROGRAMS, runner
 from parity_tests.support.shakespeare_text import shakespeare_text
 
-SHARED = ("train", "sample", "step", "attention", "heads", "evaluate", "compare", "edit", "plot", "prepare")
+SHARED = (
+    *("train", "sample", "step", "attention", "heads", "evaluate", "compare"),
+    *("edit", "plot", "snapshots", "prepare"),
+)
 COMMANDS = {
     "numpy_gpt": (*SHARED, "parameters", "rebuild"),
     "torch_gpt": SHARED,

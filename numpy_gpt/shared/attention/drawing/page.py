@@ -31,12 +31,12 @@ def maps_page(maps: AttentionMaps) -> str:
     if maps.weights.size > _MOST_CELLS:
         cells = f"a web page has room for {_MOST_CELLS:,} cells, and these maps have {maps.weights.size:,}"
         raise UserError(f"{cells}; choose a --layer, a --head or a shorter text")
-    style = (_HERE / "page.css").read_text(encoding="utf-8") + "\n".join(_colour_rules())
+    style = (_HERE / "page.css").read_text(encoding="utf-8") + "\n".join(colour_rules())
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return web_page(f"Attention in {quote(maps.text)}", "\n".join(_body(maps)), style, script)
 
 
-def _colour_rules() -> Iterator[str]:
+def colour_rules() -> Iterator[str]:
     """Yield the colours of a hundred and one weights, on paper and on a dark screen."""
     for dark in (False, True):
         rules = []
@@ -60,14 +60,15 @@ def _body(maps: AttentionMaps) -> Iterator[str]:
         yield f'<section><h2>Layer {layer}</h2><div class="heads">'
         for head, matrix, measurement in zip(maps.heads, weights, measured, strict=True):
             yield "<figure>"
-            yield from _table(f"Layer {layer}, head {head}", maps.words, matrix)
+            yield from map_table(f"Layer {layer}, head {head}", maps.words, matrix)
             yield f'<figcaption>{escape(measurement.sentence())}</figcaption><p class="exact" aria-live="polite"></p>'
             yield "</figure>"
         yield "</div></section>"
     yield "</main>"
 
 
-def _table(name: str, words: tuple[str, ...], weights: Array) -> Iterator[str]:
+def map_table(name: str, words: tuple[str, ...], weights: Array) -> Iterator[str]:
+    """Yield a map as a table; the cells of the past, row by row, have a class for their colour."""
     shown = [escape(word) for word in words]
     headings = "".join(
         f'<th scope="col">{f"<span>{text}</span>" if len(word) > 1 else text}</th>'

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpt_data.errors import UserError
+from numpy_gpt.shared.attention.drawing.canvas import (
+    NORMAL,
+    POINTS,
+    SMALL,
+    TITLE,
+    add_axes,
+    colour_map,
+    draw_colour_bar,
+    height_of,
+    label_width,
+    new_figure,
+    wrap,
+    write,
+)
 from numpy_gpt.shared.attention.drawing.labels import HOW_TO_READ, heading_of, number_text, shorten, source_of
-from numpy_gpt.shared.attention.drawing.palette import PAPER, colour_of, is_dark
+from numpy_gpt.shared.attention.drawing.palette import colour_of, is_dark
 from numpy_gpt.shared.attention.maps import AttentionMaps
 from numpy_gpt.shared.attention.sentences import measure_heads
-from numpy_gpt.shared.figures import plot_library, png_bytes
+from numpy_gpt.shared.figures import png_bytes
 from numpy_gpt.shared.model.arrays import Array
 
 _MAP = 4.8  # the width of a map whose cells are neither the largest nor the smallest
@@ -24,11 +37,7 @@ _NARROWEST_PANEL = 2.7  # for its sentence
 _NARROWEST_SHEET = 6.0  # for its title
 _GAP = 0.3
 _FOOT = 0.8  # the colour bar
-_SMALL, _NORMAL, _TITLE = 8.0, 9.5, 14.0  # points
-_POINTS = 72  # in an inch
-_LETTER, _LINE = 0.6, 1.35  # width of a letter and height of a line, of the letter's height
 _GRID = 3.0  # width of the lines between cells in points, of the cell's width in inches
-_DPI, _MOST_PIXELS = 120, 8000
 _MOST_MAPS = 400
 
 
@@ -88,42 +97,40 @@ def draw_sheet(maps: AttentionMaps) -> Any:
     width = max(_GAP + columns * layout.width, _NARROWEST_SHEET)
     named = "" if layout.step == 1 else f" Of every {layout.step} tokens one is named."
     intro = f"{source_of(maps)}. {HOW_TO_READ}, and is left out.{named}"
-    title, intro = _wrap(heading_of(maps), _TITLE, width - 2 * _GAP), _wrap(intro, _NORMAL, width - 2 * _GAP)
-    head = _GAP + _height_of(title, _TITLE) + _height_of(intro, _NORMAL) + _GAP
+    title, intro = wrap(heading_of(maps), TITLE, width - 2 * _GAP), wrap(intro, NORMAL, width - 2 * _GAP)
+    head = _GAP + height_of(title, TITLE) + height_of(intro, NORMAL) + _GAP
     height = head + rows * layout.height + _FOOT
-    dpi = min(_DPI, _MOST_PIXELS / max(width, height))
-    figure = plot_library("matplotlib.figure").Figure(figsize=(width, height), dpi=dpi, facecolor="white")
-    _write(figure, _GAP, _GAP, title, _TITLE, "bold")
-    _write(figure, _GAP, _GAP + _height_of(title, _TITLE), intro, _NORMAL)
+    figure = new_figure(width, height)
+    write(figure, _GAP, _GAP, title, TITLE, "bold")
+    write(figure, _GAP, _GAP + height_of(title, TITLE), intro, NORMAL)
     for row, measured in enumerate(measure_heads(maps)):
         for column, measurement in enumerate(measured):
             left, top = _GAP + column * layout.width, head + row * layout.height
             name = f"layer {maps.layers[row]}, head {maps.heads[column]}"
-            _write(figure, left + layout.left, top, name, _NORMAL, "bold")
-            axes = _add_axes(figure, left + layout.left, top + layout.above, layout.map, layout.map)
+            write(figure, left + layout.left, top, name, NORMAL, "bold")
+            axes = add_axes(figure, left + layout.left, top + layout.above, layout.map, layout.map)
             _draw_map(axes, maps.weights[row, column], maps.words, layout)
-            sentence = _wrap(measurement.sentence(), _SMALL, layout.width - layout.left - _GAP)
-            _write(figure, left + layout.left, top + layout.above + layout.map + 0.07, sentence, _SMALL)
-    _draw_colour_bar(figure, _GAP + layout.left, height - _FOOT + 0.2)
+            sentence = wrap(measurement.sentence(), SMALL, layout.width - layout.left - _GAP)
+            write(figure, left + layout.left, top + layout.above + layout.map + 0.07, sentence, SMALL)
+    draw_colour_bar(figure, _GAP + layout.left, height - _FOOT + 0.2)
     return figure
 
 
 def _choose_layout(maps: AttentionMaps) -> _Layout:
     time = len(maps.words)
     cell = min(max(_MAP / time, _SMALLEST_CELL), _LARGEST_CELL, _MOST_NAMED * _SMALLEST_CELL / time)
-    points = min(_NORMAL, 0.95 * max(cell, _SMALLEST_CELL) * _POINTS)
-    longest = max(len(shorten(word, _LONGEST_LABEL)) for word in maps.words)
-    label = longest * _LETTER * points / _POINTS + 0.12
-    layout = _Layout(time, cell, points, label, label + _NORMAL * _LINE / _POINTS + 0.05, 0.0)
+    points = min(NORMAL, 0.95 * max(cell, _SMALLEST_CELL) * POINTS)
+    label = label_width([shorten(word, _LONGEST_LABEL) for word in maps.words], points)
+    layout = _Layout(time, cell, points, label, label + height_of("", NORMAL) + 0.05, 0.0)
     room = layout.width - layout.left - _GAP
-    sentences = [_wrap(one.sentence(), _SMALL, room) for measured in measure_heads(maps) for one in measured]
-    return layout._replace(below=max(_height_of(sentence, _SMALL) for sentence in sentences) + 0.07 + _GAP)
+    sentences = [wrap(one.sentence(), SMALL, room) for measured in measure_heads(maps) for one in measured]
+    return layout._replace(below=max(height_of(sentence, SMALL) for sentence in sentences) + 0.07 + _GAP)
 
 
 def _draw_map(axes: Any, weights: Array, words: tuple[str, ...], layout: _Layout) -> None:
     time = len(words)
     future = np.triu(np.ones((time, time), bool), 1)
-    axes.imshow(np.ma.array(weights, mask=future), cmap=_colour_map(), vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(np.ma.array(weights, mask=future), cmap=colour_map(), vmin=0, vmax=1, interpolation="nearest")
     for spine in axes.spines.values():
         spine.set_visible(False)
     labels = [shorten(word, _LONGEST_LABEL) for word in words[:: layout.step]]
@@ -142,38 +149,5 @@ def _draw_map(axes: Any, weights: Array, words: tuple[str, ...], layout: _Layout
         for key in range(query + 1):
             weight = float(weights[query, key])
             ink = "white" if is_dark(colour_of(weight)) else "black"
-            points = 0.36 * layout.cell * _POINTS
+            points = 0.36 * layout.cell * POINTS
             axes.text(key, query, number_text(weight), ha="center", va="center_baseline", fontsize=points, color=ink)
-
-
-def _draw_colour_bar(figure: Any, left: float, top: float) -> None:
-    axes = _add_axes(figure, left, top, 2.4, 0.13)
-    axes.imshow(np.linspace(0, 1, 257)[None], cmap=_colour_map(), vmin=0, vmax=1, aspect="auto", extent=(0, 1, 0, 1))
-    axes.set_yticks([])
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"], fontsize=_SMALL)
-    axes.tick_params(length=2)
-    _write(figure, left + 2.65, top - 0.02, "weight: the share of a row's attention", _SMALL)
-
-
-def _colour_map() -> Any:
-    return plot_library("matplotlib.colors").LinearSegmentedColormap.from_list("magma on paper", PAPER)
-
-
-def _add_axes(figure: Any, left: float, top: float, width: float, height: float) -> Any:
-    """Return new axes at a place in inches from the upper left corner of the figure."""
-    across, down = figure.get_size_inches()
-    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-
-
-def _write(figure: Any, left: float, top: float, text: str, points: float, weight: str = "normal") -> None:
-    across, down = figure.get_size_inches()
-    place, font = (left / across, 1 - top / down), {"fontsize": points, "fontweight": weight, "linespacing": 1.2}
-    figure.text(*place, text, ha="left", va="top", parse_math=False, **font)
-
-
-def _wrap(text: str, points: float, width: float) -> str:
-    return fill(text, max(10, int(width * _POINTS / (_LETTER * 0.92 * points))))
-
-
-def _height_of(text: str, points: float) -> float:
-    return (text.count("\n") + 1) * points * _LINE / _POINTS

@@ -1,15 +1,10 @@
-"""A real Chromium for the page's code: one browser per session, and pages that load the modules from disk.
-
-Without a browser the tests skip with one line that says how to get it. With HANDCALC_BROWSER_REQUIRED=1 they fail.
-"""
+"""A real Chromium for the page's code, and pages that load the modules from disk."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -18,31 +13,6 @@ import handcalc.page
 WEB = Path(handcalc.page.__file__).parent / "web"
 HERE = Path(__file__).parent
 ORIGIN = "http://handcalc.test"
-_HELP = "needs Chromium and Playwright: apt install chromium, pip install playwright"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Start a headless Chromium: the system's, or else the one that Playwright has installed."""
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
-        give_up(f"{_HELP} (Playwright is not installed)")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        except Error as error:
-            give_up(f"{_HELP} ({str(error).splitlines()[0]})")
-        yield chromium
-        chromium.close()
-
-
-def give_up(message: str) -> NoReturn:
-    """Skip a test that needs what is not there; where a browser is required, fail it."""
-    if os.environ.get("HANDCALC_BROWSER_REQUIRED") == "1":
-        pytest.fail(message, pytrace=False)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,10 @@ from handcalc.tracing.trace import Trace, take_step, work_out
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from parity_tests.handcalc.page.web.changed_traces import with_weight, with_word
-from parity_tests.handcalc.page.web.conftest import give_up
 from parity_tests.handcalc.page.web.reader import Reader, differences, open_page
 from parity_tests.handcalc.page.web.test_html_command import HELLO_WORLD
 from parity_tests.handcalc.variants import VARIANTS
+from parity_tests.support.browser import give_up
 
 WORDS = (" ", "and", "cat", "dog", "sees", "the")
 

@@ -1,0 +1,1 @@
+"""Commands that list, change or remove stored models, and compute nothing."""
