@@ -57,7 +57,7 @@ def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> I
     try:
         alone = group.size == 1 or sys.platform == "win32"  # on Windows a pipe cannot report signals
         with nullcontext() if alone else TerminationWatchdog(run):
-            yield Backend(partial(_make_engine, options, device, group), _recipe_defaults(options, device))
+            yield Backend(partial(_make_engine, options, device, group, set()), _recipe_defaults(options, device))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise UserError(
@@ -78,9 +78,14 @@ def _recipe_defaults(options: DeviceOptions, device: torch.device) -> dict[str, 
 
 
 def _make_engine(
-    options: DeviceOptions, device: torch.device, group: ProcessGroup, recipe: Recipe, initial: InitialState
+    options: DeviceOptions,
+    device: torch.device,
+    group: ProcessGroup,
+    said: set[str],
+    recipe: Recipe,
+    initial: InitialState,
 ) -> TorchEngine:
-    """Return the engine that the flags choose, and print the device and path to stderr.
+    """Return the engine that the flags choose, and print the device and path to stderr, unless that was ``said``.
 
     Raises
     ------
@@ -98,8 +103,10 @@ def _make_engine(
         engine, operations = _fast_engine(options, device, group, recipe, initial, graphs)
     else:
         engine, operations = _plain_engine(path, device, group, recipe, initial), f"{path} operations"
-    if group.rank == 0:
-        print_prose(describe_device(device, operations), sys.stderr)
+    line = describe_device(device, operations)
+    if group.rank == 0 and line not in said:
+        print_prose(line, sys.stderr)
+        said.add(line)
     return engine
 
 

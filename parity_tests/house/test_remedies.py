@@ -20,6 +20,7 @@ SOURCES = [path.relative_to(ROOT) for package in PACKAGES for path in sorted((RO
 PROGRAMS = DOORS | {"benchmarks.token_files": Door("benchmarks.token_files", (0, 2))}
 OF_OTHERS = {
     "handcalc/verify.py": {"--full"},  # of handcalc.trace, in an example
+    "numpy_gpt/shared/cli/attention/attention.py": {"--snapshots"},  # of train, as the text says
     "numpy_gpt/shared/cli/prepare.py": {"--dataset"},  # of train, in the command that is printed
     "numpy_gpt/shared/cli/stored/snapshots.py": {"--snapshots"},  # of train, as the text says
     "numpy_gpt/shared/cli/train.py": {"--checkpoint", "--remove"},  # of sample and snapshots, as the texts say

@@ -46,6 +46,7 @@ def _files_of_the_examples(trained, numpy_run, monkeypatch):
     Path("prompt.txt").write_text("to be")
     Path("input.txt").write_text("Your own text, of some length. " * 30)
     assert numpy_run("prepare", "text", "input.txt", "--out_dir", "my-text").status == 0
+    assert numpy_run("train", "tiny", "--max_iters", 4, "--snapshots", 2, "--out_dir", "runs/grown").status == 0
 
 
 @pytest.mark.parametrize(("program", "command"), CASES)

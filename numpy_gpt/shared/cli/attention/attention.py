@@ -1,8 +1,10 @@
-"""``attention``: what each head attends to in a text, as maps in the terminal, a picture, a web page or numbers."""
+"""``attention``: what each head attends to in a text, now or over a training, in the terminal or in a file."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +12,10 @@ from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
 from gpt_data.terminal import show, shows_colours, terminal_columns
 from gpt_data.wording import count_of, show_path
+from numpy_gpt.shared.attention.growth import Growth, growth_of, head_growths, validation_text
 from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
 from numpy_gpt.shared.attention.sentences import Measurement, measure_heads
-from numpy_gpt.shared.cli.choices import recipe_of
+from numpy_gpt.shared.cli.choices import add_source_flag, recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
@@ -20,6 +23,7 @@ from numpy_gpt.shared.cli.tokens import encode_flag, read_text
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config_checks import check_place, require_attention
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.runs.snapshots import how_to_keep, snapshots_of
 
 SCHEMA_VERSION = 1
 _COLUMNS = 100  # if the output is not a terminal
@@ -30,6 +34,8 @@ class AttentionOptions(NamedTuple):
 
     model: ModelChoice
     text: str
+    growth: bool
+    source: Path | None
     window: int | None
     layer: int | None
     head: int | None
@@ -44,6 +50,9 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add = parser.add_argument
     add_model_flags(parser)
     add("--text", metavar="TEXT", required=True, help="the text that the model reads")
+    what = "show how the maps grew in training, over the snapshots that train --snapshots N kept in this run"
+    add("--growth", action="store_true", help=what)
+    add_source_flag(parser)
     what = "of a text longer than the context, read only the Nth part of that many tokens, counted from 1"
     add("--window", type=whole_number, metavar="N", help=what)
     add("--layer", type=whole_number, metavar="N", help="show only layer N, counted from 0")
@@ -69,6 +78,7 @@ ATTENTION = Command(
         'attention runs/tiny --text "to be or not" --layer 1 --head 0',
         'attention runs/tiny --text "once upon a time" --png maps.png --html maps.html',
         'attention --text "to be or not to be" --window 2 --json',
+        'attention runs/grown --text "to be or not" --growth --png growth.png',
     ),
     "A sentence under each map is a measurement of this text: which target gets the most attention above its share if\n"
     "attention were spread evenly, and how much.",
@@ -85,6 +95,28 @@ def attention(options: AttentionOptions, backend: Backend) -> int:
     check_place("head", options.head, config.n_head)
     text = read_text(model.tokenizer, options.text, "--text")
     tokens, note = _choose_window(encode_flag(model.tokenizer, text, "--text"), config.block_size, options.window)
+    forms = _growth_forms if options.growth else _map_forms
+    drawn = forms(options, backend, model, tokens, note)
+    files = _write_files({options.png: drawn.png, options.html: drawn.html})
+    if options.json:
+        print_record({"schema_version": SCHEMA_VERSION, **drawn.record()})
+    elif files:
+        print(f"wrote {' and '.join(map(show_path, files))}")
+    else:
+        show((f"{line}\n" for line in drawn.lines()), paged=not options.no_pager)
+    return 0
+
+
+class _Forms(NamedTuple):
+    """Every form of a result, made when it is asked for: a picture, a page, lines of text, a JSON record."""
+
+    png: Callable[[], bytes]
+    html: Callable[[], bytes]
+    lines: Callable[[], Iterable[str]]
+    record: Callable[[], dict[str, Any]]
+
+
+def _map_forms(options: AttentionOptions, backend: Backend, model: Checkpoint, tokens: Tokens, note: str) -> _Forms:
     maps = record_maps(
         backend.make_engine(recipe_of(model), initial_state_of(model)),
         model.tokenizer,
@@ -94,14 +126,55 @@ def attention(options: AttentionOptions, backend: Backend) -> int:
         head=options.head,
         note=note,
     )
-    files = _write_files(maps, options)
-    if options.json:
-        print_record(_record_of(maps))
-    elif files:
-        print(f"wrote {' and '.join(map(show_path, files))}")
-    else:
-        _show(maps, paged=not options.no_pager)
-    return 0
+
+    def png() -> bytes:
+        from numpy_gpt.shared.attention.drawing.sheet import sheet_png  # matplotlib takes a second to import
+
+        return sheet_png(maps)
+
+    def html() -> bytes:
+        from numpy_gpt.shared.attention.drawing.page import maps_page
+
+        return maps_page(maps).encode()
+
+    def lines() -> Iterable[str]:
+        from numpy_gpt.shared.attention.drawing.terminal import map_lines
+
+        return map_lines(maps, terminal_columns(_COLUMNS), colour=shows_colours())
+
+    return _Forms(png, html, lines, lambda: _map_record(maps))
+
+
+def _growth_forms(options: AttentionOptions, backend: Backend, model: Checkpoint, tokens: Tokens, note: str) -> _Forms:
+    if not snapshots_of(options.model.run):
+        raise UserError(how_to_keep(options.model.run))
+    growth = growth_of(
+        options.model.run,
+        tokens,
+        validation_text(model, options.source),
+        lambda snapshot: backend.make_engine(recipe_of(snapshot), initial_state_of(snapshot)),
+        layer=options.layer,
+        head=options.head,
+        note=note,
+        warn=lambda damage: print(f"warning: {damage}", file=sys.stderr),
+    )
+
+    def png() -> bytes:
+        from numpy_gpt.shared.attention.drawing.film_strip import strip_png
+
+        return strip_png(growth)
+
+    def html() -> bytes:
+        from numpy_gpt.shared.attention.drawing.growth_page import growth_page
+
+        return growth_page(growth).encode()
+
+    def lines() -> Iterable[str]:
+        from numpy_gpt.shared.attention.drawing.growth_table import growth_lines
+
+        return growth_lines(growth, terminal_columns(_COLUMNS))
+
+    return _Forms(png, html, lines, lambda: _growth_record(growth))
 
 
 def _choose_window(tokens: Tokens, size: int, window: int | None) -> tuple[Tokens, str]:
@@ -126,33 +199,17 @@ def _name_of(model: Checkpoint, choice: ModelChoice) -> str:
     return f"{name}{best}, after {count_of(model.step, 'step')}"
 
 
-def _write_files(maps: AttentionMaps, options: AttentionOptions) -> list[Path]:
+def _write_files(wanted: dict[Path | None, Callable[[], bytes]]) -> list[Path]:
     """Write the picture and the page that were asked for, both or neither, and return their paths."""
-    contents: dict[Path, bytes] = {}
-    if options.png:
-        from numpy_gpt.shared.attention.drawing.sheet import sheet_png  # matplotlib takes a second to import
-
-        contents[options.png] = sheet_png(maps)
-    if options.html:
-        from numpy_gpt.shared.attention.drawing.page import maps_page
-
-        contents[options.html] = maps_page(maps).encode()
+    contents = {path: make() for path, make in wanted.items() if path is not None}
     with atomic_files(*contents) as files:
         for file, content in zip(files, contents.values(), strict=True):
             file.write(content)
     return [*contents]
 
 
-def _show(maps: AttentionMaps, *, paged: bool) -> None:
-    from numpy_gpt.shared.attention.drawing.terminal import map_lines
-
-    lines = map_lines(maps, terminal_columns(_COLUMNS), colour=shows_colours())
-    show((f"{line}\n" for line in lines), paged=paged)
-
-
-def _record_of(maps: AttentionMaps) -> dict[str, Any]:
+def _map_record(maps: AttentionMaps) -> dict[str, Any]:
     return {
-        "schema_version": SCHEMA_VERSION,
         "model": maps.model,
         "text": maps.text,
         "tokens": maps.tokens.tokens.tolist(),
@@ -174,4 +231,19 @@ def _sentence_record(measurement: Measurement) -> dict[str, Any]:
         "queries": main and main.queries,
         "stands_out": main is not None and main.stands_out,
         "evenness": measurement.evenness,
+    }
+
+
+def _growth_record(growth: Growth) -> dict[str, Any]:
+    return {
+        "run": growth.run,
+        "found": growth.found,
+        "steps": list(growth.steps),
+        "losses": list(growth.losses),
+        "curve": [list(point) for point in growth.curve],
+        "maps": [_map_record(maps) for maps in growth.maps],
+        "heads": [
+            {"layer": head.layer, "head": head.head, "target": head.title, "shares": list(head.shares)}
+            for head in head_growths(growth)
+        ],
     }
