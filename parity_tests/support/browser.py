@@ -37,3 +37,12 @@ def give_up(message: str) -> NoReturn:
     if os.environ.get("HANDCALC_BROWSER_REQUIRED") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
+
+
+def accessibility_violations(page: Any) -> list[tuple[str, str]]:
+    """Return what axe-core finds on a page: the rule, and the first element that breaks it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response
+    assert len(found["passes"]) > 10  # it did look
+    return [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]]

@@ -12,8 +12,10 @@ import pytest
 from gpt_data.errors import UserError
 from numpy_gpt.shared.attention.drawing.growth_page import growth_page
 from numpy_gpt.shared.attention.drawing.labels import number_text
+from numpy_gpt.shared.attention.drawing.page import maps_page
 from numpy_gpt.shared.attention.growth import head_growths
 from parity_tests.shared.attention.growth_examples import random_growth
+from parity_tests.support.browser import accessibility_violations
 
 TEXT = "the <b>cat</b> & the dog"
 GROWTH = random_growth(TEXT, layers=2)
@@ -101,3 +103,14 @@ def test_it_can_be_read_without_javascript(browser, tmp_path):
     assert page.locator("#snapshot").is_hidden()
     assert page.locator("noscript").count() == 0 or "Without JavaScript" in page.content()
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser, tmp_path, scheme):
+    pages = {"growth.html": PAGE, "maps.html": maps_page(GROWTH.maps[-1])}
+    for name, html in pages.items():
+        (tmp_path / name).write_text(html, encoding="utf-8")
+        page = browser.new_page(color_scheme=scheme, bypass_csp=True)
+        page.goto((tmp_path / name).as_uri())
+        assert accessibility_violations(page) == []
+        page.close()
