@@ -1,4 +1,4 @@
-"""README and docs/training.md are true: their commands and the example run, and the figures are the shipped model's."""
+"""README, training and attention guides are true: their commands and the example run; the figures are the model's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from torch_gpt.cli import main as torch_gpt
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TEXT = README + (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+GUIDES = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("training.md", "attention.md")]
+TEXT = "".join([README, *GUIDES])
 PROGRAMS = {
     "numpy_gpt": numpy_gpt,
     "torch_gpt": torch_gpt,
