@@ -152,13 +152,12 @@ def small_page(form: str) -> Page:
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
-@pytest.mark.parametrize("examples", [5, pytest.param(40, marks=pytest.mark.prove)])
-def test_change_anywhere_is_found(form: str, examples: int) -> None:
+def test_change_anywhere_is_found(form: str) -> None:
     """One at a time, in worked lines, tables of steps and of weights, and the tables' labels."""
     page = small_page(form)
     assert not check_document(read_document("\n".join(page.lines)), None).findings
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(place=st.sampled_from(page.places), by=st.integers(1, 9))
     def change(place: tuple[int, int], by: int) -> None:
         lines = page.change_digit(place, by)
