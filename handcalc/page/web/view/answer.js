@@ -1,8 +1,9 @@
 // The answer first: the words, the likeliest next ones after each as bars, and the sentence that says what it expects.
 
-import { button, choice, element, errorLine, show } from "./elements.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { attempt } from "./attempt.js";
+import { choice } from "./choices.js";
+import { button, element, errorLine, show } from "./elements.js";
 import { address } from "./places.js";
 import { percent, textUpTo, visibleWord } from "./words.js";
 
@@ -12,7 +13,7 @@ const SHOWN = 5;
 export function showAnswer(section, session, actions) {
   const error = errorLine();
   const choose = (place, token) => {
-    const attempted = `Word ${place + 1} cannot be ${visibleWord(session.vocabulary[token])}`;
+    const attempted = `Position ${place} cannot be ${visibleWord(session.vocabulary[token])}`;
     if (!attempt(error, attempted, () => actions.chooseWord(place, token))) {
       section.querySelector(`#word-${place}`).value = session.words[place];
     }
@@ -60,7 +61,7 @@ function wordChoice(session, place, choose) {
   const id = `word-${place}`;
   const words = session.vocabulary.map(visibleWord);
   const select = choice(id, words, session.words[place], (token) => choose(place, token));
-  return element("p", { class: "word" }, element("label", { for: id }, `Word ${place + 1}`), select);
+  return element("p", { class: "word" }, element("label", { for: id }, `Position ${place}`), select);
 }
 
 function bar(session, position, { word, text }) {

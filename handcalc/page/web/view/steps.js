@@ -143,7 +143,14 @@ export function openStep(name) {
   if (details === null) return null;
   details.closest("details.part").open = true;
   openDetails(details);
+  layOutNow(details.querySelector(".step-body"));
   return details;
+}
+
+/** Lay a body out although it is not in sight yet: until it is, its height is only a guess, and a jump would miss. */
+function layOutNow(body) {
+  body.style.contentVisibility = "visible";
+  requestAnimationFrame(() => requestAnimationFrame(() => body.style.removeProperty("content-visibility")));
 }
 
 /** Open at once, and do not wait for the browser to say so. */

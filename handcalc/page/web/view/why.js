@@ -1,6 +1,7 @@
 // Why this word: the logit split by the parts of the model that wrote it, beside that of another word.
 
-import { choice, element, show } from "./elements.js";
+import { choice } from "./choices.js";
+import { element, show } from "./elements.js";
 import { formatNumber } from "../arithmetic/decimal.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { derivationLink } from "./line.js";

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
-from handcalc.page.web.html_format import html_page
 from handcalc.trace import main as trace_command
 from handcalc.tracing.changes import change_weights, compare_with_unchanged
 from handcalc.tracing.plan import make_plan, make_training_plan, optimizer_of
@@ -29,30 +28,6 @@ from parity_tests.handcalc.page.web.reader import Reader, differences, expected_
 WORLD = "wte.weight[31,0]"
 
 
-@pytest.fixture(scope="module")
-def hello(train_shipped: Callable[..., Trace]) -> Trace:
-    return train_shipped("hello world")
-
-
-@pytest.fixture(scope="module")
-def hello_html(hello: Trace) -> str:
-    return html_page(hello)
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Any, hello_html: str) -> Iterator[Reader]:
-    reader = Reader(browser, hello_html)
-    yield reader
-    reader.close()
-
-
-@pytest.fixture
-def reader(opened: Reader) -> Iterator[Reader]:
-    """Yield the page as it was opened; all tests of this file share it."""
-    yield opened
-    opened.start_again()
-
-
 def edited(edit: str) -> Trace:
     """Return the training step of the shipped model with another weight, as ``--set`` works it out."""
     model, changes = change_weights(load_checkpoint(SHIPPED_MODEL), [read_edit(edit)])
@@ -63,7 +38,7 @@ def edited(edit: str) -> Trace:
 
 def test_every_number(reader: Reader, hello: Trace) -> None:
     count = f"{len(worked_labels(hello)):,}"
-    assert reader.text("#comparison") == f"✓ All {count} numbers, worked out by this page, equal those of Python."
+    assert f"✓ When this page opened, all {count} numbers that your browser worked out" in reader.text("#comparison")
     reader.open_all()
     assert differences(reader.numbers(), hello) == []
     assert reader.text(".answer") == "After hello ␣ it expects world: 97 %."
