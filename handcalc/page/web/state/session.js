@@ -1,8 +1,7 @@
 // What the reader has done to the model: changed weights, other words, steps of training; and the numbers that follow.
 
 import { Calculator } from "../arithmetic/calculator.js";
-import { CalculatorError, formatNumber, parseDecimal, roundDecimal } from "../arithmetic/decimal.js";
-import { subtractDecimals } from "../arithmetic/decimal.js";
+import { CalculatorError, formatNumber, parseDecimal, roundDecimal, subtractDecimals } from "../arithmetic/decimal.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { attributionSteps } from "../formulas/attribution.js";
 import { gradientName, parameterAxes, sizesOf } from "../formulas/step.js";
@@ -89,7 +88,9 @@ export class Session {
 
   /** Compare the logits of other words: the chosen one has place 0, the other one place 1. */
   compare(place, word) {
-    this.state = { ...this.state, compared: this.comparedWords().with(place, word) };
+    const words = this.comparedWords();
+    const isOther = words[1 - place] === word; // no word is compared with itself: the two change places
+    this.state = { ...this.state, compared: isOther ? words.reverse() : words.with(place, word) };
   }
 
   /** Let the model learn: the new weights become the weights, and AdamW's moments carry on. */
@@ -150,11 +151,6 @@ export class Session {
 
   get targets() {
     return this.answers.trace.plan.targets;
-  }
-
-  /** The words that the model read before all changes. */
-  get originalTokens() {
-    return this.original.trace.plan.tokens;
   }
 
   get explainedPosition() {
@@ -252,8 +248,9 @@ export class Session {
     return this.data.weights.some((weights) => weights.name === name);
   }
 
-  weightAxes(name) {
-    return parameterAxes(name.replace(/^updated\./, ""));
+  /** Return the index letters of a step, of weights or of the moments before a later update. */
+  axes(name) {
+    return this.step(name)?.axes ?? parameterAxes(name.replace(/^before\.[mv]\./, ""));
   }
 
   originalWeight(name, index) {

@@ -47,8 +47,9 @@ function effects(session) {
 
 function targetEffect(session) {
   const word = session.targets.at(-1);
+  const target = visibleWord(session.vocabulary[word]);
   const probability = session.text("probabilities", [session.tokens.length - 1, word]);
-  return `The last word to predict is now ${visibleWord(session.vocabulary[word])}, which the model gives ${probability}`;
+  return `The last word to predict is now ${target}, which the model gives ${probability}`;
 }
 
 /** A probability given other words is another one, and not one that has changed. */
@@ -59,7 +60,8 @@ function probabilityEffect(session) {
     const text = textUpTo(session.vocabulary, tokens, position + 1);
     return `P(${visibleWord(session.vocabulary[word])} | ${text})`;
   };
-  const { tokens, originalTokens } = session;
+  const { tokens } = session;
+  const originalTokens = session.original.trace.plan.tokens;
   const areSame = tokens.slice(0, position + 1).every((token, place) => token === originalTokens[place]);
   if (areSame) return effect(session, "probabilities", index, title(tokens));
   const [before, now] = [session.originalText("probabilities", index), session.text("probabilities", index)];

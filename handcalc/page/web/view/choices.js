@@ -9,13 +9,15 @@ const LEAVING = ["Enter", "Tab", "Escape"];
 let typed = null;
 
 /**
- * Return a list of words to choose from; `choose` is called with the place of the chosen one.
+ * Return a list of words to choose from, all but the one in the place `without`; `choose` is called with the place of
+ * the chosen one.
  *
  * While somebody types or presses arrow keys, the browser chooses one word after another: only the one at which the
  * reader stops counts.
  */
-export function choice(id, words, chosen, choose) {
-  const options = words.map((word, place) => element("option", { value: place, selected: place === chosen }, word));
+export function choice(id, words, chosen, choose, without = null) {
+  const option = (word, place) => element("option", { value: place, selected: place === chosen }, word);
+  const options = words.map(option).filter((_, place) => place !== without);
   let isTyping = false;
   const press = ({ key, target: list }) => {
     isTyping = !LEAVING.includes(key);

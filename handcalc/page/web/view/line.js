@@ -4,6 +4,7 @@ import { button, element, show } from "./elements.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { weightEditor } from "./editor.js";
 import { address } from "./places.js";
+import { labelWithWord, whereabouts } from "./whereabouts.js";
 
 const FIRST_USES = 24;
 
@@ -13,6 +14,7 @@ export function showLine(panel, session, name, index, actions) {
   show(
     panel,
     panelHead(cellLabel(name, index), actions),
+    whereaboutsOf(session, name, index),
     step ? element("p", { class: "meaning" }, step.meaning) : null,
     workedLine(session, name, index),
     step ? equationOf(session, step) : null,
@@ -23,6 +25,12 @@ export function showLine(panel, session, name, index, actions) {
     explanationOf(session, name),
     element("p", {}, element("a", { href: `#step:${name}`, class: "to-step" }, "All its numbers")),
   );
+}
+
+function whereaboutsOf(session, name, index) {
+  const places = whereabouts(session, name, index).map((place) => element("bdi", {}, place));
+  if (!places.length) return null;
+  return element("p", { class: "whereabouts" }, places.flatMap((place, axis) => (axis ? [" · ", place] : [place])));
 }
 
 /** Show that the page has no such number. */
@@ -95,8 +103,7 @@ function relatedOf(session, name, index) {
   if (gradient) related.push(["Its gradient", gradient]);
   if (session.isWeight(name) && session.has(`updated.${name}`)) related.push(["After the update", `updated.${name}`]);
   return related.map(([title, other]) => {
-    const text = `${cellLabel(other, index)} = ${session.text(other, index)}`;
-    return element("p", { class: "related" }, `${title}: `, cellLink(session, other, index, text));
+    return element("p", { class: "related" }, `${title}: `, namedLink(session, other, index));
   });
 }
 
@@ -105,13 +112,28 @@ export function cellLink(session, name, index, text) {
   return element("a", { href: address(name, index), "data-source": cellLabel(name, index) }, text);
 }
 
+/** Return a link to a cell with its name, its word and its number. */
+function namedLink(session, name, index) {
+  return cellLink(session, name, index, `${labelWithWord(session, name, index)} = ${session.text(name, index)}`);
+}
+
+/** Say that a number leads nowhere: the loss is not computed from the probabilities, although one expects that. */
+function noUses(session, name, index) {
+  const losses = name.replace(/probabilities$/, "losses");
+  if (losses === name || !session.has(losses)) return "Nothing else is computed from it.";
+  const link = (other, place) => cellLink(session, other, place, cellLabel(other, place));
+  return [
+    "Nothing else is computed from it: the loss uses the logits directly, which is more exact (",
+    link(losses, index.slice(0, 1)),
+    ").",
+    name === "probabilities" ? [" The gradient is in ", link("dlogits", index), "."] : "",
+  ];
+}
+
 function usesOf(session, name, index) {
   const uses = session.usedBy(name, index);
-  if (!uses.length) return element("p", { class: "related" }, "Nothing else is computed from it.");
-  const item = (use) => {
-    const text = `${cellLabel(use.name, use.index)} = ${session.text(use.name, use.index)}`;
-    return element("li", {}, cellLink(session, use.name, use.index, text));
-  };
+  if (!uses.length) return element("p", { class: "related" }, noUses(session, name, index));
+  const item = (use) => element("li", {}, namedLink(session, use.name, use.index));
   const list = element("ul", { class: "uses" }, ...uses.slice(0, FIRST_USES).map(item));
   const rest = uses.slice(FIRST_USES);
   const showRest = () => {

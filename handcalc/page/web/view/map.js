@@ -41,8 +41,8 @@ function mapRows(config, { tokens, vocabulary, targets, optimizer }) {
     {
       adds: true,
       boxes: [
-        mapBox("word vectors", "embedding.token", "wte.dweight", "wte.weight"),
-        mapBox("position vectors", "embedding.position", "wpe.dweight", "wpe.weight"),
+        mapBox("token embedding", "embedding.token", "wte.dweight", "wte.weight"),
+        mapBox("position embedding", "embedding.position", "wpe.dweight", "wpe.weight"),
       ],
     },
     ...layers,

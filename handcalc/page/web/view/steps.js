@@ -77,7 +77,7 @@ function shapeOfStep(session, name) {
 function fillStep(body, session, name) {
   const step = session.step(name);
   SHOWN_STEPS.set(body, step);
-  const axes = step?.axes ?? session.weightAxes(name);
+  const axes = session.axes(name);
   const gradient = session.gradientName(name);
   show(
     body,

@@ -31,8 +31,16 @@ export function isWordAxis(letter) {
 
 /** Return the label of a place along the axis of an index letter: its number, and its word if it has one. */
 export function placeLabel(session, letter, place) {
+  if (letter === "i" || letter === "j") return columnLabel(session.config, letter, place);
   const word = { t: session.tokens[place], s: session.tokens[place], v: place }[letter];
   return word === undefined ? `${place}` : `${place} ${visibleWord(session.vocabulary[word])}`;
+}
+
+/** Return the label of a column of c_attn or of a channel of all heads, with what it belongs to: `7 k head 0`. */
+export function columnLabel({ n_embd, n_head }, letter, place) {
+  const head = Math.floor((place % n_embd) / (n_embd / n_head));
+  const part = letter === "i" ? `${"qkv"[Math.floor(place / n_embd)]} ` : "";
+  return `${place} ${part}head ${head}`;
 }
 
 /** Return a probability as people say it: `97 %`, `under 1 %`. */

@@ -111,3 +111,57 @@ def test_undo_and_reset_leave_the_focus_where_the_change_was_made(reader: Reader
     reader.page.click("#zero-weight")
     reader.page.click("#restore-weight")
     assert reader.page.evaluate(focus) == "line-title"
+
+
+WHY = (
+    "After hello ␣, {} A lead of 4.1 makes world e^4.1 ≈ 60.3 times as likely as fun: 0.9699 against 0.01607. "
+    "Most for {}."
+)
+
+
+def test_why_says_what_a_lead_means(reader: Reader) -> None:
+    for_world = (
+        "token embedding, the vector of ␣ itself (+13.92); most against it: layer 0, feed-forward network (-16.18)"
+    )
+    scores = "world gets a score (logit) of 17.37, fun of 13.27."
+    assert reader.text("#why p") == WHY.format(scores, f"world: {for_world}")
+    reader.page.select_option("#compared-0", label="fun")  # which was the other word: the two change places
+    for_fun = (
+        "layer 0, feed-forward network (+16.18); most against it: token embedding, the vector of ␣ itself (-13.92)"
+    )
+    scores = "fun gets a score (logit) of 13.27, world of 17.37."
+    assert reader.text("#why p") == WHY.format(scores, f"fun: {for_fun}")
+    assert "fun" not in reader.page.locator("#compared-1 option").all_inner_texts()
+
+
+PLACES = {
+    "h.0.attn.scores[0,1,0]": "head 0 · from ␣ (position 1) · to hello (position 0)",
+    "logits[1,5]": "at ␣ (position 1) · word: be",
+    "h.0.attn.c_attn.weight[0,17]": "channel 0 · column 17 v head 1",
+    "h.0.attn.c_proj.weight[3,1]": "channel 3 head 1 · channel 1",
+    "before.m.wpe.weight[2,1]": "position 2 · channel 1",
+}
+
+
+def test_the_panel_says_whose_number_it_is(reader: Reader) -> None:
+    reader.take_step()  # before it, there are no earlier moments
+    for label, places in PLACES.items():
+        reader.go(label)
+        assert reader.text("#line .whereabouts") == places
+    reader.go("softmax.exponentials[1,5]")
+    assert "probabilities[1,5] (be) = " in reader.text("#line .uses")
+
+
+def test_a_probability_leads_to_the_loss_and_to_its_gradient(reader: Reader) -> None:
+    reader.go("probabilities[1,31]")
+    assert "the loss uses the logits directly, which is more exact (losses[1])." in reader.text("#line .related")
+    reader.page.locator("#line .related a").last.click()
+    assert reader.text("#line h2") == "dlogits[1,31]"
+
+
+def test_a_matrix_that_is_turned_says_so(reader: Reader) -> None:
+    reader.go("h.0.attn.c_attn.weight[0,0]")
+    table = reader.page.locator("#steps .step[open] table").first
+    assert "(shown turned: rows and columns exchanged)" in table.locator("caption").inner_text()
+    titles = table.locator("th[scope=row]").all_inner_texts()
+    assert titles[::8] == ["0 q head 0", "8 k head 0", "16 v head 1"]
