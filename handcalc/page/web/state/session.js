@@ -132,7 +132,8 @@ export class Session {
     try {
       value = parseDecimal(text);
     } catch (error) {
-      throw new ReaderError("a weight is a number such as 0.25 or -1.5e-3", { cause: error });
+      const hint = /^\s*[-+]?\d*,\d+\s*$/.test(text) ? `; use a point: ${text.trim().replace(",", ".")}` : "";
+      throw new ReaderError(`a weight is a number such as 0.25 or -1.5e-3${hint}`, { cause: error });
     }
     const rounded = roundDecimal(value, this.data.digits);
     if (rounded.exponent === Infinity) throw new ReaderError("a weight must be finite, and below 1e+10000");

@@ -18,7 +18,9 @@ export function showAnswer(section, session, actions) {
       section.querySelector(`#word-${place}`).value = session.words[place];
     }
   };
-  const hint = "Choose another word in any list, or another position to explain: everything is worked out again.";
+  const how = "Choose another word in any list, or another position to explain: everything is worked out again.";
+  const marks = " ● marks a number that your changes made another one; the orange line of a bar is where it was.";
+  const hint = how + (session.changes().length ? marks : "");
   const cards = session.tokens.map((_, position) => positionCard(session, position, choose, actions));
   show(
     section,
@@ -39,7 +41,9 @@ function answerSentence(session, position) {
     element("em", {}, textUpTo(session.vocabulary, session.tokens, position + 1)),
     " it expects ",
     element("strong", {}, visibleWord(session.vocabulary[best.word])),
-    `: ${percent(best.text)}.`,
+    ": ",
+    element("span", { class: "whole" }, percent(best.text)),
+    ".",
   );
 }
 

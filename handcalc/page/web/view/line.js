@@ -7,6 +7,13 @@ import { address } from "./places.js";
 import { labelWithWord, whereabouts } from "./whereabouts.js";
 
 const FIRST_USES = 24;
+const WAY_TO_UPDATE = [
+  ["Clipped", "clipped"],
+  ["Mean of gradients", "m"],
+  ["Corrected", "corrected_m"],
+  ["Step", "step"],
+  ["New value", "updated"],
+];
 
 /** Show the number `name[index]` in the panel, with everything that leads to it and away from it. */
 export function showLine(panel, session, name, index, actions) {
@@ -23,7 +30,7 @@ export function showLine(panel, session, name, index, actions) {
     relatedOf(session, name, index),
     usesOf(session, name, index),
     explanationOf(session, name),
-    element("p", {}, element("a", { href: `#step:${name}`, class: "to-step" }, "All its numbers")),
+    element("p", {}, element("a", { href: `#step:${name}`, class: "to-step" }, "Show the whole table")),
   );
 }
 
@@ -58,15 +65,15 @@ function workedLine(session, name, index) {
   }
   const line = session.line(name, index);
   const arithmetic = (line ?? []).map((segment) => (segment.name ? operand(segment) : segment.text));
-  const start = [element("span", { class: "name" }, cellLabel(name, index)), " = "];
-  const value = element("strong", {}, session.text(name, index));
+  const text = session.text(name, index);
+  const isCopy = line?.map((segment) => segment.text).join("") === text; // its number need not be seen twice
+  const result = [line ? " = " : "", element("strong", {}, text)];
   const code = element(
     "code",
     { class: line ? "worked" : "given" },
-    ...start,
-    ...arithmetic,
-    line ? " = " : "",
-    value,
+    [element("span", { class: "name" }, cellLabel(name, index)), " = "],
+    arithmetic,
+    isCopy ? element("span", { hidden: true }, result) : result,
   );
   return element("p", { class: "line" }, code);
 }
@@ -86,7 +93,7 @@ export function equationOf(session, step) {
 export function derivationLink(session, section) {
   const href = session.data.derivations[section.split(".")[0]];
   if (!href) return element("span", { title: `equation ${section} in docs/derivations.md` }, section);
-  return element("a", { href, class: "derivation", title: "derivation" }, section);
+  return element("a", { href, class: "derivation" }, `derivation ${section} ↗`);
 }
 
 function changeOf(session, name, index) {
@@ -98,13 +105,18 @@ function changeOf(session, name, index) {
 }
 
 function relatedOf(session, name, index) {
-  const related = [];
   const gradient = session.gradientName(name);
-  if (gradient) related.push(["Its gradient", gradient]);
-  if (session.isWeight(name) && session.has(`updated.${name}`)) related.push(["After the update", `updated.${name}`]);
-  return related.map(([title, other]) => {
-    return element("p", { class: "related" }, `${title}: `, namedLink(session, other, index));
-  });
+  if (session.isWeight(name) && session.has(`updated.${name}`)) return wayToUpdate(session, name, gradient, index);
+  return gradient ? element("p", { class: "related" }, "Its gradient: ", namedLink(session, gradient, index)) : null;
+}
+
+/** Return the way from the loss to the new value of a weight, number by number. */
+function wayToUpdate(session, name, gradient, index) {
+  const steps = WAY_TO_UPDATE.map(([title, prefix]) => [title, `${prefix}.${name}`, index]);
+  const way = [["The loss", "loss", []], ["Its gradient", gradient, index], ...steps];
+  const item = ([title, other, place]) => element("li", {}, `${title}: `, namedLink(session, other, place));
+  const items = way.filter(([, other]) => other !== null && session.has(other)).map(item);
+  return element("div", {}, element("h3", {}, "How its new value comes about"), element("ol", { class: "way" }, items));
 }
 
 /** Return a link to a cell, which lights the cell up. */
@@ -114,7 +126,8 @@ export function cellLink(session, name, index, text) {
 
 /** Return a link to a cell with its name, its word and its number. */
 function namedLink(session, name, index) {
-  return cellLink(session, name, index, `${labelWithWord(session, name, index)} = ${session.text(name, index)}`);
+  const number = element("span", { class: "whole" }, session.text(name, index));
+  return cellLink(session, name, index, [`${labelWithWord(session, name, index)} = `, number]);
 }
 
 /** Say that a number leads nowhere: the loss is not computed from the probabilities, although one expects that. */

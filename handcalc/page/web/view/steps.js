@@ -36,10 +36,16 @@ export function showSteps(section, session) {
     element(
       "p",
       { class: "hint" },
-      "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one.",
+      "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one, " +
+        "Escape goes back to the table.",
     ),
-    ...[...phases].flatMap(([phase, parts]) => [element("h3", {}, phase), ...[...parts].map(partElement)]),
+    element("p", { class: "print-only" }, "Open a step to print it."),
+    ...[...phases].map(phaseElement),
   );
+}
+
+function phaseElement([phase, parts]) {
+  return element("div", { class: "phase" }, element("h3", {}, phase), ...[...parts].map(partElement));
 }
 
 function partElement([title, steps]) {

@@ -85,7 +85,8 @@ function mostParts(session, words, rows) {
   const sorted = rows.toSorted((a, b) => Number(b.difference) - Number(a.difference));
   const read = element("bdi", {}, visibleWord(session.vocabulary[session.tokens[session.explainedPosition]]));
   const whose = ({ cells }) => (cells[0].name === "attribution.token" ? [", the vector of ", read, " itself"] : "");
-  const named = (row) => [` ${row.title}`, whose(row), ` (${signed(row.difference)})`];
+  const size = ({ difference }) => element("span", { class: "whole" }, signed(difference));
+  const named = (row) => [` ${row.title}`, whose(row), " (", size(row), ")"];
   const [most, least] = [sorted[0], sorted.at(-1)];
   const parts = [];
   if (Number(most.difference) > 0) parts.push(["Most for ", element("bdi", {}, chosen), ":", named(most)]);
@@ -110,7 +111,7 @@ function whyTable(session, position, words, rows) {
   const names = words.map((word) => visibleWord(session.vocabulary[word]));
   const header = [
     element("th", { scope: "col" }, "part"),
-    ...[...names, "difference"].map((text) => element("th", { scope: "col" }, text)),
+    ...["difference", ...names].map((text) => element("th", { scope: "col" }, text)),
   ];
   const largest = Math.max(1e-300, ...rows.map(({ difference }) => Math.abs(Number(difference))));
   const body = rows.map((row) => tableRow(session, row, differenceBar(Number(row.difference) / largest)));
@@ -141,8 +142,8 @@ function whyTable(session, position, words, rows) {
 
 function tableRow(session, { title, cells, difference }, bar = null) {
   const numbers = cells.map((cell) => element("td", {}, contributionLink(session, cell.name, cell.index)));
-  const last = element("td", { class: "difference" }, element("span", { class: "number" }, signed(difference)), bar);
-  return element("tr", {}, element("th", { scope: "row" }, title), ...numbers, last);
+  const second = element("td", { class: "difference" }, element("span", { class: "number" }, signed(difference)), bar);
+  return element("tr", {}, element("th", { scope: "row" }, title), second, ...numbers);
 }
 
 function contributionLink(session, name, index) {
@@ -152,7 +153,8 @@ function contributionLink(session, name, index) {
 function differenceBar(share) {
   const side = share < 0 ? "against" : "for";
   const style = { "--share": Math.abs(share).toFixed(4) };
-  return element("span", { class: `contribution ${side}`, "aria-hidden": "true", style });
+  const contribution = element("span", { class: `contribution ${side}`, style });
+  return element("span", { class: "zero", "aria-hidden": "true" }, contribution);
 }
 
 function signed(number) {

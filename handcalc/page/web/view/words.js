@@ -15,13 +15,21 @@ function hex(letter) {
   return `\\u{${letter.codePointAt(0).toString(16)}}`;
 }
 
-/** Return the text of the words up to a position, its last space visible. */
+/** Return the text of the words up to a position, its last space visible; a dot is between words that have no space. */
 export function textUpTo(vocabulary, words, stop) {
   const text = words
     .slice(0, stop)
-    .map((id) => (vocabulary[id] === " " ? " " : visibleWord(vocabulary[id])))
+    .map((id, place) => {
+      const [before, word] = [vocabulary[words[place - 1]] ?? "", vocabulary[id]];
+      return (areRunTogether(before, word) ? " · " : "") + (word === " " ? " " : visibleWord(word));
+    })
     .join("");
   return text.endsWith(" ") ? `${text.slice(0, -1)} ␣` : text;
+}
+
+function areRunTogether(before, word) {
+  const isLong = before.length > 1 || word.length > 1; // letters of one word may be run together
+  return isLong && /[\p{L}\p{N}]$/u.test(before) && /^[\p{L}\p{N}]/u.test(word);
 }
 
 /** Return whether the places along the axis of an index letter are words of the text, which the reader can change. */

@@ -179,10 +179,10 @@ def test_three_steps_of_the_shipped_model(reader: Reader, hello: Trace) -> None:
 
 def test_why_adds_up(reader: Reader) -> None:
     rows = [row.split("\t") for row in reader.text("table.why").splitlines() if "\t" in row]
-    assert rows[0][:4] == ["part", "world", "fun", "difference"]
+    assert rows[0][:4] == ["part", "difference", "world", "fun"]
     parts, total = rows[1:-2], rows[-2]
     assert len(parts) == 2 + 2 * 3
-    for column in (1, 2):
+    for column in (2, 3):
         assert abs(sum(float(row[column]) for row in parts) - float(total[column])) < 0.01
         assert abs(float(total[column]) - float(rows[-1][column])) < 0.02
     reader.page.select_option("#compared-1", "10")
@@ -249,7 +249,8 @@ def test_keyboard(reader: Reader) -> None:
 
 NO_WEIGHTS = {
     "abc": "wte.weight[31,0] cannot be “abc”: a weight is a number such as 0.25 or -1.5e-3. Nothing was changed.",
-    "": "a weight is a number",
+    "": "Type a number, such as 0.25.",
+    "0,5": "a weight is a number such as 0.25 or -1.5e-3; use a point: 0.5. Nothing was changed.",
     "<script>alert(1)</script>": "cannot be “<script>alert(1)</script>”:",
     "1" * 2000: "cannot be “1111",
     "inf": "a weight must be finite",
@@ -312,7 +313,9 @@ OPEN = """(name) => {
 def test_print(reader: Reader) -> None:
     reader.go(WORLD)
     reader.page.emulate_media(media="print")
-    assert not reader.page.is_visible("#line") and reader.page.is_visible("#why table")
+    assert reader.page.is_visible("#line .line") and not reader.page.is_visible("#line .uses")
+    assert reader.page.is_visible("#why table") and reader.page.is_visible("#why .hint")
+    assert not reader.page.is_visible("#steps .part:not([open])")
     assert reader.page.locator("button:visible").count() == 0
     reader.page.set_viewport_size({"width": 717, "height": 1000})  # A4 between its margins
     for name in ("logits", "h.0.mlp.hidden", "h.0.attn.c_attn.weight", "wte.weight"):
