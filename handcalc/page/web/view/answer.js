@@ -19,7 +19,7 @@ export function showAnswer(section, session, actions) {
     }
   };
   const how = "Choose another word in any list, or another position to explain: everything is worked out again.";
-  const marks = " ● marks a number that your changes made another one; the orange line of a bar is where it was.";
+  const marks = " ● marks a number that your changes have altered; the orange line of a bar is where it was.";
   const hint = how + (session.changes().length ? marks : "");
   const cards = session.tokens.map((_, position) => positionCard(session, position, choose, actions));
   show(

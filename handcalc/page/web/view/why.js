@@ -101,7 +101,7 @@ function comparedChoice(session, words, actions) {
   const choices = words.map((word, place) => {
     const id = `compared-${place}`;
     const label = element("label", { for: id }, ["Explain", "against"][place]);
-    const without = place === 1 ? words[0] : null; // no word is compared with itself
+    const without = place === 1 && word !== words[0] ? words[0] : null; // no word is compared with itself
     return [label, choice(id, names, word, (chosen) => actions.compare(place, chosen), without)];
   });
   return element("p", { class: "controls" }, ...choices);
