@@ -219,7 +219,6 @@ def _change_steps(parameter: Weights) -> Iterator[Step]:
         parameter,
         f"change{i} = updated{i} - {short}{i}",
         "13.8",
-        "The total change of the weight. Where it is 0, the change is too small for the digits shown; more --digits "
-        "show it.",
+        "The total change of the weight. Where it is 0, the change is too small for the digits shown.",
         lambda *index: after[index] - before[index],
     )

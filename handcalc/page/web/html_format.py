@@ -19,6 +19,7 @@ from gpt_data.wording import count_of, make_visible
 from handcalc.arithmetic.expression import Numbers
 from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.attribution import attribution_steps, parts_of
+from handcalc.formulas.head import head_matrix
 from handcalc.formulas.step import Step
 from handcalc.page.stated_facts import write_changes, write_shape
 from handcalc.page.web.web_data import step_data, web_data
@@ -42,14 +43,22 @@ _PAGE = """\
 <style>{style}</style>
 </head>
 <body>
+<nav aria-label="Skip">
+<a class="skip" href="#changes">Skip to your changes</a>
 <a class="skip" href="#answer">Skip to the answer</a>
+<a class="skip" href="#why">Skip to why</a>
+<a class="skip" href="#map">Skip to the map</a>
+<a class="skip" href="#attention">Skip to attention</a>
+<a class="skip" href="#learning">Skip to learning</a>
+<a class="skip" href="#steps">Skip to every step</a>
+</nav>
 <p id="announcement" class="unseen" aria-live="polite"></p>
 <div id="changes" role="region" aria-label="Your changes" hidden></div>
 <div class="layout">
 <main>
 <header class="page">
 <h1 id="title" tabindex="-1">A GPT, by hand</h1>
-<p>{intro}</p>
+{intro}
 <noscript><p>This page computes its numbers itself, and needs JavaScript. Without it, read the trace as text:
 <code>python -m handcalc.trace</code>.</p></noscript>
 <p id="comparison"></p>
@@ -82,7 +91,7 @@ def html_page(trace: Trace, output: str | None = None) -> str:
         style_hash=policy_hash(style),
         title=escape(f"“{make_visible(trace.text)}” through a GPT, by hand"),
         style=style,
-        intro=escape(_intro(trace)),
+        intro=_intro(trace),
         data=_embed(page_data(trace) | {"derivations": _chapters(output)}),
         script=script,
     )
@@ -127,14 +136,40 @@ def _chapters(output: str | None) -> dict[str, str]:
 
 
 def _intro(trace: Trace) -> str:
-    config = trace.plan.config
-    shape = write_shape(config, space=" " in trace.vocabulary)
+    """Return what the page is, how to use it, and the sizes of the model, as HTML."""
+    words, changes = trace.vocabulary, write_changes(trace.changes)
+    weights = f"{parameter_count(trace.plan.config):,}"
+    unit = "character" if all(len(word) == 1 for word in words) else "word"
+    space = f" ␣ stands for the space, which counts as a {unit}." * (" " in words)
+    weight, word = _weight_to_try(trace)
+    what = (
+        f"This page runs a very small language model, called ‘{make_visible(trace.model)}’ and built like GPT. It "
+        f"reads “{make_visible(trace.text)}” and predicts each next {unit}.{space} All that it knows is in {weights} "
+        "numbers, its weights."
+    )
+    how = (
+        "Every number on this page is worked out from the weights, as on a pocket calculator with "
+        f"{count_of(trace.plan.digits, 'digit')}: click one to see its arithmetic, and click a weight to change it. "
+        "For example, set "
+    )
+    link = f'<a href="#{weight}">{weight}</a>'
+    example = f", a number of the {unit} “{make_visible(word)}”, to 0. {changes}".rstrip()
+    shape = write_shape(trace.plan.config, space=" " in words)
     return (
-        f"The model {make_visible(trace.model)} reads “{make_visible(trace.text)}” and predicts each next word. It has "
-        f"{parameter_count(config):,} weights: {shape} Every number on this page is worked out from these weights, as "
-        f"on a pocket calculator with {count_of(trace.plan.digits, 'digit')}: click one to see its arithmetic, click a "
-        f"weight to change it. {write_changes(trace.changes)}"
-    ).rstrip()
+        f"<p>{escape(what)}</p>\n<p>{escape(how)}{link}{escape(example)}</p>\n"
+        f"<details><summary>The sizes of the model</summary><p>{escape(shape[0].upper() + shape[1:])}</p></details>"
+    )
+
+
+def _weight_to_try(trace: Trace) -> tuple[str, str]:
+    """Return a weight that matters, the first of the likeliest next word's vector that is not 0, and that word."""
+    last = len(trace.plan.tokens) - 1
+    count = len(trace.vocabulary)
+    word = max(range(count), key=lambda word: trace.numbers["probabilities"][last, word])
+    matrix = head_matrix(require_gpt(trace.plan.config))
+    channels = range(trace.plan.sizes.c)
+    channel = next((c for c in channels if trace.numbers[matrix][word, c]), 0)
+    return cell_label(matrix, (word, channel)), trace.vocabulary[word]
 
 
 def _embed(data: dict[str, Any]) -> str:

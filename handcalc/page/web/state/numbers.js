@@ -71,6 +71,14 @@ export class Answers {
     return tree ? arithmeticSegments(tree, this.trace.numbers) : null;
   }
 
+  /** Return all words, the likeliest after a position first, and among equally likely ones the first. */
+  rankWords(position) {
+    const { shape, values } = this.trace.numbers.tensors.get("probabilities");
+    const probability = (word) => values[placeOf([position, word], shape)];
+    const words = [...Array(shape[1]).keys()];
+    return words.sort((a, b) => compareDecimals(probability(b), probability(a)) || a - b);
+  }
+
   /** Return whether a cell differs from that of another trace, which may lack it. */
   differs(other, name, index) {
     if (!other.has(name, index)) return true;

@@ -1,8 +1,7 @@
 // What the reader has done to the model: changed weights, other words, steps of training; and the numbers that follow.
 
 import { Calculator } from "../arithmetic/calculator.js";
-import { CalculatorError, compareDecimals, formatNumber, parseDecimal, roundDecimal } from "../arithmetic/decimal.js";
-import { subtractDecimals } from "../arithmetic/decimal.js";
+import { CalculatorError, formatNumber, parseDecimal, roundDecimal, subtractDecimals } from "../arithmetic/decimal.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { attributionSteps } from "../formulas/attribution.js";
 import { gradientName, parameterAxes, sizesOf } from "../formulas/step.js";
@@ -46,6 +45,7 @@ export class Session {
       losses: [],
       explained: tokens.length - 1,
       compared: [null, null],
+      changedWord: null,
       done: [],
     });
   }
@@ -67,15 +67,18 @@ export class Session {
       const value = this.readWeight(text);
       const tensor = given.get(name);
       given.set(name, { ...tensor, values: tensor.values.with(placeOf(index, tensor.shape), value) });
-      return `${cellLabel(name, index)} to ${formatNumber(value)}`;
+      return { text: `${cellLabel(name, index)} to ${formatNumber(value)}` };
     });
-    this.change({ given }, ...done);
+    this.change({ given }, done);
   }
 
-  /** Put another word of the vocabulary in a place of the text. */
+  /** Put another word of the vocabulary in a place of the text; if that was the last change too, this replaces it. */
   chooseWord(place, token) {
-    const words = this.state.words.with(place, token);
-    this.change({ words, compared: [null, null] }, `word ${place + 1} to ${visibleWord(this.vocabulary[token])}`);
+    const before = this.state.changedWord === place ? this.past.at(-1) : this.state;
+    if (before.words[place] === token) return this.undo();
+    const words = before.words.with(place, token);
+    const text = `the word at position ${place} to ${visibleWord(this.vocabulary[token])}`;
+    this.change({ words, compared: [null, null], changedWord: place }, [{ text }], before);
   }
 
   /** Explain the prediction after another position. */
@@ -85,21 +88,22 @@ export class Session {
 
   /** Compare the logits of other words: the chosen one has place 0, the other one place 1. */
   compare(place, word) {
-    this.state = { ...this.state, compared: this.comparedWords().with(place, word) };
+    const words = this.comparedWords();
+    const isOther = words[1 - place] === word; // no word is compared with itself: the two change places
+    this.state = { ...this.state, compared: isOther ? words.reverse() : words.with(place, word) };
   }
 
   /** Let the model learn: the new weights become the weights, and AdamW's moments carry on. */
   takeStep() {
     const { number } = this.state;
     const changed = { given: tensorsAfter(this.answers.trace), number: number + 1, losses: this.losses };
-    this.change(changed, `the weights by step ${number}`);
+    this.change(changed, [{ isStep: true }]);
   }
 
-  change(changed, ...done) {
-    const before = this.state;
-    const { explained } = before;
-    this.enter({ ...before, ...changed, explained, done: [...before.done, ...done] });
-    this.past.push(before);
+  change(changed, done, before = this.state) {
+    const { explained } = this.state;
+    this.enter({ ...before, changedWord: null, ...changed, explained, done: [...before.done, ...done] });
+    if (this.past.at(-1) !== before) this.past.push(before);
   }
 
   /** Work everything out for a state, and make it the page's; a state that cannot be worked out changes nothing. */
@@ -128,7 +132,8 @@ export class Session {
     try {
       value = parseDecimal(text);
     } catch (error) {
-      throw new ReaderError("a weight is a number such as 0.25 or -1.5e-3", { cause: error });
+      const hint = /^\s*[-+]?\d*,\d+\s*$/.test(text) ? `; use a point: ${text.trim().replace(",", ".")}` : "";
+      throw new ReaderError(`a weight is a number such as 0.25 or -1.5e-3${hint}`, { cause: error });
     }
     const rounded = roundDecimal(value, this.data.digits);
     if (rounded.exponent === Infinity) throw new ReaderError("a weight must be finite, and below 1e+10000");
@@ -156,7 +161,7 @@ export class Session {
   /** Return the explained position and the word that was its likeliest before all changes. */
   firstAnswer() {
     const position = this.state.explained;
-    return [position, rankWords(this.original, position, this.vocabulary.length)[0]];
+    return [position, this.original.rankWords(position)[0]];
   }
 
   /** The loss before each step that was taken, and now. */
@@ -169,7 +174,7 @@ export class Session {
     return this.answers.trace.steps.map((step) => this.step(step.name));
   }
 
-  /** What was changed, in order. */
+  /** What was done, in order: `{text}` says what was changed to what, `{isStep: true}` is a step of training. */
   changes() {
     return this.state.done;
   }
@@ -209,6 +214,11 @@ export class Session {
     return this.answers.trace.numbers.get(name, index);
   }
 
+  /** Return all numbers of a tensor, row by row. */
+  values(name) {
+    return this.answers.trace.numbers.tensors.get(name).values;
+  }
+
   text(name, index) {
     return this.answers.text(name, index);
   }
@@ -239,8 +249,9 @@ export class Session {
     return this.data.weights.some((weights) => weights.name === name);
   }
 
-  weightAxes(name) {
-    return parameterAxes(name.replace(/^updated\./, ""));
+  /** Return the index letters of a step, of weights or of the moments before a later update. */
+  axes(name) {
+    return this.step(name)?.axes ?? parameterAxes(name.replace(/^before\.[mv]\./, ""));
   }
 
   originalWeight(name, index) {
@@ -260,14 +271,14 @@ export class Session {
 
   /** Return the `count` likeliest next words after a position, best first: `{word, text}`. */
   likeliest(position, count) {
-    const ranked = rankWords(this.answers, position, this.vocabulary.length).slice(0, count);
+    const ranked = this.answers.rankWords(position).slice(0, count);
     return ranked.map((word) => ({ word, text: this.text("probabilities", [position, word]) }));
   }
 
   /** Return the `count` likeliest words; the one that was likeliest before all changes is always among them. */
   wordsToShow(position, count) {
     const words = this.likeliest(position, this.vocabulary.length);
-    const first = rankWords(this.original ?? this.answers, position, this.vocabulary.length)[0];
+    const first = (this.original ?? this.answers).rankWords(position)[0];
     return words.filter(({ word }, rank) => rank < count || word === first);
   }
 
@@ -283,11 +294,4 @@ export class Session {
   difference(a, b) {
     return roundDecimal(subtractDecimals(parseDecimal(a), parseDecimal(b)), this.data.digits);
   }
-}
-
-/** Return all words, the likeliest after a position first, and among equally likely ones the first. */
-function rankWords({ trace }, position, count) {
-  const probability = (word) => trace.numbers.get("probabilities", [position, word]);
-  const words = [...Array(count).keys()];
-  return words.sort((a, b) => compareDecimals(probability(b), probability(a)) || a - b);
 }

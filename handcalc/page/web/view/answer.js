@@ -1,8 +1,9 @@
 // The answer first: the words, the likeliest next ones after each as bars, and the sentence that says what it expects.
 
-import { button, choice, element, errorLine, show } from "./elements.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { attempt } from "./attempt.js";
+import { choice } from "./choices.js";
+import { button, element, errorLine, show } from "./elements.js";
 import { address } from "./places.js";
 import { percent, textUpTo, visibleWord } from "./words.js";
 
@@ -12,12 +13,14 @@ const SHOWN = 5;
 export function showAnswer(section, session, actions) {
   const error = errorLine();
   const choose = (place, token) => {
-    const attempted = `Word ${place + 1} cannot be ${visibleWord(session.vocabulary[token])}`;
+    const attempted = `Position ${place} cannot be ${visibleWord(session.vocabulary[token])}`;
     if (!attempt(error, attempted, () => actions.chooseWord(place, token))) {
       section.querySelector(`#word-${place}`).value = session.words[place];
     }
   };
-  const hint = "Choose another word in any list, or another position to explain: everything is worked out again.";
+  const how = "Choose another word in any list, or another position to explain: everything is worked out again.";
+  const marks = " ● marks a number that your changes have altered; the orange line of a bar is where it was.";
+  const hint = how + (session.changes().length ? marks : "");
   const cards = session.tokens.map((_, position) => positionCard(session, position, choose, actions));
   show(
     section,
@@ -38,7 +41,9 @@ function answerSentence(session, position) {
     element("em", {}, textUpTo(session.vocabulary, session.tokens, position + 1)),
     " it expects ",
     element("strong", {}, visibleWord(session.vocabulary[best.word])),
-    `: ${percent(best.text)}.`,
+    ": ",
+    element("span", { class: "whole" }, percent(best.text)),
+    ".",
   );
 }
 
@@ -60,7 +65,7 @@ function wordChoice(session, place, choose) {
   const id = `word-${place}`;
   const words = session.vocabulary.map(visibleWord);
   const select = choice(id, words, session.words[place], (token) => choose(place, token));
-  return element("p", { class: "word" }, element("label", { for: id }, `Word ${place + 1}`), select);
+  return element("p", { class: "word" }, element("label", { for: id }, `Position ${place}`), select);
 }
 
 function bar(session, position, { word, text }) {

@@ -5,7 +5,8 @@ export function showComparison(line, { count, agrees }) {
   const numbers = count.toLocaleString("en");
   line.classList.toggle("error", !agrees);
   line.textContent = agrees
-    ? `✓ All ${numbers} numbers, worked out by this page, equal those of Python.`
+    ? `✓ When this page opened, all ${numbers} numbers that your browser worked out equalled those of the Python ` +
+      "program that wrote it."
     : `⚠ Of the ${numbers} numbers that this page worked out, some differ from those that Python computed: ` +
       "do not trust them, and report the browser and the page to the authors.";
 }

@@ -13,6 +13,11 @@ export function weightEditor(session, name, index, actions) {
   const message = element("p", { class: "error", role: "alert", id: "edit-error" });
   const field = weightField(session.text(name, index));
   const apply = (text) => {
+    if (text.trim() === "") {
+      message.textContent = "Type a number, such as 0.25. Nothing was changed.";
+      field.setAttribute("aria-invalid", "true");
+      return;
+    }
     const done = attempt(message, `${label} cannot be “${shorten(text)}”`, () => actions.edit(name, index, text));
     field.setAttribute("aria-invalid", String(!done));
   };

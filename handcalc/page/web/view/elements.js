@@ -41,12 +41,6 @@ export function button(text, press, attributes = {}) {
   return element("button", { type: "button", onclick: press, ...attributes }, text);
 }
 
-/** Return a list of words to choose from; `choose` is called with the place of the chosen one. */
-export function choice(id, words, chosen, choose) {
-  const options = words.map((word, place) => element("option", { value: place, selected: place === chosen }, word));
-  return element("select", { id, onchange: (event) => choose(Number(event.target.value)) }, ...options);
-}
-
 /** Return an empty line for errors, which a screen reader reads when it is filled. */
 export function errorLine() {
   return element("p", { class: "error", role: "alert" });

@@ -31,15 +31,21 @@ export function showLearning(section, session, actions) {
 }
 
 function lossSentence(session) {
-  const before = cellLink(session, "loss", [], session.text("loss", []));
-  const after = cellLink(session, "updated.loss", [], session.text("updated.loss", []));
+  const [before, after] = ["loss", "updated.loss"].map((name) => session.text(name, []));
   return [
     "The loss says how surprised the model is by the words that come next: ",
-    before,
-    ". One step of training moves every weight a little, and the loss becomes ",
-    after,
-    ".",
+    cellLink(session, "loss", [], before),
+    ". One step of training moves the weights a little, and the loss becomes ",
+    cellLink(session, "updated.loss", [], after),
+    before === after ? `: with ${session.data.digits} digits it does not change. ${movedWeights(session)}` : ".",
   ];
+}
+
+function movedWeights(session) {
+  const changes = session.data.weights.flatMap(({ name }) => session.values(`change.${name}`));
+  const moved = changes.filter(({ coefficient }) => coefficient !== 0n).length;
+  if (moved === 0) return "No weight moves either: each step is too small for these digits.";
+  return `Of the ${changes.length.toLocaleString("en")} weights ${moved.toLocaleString("en")} still move.`;
 }
 
 function stepsTaken(session) {

@@ -4,8 +4,16 @@ import { button, element, show } from "./elements.js";
 import { cellLabel } from "../arithmetic/writing.js";
 import { weightEditor } from "./editor.js";
 import { address } from "./places.js";
+import { labelWithWord, whereabouts } from "./whereabouts.js";
 
 const FIRST_USES = 24;
+const WAY_TO_UPDATE = [
+  ["Clipped", "clipped"],
+  ["Mean of gradients", "m"],
+  ["Corrected", "corrected_m"],
+  ["Step", "step"],
+  ["New value", "updated"],
+];
 
 /** Show the number `name[index]` in the panel, with everything that leads to it and away from it. */
 export function showLine(panel, session, name, index, actions) {
@@ -13,6 +21,7 @@ export function showLine(panel, session, name, index, actions) {
   show(
     panel,
     panelHead(cellLabel(name, index), actions),
+    whereaboutsOf(session, name, index),
     step ? element("p", { class: "meaning" }, step.meaning) : null,
     workedLine(session, name, index),
     step ? equationOf(session, step) : null,
@@ -21,8 +30,14 @@ export function showLine(panel, session, name, index, actions) {
     relatedOf(session, name, index),
     usesOf(session, name, index),
     explanationOf(session, name),
-    element("p", {}, element("a", { href: `#step:${name}`, class: "to-step" }, "All its numbers")),
+    element("p", {}, element("a", { href: `#step:${name}`, class: "to-step" }, "Show the whole table")),
   );
+}
+
+function whereaboutsOf(session, name, index) {
+  const places = whereabouts(session, name, index).map((place) => element("bdi", {}, place));
+  if (!places.length) return null;
+  return element("p", { class: "whereabouts" }, places.flatMap((place, axis) => (axis ? [" · ", place] : [place])));
 }
 
 /** Show that the page has no such number. */
@@ -50,15 +65,15 @@ function workedLine(session, name, index) {
   }
   const line = session.line(name, index);
   const arithmetic = (line ?? []).map((segment) => (segment.name ? operand(segment) : segment.text));
-  const start = [element("span", { class: "name" }, cellLabel(name, index)), " = "];
-  const value = element("strong", {}, session.text(name, index));
+  const text = session.text(name, index);
+  const isCopy = line?.map((segment) => segment.text).join("") === text; // its number need not be seen twice
+  const result = [line ? " = " : "", element("strong", {}, text)];
   const code = element(
     "code",
     { class: line ? "worked" : "given" },
-    ...start,
-    ...arithmetic,
-    line ? " = " : "",
-    value,
+    [element("span", { class: "name" }, cellLabel(name, index)), " = "],
+    arithmetic,
+    isCopy ? element("span", { hidden: true }, result) : result,
   );
   return element("p", { class: "line" }, code);
 }
@@ -78,7 +93,7 @@ export function equationOf(session, step) {
 export function derivationLink(session, section) {
   const href = session.data.derivations[section.split(".")[0]];
   if (!href) return element("span", { title: `equation ${section} in docs/derivations.md` }, section);
-  return element("a", { href, class: "derivation", title: "derivation" }, section);
+  return element("a", { href, class: "derivation" }, `derivation ${section} ↗`);
 }
 
 function changeOf(session, name, index) {
@@ -90,14 +105,18 @@ function changeOf(session, name, index) {
 }
 
 function relatedOf(session, name, index) {
-  const related = [];
   const gradient = session.gradientName(name);
-  if (gradient) related.push(["Its gradient", gradient]);
-  if (session.isWeight(name) && session.has(`updated.${name}`)) related.push(["After the update", `updated.${name}`]);
-  return related.map(([title, other]) => {
-    const text = `${cellLabel(other, index)} = ${session.text(other, index)}`;
-    return element("p", { class: "related" }, `${title}: `, cellLink(session, other, index, text));
-  });
+  if (session.isWeight(name) && session.has(`updated.${name}`)) return wayToUpdate(session, name, gradient, index);
+  return gradient ? element("p", { class: "related" }, "Its gradient: ", namedLink(session, gradient, index)) : null;
+}
+
+/** Return the way from the loss to the new value of a weight, number by number. */
+function wayToUpdate(session, name, gradient, index) {
+  const steps = WAY_TO_UPDATE.map(([title, prefix]) => [title, `${prefix}.${name}`, index]);
+  const way = [["The loss", "loss", []], ["Its gradient", gradient, index], ...steps];
+  const item = ([title, other, place]) => element("li", {}, `${title}: `, namedLink(session, other, place));
+  const items = way.filter(([, other]) => other !== null && session.has(other)).map(item);
+  return element("div", {}, element("h3", {}, "How its new value comes about"), element("ol", { class: "way" }, items));
 }
 
 /** Return a link to a cell, which lights the cell up. */
@@ -105,13 +124,29 @@ export function cellLink(session, name, index, text) {
   return element("a", { href: address(name, index), "data-source": cellLabel(name, index) }, text);
 }
 
+/** Return a link to a cell with its name, its word and its number. */
+function namedLink(session, name, index) {
+  const number = element("span", { class: "whole" }, session.text(name, index));
+  return cellLink(session, name, index, [`${labelWithWord(session, name, index)} = `, number]);
+}
+
+/** Say that a number leads nowhere: the loss is not computed from the probabilities, although one expects that. */
+function noUses(session, name, index) {
+  const losses = name.replace(/probabilities$/, "losses");
+  if (losses === name || !session.has(losses)) return "Nothing else is computed from it.";
+  const link = (other, place) => cellLink(session, other, place, cellLabel(other, place));
+  return [
+    "Nothing else is computed from it: the loss uses the logits directly, which is more exact (",
+    link(losses, index.slice(0, 1)),
+    ").",
+    name === "probabilities" ? [" The gradient is in ", link("dlogits", index), "."] : "",
+  ];
+}
+
 function usesOf(session, name, index) {
   const uses = session.usedBy(name, index);
-  if (!uses.length) return element("p", { class: "related" }, "Nothing else is computed from it.");
-  const item = (use) => {
-    const text = `${cellLabel(use.name, use.index)} = ${session.text(use.name, use.index)}`;
-    return element("li", {}, cellLink(session, use.name, use.index, text));
-  };
+  if (!uses.length) return element("p", { class: "related" }, noUses(session, name, index));
+  const item = (use) => element("li", {}, namedLink(session, use.name, use.index));
   const list = element("ul", { class: "uses" }, ...uses.slice(0, FIRST_USES).map(item));
   const rest = uses.slice(FIRST_USES);
   const showRest = () => {

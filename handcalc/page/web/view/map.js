@@ -41,8 +41,8 @@ function mapRows(config, { tokens, vocabulary, targets, optimizer }) {
     {
       adds: true,
       boxes: [
-        mapBox("word vectors", "embedding.token", "wte.dweight", "wte.weight"),
-        mapBox("position vectors", "embedding.position", "wpe.dweight", "wpe.weight"),
+        mapBox("token embedding", "embedding.token", "wte.dweight", "wte.weight"),
+        mapBox("position embedding", "embedding.position", "wpe.dweight", "wpe.weight"),
       ],
     },
     ...layers,
@@ -79,7 +79,7 @@ function mapBox(title, step, gradient = null, weights = null) {
 }
 
 function drawRow(session, { title, adds, boxes }, top) {
-  const width = Math.min(180, (MAP_WIDTH - BOXES_X) / boxes.length - GAP);
+  const width = Math.min(210, (MAP_WIDTH - BOXES_X) / boxes.length - GAP);
   const middle = top + BOX_HEIGHT / 2;
   const drawn = boxes.flatMap((one, place) => drawBox(session, one, BOXES_X + place * (width + GAP), top, width));
   const end = BOXES_X + (boxes.length - 1) * (width + GAP);

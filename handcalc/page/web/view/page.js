@@ -3,6 +3,7 @@
 import { showAnswer } from "./answer.js";
 import { showAttention } from "./attention.js";
 import { makeRoom, showChanges } from "./changes.js";
+import { applyChoice } from "./choices.js";
 import { showComparison } from "./comparison.js";
 import { showLearning } from "./learning.js";
 import { showLine, showMissing } from "./line.js";
@@ -29,7 +30,7 @@ const SECTIONS = [
 /** Build the page of a session and connect it to the reader's hands. */
 export function startPage(session) {
   const sections = Object.fromEntries(SECTIONS.map((id) => [id, document.getElementById(id)]));
-  const page = { session, sections, opener: null };
+  const page = { session, sections, opener: null, lastUsed: {} };
   page.actions = pageActions(page);
   showMap(sections.map, session);
   showSteps(sections.steps, session);
@@ -52,8 +53,10 @@ function pageActions(page) {
   const { session } = page;
   const act =
     (change) =>
-    (...choices) =>
+    (...choices) => {
+      applyChoice();
       keepFocus(page, () => (change(...choices), refresh(page)));
+    };
   return {
     edit: act((name, index, text) => session.editWeight(name, index, text)),
     chooseWord: act((place, token) => session.chooseWord(place, token)),
@@ -73,11 +76,28 @@ function refresh(page) {
   refreshSteps(sections.steps, session); // last: the browser would lay out the changed tables before anything else
 }
 
-function keepFocus({ sections }, act) {
-  const { id } = document.activeElement;
+/** Whoever undoes the last change loses the button: the focus returns to what made the change, or to the panel. */
+function keepFocus(page, act) {
+  const used = focusedPlace();
+  if (used.id !== "undo" && used.id !== "reset") page.lastUsed = used;
   act();
-  if (!id || document.activeElement.id === id) return;
-  (document.getElementById(id) ?? sections.title).focus({ preventScroll: true });
+  if (used.node === document.body || (used.node.isConnected && used.node.checkVisibility())) return;
+  [used, page.lastUsed, { id: "line-title" }, { id: "title" }].some(focusPlace);
+}
+
+/** Return where the focus is so that it is found again after that part of the page has been written again. */
+function focusedPlace() {
+  const node = document.activeElement;
+  return { node, id: node.id, section: node.closest("[id]")?.id, hash: node.hash };
+}
+
+/** Focus the element of this place, if there still is one that can be seen; return whether there is. */
+function focusPlace({ id, section, hash }) {
+  const links = [...(document.getElementById(section)?.querySelectorAll("a") ?? [])];
+  const node = id ? document.getElementById(id) : links.find((link) => hash && link.hash === hash);
+  if (!node?.checkVisibility()) return false;
+  node.focus({ preventScroll: true });
+  return document.activeElement === node;
 }
 
 function listen(page) {

@@ -25,13 +25,18 @@ export function reveal(name, index) {
   const label = cellLabel(name, index);
   if (cellsOf(label).some(isOnScreen)) return;
   openStep(name);
-  cellsOf(label).at(-1)?.scrollIntoView({ block: "center", inline: "nearest" });
+  const cell = document.getElementById(`step:${name}`)?.querySelector(`[data-cell="${CSS.escape(label)}"]`);
+  cell?.scrollIntoView({ block: "center", inline: "nearest" });
   markCell(label);
 }
 
+/** Return whether a cell can be seen: the bar may cover the top of the window, and on a phone the panel its end. */
 function isOnScreen(cell) {
-  const { top, bottom } = cell.getBoundingClientRect();
-  return top >= 0 && bottom <= innerHeight;
+  const { top, bottom, left, right } = cell.getBoundingClientRect();
+  const box = (cell.closest(".scroll") ?? document.documentElement).getBoundingClientRect();
+  const { scrollPaddingTop, scrollPaddingBottom } = getComputedStyle(document.documentElement);
+  const end = innerHeight - (parseFloat(scrollPaddingBottom) || 0);
+  return top >= (parseFloat(scrollPaddingTop) || 0) && bottom <= end && left >= box.left && right <= box.right;
 }
 
 /** Light up the source of an operand: its cells, and where it is folded away, the title under which it is. */

@@ -36,10 +36,16 @@ export function showSteps(section, session) {
     element(
       "p",
       { class: "hint" },
-      "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one.",
+      "A click on a number opens its arithmetic. Arrow keys move from number to number, Enter opens one, " +
+        "Escape goes back to the table.",
     ),
-    ...[...phases].flatMap(([phase, parts]) => [element("h3", {}, phase), ...[...parts].map(partElement)]),
+    element("p", { class: "print-only" }, "Open a step to print it."),
+    ...[...phases].map(phaseElement),
   );
+}
+
+function phaseElement([phase, parts]) {
+  return element("div", { class: "phase" }, element("h3", {}, phase), ...[...parts].map(partElement));
 }
 
 function partElement([title, steps]) {
@@ -77,7 +83,7 @@ function shapeOfStep(session, name) {
 function fillStep(body, session, name) {
   const step = session.step(name);
   SHOWN_STEPS.set(body, step);
-  const axes = step?.axes ?? session.weightAxes(name);
+  const axes = session.axes(name);
   const gradient = session.gradientName(name);
   show(
     body,
@@ -143,7 +149,14 @@ export function openStep(name) {
   if (details === null) return null;
   details.closest("details.part").open = true;
   openDetails(details);
+  layOutNow(details.querySelector(".step-body"));
   return details;
+}
+
+/** Lay a body out although it is not in sight yet: until it is, its height is only a guess, and a jump would miss. */
+function layOutNow(body) {
+  body.style.contentVisibility = "visible";
+  requestAnimationFrame(() => requestAnimationFrame(() => body.style.removeProperty("content-visibility")));
 }
 
 /** Open at once, and do not wait for the browser to say so. */

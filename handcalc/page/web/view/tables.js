@@ -29,6 +29,7 @@ function tensorTable(session, { name, before, axes, shape, caption }) {
   const [rows, columns] = turned ? [second, first] : [first, second];
   const [down, across] = turned ? [axes[1], axes[0]] : [axes[0], axes[1]];
   const indexOf = (row, column) => [...before, ...(turned ? [column, row] : [row, column]).slice(0, shape.length)];
+  const title = turned ? `${caption} (shown turned: rows and columns exchanged)` : caption;
   const header = columns.map((column) => axisLabel(session, "col", across, column, "value"));
   const titles = rows.map((row) => axisLabel(session, "row", down, row, caption));
   const indices = rows.flatMap((row) => columns.map((column) => indexOf(row, column)));
@@ -36,7 +37,7 @@ function tensorTable(session, { name, before, axes, shape, caption }) {
   const width = columns.length;
   const body = titles.map((title, row) => element("tr", {}, title, cells.slice(row * width, (row + 1) * width)));
   const start = element("td", { class: "corner" }, corner(session, [down, across]));
-  const box = scrollable(caption, [start, ...header], body);
+  const box = scrollable(title, [start, ...header], body);
   TABLES.set(box.querySelector("table"), {
     name,
     indices,

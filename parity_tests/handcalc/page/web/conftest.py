@@ -1,14 +1,17 @@
-"""A real Chromium for the page's code, and pages that load the modules from disk."""
+"""A real Chromium for the page's code: pages that load the modules from disk, and the page of "hello world"."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import handcalc.page
+from handcalc.page.web.html_format import html_page
+from handcalc.tracing.trace import Trace
+from parity_tests.handcalc.page.web.reader import Reader
 
 WEB = Path(handcalc.page.__file__).parent / "web"
 HERE = Path(__file__).parent
@@ -44,3 +47,27 @@ def _serve(route: Any) -> None:
         text = text.replace("const SPARE_BITS = 24;", "const SPARE_BITS = -20;")
         assert name != "functions.js" or "-20" in text
     route.fulfill(body=text, content_type="text/javascript; charset=utf-8")
+
+
+@pytest.fixture(scope="session")
+def hello(train_shipped: Callable[..., Trace]) -> Trace:
+    return train_shipped("hello world")
+
+
+@pytest.fixture(scope="session")
+def hello_html(hello: Trace) -> str:
+    return html_page(hello)
+
+
+@pytest.fixture(scope="session")
+def opened(browser: Any, hello_html: str) -> Iterator[Reader]:
+    reader = Reader(browser, hello_html)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def reader(opened: Reader) -> Iterator[Reader]:
+    """Yield the page as it was opened; all tests share it."""
+    yield opened
+    opened.start_again()
