@@ -57,7 +57,7 @@ def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> I
     try:
         alone = group.size == 1 or sys.platform == "win32"  # on Windows a pipe cannot report signals
         with nullcontext() if alone else TerminationWatchdog(run):
-            yield Backend(partial(_make_engine, options, device, group), _recipe_defaults(options, device))
+            yield Backend(partial(make_engine, options, device, group), _recipe_defaults(options, device))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise UserError(
@@ -77,10 +77,10 @@ def _recipe_defaults(options: DeviceOptions, device: torch.device) -> dict[str, 
     return {"dtype": "bfloat16"} if fast and device.type == "cuda" and has_bfloat16(device) else {}
 
 
-def _make_engine(
+def make_engine(
     options: DeviceOptions, device: torch.device, group: ProcessGroup, recipe: Recipe, initial: InitialState
 ) -> TorchEngine:
-    """Return the engine that the flags choose, and print the device and path to stderr.
+    """Return the engine that the flags choose, and print the device and path to stderr, unless they are ``quiet``.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def _make_engine(
         engine, operations = _fast_engine(options, device, group, recipe, initial, graphs)
     else:
         engine, operations = _plain_engine(path, device, group, recipe, initial), f"{path} operations"
-    if group.rank == 0:
+    if group.rank == 0 and not options.quiet:
         print_prose(describe_device(device, operations), sys.stderr)
     return engine
 

@@ -30,6 +30,10 @@ class Float64Step(NamedTuple):
     updated_loss: float | None
     state: AdamWState | None = None
 
+    def __repr__(self) -> str:
+        after = "" if self.updated_loss is None else f" -> {self.updated_loss}"
+        return f"<Float64Step: loss {self.loss}{after}>"
+
 
 def float64_parameters(config: ModelConfig, arrays: Arrays) -> Parameters:
     """Return the weights in float64, whatever precision the model was trained in."""

@@ -62,13 +62,38 @@ def check_prompt(prompt: Any, config: ModelConfig) -> list[int]:
     UserError
         If it is empty, is not one row of integers, or an id is not in [0, vocab_size).
     """
-    ids = _id_array(prompt)
+    return [int(token) for token in check_sequence(prompt, config.vocab_size, "a prompt", "continue")]
+
+
+def check_sequence(sequence: Any, vocab_size: int, what: str, verb: str = "give") -> Tokens:
+    """Return one sequence as an array of ids (T,); the message says ``what`` it must be, and to ``verb`` one of them.
+
+    Raises
+    ------
+    UserError
+        If it is empty, is not one row of integers, or an id is not in [0, vocab_size).
+    """
+    ids = _id_array(sequence)
     if ids.ndim != 1 or ids.size == 0:
-        remedy = "; continue one sequence at a time, with one pair of brackets" if ids.ndim == 2 else ""
-        raise UserError(f"a prompt must be one row of at least one token, not an array of shape {ids.shape}{remedy}")
+        remedy = f"; {verb} one sequence at a time, with one pair of brackets" if ids.ndim == 2 else ""
+        raise UserError(f"{what} must be one row of at least one token, not an array of shape {ids.shape}{remedy}")
     _check_integers(ids)
-    _check_range(ids, config.vocab_size, "token ids")
-    return [int(token) for token in ids]
+    _check_range(ids, vocab_size, "token ids")
+    return ids.astype(np.intp, copy=False)
+
+
+def check_length(time: int, block_size: int) -> None:
+    """Refuse a text of more tokens than the model reads at once.
+
+    Raises
+    ------
+    UserError
+        If it is too long.
+    """
+    if time > block_size:
+        raise UserError(
+            f"the text has {time} tokens (spaces count), and this model reads at most {block_size}; shorten it"
+        )
 
 
 def _id_array(ids: Any) -> Tokens:
