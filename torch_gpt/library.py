@@ -85,7 +85,7 @@ def train(
     KeyboardInterrupt
         If it is interrupted; a checkpoint is saved first.
     """
-    check_flags(tf32=tf32, **({} if compile is None else {"compile": compile}))
+    check_flags(progress=progress, tf32=tf32, **({} if compile is None else {"compile": compile}))
     options = DeviceOptions(device, _check_path(path), compile=compile, tf32=tf32, quiet=not progress)
     with _same_threads(), open_backend(options, trains=True, run=None) as backend:
         return train_model(

@@ -18,6 +18,7 @@ from numpy_gpt.shared.cli.parser import add_pager_flag, print_record, read_optio
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, read_text, token_width
+from numpy_gpt.shared.model.argument_checks import check_number
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
@@ -120,7 +121,7 @@ def step_recipe(recipe: Recipe, learning_rate: float | None) -> tuple[Recipe, fl
     """
     changes: dict[str, Any] = {"gradient_accumulation_steps": 1, "ema_decay": 0.0}
     if learning_rate is not None:
-        changes["learning_rate"] = learning_rate
+        changes["learning_rate"] = learning_rate = check_number("learning_rate", learning_rate)
     config = replace(recipe.model, dropout=0.0) if isinstance(recipe.model, GPTConfig) else recipe.model
     recipe = replace(recipe, model=config).override(changes)
     # The recipe's peak rate would overshoot: AdamW's first step moves every weight by nearly the full rate.

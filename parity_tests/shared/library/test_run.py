@@ -74,7 +74,7 @@ def test_an_interruption_saves_a_checkpoint_and_the_run_can_be_resumed(train, mo
         ({"preset": "tiney"}, "unknown preset 'tiney'; did you mean 'tiny'"),
         ({"preset": 3}, "a preset must be a name, not 3"),
         ({"n_emb": 12}, "unknown field 'n_emb'; did you mean 'n_embd'"),
-        ({"n_embd": "12"}, "n_embd must be a whole number, not '12'"),
+        ({"n_embd": "12"}, "n_embd must be a whole number of at least 1, not '12'"),
         ({"n_embd": 5}, "n_embd=5 is not divisible by n_head=2"),
         ({"dataset": ["tiny"]}, "a dataset must be the name of a corpus or of a directory"),
         ({"dataset": "nowhere"}, "unknown dataset 'nowhere'"),
