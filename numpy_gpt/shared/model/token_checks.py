@@ -106,7 +106,8 @@ def _id_array(ids: Any) -> Tokens:
             raise UserError("token ids must form one array (B, T), but the rows have different lengths") from error
         raise UserError(f"token ids must be integers, not {describe(ids)}") from error
     if array.ndim == 0 and not isinstance(ids, np.ndarray):
-        raise UserError(f"token ids must be an array of integers, not {describe(ids)}")
+        remedy = "; encode the text first, or ask the model that load_model returns" if isinstance(ids, str) else ""
+        raise UserError(f"token ids must be an array of integers, not {describe(ids)}{remedy}")
     return array
 
 

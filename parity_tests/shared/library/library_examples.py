@@ -28,6 +28,7 @@ def everything_shown(model: Any, text: str) -> dict[str, Any]:
     trace = model.trace(text, update=True)
     return {
         "model": model,
+        "tokenizer": model.tokenizer,
         "prediction": model.predict(text),
         "maps": model.attention(text),
         "learned": model.step(text),

@@ -146,6 +146,16 @@ def test_what_cannot_be_read_is_one_clear_error(load_model, text, message):
         assert "\n" not in str(caught.value)
 
 
+def test_functions_of_arrays_say_which_brackets_are_missing(twin):
+    model = twin.load_model()
+    rest = () if twin.__name__ == "numpy_gpt" else (model.config,)
+    parameters = twin.parameters_from(model.config, model.parameters)
+    with pytest.raises(UserError, match=r"one sequence is a batch of one: \[tokens\], with two pairs of brackets"):
+        twin.predict(parameters, *rest, [1, 2, 3])
+    with pytest.raises(UserError, match="not 'hello'; encode the text first, or ask the model that load_model returns"):
+        twin.predict(parameters, *rest, "hello")
+
+
 def test_ids_without_a_text_are_refused(tmp_path):
     model = load_numpy_model(hostile_model(tmp_path))
     padding = model.config.vocab_size - 1

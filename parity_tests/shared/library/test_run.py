@@ -44,6 +44,7 @@ def test_a_run_is_the_commands(train, load_model, run):
 def test_a_run_is_shown(train):
     run = train("tiny", out_dir="<i>", **SHORT)
     assert repr(run) == f"<Run <i>: tiny, 4 steps, validation loss {run.curve.val[-1]:.4f} nats per token>"
+    assert repr(run.curve) == "<Curve of <i>: 3 evaluations>"
     reading = Reading(run._repr_html_())
     assert reading.tags == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert "<i>: tiny, 4 steps" in reading.text
