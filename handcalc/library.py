@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
-from gpt_data.wording import count_of, describe
+from gpt_data.wording import count_of, describe, short_repr
 from handcalc.page.blocks import PAGE, Block, Calculation, Heading
 from handcalc.page.cells import keep_worked_out
 from handcalc.page.closing import answer_blocks, closing_blocks
@@ -32,8 +32,8 @@ class WorkedLines(tuple[Calculation, ...]):
         return "\n".join(map(str, self))
 
     def __repr__(self) -> str:
-        more = f", first {self[0]!r}" if self else ""
-        return f"<{count_of(len(self), 'worked line')}{more}>"
+        more = f", first {self[0]}" if self else ""
+        return short_repr(f"{count_of(len(self), 'worked line')}{more}")
 
     def _repr_html_(self) -> str:
         return html_code(map(str, self))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import NamedTuple
 
-from gpt_data.wording import one_line
+from gpt_data.wording import short_repr
 from handcalc.arithmetic.expression import Cells, Expression, Index
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
 from numpy_gpt.shared.model.names import gradient_name, parameter_shapes
@@ -133,7 +133,7 @@ class Step(NamedTuple):
     phase: str = FORWARD
 
     def __repr__(self) -> str:
-        return f"<Step {self.name}: {one_line(self.equation, 100)}>"
+        return short_repr(f"Step {self.name}: {self.equation}")
 
 
 def last_part(name: str) -> str:

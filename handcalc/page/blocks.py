@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gpt_data.wording import one_line
+from gpt_data.wording import short_repr
 from handcalc.arithmetic.writing import cell_label
 from handcalc.page.layout import Table
 from numpy_gpt.shared.html_table import html_code
@@ -75,7 +75,7 @@ class Calculation(NamedTuple):
         return f"{cell_label(self.name, self.place)} = {self.arithmetic} = {self.value}"
 
     def __repr__(self) -> str:
-        return f"<{one_line(str(self), 160)}>"
+        return short_repr(str(self))
 
     def _repr_html_(self) -> str:
         return html_code([str(self)])

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.wording import count_of
+from gpt_data.wording import count_of, short_repr
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.model import backward_steps, forward_steps, steps_again, update_steps, why_steps
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     why: tuple[Step, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Plan of {count_of(len(self.tokens), 'token')}: {count_of(len(self.steps), 'step')}>"
+        return short_repr(f"Plan of {count_of(len(self.tokens), 'token')}: {count_of(len(self.steps), 'step')}")
 
     @property
     def page_steps(self) -> tuple[Step, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
-from gpt_data.wording import count_of, one_line, quote
+from gpt_data.wording import count_of, quote, short_repr
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
 from handcalc.formulas.adamw import BEFORE, MOMENTS
@@ -72,8 +72,8 @@ class Trace(NamedTuple):
 
     def __repr__(self) -> str:
         size = f"{count_of(sum(map(len, self.numbers.values())), 'number')} in {count_of(len(self.plan.steps), 'step')}"
-        digits = count_of(self.plan.digits, "digit")
-        return f"<{type(self).__name__} of {quote(self.text, 40)} by {one_line(self.model, 40)}: {size}, {digits}>"
+        what = f"{type(self).__name__} of {quote(self.text, 40)} by {self.model}"
+        return short_repr(f"{what}: {size}, {count_of(self.plan.digits, 'digit')}")
 
 
 def load_model(path: str | None) -> tuple[Checkpoint, str]:

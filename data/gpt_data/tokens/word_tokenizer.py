@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import number_tokens, require_text
-from gpt_data.wording import count_of, list_names, quote, suggest
+from gpt_data.wording import count_of, list_names, quote, short_repr, suggest
 
 _JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the non-breaking hyphen and the keyboard's
 _TOKEN = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+|\W")
@@ -58,7 +58,7 @@ class WordTokenizer:
         object.__setattr__(self, "_codes", codes)
 
     def __repr__(self) -> str:
-        return f"<WordTokenizer of {count_of(self.vocab_size, 'token')}>"
+        return short_repr(f"WordTokenizer of {count_of(self.vocab_size, 'token')}")
 
     @property
     def vocab_size(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager
 from html import escape
+from importlib import import_module
 from typing import Any
 
 from numpy_gpt.shared.cli.progress import display_for, evaluation_line, progress_text
@@ -24,9 +25,8 @@ class NotebookDisplay:
         self._output: Any = None
 
     def __enter__(self) -> NotebookDisplay:
-        from IPython.display import display  # there is one, as this runs in a notebook
-
-        self._output = display(self, display_id=True)
+        # By name: it is there, as this runs in a notebook, but is no requirement of this package.
+        self._output = import_module("IPython.display").display(self, display_id=True)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -42,7 +42,7 @@ class NotebookDisplay:
     def evaluation(self, evaluation: Evaluation) -> None:
         """Add the evaluation below the bar."""
         self._evaluations.append(evaluation_line(evaluation))
-        self._show(evaluation.step, self._text)
+        self._show(evaluation.step, "")  # times and speeds, which end here, would differ in every copy of a notebook
 
     def _show(self, step: int, text: str) -> None:
         self._step, self._text = step, text

@@ -13,7 +13,7 @@ import numpy as np
 from gpt_data.checks import to_path, whole_number
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import count_of, describe, list_names, one_line
+from gpt_data.wording import count_of, describe, list_names, one_line, short_repr
 from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
 from numpy_gpt.shared.cli.choices import recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, describe_model
@@ -243,7 +243,7 @@ class Model:
         return f"{parameters}, {count_of(self._checkpoint.step, 'step')}{learned}"
 
     def __repr__(self) -> str:
-        return f"<Model {one_line(self.name, 60)}: {self._summary()}>"
+        return short_repr(f"Model {self.name}: {self._summary()}")
 
     def _repr_html_(self) -> str:
         sizes = [(name, str(value)) for name, value in asdict(self.config).items()]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpt_data.errors import UserError
-from gpt_data.wording import describe, list_names, make_visible, quote
+from gpt_data.wording import describe, list_names, make_visible, quote, short_repr
 from numpy_gpt.shared.cli.tokens import likeliest
 from numpy_gpt.shared.html_table import html_paragraph, html_table
 from numpy_gpt.shared.model.arrays import Array, Tokens
@@ -63,7 +63,7 @@ class Prediction:
 
     def __repr__(self) -> str:
         best = ", ".join(f"{quote(token, 20)} {probability:.4f}" for token, probability in self.likeliest(3))
-        return f"<Prediction after {quote(self.text, 40)}: {best}>"
+        return short_repr(f"Prediction after {quote(self.text, 40)}: {best}")
 
     def _repr_html_(self) -> str:
         ranks = range(1, min(_SHOWN, len(self.vocabulary)) + 1)
@@ -95,7 +95,7 @@ class LearnedExample:
 
     def __repr__(self) -> str:
         losses = f"loss {self.loss_before:.6f} -> {self.loss_after:.6f} nats per token"
-        return f"<LearnedExample {quote(self.text, 40)}: {losses} at learning rate {self.learning_rate:g}>"
+        return short_repr(f"LearnedExample {quote(self.text, 40)}: {losses} at learning rate {self.learning_rate:g}")
 
     def _repr_html_(self) -> str:
         words = [make_visible(self.vocabulary[token]) for token in self.tokens.tolist()]

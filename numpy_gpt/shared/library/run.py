@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gpt_data.checks import to_path
-from gpt_data.wording import count_of, one_line
+from gpt_data.wording import count_of, one_line, short_repr
 from numpy_gpt.shared.cli.choices import RecipeChoice
 from numpy_gpt.shared.cli.plot import Curve, read_curve
 from numpy_gpt.shared.cli.program import Backend
@@ -74,7 +74,7 @@ class Run:
         return f"{place}: {one_line(self.recipe.name, 30)}, {steps}, validation loss {self.curve.val[-1]:.4f}"
 
     def __repr__(self) -> str:
-        return f"<Run {self._summary()} nats per token>"
+        return short_repr(f"Run {self._summary()} nats per token")
 
     def _repr_html_(self) -> str:
         _, steps, train, val = self.curve

@@ -21,7 +21,7 @@ from gpt_data.files.sealed_json import check_record, read_sealed, seal
 from gpt_data.files.temporary import remove_leftovers, remove_tree, temporary_directory, temporary_path
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
-from gpt_data.wording import count_of, list_names, show_path
+from gpt_data.wording import count_of, list_names, short_repr, show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
@@ -63,7 +63,7 @@ class Checkpoint:
 
     def __repr__(self) -> str:
         parameters = count_of(parameter_count(self.config), "parameter")
-        return f"<Checkpoint of {parameters} after {count_of(self.step, 'step')}>"
+        return short_repr(f"Checkpoint of {parameters} after {count_of(self.step, 'step')}")
 
 
 class _RecipeRecord(TypedDict):

@@ -61,9 +61,9 @@ def test_maps_are_the_commands(load_model, run):
 
 
 def test_a_trace_is_the_commands(load_model, capsys):
-    assert trace(["hello ", "--update", "--format", "json", "--digits", "6"]) == 0
+    assert trace(["hello ", "--backward", "--format", "json", "--digits", "6"]) == 0
     written = capsys.readouterr().out.splitlines()
-    assert list(json_lines(load_model().trace("hello ", update=True, digits=6), EVERYTHING, full=False)) == written
+    assert list(json_lines(load_model().trace("hello ", backward=True, digits=6), EVERYTHING, full=False)) == written
 
 
 def test_a_trace_has_the_weights_of_now(load_model):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from numpy_gpt.library import load_model
 from numpy_gpt.shared.attention.drawing.page import maps_page
+from numpy_gpt.shared.library.prediction import Prediction
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from parity_tests.shared.library.library_examples import HOSTILE_TEXT, Reading, everything_shown, hostile_model
@@ -29,6 +31,13 @@ def test_every_repr_is_one_short_line(shown):
         assert len(text) < 200, name
         assert "\n" not in text, name
         assert text.startswith("<"), name
+
+
+def test_a_repr_is_short_whatever_the_words():
+    words = ("\U000e0001" * 30, "x" * 5000, "\n")
+    prediction = Prediction("\x01" * 5000, np.array([0]), np.full((1, 3), 1 / 3), words)
+    assert len(repr(prediction)) < 200
+    assert repr(prediction).isprintable()
 
 
 def test_html_is_whole_and_all_text_is_escaped(shown):
