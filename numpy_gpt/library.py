@@ -10,7 +10,7 @@ import numpy as np
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.program import Backend, InitialState
 from numpy_gpt.shared.library.model import Model, open_model
-from numpy_gpt.shared.library.run import Run, accepts_recipe_fields, train_model
+from numpy_gpt.shared.library.run import Run, RunPaths, accepts_recipe_fields, train_model
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
 
@@ -59,18 +59,9 @@ def train(
     KeyboardInterrupt
         If it is interrupted; a checkpoint is saved first.
     """
+    paths = RunPaths(out_dir, resume, config, source)
     with np.errstate(all="ignore"):  # a result that overflows is inf or NaN, which training reports in one line
-        return train_model(
-            Backend(_make_engine),
-            load_model,
-            preset,
-            fields,
-            out_dir=out_dir,
-            resume=resume,
-            config=config,
-            source=source,
-            progress=progress,
-        )
+        return train_model(Backend(_make_engine), load_model, preset, fields, paths, progress=progress)
 
 
 def _make_engine(recipe: Recipe, initial: InitialState) -> Engine:

@@ -14,7 +14,7 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.shared.cli.program import InitialState
 from numpy_gpt.shared.library.model import Model, open_model
-from numpy_gpt.shared.library.run import Run, accepts_recipe_fields, train_model
+from numpy_gpt.shared.library.run import Run, RunPaths, accepts_recipe_fields, train_model
 from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS
@@ -87,33 +87,25 @@ def train(
     """
     check_flags(progress=progress, tf32=tf32, **({} if compile is None else {"compile": compile}))
     options = DeviceOptions(device, _check_path(path), compile=compile, tf32=tf32, quiet=not progress)
-    with _same_threads(), open_backend(options, trains=True, run=None) as backend:
-        return train_model(
-            backend,
-            partial(load_model, device=device, path=path),
-            preset,
-            fields,
-            out_dir=out_dir,
-            resume=resume,
-            config=config,
-            source=source,
-            progress=progress,
-        )
+    paths, load = RunPaths(out_dir, resume, config, source), partial(load_model, device=device, path=path)
+    with _own_settings(), open_backend(options, trains=True, run=None) as backend:
+        return train_model(backend, load, preset, fields, paths, progress=progress)
 
 
 def _make_engine(options: DeviceOptions, device: torch.device, recipe: Recipe, initial: InitialState) -> Engine:
-    with _same_threads():
+    with _own_settings():
         return make_engine(options, device, SINGLE_PROCESS, recipe, initial)
 
 
 @contextmanager
-def _same_threads() -> Iterator[None]:
-    """Restore the number of threads, which belongs to the program that uses the library."""
-    count = torch.get_num_threads()
+def _own_settings() -> Iterator[None]:
+    """Restore PyTorch's number of threads and precision of products: they are the program's that uses the library."""
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     try:
         yield
     finally:
-        torch.set_num_threads(count)
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
 
 
 def _check_path(path: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -69,7 +70,7 @@ class Model:
         """What splits texts into tokens: ``encode(text)`` and ``decode(ids)``."""
         return self._checkpoint.tokenizer
 
-    @property
+    @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """The V tokens as text; a token's id is its index."""
         return tuple(token_text(self.tokenizer, token) for token in range(self.config.vocab_size))

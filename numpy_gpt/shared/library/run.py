@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gpt_data.checks import to_path
 from gpt_data.wording import count_of, one_line, short_repr
@@ -87,16 +87,22 @@ class Run:
         return html_table(f"{self._summary()} nats per token", header, rows)
 
 
+class RunPaths(NamedTuple):
+    """Where a run is written or resumed, and where its recipe and its text are read, if not by default."""
+
+    out_dir: str | os.PathLike[str] | None
+    resume: str | os.PathLike[str] | None
+    config: str | os.PathLike[str] | None
+    source: str | os.PathLike[str] | None
+
+
 def train_model(
     backend: Backend,
     load_model: Callable[[Path], Model],
     preset: str | None,
     recipe_fields: Mapping[str, Any],
+    paths: RunPaths,
     *,
-    out_dir: str | os.PathLike[str] | None,
-    resume: str | os.PathLike[str] | None,
-    config: str | os.PathLike[str] | None,
-    source: str | os.PathLike[str] | None,
     progress: bool,
 ) -> Run:
     """Train a new run or resume one, and return it with its model, which ``load_model`` loads.
@@ -111,10 +117,10 @@ def train_model(
     check_flags(progress=progress)
     if preset is not None:
         preset_of(preset)
-    old, new, toml, text = (None if path is None else to_path(path) for path in (resume, out_dir, config, source))
-    choice = RecipeChoice(preset, _DEFAULT_PRESET, toml, text, recipe_fields)
-    options = TrainOptions(choice, old, new, tensorboard=False, json=False)
-    run = new_run(options, backend) if old is None else resumed_run(old, options)
+    out_dir, resume, config, source = (None if path is None else to_path(path) for path in paths)
+    choice = RecipeChoice(preset, _DEFAULT_PRESET, config, source, recipe_fields)
+    options = TrainOptions(choice, resume, out_dir, tensorboard=False, json=False)
+    run = new_run(options, backend) if resume is None else resumed_run(resume, options)
     engine = backend.make_engine(run.recipe, run.initial)
     with ExitStack() as stack:
         directory = open_out_dir(run, engine.group, stack)

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+import torch_gpt
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig
 from numpy_gpt.library import train as train_numpy
@@ -110,6 +112,19 @@ def test_a_terminal_shows_what_the_command_shows(twin, capsys):
     ]
     twin.train("tiny", **SHORT, **on_cpu, progress=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_settings_of_torch_stay_the_programs():
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_num_threads(2)
+    torch.set_float32_matmul_precision("high")
+    try:
+        run = torch_gpt.train("tiny", **SHORT | {"max_iters": 0}, device="cpu", progress=False)
+        run.model.step("hello world")
+        assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == (2, "high")
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
 
 
 def test_a_notebook_shows_one_output_that_is_updated(monkeypatch, capsys):
