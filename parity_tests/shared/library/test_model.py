@@ -107,9 +107,8 @@ def test_a_prediction_is_read_by_word(load_model):
 
 def test_a_step_that_fails_changes_nothing(load_model):
     model = load_model()
-    model.step("hello world", learning_rate=1e300)  # so far away that no second step of this size stays finite
     before, loss = model.parameters, model.loss("hello world")
-    for rate in (1e300, -1.0, float("nan"), "fast"):
+    for rate in (1e120, -1.0, float("nan"), "fast"):  # with weights of 1e120, GELU's cube overflows
         with pytest.raises(UserError, match="learning_rate"):
             model.step("hello world", learning_rate=rate)
     after = model.parameters
