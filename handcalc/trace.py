@@ -20,7 +20,7 @@ from handcalc.page.layout import INDENT, WIDTH, left_columns, prose
 from handcalc.page.output import write
 from handcalc.page.text import text_lines
 from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
-from handcalc.tracing.plan import Plan, make_plan, make_training_plan, optimizer_of
+from handcalc.tracing.plan import Plan, plan_text
 from handcalc.tracing.selection import Selection, check_selection, choose_cells, select_steps, split_items
 from handcalc.tracing.size import check_size, check_web_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model
@@ -205,10 +205,15 @@ def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: 
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
     if options.learning_rate is not None and not options.update:
         raise UserError("--learning_rate is the rate of an update: add --update")
-    if options.update:
-        optimizer = optimizer_of(model.recipe, options.learning_rate)
-        return make_training_plan(model.config, tokens, optimizer, digits=options.digits)
-    return (make_training_plan if options.backward else make_plan)(model.config, tokens, digits=options.digits)
+    return plan_text(
+        model.config,
+        model.recipe,
+        tokens,
+        backward=options.backward,
+        update=options.update,
+        learning_rate=options.learning_rate,
+        digits=options.digits,
+    )
 
 
 def _selection(options: argparse.Namespace) -> Selection:

@@ -1,5 +1,10 @@
 """The twin: the same models as numpy_gpt under the same names, in PyTorch, with gradients by autograd.
 
+    from torch_gpt import load_model
+
+    model = load_model()  # the model that ships, or a run
+    model.predict("once upon a")
+
     from torch_gpt import GPTConfig, initial_values, loss_and_gradients, parameters_from
 
     config = GPTConfig(vocab_size=32, block_size=8, n_layer=2, n_head=2, n_embd=6)
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from torch_gpt.bigram import bigram_forward
     from torch_gpt.engine import TorchEngine
     from torch_gpt.gpt import gpt_forward
+    from torch_gpt.library import load_model, train
     from torch_gpt.model import loss_and_gradients, loss_of, predict
     from torch_gpt.parameters import parameters_from
     from torch_gpt.record import Intervention, intervene, keep_in
@@ -33,10 +39,12 @@ __all__ = [
     "initial_values",
     "intervene",
     "keep_in",
+    "load_model",
     "loss_and_gradients",
     "loss_of",
     "parameters_from",
     "predict",
+    "train",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -47,6 +55,7 @@ __getattr__, __dir__ = lazy_names(
         "torch_gpt.bigram": ("bigram_forward",),
         "torch_gpt.engine": ("TorchEngine",),
         "torch_gpt.gpt": ("gpt_forward",),
+        "torch_gpt.library": ("load_model", "train"),
         "torch_gpt.model": ("loss_and_gradients", "loss_of", "predict"),
         "torch_gpt.parameters": ("parameters_from",),
         "torch_gpt.record": ("Intervention", "intervene", "keep_in"),

@@ -11,15 +11,19 @@ OperationPath = Literal["fast", "fused", "explicit"]
 
 
 class DeviceOptions(NamedTuple):
-    """The device, the path, and the features that the fast path may use; None means the device's default."""
+    """The device, the path, and the features that the fast path may use; None means the device's default.
 
-    device: str
-    path: OperationPath | None
-    compile: bool | None
-    graphs: bool | None
-    tf32: bool | None
-    fsdp: bool | None
-    peak_tflops: float | None
+    If ``quiet``, no line on stderr says which device and path were chosen.
+    """
+
+    device: str = "auto"
+    path: OperationPath | None = None
+    compile: bool | None = None
+    graphs: bool | None = None
+    tf32: bool | None = None
+    fsdp: bool | None = None
+    peak_tflops: float | None = None
+    quiet: bool = False
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
@@ -50,4 +54,4 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
 
 def read_device_options(arguments: argparse.Namespace) -> DeviceOptions:
     """Return what the flags of ``add_device_flags`` choose."""
-    return read_options(DeviceOptions, arguments)
+    return read_options(DeviceOptions, arguments, quiet=False)

@@ -57,7 +57,7 @@ def open_backend(options: DeviceOptions, *, trains: bool, run: Path | None) -> I
     try:
         alone = group.size == 1 or sys.platform == "win32"  # on Windows a pipe cannot report signals
         with nullcontext() if alone else TerminationWatchdog(run):
-            yield Backend(partial(_make_engine, options, device, group, set()), _recipe_defaults(options, device))
+            yield Backend(partial(make_engine, options, device, group, said=set()), _recipe_defaults(options, device))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise UserError(
@@ -77,15 +77,17 @@ def _recipe_defaults(options: DeviceOptions, device: torch.device) -> dict[str, 
     return {"dtype": "bfloat16"} if fast and device.type == "cuda" and has_bfloat16(device) else {}
 
 
-def _make_engine(
+def make_engine(
     options: DeviceOptions,
     device: torch.device,
     group: ProcessGroup,
-    said: set[str],
     recipe: Recipe,
     initial: InitialState,
+    said: set[str] | None = None,
 ) -> TorchEngine:
-    """Return the engine that the flags choose, and print the device and path to stderr, unless that was ``said``.
+    """Return the engine that the flags choose, and print the device and path to stderr, unless they are ``quiet``.
+
+    A line that was ``said`` before is not printed again.
 
     Raises
     ------
@@ -103,8 +105,8 @@ def _make_engine(
         engine, operations = _fast_engine(options, device, group, recipe, initial, graphs)
     else:
         engine, operations = _plain_engine(path, device, group, recipe, initial), f"{path} operations"
-    line = describe_device(device, operations)
-    if group.rank == 0 and line not in said:
+    line, said = describe_device(device, operations), set() if said is None else said
+    if group.rank == 0 and not options.quiet and line not in said:
         print_prose(line, sys.stderr)
         said.add(line)
     return engine

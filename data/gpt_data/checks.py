@@ -36,9 +36,10 @@ def to_path(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     UserError
-        If it is empty, or contains a NUL, which no file system allows.
+        If it is not a path, is empty, or contains a NUL, which no file system allows.
     """
-    text = os.fspath(path)
+    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
+        raise UserError(f"a path must be a string or a Path, not {describe(path)}")
     if not text or "\0" in text:
         raise UserError(f"a path must not be empty or contain NUL, and is {describe(text)}; the current directory is .")
     return Path(path)

@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Iterable
 
 _LONGEST_PATH = 1000
+_LONGEST_REPR = 190
 _SIGNS = {" ": "␣", "\n": "␤", "\t": "␉"}
 
 
@@ -21,6 +22,11 @@ def quote(text: str, limit: int = 60) -> str:
 def one_line(text: str, limit: int = 2000) -> str:
     """Return a message as one line: non-printable characters escaped, the middle of a very long one cut out."""
     return _escape(_without_middle(text, limit))
+
+
+def short_repr(text: str) -> str:
+    """Return what describes an object as ``repr`` shows it: in angle brackets, one line of less than 200 characters."""
+    return f"<{one_line(text, _LONGEST_REPR)}>"
 
 
 def _without_middle(text: str, limit: int) -> str:

@@ -17,13 +17,14 @@ from handcalc.arithmetic.expression import Index
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.step import indices_of
 from handcalc.page.cells import visible_text
-from handcalc.tracing.plan import check_length, make_plan, optimizer_of
+from handcalc.tracing.plan import make_plan, optimizer_of
 from handcalc.tracing.trace import Trace, trace_model
 from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
 from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.token_checks import check_length
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 STEP_NUMBER = 3

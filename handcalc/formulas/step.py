@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import NamedTuple
 
+from gpt_data.wording import short_repr
 from handcalc.arithmetic.expression import Cells, Expression, Index
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
 from numpy_gpt.shared.model.names import gradient_name, parameter_shapes
@@ -130,6 +131,9 @@ class Step(NamedTuple):
     weights: tuple[Weights, ...] = ()
     undoes: tuple[str, ...] = ()
     phase: str = FORWARD
+
+    def __repr__(self) -> str:
+        return short_repr(f"Step {self.name}: {self.equation}")
 
 
 def last_part(name: str) -> str:

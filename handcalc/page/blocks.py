@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gpt_data.wording import short_repr
+from handcalc.arithmetic.writing import cell_label
 from handcalc.page.layout import Table
+from numpy_gpt.shared.html_table import html_code
 
 PAGE, PART, STEP, INSET = 1, 2, 3, 4
 """The levels of headings: a page or a phase of the calculation, a part of the model, a step, a few lines."""
@@ -67,6 +70,15 @@ class Calculation(NamedTuple):
     place: tuple[int, ...]
     arithmetic: str
     value: str
+
+    def __str__(self) -> str:
+        return f"{cell_label(self.name, self.place)} = {self.arithmetic} = {self.value}"
+
+    def __repr__(self) -> str:
+        return short_repr(str(self))
+
+    def _repr_html_(self) -> str:
+        return html_code([str(self)])
 
 
 Block = Heading | Paragraph | Formula | Note | Grid | Columns | Panels | Calculation

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.wording import short_repr
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.adamw import Optimizer
 from handcalc.tracing.plan import Plan
@@ -29,6 +30,10 @@ class Float64Step(NamedTuple):
     updated: Arrays | None
     updated_loss: float | None
     state: AdamWState | None = None
+
+    def __repr__(self) -> str:
+        after = "" if self.updated_loss is None else f" -> {self.updated_loss}"
+        return short_repr(f"Float64Step: loss {self.loss}{after}")
 
 
 def float64_parameters(config: ModelConfig, arrays: Arrays) -> Parameters:

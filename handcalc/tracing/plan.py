@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.wording import count_of, short_repr
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.model import backward_steps, forward_steps, steps_again, update_steps, why_steps
 from handcalc.formulas.step import Sizes, Step
 from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.model.token_checks import check_length
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
 PROBABILITIES = "probabilities"
@@ -37,6 +39,9 @@ class Plan(NamedTuple):
     steps: tuple[Step, ...]
     number: int = 1
     why: tuple[Step, ...] = ()
+
+    def __repr__(self) -> str:
+        return short_repr(f"Plan of {count_of(len(self.tokens), 'token')}: {count_of(len(self.steps), 'step')}")
 
     @property
     def page_steps(self) -> tuple[Step, ...]:
@@ -99,18 +104,26 @@ def make_training_plan(
     return make_plan(config, tokens[:-1], tokens[1:], optimizer, digits=digits)
 
 
-def check_length(time: int, block_size: int) -> None:
-    """Refuse more tokens than the model reads.
+def plan_text(
+    config: ModelConfig,
+    recipe: Mapping[str, Any] | None,
+    tokens: tuple[int, ...],
+    *,
+    backward: bool,
+    update: bool,
+    learning_rate: float | None,
+    digits: int,
+) -> Plan:
+    """Return the plan of a text for a model that this recipe trained, with ``backward`` and ``update`` if wanted.
 
     Raises
     ------
     UserError
-        If there are.
+        If the text is too long or too short, or an option is out of range.
     """
-    if time > block_size:
-        raise UserError(
-            f"the text has {time} tokens (spaces count), and this model reads at most {block_size}; shorten it"
-        )
+    if update:
+        return make_training_plan(config, tokens, optimizer_of(recipe, learning_rate), digits=digits)
+    return (make_training_plan if backward else make_plan)(config, tokens, digits=digits)
 
 
 def optimizer_of(recipe: Mapping[str, Any] | None, learning_rate: float | None = None) -> Optimizer:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
+from gpt_data.wording import count_of, quote, short_repr
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
 from handcalc.formulas.adamw import BEFORE, MOMENTS
@@ -68,6 +69,11 @@ class Trace(NamedTuple):
     why: Why | None = None
     changes: tuple[Change, ...] = ()
     unchanged: Mapping[Index, Decimal] | None = None
+
+    def __repr__(self) -> str:
+        size = f"{count_of(sum(map(len, self.numbers.values())), 'number')} in {count_of(len(self.plan.steps), 'step')}"
+        what = f"{type(self).__name__} of {quote(self.text, 40)} by {self.model}"
+        return short_repr(f"{what}: {size}, {count_of(self.plan.digits, 'digit')}")
 
 
 def load_model(path: str | None) -> tuple[Checkpoint, str]:

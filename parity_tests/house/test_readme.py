@@ -105,10 +105,15 @@ def test_no_example_ends_in_its_warmup():
     assert shorter >= 5
 
 
-def test_the_python_example_runs(capsys):
-    (example,) = _blocks("python")
-    exec(compile(example, "README.md", "exec"), {})
-    assert "[" in capsys.readouterr().out
+def test_the_python_examples_run(capsys, empty_directory):
+    examples = "\n".join(_blocks("python"))
+    exec(compile(examples, "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "<Prediction after 'once upon a': ' ' 0.9994" in out
+    assert "0.9994" in examples
+    assert "h.1.attn.scores[0,1,0] = " in out
+    assert "step    600  train_loss" in out
+    assert "[[" in out
 
 
 def test_the_examples_of_recording_run(capsys):

@@ -80,6 +80,8 @@ def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> 
     UserError
         If it is neither, if a source is given for a directory, or as in ``load_corpus`` and ``open_corpus``.
     """
+    if not isinstance(dataset, str):
+        raise UserError(f"a dataset must be the name of a corpus or of a directory, not {describe(dataset)}")
     if dataset in CORPORA:
         return load_corpus(dataset, source)
     directory = Path(dataset)

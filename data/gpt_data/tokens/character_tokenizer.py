@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import number_tokens, require_text
-from gpt_data.wording import list_names, quote
+from gpt_data.wording import count_of, list_names, quote, short_repr
 
 _SLICE = 1 << 17  # characters mapped at a time
 _PLAIN = {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"}  # typographic characters: keyboard equivalents
@@ -49,6 +49,9 @@ class CharacterTokenizer:
         object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
         object.__setattr__(self, "_points", points)
         object.__setattr__(self, "_ids", ids)
+
+    def __repr__(self) -> str:
+        return short_repr(f"CharacterTokenizer of {count_of(self.vocab_size, 'token')}")
 
     @property
     def vocab_size(self) -> int:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import number_tokens, require_text
-from gpt_data.wording import list_names, quote, suggest
+from gpt_data.wording import count_of, list_names, quote, short_repr, suggest
 
 _JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the non-breaking hyphen and the keyboard's
 _TOKEN = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+|\W")
@@ -56,6 +56,9 @@ class WordTokenizer:
             codes |= {f"{token} ": 2 * index + 1 for token, index in ids.items()}
         object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
         object.__setattr__(self, "_codes", codes)
+
+    def __repr__(self) -> str:
+        return short_repr(f"WordTokenizer of {count_of(self.vocab_size, 'token')}")
 
     @property
     def vocab_size(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import make_visible
+from gpt_data.wording import count_of, make_visible, quote, short_repr
 from numpy_gpt.shared.attention.targets import Text, read_tokens
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config_checks import require_attention
@@ -34,6 +34,16 @@ class AttentionMaps(NamedTuple):
     heads: tuple[int, ...]
     weights: Array
     note: str = ""
+
+    def __repr__(self) -> str:
+        layers, heads, time, _ = self.weights.shape
+        shape = f"{count_of(layers, 'layer')} × {count_of(heads, 'head')}, {time} × {time} weights each"
+        return short_repr(f"AttentionMaps of {quote(self.text, 40)}: {shape}")
+
+    def _repr_html_(self) -> str:
+        from numpy_gpt.shared.attention.drawing.page import maps_fragment  # which draws these maps
+
+        return maps_fragment(self)
 
 
 def record_maps(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpt_data.terminal import print_prose
+from gpt_data.wording import count_of, show_path
 from numpy_gpt.shared.cli.parser import path, read_options
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint
@@ -37,3 +38,10 @@ def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
 def load_model(run: Path, which: str = "last") -> Checkpoint:
     """Return a checkpoint of a run; if the newest one is damaged, the one before it, with a warning on stderr."""
     return load_checkpoint(run, which, warn=lambda damage: print_prose(f"warning: {damage}", sys.stderr))
+
+
+def describe_model(step: int, choice: ModelChoice) -> str:
+    """Return in words which model was chosen, and after how many steps of training."""
+    name = "the model that ships" if choice.run == SHIPPED_MODEL else show_path(choice.run)
+    best = ", best checkpoint" if choice.checkpoint == "best" else ""
+    return f"{name}{best}, after {count_of(step, 'step')}"

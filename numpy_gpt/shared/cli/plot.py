@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_write
 from gpt_data.terminal import screen_size, show, shows_colours, terminal_columns
-from gpt_data.wording import show_path
+from gpt_data.wording import count_of, short_repr, show_path
 from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.figures import literal_label, plot_library, png_bytes
@@ -40,6 +40,9 @@ class Curve(NamedTuple):
     steps: list[int]
     train: list[float]
     val: list[float]
+
+    def __repr__(self) -> str:
+        return short_repr(f"Curve of {self.name}: {count_of(len(self.steps), 'evaluation')}")
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:

@@ -46,7 +46,7 @@ from numpy_gpt.shared.training.randomness import sampling_uniforms
 SCHEMA_VERSION = 1
 _FROM_FILE = "FILE:"
 _LIKELIEST = 5
-_MOST_TOKENS = 10_000_000  # their random numbers are drawn in advance
+MOST_TOKENS = 10_000_000  # their random numbers are drawn in advance
 _PAGE = 120  # columns if the output is not a terminal
 _BETWEEN = "---------------\n"
 
@@ -141,13 +141,13 @@ def _check_options(options: SampleOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < least:
             raise UserError(f"--{name} must be at least {least}, not {describe(value)}")
-    if options.max_new_tokens > _MOST_TOKENS:
-        raise UserError(f"--max_new_tokens must be at most {_MOST_TOKENS:,}, not {describe(options.max_new_tokens)}")
+    if options.max_new_tokens > MOST_TOKENS:
+        raise UserError(f"--max_new_tokens must be at most {MOST_TOKENS:,}, not {describe(options.max_new_tokens)}")
 
 
 def _prompt_text(prompt: str | None, tokenizer: Tokenizer) -> str:
     if prompt is None:
-        return next((text for text in ("\n", " ") if text in tokenizer.vocabulary), tokenizer.vocabulary[0])
+        return default_prompt(tokenizer)
     if not prompt.startswith(_FROM_FILE):
         return prompt
     name = prompt.removeprefix(_FROM_FILE)
@@ -161,6 +161,11 @@ def _prompt_text(prompt: str | None, tokenizer: Tokenizer) -> str:
         ) from error
     # An editor ends every file with a line break, which does not belong to the prompt.
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def default_prompt(tokenizer: Tokenizer) -> str:
+    """Return how a text begins if nothing else is asked for: a line break, or a space."""
+    return next((text for text in ("\n", " ") if text in tokenizer.vocabulary), tokenizer.vocabulary[0])
 
 
 def _draws(engine: Engine, prompt: list[int], number: int, options: SampleOptions) -> Iterator[Draw]:

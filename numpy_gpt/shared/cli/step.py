@@ -18,6 +18,7 @@ from numpy_gpt.shared.cli.parser import add_pager_flag, print_record, read_optio
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, read_text, token_width
+from numpy_gpt.shared.model.argument_checks import check_number
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
@@ -81,10 +82,10 @@ def step(options: StepOptions, backend: Backend) -> int:
     model = load_model(*options.model)
     text = read_text(model.tokenizer, options.text, "--text")
     tokens = encode_flag(model.tokenizer, text, "--text")
-    _check_length(len(tokens), model)
-    recipe, rate = _step_recipe(model, options.learning_rate)
+    check_example(len(tokens), model.config.block_size, "--text")
+    recipe, rate = step_recipe(recipe_of(model), options.learning_rate)
     engine = backend.make_engine(recipe, initial_state_of(model))
-    outcome = _take_steps(engine, tokens, model, options.steps, rate)
+    outcome = take_steps(engine, tokens, first_step(model), options.steps, rate)
     if options.json:
         print_record(_step_record(text, tokens.tolist(), rate, outcome))
         return 0
@@ -92,33 +93,55 @@ def step(options: StepOptions, backend: Backend) -> int:
     return 0
 
 
-def _check_length(count: int, model: Checkpoint) -> None:
-    longest = model.config.block_size + 1
+def check_example(count: int, block_size: int, what: str) -> None:
+    """Check the number of tokens of a text that the model is to predict; ``what`` names the text.
+
+    Raises
+    ------
+    UserError
+        If it is below 2 or above block_size + 1.
+    """
+    longest = block_size + 1
     if not 2 <= count <= longest:
         raise UserError(
-            f"--text must have 2 to {longest} tokens, so that each but the last has a target; it has {count}; "
+            f"{what} must have 2 to {longest} tokens, so that each but the last has a target; it has {count}; "
             f"give {'more' if count < 2 else 'fewer'}"
         )
 
 
-def _step_recipe(model: Checkpoint, learning_rate: float | None) -> tuple[Recipe, float]:
-    """Return a recipe for one batch without dropout, so that only the example causes the change, and its rate.
+def step_recipe(recipe: Recipe, learning_rate: float | None) -> tuple[Recipe, float]:
+    """Return the recipe for one batch without dropout, so that only the example causes the change, and its rate.
 
     If the model's weights are averages, the step updates the weights in training, and the tables show those.
+
+    Raises
+    ------
+    UserError
+        If the learning rate is not a number of at least 0, or too large for the weights' dtype.
     """
-    recipe = recipe_of(model)
     changes: dict[str, Any] = {"gradient_accumulation_steps": 1, "ema_decay": 0.0}
     if learning_rate is not None:
-        changes["learning_rate"] = learning_rate
+        changes["learning_rate"] = learning_rate = check_number("learning_rate", learning_rate)
     config = replace(recipe.model, dropout=0.0) if isinstance(recipe.model, GPTConfig) else recipe.model
     recipe = replace(recipe, model=config).override(changes)
     # The recipe's peak rate would overshoot: AdamW's first step moves every weight by nearly the full rate.
     return recipe, recipe.training.schedule()["min_lr"] if learning_rate is None else learning_rate
 
 
-def _take_steps(engine: Engine, tokens: Tokens, model: Checkpoint, steps: int, rate: float) -> Outcome:
+def first_step(model: Checkpoint) -> int:
+    """Return the number of AdamW's next step: without saved moments, AdamW's begin at zero."""
+    return model.step if model.moments else 0
+
+
+def take_steps(engine: Engine, tokens: Tokens, first: int, steps: int, rate: float) -> Outcome:
+    """Take steps on tokens (T + 1,), each but the first of which is a target; ``first`` counts AdamW's steps so far.
+
+    Raises
+    ------
+    UserError
+        If the loss or the gradient's norm is no longer finite.
+    """
     inputs, targets = tokens[None, :-1], tokens[None, 1:]
-    first = model.step if model.moments else 0  # without saved moments, AdamW's begin at zero
     losses = []
     before = engine.predict(inputs)[0]
     for number in range(first, first + steps):

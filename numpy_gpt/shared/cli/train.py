@@ -53,7 +53,7 @@ class TrainOptions(NamedTuple):
     json: bool
 
 
-class Run(NamedTuple):
+class PlannedRun(NamedTuple):
     """A new or resumed run, ready to train; ``out_dir`` is None for the first free directory in runs."""
 
     recipe: Recipe
@@ -103,12 +103,12 @@ def train(options: TrainOptions, backend: Backend) -> int:
     """Train according to the flags and return the exit status."""
     start_time = time.perf_counter()
     resume = options.resume
-    run = _new_run(options, backend) if resume is None else _resumed_run(resume, options)
+    run = new_run(options, backend) if resume is None else resumed_run(resume, options)
     recipe, corpus, _, state, _ = run
     floor = loss_floor_of(recipe, corpus)
     engine = backend.make_engine(recipe, run.initial)
     with ExitStack() as stack:
-        out_dir = _open_out_dir(run, engine.group, stack)
+        out_dir = open_out_dir(run, engine.group, stack)
         logs = [TensorBoardLog(out_dir, state)] if options.tensorboard else []
         print("\n".join(parameter_table(recipe.model, page_style())))
         for log in logs:
@@ -123,7 +123,14 @@ def train(options: TrainOptions, backend: Backend) -> int:
     return 0
 
 
-def _new_run(options: TrainOptions, backend: Backend) -> Run:
+def new_run(options: TrainOptions, backend: Backend) -> PlannedRun:
+    """Return a run of the recipe that is chosen, with initial values.
+
+    Raises
+    ------
+    UserError
+        If the recipe is invalid, its text does not fit or cannot be had, or the run directory already contains a run.
+    """
     recipe, corpus = load_recipe(options.recipe, backend.recipe_defaults)
     out_dir = options.out_dir
     if out_dir is not None and contains_run(out_dir):
@@ -135,10 +142,10 @@ def _new_run(options: TrainOptions, backend: Backend) -> Run:
             "or choose another place"
         )
     values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    return Run(recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir)
+    return PlannedRun(recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir)
 
 
-def _open_out_dir(run: Run, group: ProcessGroup, stack: ExitStack) -> Path:
+def open_out_dir(run: PlannedRun, group: ProcessGroup, stack: ExitStack) -> Path:
     """Return the run directory, which the main process creates if necessary and locks until the stack is closed."""
     out_dir = run.out_dir or Path("runs") / run.recipe.name
     if group.rank == 0:
@@ -147,7 +154,14 @@ def _open_out_dir(run: Run, group: ProcessGroup, stack: ExitStack) -> Path:
     return group.broadcast(out_dir)
 
 
-def _resumed_run(run: Path, options: TrainOptions) -> Run:
+def resumed_run(run: Path, options: TrainOptions) -> PlannedRun:
+    """Return what continues a run from its newest checkpoint.
+
+    Raises
+    ------
+    UserError
+        If there is no training to resume, its text has changed, or anything else is chosen that the run determines.
+    """
     _check_nothing_else_chosen(options)
     checkpoint = load_model(run)
     recipe = stored_recipe(checkpoint)
@@ -159,7 +173,7 @@ def _resumed_run(run: Path, options: TrainOptions) -> Run:
     moved_to = options.recipe.fields.get("dataset")
     recipe = recipe.override({} if moved_to is None else {"dataset": moved_to})
     corpus = _load_same_corpus(run, checkpoint, recipe, options.recipe.source)
-    return Run(recipe, corpus, initial_state_of(checkpoint), checkpoint.state, run)
+    return PlannedRun(recipe, corpus, initial_state_of(checkpoint), checkpoint.state, run)
 
 
 def _check_nothing_else_chosen(options: TrainOptions) -> None:

@@ -62,13 +62,38 @@ def check_prompt(prompt: Any, config: ModelConfig) -> list[int]:
     UserError
         If it is empty, is not one row of integers, or an id is not in [0, vocab_size).
     """
-    ids = _id_array(prompt)
+    return [int(token) for token in check_sequence(prompt, config.vocab_size, "a prompt", "continue")]
+
+
+def check_sequence(sequence: Any, vocab_size: int, what: str, verb: str = "give") -> Tokens:
+    """Return one sequence as an array of ids (T,); the message says ``what`` it must be, and to ``verb`` one of them.
+
+    Raises
+    ------
+    UserError
+        If it is empty, is not one row of integers, or an id is not in [0, vocab_size).
+    """
+    ids = _id_array(sequence)
     if ids.ndim != 1 or ids.size == 0:
-        remedy = "; continue one sequence at a time, with one pair of brackets" if ids.ndim == 2 else ""
-        raise UserError(f"a prompt must be one row of at least one token, not an array of shape {ids.shape}{remedy}")
+        remedy = f"; {verb} one sequence at a time, with one pair of brackets" if ids.ndim == 2 else ""
+        raise UserError(f"{what} must be one row of at least one token, not an array of shape {ids.shape}{remedy}")
     _check_integers(ids)
-    _check_range(ids, config.vocab_size, "token ids")
-    return [int(token) for token in ids]
+    _check_range(ids, vocab_size, "token ids")
+    return ids.astype(np.intp, copy=False)
+
+
+def check_length(time: int, block_size: int) -> None:
+    """Refuse a text of more tokens than the model reads at once.
+
+    Raises
+    ------
+    UserError
+        If it is too long.
+    """
+    if time > block_size:
+        raise UserError(
+            f"the text has {time} tokens (spaces count), and this model reads at most {block_size}; shorten it"
+        )
 
 
 def _id_array(ids: Any) -> Tokens:
@@ -81,7 +106,8 @@ def _id_array(ids: Any) -> Tokens:
             raise UserError("token ids must form one array (B, T), but the rows have different lengths") from error
         raise UserError(f"token ids must be integers, not {describe(ids)}") from error
     if array.ndim == 0 and not isinstance(ids, np.ndarray):
-        raise UserError(f"token ids must be an array of integers, not {describe(ids)}")
+        remedy = "; encode the text first, or ask the model that load_model returns" if isinstance(ids, str) else ""
+        raise UserError(f"token ids must be an array of integers, not {describe(ids)}{remedy}")
     return array
 
 

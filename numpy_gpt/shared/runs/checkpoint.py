@@ -21,7 +21,7 @@ from gpt_data.files.sealed_json import check_record, read_sealed, seal
 from gpt_data.files.temporary import remove_leftovers, remove_tree, temporary_directory, temporary_path
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
-from gpt_data.wording import list_names, show_path
+from gpt_data.wording import count_of, list_names, short_repr, show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
@@ -38,7 +38,7 @@ REPLACED_SUFFIX = ".replaced"
 """The suffix of a checkpoint that is being replaced; it stays complete until the new one is in place."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Checkpoint:
     """A model and, if training can resume from it, its moments, recipe and state.
 
@@ -60,6 +60,10 @@ class Checkpoint:
     engine_state: Mapping[str, Any] | None = None
     trained: Mapping[str, Array] | None = None
     path: Path | None = None
+
+    def __repr__(self) -> str:
+        parameters = count_of(parameter_count(self.config), "parameter")
+        return short_repr(f"Checkpoint of {parameters} after {count_of(self.step, 'step')}")
 
 
 class _RecipeRecord(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpt_data.errors import UserError
-from gpt_data.wording import list_names, quote, suggest
+from gpt_data.wording import describe, list_names, quote, suggest
 from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 
@@ -18,6 +18,8 @@ def preset(name: str) -> Recipe:
     UserError
         If there is no such preset; the message lists them and suggests the closest.
     """
+    if not isinstance(name, str):
+        raise UserError(f"a preset must be a name, not {describe(name)}; known: {list_names(PRESETS)}")
     if name not in PRESETS:
         raise UserError(f"unknown preset {quote(name)}{suggest(name, PRESETS) or ';'} known: {list_names(PRESETS)}")
     return PRESETS[name]

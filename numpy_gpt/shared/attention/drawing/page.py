@@ -18,6 +18,7 @@ from numpy_gpt.shared.web_page import web_page
 _HERE = Path(__file__).parent
 _LEVELS = 100  # of colour
 _MOST_CELLS = 200_000  # browsers take seconds for more
+_MOST_IN_NOTEBOOK = 20_000  # which stores them in its file
 
 
 def maps_page(maps: AttentionMaps) -> str:
@@ -31,9 +32,29 @@ def maps_page(maps: AttentionMaps) -> str:
     if maps.weights.size > _MOST_CELLS:
         cells = f"a web page has room for {_MOST_CELLS:,} cells, and these maps have {maps.weights.size:,}"
         raise UserError(f"{cells}; choose a --layer, a --head or a shorter text")
-    style = (_HERE / "page.css").read_text(encoding="utf-8") + "\n".join(colour_rules())
     script = (_HERE / "page.js").read_text(encoding="utf-8")
-    return web_page(f"Attention in {quote(maps.text)}", "\n".join(_body(maps)), style, script)
+    return web_page(f"Attention in {quote(maps.text)}", "\n".join(_body(maps)), _style(), script)
+
+
+def maps_fragment(maps: AttentionMaps) -> str:
+    """Return the maps as one element without a program, for a notebook; of too many cells only the sentences."""
+    heading = f"<p><b>{escape(heading_of(maps))}</b> ({escape(source_of(maps))})</p>"
+    if maps.weights.size > _MOST_IN_NOTEBOOK:
+        return f"<div>{heading}{''.join(_sentences(maps))}</div>"
+    reading = f"<p>{HOW_TO_READ}, written ·. The exact weight appears when the mouse rests on a cell.</p>"
+    # The page's rules are for whole documents: here they hold inside this element only.
+    style = f"<style>@scope (.attention-maps) {{{_style()}}}</style>"
+    return f'<div class="attention-maps">{style}{heading}{reading}{"".join(_maps(maps))}</div>'
+
+
+def _sentences(maps: AttentionMaps) -> Iterator[str]:
+    for layer, measured in zip(maps.layers, measure_heads(maps), strict=True):
+        for head, measurement in zip(maps.heads, measured, strict=True):
+            yield f"<p>Layer {layer}, head {head}: {escape(measurement.sentence())}</p>"
+
+
+def _style() -> str:
+    return (_HERE / "page.css").read_text(encoding="utf-8") + "\n".join(colour_rules())
 
 
 def colour_rules() -> Iterator[str]:
@@ -56,6 +77,11 @@ def _body(maps: AttentionMaps) -> Iterator[str]:
     steps = "".join(f'<span class="w{level}">{number_text(level / _LEVELS)}</span>' for level in range(0, 101, 10))
     yield f'<p class="legend" role="img" aria-label="colours of the weights from 0 to 1">{steps}</p></header>'
     yield "<main>"
+    yield from _maps(maps)
+    yield "</main>"
+
+
+def _maps(maps: AttentionMaps) -> Iterator[str]:
     for layer, weights, measured in zip(maps.layers, maps.weights, measure_heads(maps), strict=True):
         yield f'<section><h2>Layer {layer}</h2><div class="heads">'
         for head, matrix, measurement in zip(maps.heads, weights, measured, strict=True):
@@ -64,7 +90,6 @@ def _body(maps: AttentionMaps) -> Iterator[str]:
             yield f'<figcaption>{escape(measurement.sentence())}</figcaption><p class="exact" aria-live="polite"></p>'
             yield "</figure>"
         yield "</div></section>"
-    yield "</main>"
 
 
 def map_table(name: str, words: tuple[str, ...], weights: Array) -> Iterator[str]:

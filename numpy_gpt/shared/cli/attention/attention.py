@@ -11,18 +11,24 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
 from gpt_data.terminal import show, shows_colours, terminal_columns
-from gpt_data.wording import count_of, show_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.attention.growth import Growth, growth_of, head_growths, validation_text
 from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
 from numpy_gpt.shared.attention.sentences import Measurement, measure_heads
 from numpy_gpt.shared.cli.choices import add_source_flag, recipe_of
-from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
+from numpy_gpt.shared.cli.model_choice import (
+    ModelChoice,
+    add_model_flags,
+    describe_model,
+    load_model,
+    read_model_choice,
+)
 from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tokens import encode_flag, read_text
 from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config_checks import check_place, require_attention
-from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.snapshots import how_to_keep, snapshots_of
 
 SCHEMA_VERSION = 1
@@ -121,7 +127,7 @@ def _map_forms(options: AttentionOptions, backend: Backend, model: Checkpoint, t
         backend.make_engine(recipe_of(model), initial_state_of(model)),
         model.tokenizer,
         tokens,
-        model=_name_of(model, options.model),
+        model=describe_model(model.step, options.model),
         layer=options.layer,
         head=options.head,
         note=note,
@@ -191,12 +197,6 @@ def _choose_window(tokens: Tokens, size: int, window: int | None) -> tuple[Token
     start = (window - 1) * size
     part = tokens[start : start + size]
     return part, f"tokens {start + 1:,} to {start + len(part):,} of {len(tokens):,}, read as a text of their own"
-
-
-def _name_of(model: Checkpoint, choice: ModelChoice) -> str:
-    name = "the model that ships" if choice.run == SHIPPED_MODEL else show_path(choice.run)
-    best = ", best checkpoint" if choice.checkpoint == "best" else ""
-    return f"{name}{best}, after {count_of(model.step, 'step')}"
 
 
 def _write_files(wanted: dict[Path | None, Callable[[], bytes]]) -> list[Path]:
