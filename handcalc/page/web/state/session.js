@@ -75,7 +75,7 @@ export class Session {
   /** Put another word of the vocabulary in a place of the text; if that was the last change too, this replaces it. */
   chooseWord(place, token) {
     const before = this.state.changedWord === place ? this.past.at(-1) : this.state;
-    if (before.words[place] === token) return this.undo();
+    if (before !== this.state && before.words[place] === token) return this.undo();
     const words = before.words.with(place, token);
     const text = `the word at position ${place} to ${visibleWord(this.vocabulary[token])}`;
     this.change({ words, compared: [null, null], changedWord: place }, [{ text }], before);
