@@ -30,7 +30,8 @@ from handcalc.exercises.exercise_page import (
     solution,
     working_parts,
 )
-from handcalc.exercises.source import Source, random_text
+from handcalc.exercises.source import Source
+from handcalc.exercises.texts import known_text
 from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
 from handcalc.exercises.worksheet import make_worksheet
 from handcalc.page.layout import WIDTH, align_left
@@ -80,7 +81,7 @@ def _parser() -> Parser:
     )
     add("--seed", type=whole_number, metavar="N", help="which exercise (default: a new one each time)")
     add("--digits", type=whole_number, default=3, metavar="N", help="significant digits asked for (default 3)")
-    add("--text", help="what the model reads (default: a few random words of its vocabulary)")
+    add("--text", help="what the model reads (default: a few words that it knows)")
     add("--list", action="store_true", help="list the topics and levels, and exit")
     add("--worksheet", type=whole_number, metavar="N", help="write N exercises, and a separate page with the answers")
     add("--format", choices=("text", "markdown"), default="text", help="format of the worksheet (default text)")
@@ -105,7 +106,7 @@ def _run(options: argparse.Namespace) -> int:
     given = None if options.text is None else read_text(model.tokenizer, options.text, "--text")
 
     def source_of(rng: Random) -> Source:
-        text = random_text(model, rng) if given is None else given
+        text = known_text(model, rng) if given is None else given
         return Source(model, name, text, options.digits + _MORE_DIGITS)
 
     seed = Random().randrange(10_000) if options.seed is None else options.seed
@@ -155,7 +156,7 @@ def _list_lines() -> Iterator[str]:
 
 
 def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
-    exercise = build(topic, level, source, Random(f"{seed} {topic} {level}"))
+    exercise = build(topic, level, source, Random(f"{seed} {topic} {level}"), digits)
     again = f"(--topic {topic} --level {level} --seed {seed})"
     _print_parts(question(exercise, digits, f"{topic}, level {level}: {LEVELS[level]}   {again}"))
     answers = solve(exercise, digits)

@@ -13,7 +13,7 @@ from gpt_data.terminal import Style, plain
 from gpt_data.wording import count_of
 from handcalc.arithmetic.expression import MutableNumbers
 from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
-from handcalc.exercises.exercise import Answers, Exercise, Given, evaluate_working, solve, working_digits
+from handcalc.exercises.exercise import Exercise, Given, evaluate_working, solve, working_digits
 from handcalc.page.blocks import Calculation
 from handcalc.page.layout import (
     CONTINUED,
@@ -75,7 +75,8 @@ def question(exercise: Exercise, digits: int, name: str) -> Iterator[Part]:
     yield paragraph(f"{exercise.scene} {exercise.task}")
     yield lines_of(partial(_formula_lines, exercise))
     yield lines_of(partial(_given_lines, exercise))
-    yield paragraph(f"Work out {cell_label(last.name, last.index)} to {count_of(digits, 'significant digit')}.")
+    asked = f"{'exactly or ' * exercise.whole}to {count_of(digits, 'significant digit')}"
+    yield paragraph(f"Work out {cell_label(last.name, last.index)} {asked}.")
 
 
 def _formula_lines(exercise: Exercise, width: int, style: Style) -> Iterator[str]:
@@ -129,28 +130,30 @@ def _tensor_lines(given: Given, numbers: MutableNumbers, width: int, style: Styl
 def solution(exercise: Exercise, digits: int) -> Iterator[Part]:
     """Yield the right answer, the working as worked lines of a trace, and the results of typical mistakes."""
     last, answers = exercise.working[-1], solve(exercise, digits)
-    yield paragraph(f"The answer: {cell_label(last.name, last.index)} = {format_number(answers.right)}")
+    yield paragraph(f"The answer: {cell_label(last.name, last.index)} = {exercise.write(answers.right, digits)}")
     yield from working_parts(exercise, digits)
     if answers.mistakes:
         yield paragraph("Results of typical mistakes:")
-        yield lines_of(partial(_mistake_lines, answers))
+        yield lines_of(
+            partial(_mistake_lines, [(name, exercise.write(value, digits)) for name, value in answers.mistakes])
+        )
 
 
-def _mistake_lines(answers: Answers, width: int, style: Style) -> Iterator[str]:
-    numbers = align_points([format_number(value) for _, value in answers.mistakes])
-    for number, (name, _) in zip(align_left(numbers), answers.mistakes, strict=True):
+def _mistake_lines(mistakes: list[tuple[str, str]], width: int, style: Style) -> Iterator[str]:
+    numbers = align_points([result for _, result in mistakes])
+    for number, (name, _) in zip(align_left(numbers), mistakes, strict=True):
         yield from _hang(f"{INDENT}{number}  ", name, width)
 
 
 def working_parts(exercise: Exercise, digits: int) -> Iterator[Part]:
     """Yield the working, with enough digits for the answer to be right to those asked for."""
-    carried = working_digits(exercise, digits)
+    carried = working_digits(digits)
     numbers = evaluate_working(exercise, carried)
     lines = []
     for line in exercise.working:
-        value = format_number(numbers[line.name][line.index])
+        value = exercise.write(numbers[line.name][line.index], carried)
         lines.append(Calculation(line.name, line.index, arithmetic(line.expression, numbers) or value, value))
-    yield paragraph(f"The working, each line rounded to {carried} digits so that the last one is right:")
+    yield paragraph(f"The working, each line rounded to {carried} digits:")
     yield lines_of(lambda width, style: block_lines(lines, style, width))
 
 

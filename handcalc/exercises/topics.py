@@ -6,8 +6,10 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+from gpt_data.errors import UserError
+from gpt_data.wording import count_of, quote
 from handcalc.exercises import adamw, cross_entropy, gelu, gradient, layer_norm, scores, softmax, weighted_sum
-from handcalc.exercises.exercise import Exercise
+from handcalc.exercises.exercise import Exercise, is_settled, solve
 from handcalc.exercises.source import Source
 from numpy_gpt.shared.model.config import GPTConfig
 
@@ -51,6 +53,8 @@ TOPICS = {
 
 LEVELS = {1: "one operation", 2: "a whole cell", 3: "several steps"}
 
+_TRIES = 100
+
 _ATTENTION = (scores.DOT_PRODUCT, scores.SCALING, softmax.SOFTMAX, weighted_sum.WEIGHTED_SUM)
 
 
@@ -69,12 +73,24 @@ def _has(topic: str, config: GPTConfig, tokens: int) -> bool:
     return tokens > 1 or topic == layer_norm.LAYER_NORM
 
 
-def build(topic: str, level: int, source: Source, rng: Random) -> Exercise:
-    """Return an exercise of the topic and level.
+def build(topic: str, level: int, source: Source, rng: Random, digits: int) -> Exercise:
+    """Return an exercise of the topic and level whose answer, to so many digits, follows from its own working.
 
     Raises
     ------
     UserError
-        If the model or the text has nothing to ask about in this topic.
+        If the model or the text has nothing to ask about in this topic, or only answers next to a tie.
     """
-    return TOPICS[topic].levels[level - 1](source, rng)
+    zero = None
+    for _ in range(_TRIES):
+        exercise = TOPICS[topic].levels[level - 1](source, rng)._replace(whole=source.whole)
+        if is_settled(exercise, digits):
+            if exercise.whole or solve(exercise, digits).right:
+                return exercise
+            zero = exercise  # which has no significant digits, so another is better
+    if zero is not None:
+        return zero
+    raise UserError(
+        f"every {topic} exercise of level {level} on {quote(source.text)} that was tried lies next to a tie of its "
+        f"rounding to {count_of(digits, 'digit')}; choose another number of --digits, another --text or --topic"
+    )

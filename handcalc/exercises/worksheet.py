@@ -56,7 +56,7 @@ def make_worksheet(
             source = source_of(Random(f"{seed} text {number}"))
         round_, place = divmod(number, len(topics))
         level = levels[(round_ + place) % len(levels)]
-        exercises.append(build(topics[place], level, source, Random(f"{seed} exercise {number}")))
+        exercises.append(build(topics[place], level, source, Random(f"{seed} exercise {number}"), digits))
     return Worksheet(tuple(exercises), digits, seed)
 
 
