@@ -15,7 +15,7 @@ from random import Random
 
 from gpt_data.texts.tiny import tiny_phrases
 from handcalc.arithmetic.expression import Index, MutableNumbers
-from handcalc.exercises import cross_entropy, gradient, layer_norm, scores, softmax, weighted_sum
+from handcalc.exercises.questions import cross_entropy, gradient, layer_norm, scores, softmax, weighted_sum
 from handcalc.exercises.source import Source
 from handcalc.tracing.plan import make_plan
 from handcalc.tracing.trace import Trace

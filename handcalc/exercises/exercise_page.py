@@ -26,6 +26,9 @@ from handcalc.page.layout import (
 from handcalc.page.markdown import escape
 from handcalc.page.text import block_lines
 
+BLANK = " ____________ "
+"""What a form of text has between its words; a page that is printed has a rule."""
+
 
 class Kind(Enum):
     """The kind of a part of a page."""
@@ -34,6 +37,8 @@ class Kind(Enum):
     HEADING = 2
     PROSE = 3
     LINES = 4
+    FORM = 5
+    SPACE = 6
 
 
 Layout = Callable[[int, Style], Iterable[str]]
@@ -41,11 +46,15 @@ Layout = Callable[[int, Style], Iterable[str]]
 
 
 class Part(NamedTuple):
-    """A title, a heading or a paragraph, each one line, however long; or lines of numbers."""
+    """A title, a heading, a paragraph or a form, each one line, however long; lines of numbers; or space to write.
+
+    ``lines`` is how many handwritten lines the space has. Between the texts of a form are blanks to fill in.
+    """
 
     kind: Kind
     text: str = ""
     layout: Layout = lambda width, style: ()
+    lines: int = 0
 
 
 def title(text: str) -> Part:
@@ -61,6 +70,16 @@ def heading(text: str) -> Part:
 def paragraph(text: str) -> Part:
     """Return a paragraph."""
     return Part(Kind.PROSE, text)
+
+
+def form(marks: int) -> Part:
+    """Return the line on which a student writes the name and the date, and a teacher how many of the marks."""
+    return Part(Kind.FORM, f"Name{BLANK}Date{BLANK}Marks{BLANK}/ {marks}")
+
+
+def space(lines: int) -> Part:
+    """Return space to write so many lines; only a page that is printed has it."""
+    return Part(Kind.SPACE, lines=lines)
 
 
 def lines_of(layout: Layout) -> Part:
@@ -168,8 +187,8 @@ def as_markdown(parts: Iterable[Part]) -> Iterator[str]:
 
 
 def _join_parts(parts: Iterable[Part], lines_of_part: Callable[[Part], Iterable[str]]) -> Iterator[str]:
-    for number, part in enumerate(parts):
-        yield from [""] * bool(number)
+    for number, part in enumerate(part for part in parts if part.kind is not Kind.SPACE):
+        yield from [""] * (2 if number and part.kind is Kind.TITLE else bool(number))
         yield from lines_of_part(part)
 
 
@@ -177,7 +196,7 @@ def _text_lines(part: Part, width: int, style: Style) -> Iterable[str]:
     if part.kind is Kind.LINES:
         return part.layout(width, style)
     lines = prose(part.text, width=width)
-    if part.kind is Kind.PROSE:
+    if part.kind in (Kind.PROSE, Kind.FORM):
         return lines
     lines.append(("=" if part.kind is Kind.TITLE else "-") * max(map(len, lines)))
     return [style("heading", line) for line in lines]
@@ -186,4 +205,4 @@ def _text_lines(part: Part, width: int, style: Style) -> Iterable[str]:
 def _markdown_lines(part: Part) -> Iterable[str]:
     if part.kind is Kind.LINES:
         return "```", *part.layout(WIDTH, plain), "```"
-    return ({Kind.TITLE: "# ", Kind.HEADING: "## ", Kind.PROSE: ""}[part.kind] + escape(part.text),)
+    return ({Kind.TITLE: "# ", Kind.HEADING: "## "}.get(part.kind, "") + escape(part.text),)

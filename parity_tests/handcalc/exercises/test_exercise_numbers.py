@@ -21,7 +21,7 @@ from handcalc.exercises.exercise_page import as_text, question, solution
 from handcalc.exercises.reasons import REASONS
 from handcalc.exercises.source import Source
 from handcalc.exercises.texts import known_text
-from handcalc.exercises.topics import LEVELS, TOPICS, build
+from handcalc.exercises.topics import LEVELS, TOPICS, build, build_on_some_text
 from handcalc.verification.document import read_document
 from handcalc.verification.page_check import check_document
 from numpy_gpt.model import predict
@@ -106,6 +106,18 @@ def test_next_to_a_tie_only(shipped: Checkpoint, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(topics, "is_settled", lambda exercise, digits: False)
     with pytest.raises(UserError, match="every gelu exercise of level 1 on 'hello world' that was tried lies next to"):
         build("gelu", 1, Source(shipped, "tiny", "hello world", 4), Random(0), 3)
+
+
+def test_another_text_if_all_answers_are_next_to_ties(shipped: Checkpoint) -> None:
+    """The mean loss of a text is one number: no other question about that text has another answer."""
+    tied = Source(shipped, "tiny", "be or not", 4)
+    with pytest.raises(UserError, match="lies next to a tie"):
+        build("cross-entropy", 3, tied, Random(0), 3)
+    other = Source(shipped, "tiny", "hello world", 4)
+    exercise = build_on_some_text("cross-entropy", 3, tied, lambda rng: other, Random(0), 3)
+    assert "hello world" in exercise.scene
+    with pytest.raises(UserError, match="on 'be or not' that was tried lies next to a tie"):
+        build_on_some_text("cross-entropy", 3, tied, lambda rng: tied, Random(0), 3)
 
 
 @pytest.mark.parametrize(
