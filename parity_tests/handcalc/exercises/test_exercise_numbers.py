@@ -80,6 +80,7 @@ def one_line(value: str, *, of: int = 1) -> Exercise:
         (one_line("0.12348"), True),
         (one_line("0.99950"), False),  # between 0.999 and 1.00
         (one_line("0.99953"), True),
+        (one_line("0.0885488"), False),  # its working ends in 0.088549, a step from 0.08855
         (one_line("0.3705", of=3), False),
         (one_line("1", of=3), True),
         (one_line("0"), True),
