@@ -8,19 +8,23 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
     run_program("handcalc.exercise")
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache
+from itertools import chain
 from random import Random
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import atomic_files
-from gpt_data.terminal import join_lines, page_style, page_width, wrap_prose
-from gpt_data.wording import describe, quote, suggest
+from gpt_data.terminal import join_lines, page_style, page_width, print_prose, wrap_prose
+from gpt_data.wording import describe, list_names, quote, show_path, suggest
 from handcalc.arithmetic.calculator import MOST_DIGITS
 from handcalc.exercises.answer import is_right, read_answer, verdict
-from handcalc.exercises.exercise import solve
+from handcalc.exercises.asking import ask
+from handcalc.exercises.easy import EASY_TOPICS, EasySource
+from handcalc.exercises.exercise import Exercise, solve
 from handcalc.exercises.exercise_page import (
     Part,
     as_markdown,
@@ -30,24 +34,32 @@ from handcalc.exercises.exercise_page import (
     solution,
     working_parts,
 )
-from handcalc.exercises.source import Source, random_text
-from handcalc.exercises.topics import LEVELS, TOPICS, build, topics_of
-from handcalc.exercises.worksheet import make_worksheet
-from handcalc.page.layout import WIDTH, align_left
+from handcalc.exercises.sheet_html import as_html
+from handcalc.exercises.source import Source
+from handcalc.exercises.texts import known_text
+from handcalc.exercises.topics import LEVELS, TOPICS, SourceOf, build_on_some_text, topics_of
+from handcalc.exercises.worksheet import Worksheet, make_worksheet
+from handcalc.page.layout import INDENT, WIDTH, align_left
 from handcalc.page.output import write
 from handcalc.tracing.trace import load_model
 from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 
 EXIT_WRONG = 1
-_LONGEST_LINE = 10_000
-_MORE_DIGITS = 1
-_MOST_EXERCISES = 1000
+_DIGITS, _MORE_DIGITS = 3, 1
+_MOST, _MOST_IN_ALL = 1000, 10_000
+_ENDINGS = {"text": ".txt", "markdown": ".md", "html": ".html"}
+_PROMPT = "Your answer (an empty line shows the solution): "
 
 _EPILOG = """\
 Without --worksheet, the command prints a question, reads one line as the answer, and says whether it is right or which
 mistake it looks like; then it shows the working. An empty line, or no line at all, shows the solution immediately. The
-same --seed gives the same question.
+same --seed gives the same question. Where nobody can type, as in a notebook that runs by itself, --answer has an answer
+marked.
+
+A worksheet is printed without its key. With --output, the questions and the key are two files, NAME-questions and
+NAME-key; both are written, or neither. Every third exercise also asks for a reason. A worksheet in HTML is for
+printing, by a browser: it has room for name, date and marks, and space to write.
 
 exit status:
   0    the answer was right, the solution was shown, or the worksheet was written
@@ -59,8 +71,9 @@ exit status:
 examples:
   python -m handcalc.exercise
   python -m handcalc.exercise --topic softmax --level 2 --seed 7
-  echo 0.148 | python -m handcalc.exercise --topic scaling --level 1 --seed 3
-  python -m handcalc.exercise --worksheet 12 --seed 1 --format markdown --output sheet
+  python -m handcalc.exercise --topic scaling --level 1 --seed 3 --answer -2.89
+  python -m handcalc.exercise --worksheet 12 --easy
+  python -m handcalc.exercise --worksheet 12 --students 30 --seed 1 --format html --output sheet
 """
 
 
@@ -79,12 +92,19 @@ def _parser() -> Parser:
         help="1 one operation, 2 a whole cell, 3 several steps (default: any)",
     )
     add("--seed", type=whole_number, metavar="N", help="which exercise (default: a new one each time)")
-    add("--digits", type=whole_number, default=3, metavar="N", help="significant digits asked for (default 3)")
-    add("--text", help="what the model reads (default: a few random words of its vocabulary)")
+    add("--digits", type=whole_number, default=_DIGITS, metavar="N", help="significant digits asked for (default 3)")
+    add("--text", help="what the model reads (default: a few words that it knows)")
+    add("--easy", action="store_true", help="made-up numbers, small and whole, instead of a model's")
+    add(
+        "--answer",
+        metavar="NUMBER",
+        help="the answer to the question, instead of asking for it ('' shows the solution)",
+    )
     add("--list", action="store_true", help="list the topics and levels, and exit")
-    add("--worksheet", type=whole_number, metavar="N", help="write N exercises, and a separate page with the answers")
-    add("--format", choices=("text", "markdown"), default="text", help="format of the worksheet (default text)")
-    add("--output", metavar="NAME", help="write the worksheet to NAME.md and NAME-answers.md (or .txt)")
+    add("--worksheet", type=whole_number, metavar="N", help="print N exercises without their answers")
+    add("--students", type=whole_number, metavar="N", help="a worksheet for each of N students, with seeds that follow")
+    add("--format", choices=tuple(_ENDINGS), help="format of the worksheet (default text)")
+    add("--output", metavar="NAME", help="write the worksheet to NAME-questions.html and NAME-key.html (or .md, .txt)")
     add("--model", metavar="PATH", help="a run or checkpoint directory of numpy_gpt train (default: the tiny model)")
     add_pager_flag(parser)
     add("--debug", action="store_true", help="show the traceback of an error")
@@ -101,22 +121,39 @@ def _run(options: argparse.Namespace) -> int:
         write(join_lines(_list_lines()), paged=not options.no_pager)
         return 0
     _check(options)
-    model, name = load_model(options.model)
-    given = None if options.text is None else read_text(model.tokenizer, options.text, "--text")
-
-    def source_of(rng: Random) -> Source:
-        text = random_text(model, rng) if given is None else given
-        return Source(model, name, text, options.digits + _MORE_DIGITS)
-
+    source_of = _sources(options)
     seed = Random().randrange(10_000) if options.seed is None else options.seed
     source = source_of(Random(f"{seed} text 0"))
     topics = _topics(options, source)
     levels = list(LEVELS) if options.level is None else [options.level]
     if options.worksheet is not None:
-        sheet = make_worksheet(options.worksheet, options.digits, seed, topics, levels, source_of)
-        return _write_worksheet(sheet.questions(), sheet.answers(), options)
+        students = [None] if options.students is None else range(1, options.students + 1)
+        return _write_worksheets(
+            [
+                make_worksheet(options.worksheet, options.digits, seed + after, topics, levels, source_of, student)
+                for after, student in enumerate(students)
+            ],
+            options,
+        )
     rng = Random(f"{seed} exercise")
-    return _ask(source, rng.choice(topics), rng.choice(levels), seed, options.digits)
+    topic, level = rng.choice(topics), rng.choice(levels)
+    rng = Random(f"{seed} {topic} {level}")
+    return _ask(build_on_some_text(topic, level, source, source_of, rng, options.digits), seed, options)
+
+
+def _sources(options: argparse.Namespace) -> SourceOf:
+    """Return the function that chooses a text and returns its numbers, or makes both up."""
+    digits = options.digits + _MORE_DIGITS
+    if options.easy:
+        return lambda rng: EasySource(rng, digits)
+    model, name = load_model(options.model)
+    given = None if options.text is None else read_text(model.tokenizer, options.text, "--text")
+
+    @cache
+    def read(text: str) -> Source:
+        return Source(model, name, text, digits)
+
+    return lambda rng: read(known_text(model, rng) if given is None else given)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -129,19 +166,46 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError(
             f"--digits must be a whole number from 1 to {MOST_DIGITS - _MORE_DIGITS}, not {describe(options.digits)}"
         )
-    if options.worksheet is not None and not 1 <= options.worksheet <= _MOST_EXERCISES:
+    if options.easy:
+        _check_easy(options)
+    if options.worksheet is not None:
+        _check_worksheet(options)
+    elif given := [f"--{name}" for name in ("students", "format", "output") if getattr(options, name) is not None]:
+        raise UserError(f"{given[0]} is for worksheets; say how many exercises with --worksheet")
+    if options.answer is not None and options.seed is None:
         raise UserError(
-            f"--worksheet must be a whole number from 1 to {_MOST_EXERCISES:,}, not {describe(options.worksheet)}"
+            "--answer needs the --seed of the question that it answers, and its --topic and --level if given"
         )
+
+
+def _check_easy(options: argparse.Namespace) -> None:
+    for name in ("text", "model"):
+        if getattr(options, name) is not None:
+            raise UserError(f"--easy makes up its words and its numbers; leave out --easy or --{name}")
+    if options.topic is not None and options.topic not in EASY_TOPICS:
+        known = list_names(EASY_TOPICS)
+        raise UserError(f"--topic {options.topic} has no whole numbers; --easy has the topics {known}")
+
+
+def _check_worksheet(options: argparse.Namespace) -> None:
+    for name in ("worksheet", "students"):
+        count = getattr(options, name)
+        if count is not None and not 1 <= count <= _MOST:
+            raise UserError(f"--{name} must be a whole number from 1 to {_MOST:,}, not {describe(count)}")
+    if (total := options.worksheet * (options.students or 1)) > _MOST_IN_ALL:
+        raise UserError(f"{total:,} exercises are too many; choose --worksheet and --students for {_MOST_IN_ALL:,}")
+    if options.answer is not None:
+        raise UserError("--answer is for a single question; leave out --answer or --worksheet")
     if options.output is not None:
         to_path(options.output)  # refuses an empty one
-        if options.worksheet is None:
-            raise UserError("--output is for worksheets; say how many exercises with --worksheet")
+        _output_names(options)
 
 
 def _topics(options: argparse.Namespace, source: Source) -> list[str]:
     """Return the topics to choose from: the one asked for, or all that the model and the text have."""
-    return topics_of(source.config, len(source.tokens)) if options.topic is None else [options.topic]
+    if options.topic is not None:
+        return [options.topic]
+    return list(EASY_TOPICS) if options.easy else topics_of(source.config, len(source.tokens))
 
 
 def _list_lines() -> Iterator[str]:
@@ -154,53 +218,76 @@ def _list_lines() -> Iterator[str]:
     yield from (f"{style('name', f'level {level}')}  {what}" for level, what in LEVELS.items())
 
 
-def _ask(source: Source, topic: str, level: int, seed: int, digits: int) -> int:
-    exercise = build(topic, level, source, Random(f"{seed} {topic} {level}"))
-    again = f"(--topic {topic} --level {level} --seed {seed})"
-    _print_parts(question(exercise, digits, f"{topic}, level {level}: {LEVELS[level]}   {again}"))
+def _ask(exercise: Exercise, seed: int, options: argparse.Namespace) -> int:
+    topic, level, digits = exercise.topic, exercise.level, options.digits
+    again = f"--topic {topic} --level {level} --seed {seed}"
+    _print_parts(question(exercise, digits, f"{topic}, level {level}: {LEVELS[level]}   ({again})"))
     answers = solve(exercise, digits)
     answer = None
     while answer is None:
-        write("\nYour answer (an empty line shows the solution): ")
-        line = _read_line()
-        if not sys.stdin.isatty():
-            write("\n")  # on a terminal, typing the answer has ended its line already
+        line = ask(_PROMPT) if options.answer is None else options.answer
+        if line is None:
+            _say_how_to_answer(again, options)
+            return 0
         if not line.strip():
             _print_parts(solution(exercise, digits), blank=True)
             return 0
         answer = read_answer(line)
         if answer is None:
-            write(f"{quote(line.strip())} is not a number; write one such as -0.0123 or 1.23e-05.\n")
+            problem = f"{quote(line.strip())} is not a number; write one such as -0.0123 or 1.23e-05"
+            if options.answer is not None:
+                raise UserError(f"--answer {problem}")
+            write(f"{problem}.\n")
     _print_parts([paragraph(verdict(answer, answers, digits))], blank=True)
     right = is_right(answer, answers, digits)
     _print_parts(working_parts(exercise, digits) if right else solution(exercise, digits), blank=True)
     return 0 if right else EXIT_WRONG
 
 
-def _read_line() -> str:
-    try:
-        line = sys.stdin.readline(_LONGEST_LINE + 1)
-    except UnicodeDecodeError as error:
-        raise UserError("the answer is not text; write a number such as -0.0123 or 1.23e-05") from error
-    if len(line) > _LONGEST_LINE:
-        raise UserError(f"an answer must be a line of at most {_LONGEST_LINE:,} characters; write a number")
-    return line
+def _say_how_to_answer(again: str, options: argparse.Namespace) -> None:
+    """Say how to have the answer marked where nothing can be typed: the command that asks the same question."""
+    same = "".join(f" --{name} {shlex.quote(value)}" for name in ("text", "model") if (value := getattr(options, name)))
+    same += f" --digits {options.digits}" * (options.digits != _DIGITS) + " --easy" * options.easy
+    command = f"python -m handcalc.exercise {again}{same} --answer NUMBER"
+    note = "Nothing can be typed here. To have your answer marked, run this with your number (in a notebook after a !):"
+    write(join_lines(["", *wrap_prose(note), INDENT + command, "The solution is shown by --answer ''."]))
 
 
 def _print_parts(parts: Iterable[Part], *, blank: bool = False) -> None:
     write("\n" * blank + join_lines(as_text(parts, page_width(None, WIDTH), page_style())))
 
 
-def _write_worksheet(questions: Iterable[Part], answers: Iterable[Part], options: argparse.Namespace) -> int:
-    width, style = page_width(options.output, WIDTH), page_style(options.output)
-    written = as_markdown if options.format == "markdown" else partial(as_text, width=width, style=style)
-    pages = [join_lines(written(parts)) for parts in (questions, answers)]
+def _write_worksheets(sheets: Sequence[Worksheet], options: argparse.Namespace) -> int:
+    questions = chain.from_iterable(sheet.questions() for sheet in sheets)
     if options.output is None:
-        write("\n\n".join(pages), paged=not options.no_pager)
+        write(_page(questions, options), paged=not options.no_pager)
+        print_prose(
+            f"The key is not printed. For two files, the questions and their key, add --seed {sheets[0].seed} --output "
+            "NAME to this command.",
+            sys.stderr,
+        )
         return 0
-    ending = ".md" if options.format == "markdown" else ".txt"
-    names = [f"{options.output}{part}{ending}" for part in ("", "-answers")]
-    with atomic_files(*names) as files:
+    key = chain.from_iterable(sheet.answers() for sheet in sheets)
+    pages = [_page(parts, options) for parts in (questions, key)]
+    with atomic_files(*_output_names(options)) as files:
         for file, page in zip(files, pages, strict=True):
             file.write(page.encode())
     return 0
+
+
+def _page(parts: Iterable[Part], options: argparse.Namespace) -> str:
+    if options.format == "html":
+        return join_lines(as_html(parts))
+    if options.format == "markdown":
+        return join_lines(as_markdown(parts))
+    return join_lines(as_text(parts, page_width(options.output, WIDTH), page_style(options.output)))
+
+
+def _output_names(options: argparse.Namespace) -> tuple[str, str]:
+    """Return the names of the two files. The format's own ending may be part of NAME; another one is a mistake."""
+    ending = _ENDINGS[options.format or "text"]
+    for form, other in _ENDINGS.items():
+        if options.output.endswith(other) and other != ending:
+            raise UserError(f"--output {show_path(options.output)} needs --format {form}, or a NAME without {other}")
+    name = options.output.removesuffix(ending)
+    return f"{name}-questions{ending}", f"{name}-key{ending}"

@@ -41,9 +41,27 @@ def format_number(value: Decimal) -> str:
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
     sign, digits, _ = value.as_tuple()
-    figures = "".join(map(str, digits)).rstrip("0")
+    return _scientific(sign, "".join(map(str, digits)).rstrip("0"), value.adjusted())
+
+
+def format_significant(value: Decimal, digits: int) -> str:
+    """Return ``value``, which has at most so many significant digits, with exactly so many: 0.250, 12.0, 1.50e-07.
+
+    Zeros are appended behind the decimal point only. 0, which has no significant digit, stays 0.
+    """
+    shown = format_number(value)
+    sign, figures, exponent = value.as_tuple()
+    missing = digits - len(figures)
+    if not value or not isinstance(exponent, int) or missing <= 0:
+        return shown
+    if "e" in shown:
+        return _scientific(sign, "".join(map(str, figures)) + "0" * missing, value.adjusted())
+    return format(Decimal((sign, (*figures, *(0,) * missing), exponent - missing)), "f")
+
+
+def _scientific(sign: int, figures: str, exponent: int) -> str:
     mantissa = f"{figures[0]}.{figures[1:]}" if figures[1:] else figures
-    return f"{'-' * sign}{mantissa}e{value.adjusted():+03d}"
+    return f"{'-' * sign}{mantissa}e{exponent:+03d}"
 
 
 def cell_label(name: str, index: Index | None) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.notation import read_number
 from handcalc.arithmetic.reading import UnreadableArithmetic, parse_arithmetic
-from handcalc.arithmetic.writing import format_number
+from handcalc.arithmetic.writing import format_significant
 from handcalc.exercises.exercise import Answers, last_place
 
 
@@ -43,7 +43,8 @@ def verdict(answer: Decimal, answers: Answers, digits: int) -> str:
     if given == right:
         return "Right."
     if is_right(answer, answers, digits):
-        return f"Right except for the last digit: it is {format_number(right)}. Rounding on the way causes that."
+        written = format_significant(right, digits)
+        return f"Right except for the last digit: it is {written}. Rounding on the way causes that."
     mistakes = matching_mistakes(answer, answers, digits)
     if mistakes:
         return f"Not right. This mistake gives that result: {', or: '.join(mistakes)}."

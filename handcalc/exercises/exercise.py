@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from handcalc.arithmetic.calculator import MOST_DIGITS, Calculator
 from handcalc.arithmetic.expression import Cells, Expression, Index, MutableNumbers
+from handcalc.arithmetic.writing import format_number, format_significant
+
+_CARRIED = 2
 
 
 class Given(NamedTuple):
@@ -39,7 +42,7 @@ class Exercise(NamedTuple):
 
     ``task`` is the question in words, ``formula`` the same as equations, one a line; ``numbers`` are those of
     ``givens``; the last line of ``working`` is the answer. ``mistakes`` may refer to given numbers and to those of the
-    working.
+    working. ``whole`` says that the given numbers are whole, and so are results that come out even.
     """
 
     topic: str
@@ -51,6 +54,11 @@ class Exercise(NamedTuple):
     numbers: MutableNumbers
     working: tuple[Line, ...]
     mistakes: tuple[Mistake, ...]
+    whole: bool = False
+
+    def write(self, value: Decimal, digits: int) -> str:
+        """Return a result to so many significant digits; a whole one of whole numbers has no more than it needs."""
+        return format_number(value) if self.whole and value == int(value) else format_significant(value, digits)
 
 
 class Givens:
@@ -121,13 +129,25 @@ def evaluate_working(exercise: Exercise, digits: int) -> MutableNumbers:
     return numbers
 
 
-def working_digits(exercise: Exercise, digits: int) -> int:
-    """Return the number of digits that the working needs for its last line to round to the right answer."""
-    right, last = solve(exercise, digits).right, exercise.working[-1]
-    for carried in range(digits + 2, MOST_DIGITS):
-        if Calculator(digits).round(evaluate_working(exercise, carried)[last.name][last.index]) == right:
-            return carried
-    return MOST_DIGITS
+def working_digits(digits: int) -> int:
+    """Return the number of digits that the working carries: two more than those asked for, if there are so many."""
+    return min(digits + _CARRIED, MOST_DIGITS)
+
+
+def is_settled(exercise: Exercise, digits: int) -> bool:
+    """Return whether the answer follows from its own working: it is more than a rounding step of it from a tie.
+
+    A tie is half-way between two answers of so many digits. So close to one, two careful people who round their steps
+    could round the last one to different answers.
+    """
+    carried, last = working_digits(digits), exercise.working[-1]
+    exact, worked = (evaluate_working(exercise, count)[last.name][last.index] for count in (MOST_DIGITS, carried))
+    asked = Calculator(digits)
+    right = asked.round(exact)
+    if asked.round(worked) != right:
+        return False
+    step, half = last_place(exact, carried), last_place(exact, digits) / 2
+    return not right or all(abs(half - abs(value - right)) > step for value in (exact, worked))
 
 
 def last_place(value: Decimal, digits: int) -> Decimal:

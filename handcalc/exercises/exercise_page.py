@@ -13,7 +13,7 @@ from gpt_data.terminal import Style, plain
 from gpt_data.wording import count_of
 from handcalc.arithmetic.expression import MutableNumbers
 from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
-from handcalc.exercises.exercise import Answers, Exercise, Given, evaluate_working, solve, working_digits
+from handcalc.exercises.exercise import Exercise, Given, evaluate_working, solve, working_digits
 from handcalc.page.blocks import Calculation
 from handcalc.page.layout import (
     CONTINUED,
@@ -26,6 +26,9 @@ from handcalc.page.layout import (
 from handcalc.page.markdown import escape
 from handcalc.page.text import block_lines
 
+BLANK = " ____________ "
+"""What a form of text has between its words; a page that is printed has a rule."""
+
 
 class Kind(Enum):
     """The kind of a part of a page."""
@@ -34,6 +37,8 @@ class Kind(Enum):
     HEADING = 2
     PROSE = 3
     LINES = 4
+    FORM = 5
+    SPACE = 6
 
 
 Layout = Callable[[int, Style], Iterable[str]]
@@ -41,11 +46,15 @@ Layout = Callable[[int, Style], Iterable[str]]
 
 
 class Part(NamedTuple):
-    """A title, a heading or a paragraph, each one line, however long; or lines of numbers."""
+    """A title, a heading, a paragraph or a form, each one line, however long; lines of numbers; or space to write.
+
+    ``lines`` is how many handwritten lines the space has. Between the texts of a form are blanks to fill in.
+    """
 
     kind: Kind
     text: str = ""
     layout: Layout = lambda width, style: ()
+    lines: int = 0
 
 
 def title(text: str) -> Part:
@@ -63,6 +72,16 @@ def paragraph(text: str) -> Part:
     return Part(Kind.PROSE, text)
 
 
+def form(marks: int) -> Part:
+    """Return the line on which a student writes the name and the date, and a teacher how many of the marks."""
+    return Part(Kind.FORM, f"Name{BLANK}Date{BLANK}Marks{BLANK}/ {marks}")
+
+
+def space(lines: int) -> Part:
+    """Return space to write so many lines; only a page that is printed has it."""
+    return Part(Kind.SPACE, lines=lines)
+
+
 def lines_of(layout: Layout) -> Part:
     """Return lines of numbers."""
     return Part(Kind.LINES, layout=layout)
@@ -75,7 +94,8 @@ def question(exercise: Exercise, digits: int, name: str) -> Iterator[Part]:
     yield paragraph(f"{exercise.scene} {exercise.task}")
     yield lines_of(partial(_formula_lines, exercise))
     yield lines_of(partial(_given_lines, exercise))
-    yield paragraph(f"Work out {cell_label(last.name, last.index)} to {count_of(digits, 'significant digit')}.")
+    asked = f"{'exactly or ' * exercise.whole}to {count_of(digits, 'significant digit')}"
+    yield paragraph(f"Work out {cell_label(last.name, last.index)} {asked}.")
 
 
 def _formula_lines(exercise: Exercise, width: int, style: Style) -> Iterator[str]:
@@ -129,28 +149,30 @@ def _tensor_lines(given: Given, numbers: MutableNumbers, width: int, style: Styl
 def solution(exercise: Exercise, digits: int) -> Iterator[Part]:
     """Yield the right answer, the working as worked lines of a trace, and the results of typical mistakes."""
     last, answers = exercise.working[-1], solve(exercise, digits)
-    yield paragraph(f"The answer: {cell_label(last.name, last.index)} = {format_number(answers.right)}")
+    yield paragraph(f"The answer: {cell_label(last.name, last.index)} = {exercise.write(answers.right, digits)}")
     yield from working_parts(exercise, digits)
     if answers.mistakes:
         yield paragraph("Results of typical mistakes:")
-        yield lines_of(partial(_mistake_lines, answers))
+        yield lines_of(
+            partial(_mistake_lines, [(name, exercise.write(value, digits)) for name, value in answers.mistakes])
+        )
 
 
-def _mistake_lines(answers: Answers, width: int, style: Style) -> Iterator[str]:
-    numbers = align_points([format_number(value) for _, value in answers.mistakes])
-    for number, (name, _) in zip(align_left(numbers), answers.mistakes, strict=True):
+def _mistake_lines(mistakes: list[tuple[str, str]], width: int, style: Style) -> Iterator[str]:
+    numbers = align_points([result for _, result in mistakes])
+    for number, (name, _) in zip(align_left(numbers), mistakes, strict=True):
         yield from _hang(f"{INDENT}{number}  ", name, width)
 
 
 def working_parts(exercise: Exercise, digits: int) -> Iterator[Part]:
     """Yield the working, with enough digits for the answer to be right to those asked for."""
-    carried = working_digits(exercise, digits)
+    carried = working_digits(digits)
     numbers = evaluate_working(exercise, carried)
     lines = []
     for line in exercise.working:
-        value = format_number(numbers[line.name][line.index])
+        value = exercise.write(numbers[line.name][line.index], carried)
         lines.append(Calculation(line.name, line.index, arithmetic(line.expression, numbers) or value, value))
-    yield paragraph(f"The working, each line rounded to {carried} digits so that the last one is right:")
+    yield paragraph(f"The working, each line rounded to {carried} digits:")
     yield lines_of(lambda width, style: block_lines(lines, style, width))
 
 
@@ -165,8 +187,8 @@ def as_markdown(parts: Iterable[Part]) -> Iterator[str]:
 
 
 def _join_parts(parts: Iterable[Part], lines_of_part: Callable[[Part], Iterable[str]]) -> Iterator[str]:
-    for number, part in enumerate(parts):
-        yield from [""] * bool(number)
+    for number, part in enumerate(part for part in parts if part.kind is not Kind.SPACE):
+        yield from [""] * (2 if number and part.kind is Kind.TITLE else bool(number))
         yield from lines_of_part(part)
 
 
@@ -174,7 +196,7 @@ def _text_lines(part: Part, width: int, style: Style) -> Iterable[str]:
     if part.kind is Kind.LINES:
         return part.layout(width, style)
     lines = prose(part.text, width=width)
-    if part.kind is Kind.PROSE:
+    if part.kind in (Kind.PROSE, Kind.FORM):
         return lines
     lines.append(("=" if part.kind is Kind.TITLE else "-") * max(map(len, lines)))
     return [style("heading", line) for line in lines]
@@ -183,4 +205,4 @@ def _text_lines(part: Part, width: int, style: Style) -> Iterable[str]:
 def _markdown_lines(part: Part) -> Iterable[str]:
     if part.kind is Kind.LINES:
         return "```", *part.layout(WIDTH, plain), "```"
-    return ({Kind.TITLE: "# ", Kind.HEADING: "## ", Kind.PROSE: ""}[part.kind] + escape(part.text),)
+    return ({Kind.TITLE: "# ", Kind.HEADING: "## "}.get(part.kind, "") + escape(part.text),)

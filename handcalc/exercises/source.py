@@ -14,6 +14,7 @@ from gpt_data.errors import UserError
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index
+from handcalc.exercises.texts import known_text
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.step import indices_of
 from handcalc.page.cells import visible_text
@@ -30,7 +31,6 @@ from numpy_gpt.shared.runs.checkpoint import Checkpoint
 STEP_NUMBER = 3
 """The training step that the exercises on AdamW are about, counted from 1."""
 
-_WORDS = 3
 _FAR_FROM_0 = 0.1
 
 
@@ -47,7 +47,12 @@ class Weight:
 
 
 class Source:
-    """A model that reads some words; its numbers are worked out with ``digits`` digits when they are needed."""
+    """A model that reads some words; its numbers are worked out with ``digits`` digits when they are needed.
+
+    ``whole`` says that they are whole numbers, whose results are often exact.
+    """
+
+    whole = False
 
     def __init__(self, model: Checkpoint, name: str, text: str, digits: int) -> None:
         self.config, self.text, self.digits = require_gpt(model.config), text, digits
@@ -79,13 +84,13 @@ class Source:
     def weight(self, rng: Random) -> Weight:
         """Return a random entry of a matrix before the third step of training, which is on this text.
 
-        numpy_gpt takes the two steps before it, on other random words, in float64; the numbers are rounded to the
+        numpy_gpt takes the two steps before it, on other texts, in float64; the numbers are rounded to the
         page's digits. After only one step both moments would be multiples of one gradient, and half the mistakes would
         be invisible.
         """
         if len(self.tokens) < 2:
             raise UserError("a text of one token has no next word to predict; give a longer --text")
-        texts = [random_text(self._model, rng) for _ in range(STEP_NUMBER - 1)]
+        texts = [known_text(self._model, rng) for _ in range(STEP_NUMBER - 1)]
         encoded = [tuple(self._model.tokenizer.encode(text).tolist()) for text in texts]
         parameters, gradients, state = self._train([*(ids for ids in encoded if len(ids) > 1), self.tokens])
         matrices = [name for name, array in gradients.items() if array.ndim == 2 and array.any()]
@@ -125,13 +130,3 @@ class Source:
         """Return the sentence that says what the model reads, and which part of it the question is about."""
         text = visible_text(self.forward, len(self.tokens))
         return f'The model {self._name} reads "{text}"{f"; {where}" if where else ""}.'
-
-
-def random_text(model: Checkpoint, rng: Random) -> str:
-    """Return a few random words of the vocabulary: three, or as many as the model sees at once."""
-    vocabulary: Sequence[str] = model.tokenizer.vocabulary
-    words = [word for word in vocabulary if word != " "]
-    gap = " " if " " in vocabulary else ""
-    per_word = 2 if gap else 1
-    count = max(1, min(_WORDS, (model.config.block_size + per_word - 1) // per_word))
-    return gap.join(rng.sample(words, count) if len(words) >= count else words) or " "

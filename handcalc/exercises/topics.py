@@ -6,12 +6,15 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from handcalc.exercises import adamw, cross_entropy, gelu, gradient, layer_norm, scores, softmax, weighted_sum
-from handcalc.exercises.exercise import Exercise
+from gpt_data.errors import UserError
+from gpt_data.wording import count_of, quote
+from handcalc.exercises.exercise import Exercise, is_settled, solve
+from handcalc.exercises.questions import adamw, cross_entropy, gelu, gradient, layer_norm, scores, softmax, weighted_sum
 from handcalc.exercises.source import Source
 from numpy_gpt.shared.model.config import GPTConfig
 
 Builder = Callable[[Source, Random], Exercise]
+SourceOf = Callable[[Random], Source]
 
 
 class Topic(NamedTuple):
@@ -51,6 +54,8 @@ TOPICS = {
 
 LEVELS = {1: "one operation", 2: "a whole cell", 3: "several steps"}
 
+_TEXTS, _TRIES = 10, 20
+
 _ATTENTION = (scores.DOT_PRODUCT, scores.SCALING, softmax.SOFTMAX, weighted_sum.WEIGHTED_SUM)
 
 
@@ -69,12 +74,46 @@ def _has(topic: str, config: GPTConfig, tokens: int) -> bool:
     return tokens > 1 or topic == layer_norm.LAYER_NORM
 
 
-def build(topic: str, level: int, source: Source, rng: Random) -> Exercise:
-    """Return an exercise of the topic and level.
+class NextToTies(UserError):
+    """Every exercise that was tried lies next to a tie of its rounding."""
+
+
+def build_on_some_text(
+    topic: str, level: int, source: Source, source_of: SourceOf, rng: Random, digits: int
+) -> Exercise:
+    """Return an exercise on the source's text, or on another one if all of its answers lie next to ties.
 
     Raises
     ------
     UserError
-        If the model or the text has nothing to ask about in this topic.
+        As in ``build``; another text cannot help if ``source_of`` has only one.
     """
-    return TOPICS[topic].levels[level - 1](source, rng)
+    for _ in range(_TEXTS):
+        try:
+            return build(topic, level, source, rng, digits)
+        except NextToTies:
+            source = source_of(rng)
+    return build(topic, level, source, rng, digits)
+
+
+def build(topic: str, level: int, source: Source, rng: Random, digits: int) -> Exercise:
+    """Return an exercise of the topic and level whose answer, to so many digits, follows from its own working.
+
+    Raises
+    ------
+    UserError
+        If the model or the text has nothing to ask about in this topic, or only answers next to a tie.
+    """
+    zero = None
+    for _ in range(_TRIES):
+        exercise = TOPICS[topic].levels[level - 1](source, rng)._replace(whole=source.whole)
+        if is_settled(exercise, digits):
+            if exercise.whole or solve(exercise, digits).right:
+                return exercise
+            zero = exercise  # which has no significant digits, so another is better
+    if zero is not None:
+        return zero
+    raise NextToTies(
+        f"every {topic} exercise of level {level} on {quote(source.text)} that was tried lies next to a tie of its "
+        f"rounding to {count_of(digits, 'digit')}; choose another number of --digits, another --text or --topic"
+    )

@@ -40,6 +40,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **options)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # argparse takes -1e-05 for an option
 
     def print_help(self, file: Any = None) -> None:
         """Print the help; on a terminal in colour, and screen by screen if it is longer than the screen."""

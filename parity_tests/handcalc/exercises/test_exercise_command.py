@@ -7,16 +7,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from handcalc.exercise import main
 from handcalc.exercises.topics import TOPICS
-from handcalc.page.layout import WIDTH
-from handcalc.verification.document import read_document
-from handcalc.verification.page_check import check_document
 from parity_tests.handcalc.exercises.exercise_mistakes import MISTAKES
 from parity_tests.handcalc.exercises.exercise_solver import SOLUTIONS, read_question
 
@@ -99,11 +94,24 @@ def test_list(run: Run) -> None:
         (["--digits", "0"], "--digits must be a whole number from 1 to 33, not 0"),
         (["--digits", "34"], "--digits must be a whole number from 1 to 33, not 34"),
         (["--worksheet", "0"], "--worksheet must be a whole number from 1 to 1,000, not 0"),
-        (["--output", "x"], "--output is for worksheets"),
+        (["--output", "x"], "--output is for worksheets; say how many exercises with --worksheet"),
+        (["--students", "3"], "--students is for worksheets; say how many exercises with --worksheet"),
+        (["--format", "html"], "--format is for worksheets; say how many exercises with --worksheet"),
+        (["--worksheet", "2", "--students", "0"], "--students must be a whole number from 1 to 1,000, not 0"),
+        (["--worksheet", "2", "--students", "x"], "--students: must be a whole number, not 'x'"),
+        (["--worksheet", "900", "--students", "900"], "810,000 exercises are too many; choose --worksheet and"),
+        (["--worksheet", "2", "--format", "pdf"], "--format"),
+        (["--worksheet", "2", "--output", ""], "a path must not be empty"),
+        (["--worksheet", "2", "--output", "x.html"], "--output x.html needs --format html, or a NAME without .html"),
+        (["--worksheet", "2", "--answer", "1", "--seed", "1"], "leave out --answer or --worksheet"),
+        (["--answer", "1"], "--answer needs the --seed of the question that it answers"),
+        (["--easy", "--topic", "gelu"], "--topic gelu has no whole numbers; --easy has the topics 'dot-product', "),
+        (["--easy", "--text", "hello"], "--easy makes up its words and its numbers; leave out --easy or --text"),
+        (["--easy", "--model", "x"], "--easy makes up its words and its numbers; leave out --easy or --model"),
         (["--text", "hello wurld"], "did you mean 'world'?"),
         (["--text", "hello", "--topic", "cross-entropy"], "a text of one token has no next word to predict"),
         (["--model", "no/such"], "no model at no/such"),
-        (["--worksheet", "2", "--output", "no/such/sheet"], "cannot write no/such/sheet.txt and no/such/sheet-answers"),
+        (["--worksheet", "2", "--output", "no/such/sheet"], "cannot write no/such/sheet-questions.txt and no/such/"),
         (["--sed", "2"], "did you mean '--seed'?"),
     ],
 )
@@ -113,40 +121,11 @@ def test_errors_are_one_line(arguments: list[str], message: str, capsys: Capture
     assert out == "" and err.count("\n") == 1 and message in err
 
 
-@pytest.mark.parametrize("form", ["text", "markdown"])
-def test_worksheet_and_key_agree(form: str, tmp_path: Path, run: Run) -> None:
-    arguments = ("--worksheet", "27", "--seed", "5", "--format", form)
-    assert run("", *arguments, "--output", str(tmp_path / "sheet")) == (0, "")
-    ending = "md" if form == "markdown" else "txt"
-    assert {path.name for path in tmp_path.iterdir()} == {f"sheet.{ending}", f"sheet-answers.{ending}"}
-    sheet, key = ((tmp_path / f"sheet{part}.{ending}").read_text() for part in ("", "-answers"))
-    assert run("", *arguments)[1] == f"{sheet}\n\n{key}"
-    heading = re.compile(r"^(?:## )?(\d+)\. ([\w-]+), level (\d)$", re.MULTILINE)
-    names = heading.findall(sheet)
-    assert names == heading.findall(key) and [int(number) for number, *_ in names] == list(range(1, 28))
-    assert {(topic, level) for _, topic, level in names} == {(topic, level) for topic in TOPICS for level in "123"}
-    exercises, answers = heading.split(sheet)[4::4], heading.split(key)[4::4]
-    for (_, topic, level), exercise, answer in zip(names, exercises, answers, strict=True):
-        question = read_question(exercise.replace("\\", ""))
-        given = re.search(r"The answer: \S+ = (\S+)", answer)
-        assert given is not None and "The answer" not in exercise
-        mine, keys = Decimal(f"{SOLUTIONS[topic, int(level)](question):.10g}"), Decimal(given[1])
-        assert abs(mine - keys) <= Decimal("0.51").scaleb(keys.adjusted() - 2), exercise
-    document = read_document(key)
-    assert len(document.worked) > 60 and not check_document(document, None).findings
-    assert form == "markdown" or max(map(len, (sheet + key).splitlines())) <= WIDTH
-
-
-def test_worksheet_of_one_topic(run: Run) -> None:
-    out = run("", "--worksheet", "3", "--seed", "1", "--topic", "gelu", "--level", "2")[1]
-    assert out.count(". gelu, level 2") == 6
-
-
 def test_ctrl_c_and_binary_input(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("handcalc.exercise._read_line", interrupted)
+    monkeypatch.setattr("handcalc.exercises.asking._read_line", interrupted)
     assert main(["--seed", "1"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
     words = [sys.executable, "-m", "handcalc.exercise", "--seed", "1"]
@@ -155,12 +134,13 @@ def test_ctrl_c_and_binary_input(capsys: Capture, monkeypatch: pytest.MonkeyPatc
 
 
 def test_closed_pipe() -> None:
-    words = [sys.executable, "-m", "handcalc.exercise", "--worksheet", "40", "--seed", "1"]
+    words = [sys.executable, "-m", "handcalc.exercise", "--worksheet", "40", "--easy", "--seed", "1"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.stderr.read() == b"" and process.wait() == 0
+        error = process.stderr.read()
+        assert error.count(b"\n") == 1 and error.startswith(b"The key is not printed.") and process.wait() == 0
 
 
 def test_output_is_utf_8() -> None:

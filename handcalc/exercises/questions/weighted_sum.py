@@ -6,8 +6,8 @@ from decimal import Decimal
 from random import Random
 
 from handcalc.arithmetic.expression import ZERO, Cells, Constant, Index, total
-from handcalc.exercises.choices import Head, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
+from handcalc.exercises.questions.choices import Head, random_head
 from handcalc.exercises.source import Source
 
 WEIGHTED_SUM = "weighted-sum"

@@ -11,6 +11,7 @@ from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
 
 CROSS_ENTROPY = "cross-entropy"
+_UNCERTAIN = Decimal("0.95")
 _LOG_2, _LOG_10 = log(TWO), log(Constant(10))
 
 
@@ -106,11 +107,13 @@ def mean_loss(source: Source, rng: Random) -> Exercise:
 
 
 def _random_position(source: Source, rng: Random) -> int:
-    """Return a position whose next word is not certain, if there is one."""
+    """Return a position whose next word is uncertain, or else not quite certain, or else any."""
     positions = range(len(source.training.plan.tokens))
     probabilities = source.training.numbers["probabilities"]
-    unsure = [t for t in positions if 0 < probabilities[t, source.tokens[t + 1]] < 1]
-    return rng.choice(unsure or list(positions))
+    for most in (_UNCERTAIN, 1):
+        if unsure := [t for t in positions if 0 < probabilities[t, source.tokens[t + 1]] < most]:
+            return rng.choice(unsure)
+    return rng.choice(positions)
 
 
 def _next_word(source: Source, t: int) -> str:

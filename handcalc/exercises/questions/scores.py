@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from handcalc.arithmetic.expression import ONE, Cells, Constant, Expression, exp, largest, sqrt
-from handcalc.exercises.choices import Head, dot, dot_column, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
+from handcalc.exercises.questions.choices import Head, dot, dot_column, give_sizes, random_head
 from handcalc.exercises.source import Source
 
 DOT_PRODUCT, SCALING = "dot-product", "scaling"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, Expression, exp, largest, log, sqrt, total
-from handcalc.exercises.choices import Head, dot, dot_column, give_sizes, random_head, share
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
+from handcalc.exercises.questions.choices import Head, dot, dot_column, give_sizes, random_head, share
 from handcalc.exercises.source import Source
 
 SOFTMAX = "softmax"

@@ -6,8 +6,8 @@ from random import Random
 
 from gpt_data.wording import make_visible
 from handcalc.arithmetic.expression import MINUS_ONE, ONE, ZERO, Cells, Constant, Expression, sqrt, total
-from handcalc.exercises.choices import Head, give_sizes, random_head
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
+from handcalc.exercises.questions.choices import Head, give_sizes, random_head
 from handcalc.exercises.source import Source
 from handcalc.page.results import likeliest_words
 
