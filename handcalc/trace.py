@@ -131,9 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     selection = _selection(options)
-    _check_html_options(options, selection)
+    _check_format_options(options, selection)
     if options.format == "xlsx" and not options.list:
-        _check_workbook_options(options, selection)
+        _check_workbook_options(options)
     model, name = load_model(options.model)
     changed = change_weights(model, [read_edit(text) for text in options.set])
     model = changed.model if options.set else model
@@ -155,12 +155,13 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_html_options(options: argparse.Namespace, selection: Selection) -> None:
+def _check_format_options(options: argparse.Namespace, selection: Selection) -> None:
     if options.open and not (options.format == "html" and options.output):
         raise UserError("--open shows a page that was written: add --format html --output FILE")
-    if options.format == "html" and selection != Selection() and not options.list:
+    whole = {"html": "web page", "xlsx": "workbook"}.get(options.format)
+    if whole and selection != Selection() and not options.list:
         raise UserError(
-            "a web page always has every step: leave out --only, --layer, --head and --position, or choose another "
+            f"a {whole} always has every step: leave out --only, --layer, --head and --position, or choose another "
             "--format"
         )
 
@@ -183,16 +184,11 @@ def _write_html(options: argparse.Namespace, trace: Trace) -> None:
             print(f"no web browser was found; open {show_path(path)} in one", file=sys.stderr)
 
 
-def _check_workbook_options(options: argparse.Namespace, selection: Selection) -> None:
+def _check_workbook_options(options: argparse.Namespace) -> None:
     from handcalc.page.sheets.xlsx_format import spreadsheet_library
 
     if options.output is None:
         raise UserError("a workbook is a file: add --output FILE, such as --output hello.xlsx")
-    if selection != Selection():
-        raise UserError(
-            "a workbook always has every step: leave out --only, --layer, --head and --position, or choose another "
-            "--format"
-        )
     if options.digits is not None:
         raise UserError("a workbook calculates in float64, about 16 digits: leave out --digits")
     spreadsheet_library()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
@@ -48,10 +49,8 @@ class Block(NamedTuple):
     @property
     def size(self) -> tuple[int, int]:
         """The number of rows and of columns."""
-        rows = 1
-        for length in self.shape[: len(self.row_axes)]:
-            rows *= length
-        return rows, 1 if len(self.row_axes) == len(self.shape) else self.shape[-1]
+        count = len(self.row_axes)
+        return prod(self.shape[:count]), prod(self.shape[count:])
 
     @property
     def last(self) -> Address:
@@ -70,7 +69,7 @@ class Block(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The block of every input and step by name, the sheet of each step, and the parts that begin at a step."""
+    """The block of every input and step by name, and the title of a part by the name of its first step."""
 
     blocks: dict[str, Block]
     titles: dict[str, str]
