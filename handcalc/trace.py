@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gpt_data.errors import UserError
+from gpt_data.files.atomic import atomic_write
 from gpt_data.terminal import join_lines, page_style, page_width
 from gpt_data.wording import show_path
 from handcalc.formulas.step import AXES, Sizes
@@ -22,13 +23,15 @@ from handcalc.page.text import text_lines
 from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
 from handcalc.tracing.plan import Plan, plan_text
 from handcalc.tracing.selection import Selection, check_selection, choose_cells, select_steps, split_items
-from handcalc.tracing.size import check_size, check_web_size, size_of
-from handcalc.tracing.trace import Trace, load_model, trace_model
+from handcalc.tracing.size import check_size, check_web_size, check_workbook_size, size_of
+from handcalc.tracing.trace import Trace, load_model, trace_model, words_of
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.edits import read_edit
+
+_DIGITS = 4
 
 _EPILOG = """\
 Everything is always worked out; --only, --layer, --head and --position select what is shown. On a terminal, a
@@ -54,6 +57,7 @@ examples:
   python -m handcalc.trace "hello world" --update --full --format markdown --output hello.md
   python -m handcalc.trace "once upon a" --digits 8 --format json --full --output once.json
   python -m handcalc.trace "hello world" --update --format html --output hello.html --open
+  python -m handcalc.trace "hello world" --update --format xlsx --output hello.xlsx
 """
 
 
@@ -68,7 +72,7 @@ def _parser() -> Parser:
     add("--backward", action="store_true", help="also work out the loss, and the gradient of every number and weight")
     add("--update", action="store_true", help="also work out the new weights, and the forward pass with them")
     add("--learning_rate", type=float, metavar="RATE", help="of the update (default: the last one of the training run)")
-    add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
+    add("--digits", type=whole_number, metavar="N", help=f"significant digits, 1 to 34 (default {_DIGITS})")
     add("--full", action="store_true", help="work out every number, not only one of each step")
     _add_selection(parser)
     add("--list", action="store_true", help="list the steps with their shapes and equations, and exit")
@@ -85,7 +89,12 @@ def _parser() -> Parser:
         metavar="WEIGHT=NUMBER",
         help='change a weight first, as in --set "wte.weight[31,0]=0"; can be repeated',
     )
-    add("--format", choices=("text", "markdown", "json", "html"), default="text", help="output format (default text)")
+    add(
+        "--format",
+        choices=("text", "markdown", "json", "html", "xlsx"),
+        default="text",
+        help="output format (default text); xlsx is a workbook in which every number is a live formula",
+    )
     add("--output", metavar="FILE", help="write to this file instead of the screen; the whole file or nothing")
     add("--open", action="store_true", help="with --format html and --output: show the page in the web browser")
     add("--no_pager", action="store_true", help="never show the page screen by screen")
@@ -122,7 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     selection = _selection(options)
-    _check_html_options(options, selection)
+    _check_format_options(options, selection)
+    if options.format == "xlsx" and not options.list:
+        _check_workbook_options(options)
     model, name = load_model(options.model)
     changed = change_weights(model, [read_edit(text) for text in options.set])
     model = changed.model if options.set else model
@@ -135,18 +146,22 @@ def _run(options: argparse.Namespace) -> int:
         _check_web_model(model)
         _write_html(options, _trace(options, Changed(model, changed.changes), name, selection)[0])
         return 0
+    elif options.format == "xlsx":
+        _write_workbook(options, Changed(model, changed.changes), name)
+        return 0
     else:
         lines = _page_lines(options, *_trace(options, Changed(model, changed.changes), name, selection))
     write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0
 
 
-def _check_html_options(options: argparse.Namespace, selection: Selection) -> None:
+def _check_format_options(options: argparse.Namespace, selection: Selection) -> None:
     if options.open and not (options.format == "html" and options.output):
         raise UserError("--open shows a page that was written: add --format html --output FILE")
-    if options.format == "html" and selection != Selection() and not options.list:
+    whole = {"html": "web page", "xlsx": "workbook"}.get(options.format)
+    if whole and selection != Selection() and not options.list:
         raise UserError(
-            "a web page always has every step: leave out --only, --layer, --head and --position, or choose another "
+            f"a {whole} always has every step: leave out --only, --layer, --head and --position, or choose another "
             "--format"
         )
 
@@ -169,6 +184,29 @@ def _write_html(options: argparse.Namespace, trace: Trace) -> None:
             print(f"no web browser was found; open {show_path(path)} in one", file=sys.stderr)
 
 
+def _check_workbook_options(options: argparse.Namespace) -> None:
+    from handcalc.page.sheets.xlsx_format import spreadsheet_library
+
+    if options.output is None:
+        raise UserError("a workbook is a file: add --output FILE, such as --output hello.xlsx")
+    if options.digits is not None:
+        raise UserError("a workbook calculates in float64, about 16 digits: leave out --digits")
+    spreadsheet_library()
+
+
+def _write_workbook(options: argparse.Namespace, changed: Changed, name: str) -> None:
+    from handcalc.page.sheets.xlsx_format import xlsx_bytes
+    from handcalc.tracing.live import evaluate_live, make_live
+
+    model = changed.model
+    plan = _plan(options, model, _read_tokens(options, model)[1])
+    if not options.force:
+        check_workbook_size(size_of(plan, Selection(), full=False))
+    live = make_live(plan)
+    values = evaluate_live(live, model.values)
+    atomic_write(options.output, xlsx_bytes(live, values, words_of(model), name, changed.changes))
+
+
 def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection) -> Iterator[str]:
     if options.format == "json":
         from handcalc.page.json_format import json_lines  # not needed for text, and start-up time matters
@@ -185,11 +223,8 @@ def _page_lines(options: argparse.Namespace, trace: Trace, selection: Selection)
 def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: Selection) -> tuple[Trace, Selection]:
     """Return the trace, and the selection with its single cells."""
     model = changed.model
-    if len(options.text) != 1:
-        together = " ".join(options.text) or "hello world"
-        raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
-    text = read_text(model.tokenizer, options.text[0], "the text")
-    plan = _plan(options, model, tuple(model.tokenizer.encode(text).tolist()))
+    text, tokens = _read_tokens(options, model)
+    plan = _plan(options, model, tokens)
     check_selection(selection, plan.config, len(plan.tokens))
     selection = choose_cells(selection, plan.page_steps, plan.sizes, full=options.full)
     if not options.force:
@@ -202,6 +237,14 @@ def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: 
     return trace, keep_worked_out(trace, selection)
 
 
+def _read_tokens(options: argparse.Namespace, model: Checkpoint) -> tuple[str, tuple[int, ...]]:
+    if len(options.text) != 1:
+        together = " ".join(options.text) or "hello world"
+        raise UserError(f'give the text as one argument, in quotes: python -m handcalc.trace "{together}"')
+    text = read_text(model.tokenizer, options.text[0], "the text")
+    return text, tuple(model.tokenizer.encode(text).tolist())
+
+
 def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...]) -> Plan:
     if options.learning_rate is not None and not options.update:
         raise UserError("--learning_rate is the rate of an update: add --update")
@@ -212,7 +255,7 @@ def _plan(options: argparse.Namespace, model: Checkpoint, tokens: tuple[int, ...
         backward=options.backward,
         update=options.update,
         learning_rate=options.learning_rate,
-        digits=options.digits,
+        digits=_DIGITS if options.digits is None else options.digits,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -21,9 +22,10 @@ from handcalc.arithmetic.expression import (
     Sum,
 )
 
-_SUM, _PRODUCT, _ATOM = 1, 2, 3
+_SUM, _PRODUCT, ATOM = 1, 2, 3
+"""How tightly an operator binds; an atom needs no parentheses anywhere."""
 
-_Written = tuple[str, int]
+Written = tuple[str, int]
 """A node's arithmetic, and how tightly its outermost operator binds."""
 
 
@@ -80,33 +82,39 @@ def arithmetic(expression: Expression, numbers: Numbers) -> str | None:
     return expression.fold(lambda node, parts: _write(node, parts, numbers))[0]
 
 
-def _write(node: Expression, parts: list[_Written], numbers: Numbers) -> _Written:
+def _write(node: Expression, parts: list[Written], numbers: Numbers) -> Written:
     match node:
         case Ref():
-            return format_number(numbers[node.name][node.index]), _ATOM
+            return format_number(numbers[node.name][node.index]), ATOM
         case Constant():
-            return format_number(node.value), _ATOM
+            return format_number(node.value), ATOM
         case Positive():
             cell = cast(Ref, node.parts[0])
-            return "1" if numbers[cell.name][cell.index] > 0 else "0", _ATOM
+            return "1" if numbers[cell.name][cell.index] > 0 else "0", ATOM
+        case Function():
+            return f"{node.name}({parts[0][0]})", ATOM
+        case Maximum():
+            return f"max({', '.join(text for text, _ in parts)})", ATOM
+    return join_operands(node, parts)
+
+
+def join_operands(node: Expression, parts: Sequence[Written]) -> Written:
+    """Return a node of + - * / from its operands, with parentheses only where they are needed."""
+    match node:
         case Sum():
             return " + ".join(_enclose(part, _SUM) for part in parts), _SUM
         case Difference():
             return f"{_enclose(parts[0], _SUM)} - {_enclose(parts[1], _PRODUCT)}", _SUM
         case Product():
             # A quotient after the first factor would otherwise be divided after the product.
-            least = [_PRODUCT, *(_ATOM if isinstance(factor, Quotient) else _PRODUCT for factor in node.parts[1:])]
+            least = [_PRODUCT, *(ATOM if isinstance(factor, Quotient) else _PRODUCT for factor in node.parts[1:])]
             return "*".join(map(_enclose, parts, least)), _PRODUCT
         case Quotient():
-            return f"{_enclose(parts[0], _PRODUCT)}/{_enclose(parts[1], _ATOM)}", _PRODUCT
-        case Function():
-            return f"{node.name}({parts[0][0]})", _ATOM
-        case Maximum():
-            return f"max({', '.join(text for text, _ in parts)})", _ATOM
+            return f"{_enclose(parts[0], _PRODUCT)}/{_enclose(parts[1], ATOM)}", _PRODUCT
     raise TypeError(f"{type(node).__name__} is not a node that can be written")
 
 
-def _enclose(part: _Written, least: int) -> str:
+def _enclose(part: Written, least: int) -> str:
     """Return the part's arithmetic, in parentheses if it binds less tightly than ``least``."""
     text, tightness = part
     return text if tightness >= least else f"({text})"

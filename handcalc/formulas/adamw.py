@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, Product, sqrt
+from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, Product, Ref, sqrt
+from handcalc.arithmetic.unknown import Power
 from handcalc.arithmetic.writing import format_number
 from handcalc.formulas.clipping import SCALE
 from handcalc.formulas.step import (
@@ -50,10 +51,11 @@ class Optimizer(NamedTuple):
     grad_clip: Decimal
 
 
-def correction_steps(optimizer: Optimizer, number: int) -> Iterator[Step]:
+def correction_steps(optimizer: Optimizer, number: int | Ref) -> Iterator[Step]:
     """Yield what all parameters divide their moments by in a later step: the factors 1 − βᵗ, where t is ``number``."""
     for moment, beta in zip(MOMENTS, (optimizer.beta1, optimizer.beta2), strict=True):
-        rate, power = format_number(beta), Product((Constant(beta),) * number)
+        rate, base = format_number(beta), Constant(beta)
+        power = Product((base,) * number) if isinstance(number, int) else Power((base, number))
         yield Step(
             name=f"correction.{moment}",
             axes="",
@@ -71,7 +73,7 @@ def moved_parameter(step: Step) -> str | None:
     return parameter if step.phase == UPDATE and prefix in _PREFIXES else None
 
 
-def adamw_steps(parameter: Weights, optimizer: Optimizer, number: int = 1) -> Iterator[Step]:
+def adamw_steps(parameter: Weights, optimizer: Optimizer, number: int | Ref = 1) -> Iterator[Step]:
     """Yield the steps from a parameter's gradient to its new value and its change, in the update of that ``number``.
 
     From the second update on, the moments before it are given, and the factors of ``correction_steps``.

@@ -8,9 +8,10 @@ from handcalc.arithmetic.expression import Cells
 from handcalc.formulas.embedding import looked_up_gradient
 from handcalc.formulas.head import probability_steps
 from handcalc.formulas.step import TABLE, Sizes, Step, gradient, gradient_step
+from handcalc.formulas.tokens import Token, cell_of_token
 
 
-def bigram_steps(tokens: tuple[int, ...], sizes: Sizes) -> Iterator[Step]:
+def bigram_steps(tokens: tuple[Token, ...], sizes: Sizes) -> Iterator[Step]:
     """Yield the steps from the tokens to ``probabilities`` (T, V)."""
     table = Cells(TABLE.name)
     yield Step(
@@ -20,7 +21,7 @@ def bigram_steps(tokens: tuple[int, ...], sizes: Sizes) -> Iterator[Step]:
         section="15.1",
         meaning="How well each word fits as the next one is looked up, in the row of the table given by the id of the "
         "word just read. The words before that one play no part.",
-        cell=lambda t, v: table[tokens[t], v],
+        cell=lambda t, v: cell_of_token(tokens[t], sizes.v, lambda word: table[word, v]),
         weights=(TABLE,),
     )
     yield from probability_steps(sizes)
@@ -29,7 +30,7 @@ def bigram_steps(tokens: tuple[int, ...], sizes: Sizes) -> Iterator[Step]:
 # Backward
 
 
-def bigram_gradient_steps(tokens: tuple[int, ...]) -> Iterator[Step]:
+def bigram_gradient_steps(tokens: tuple[Token, ...]) -> Iterator[Step]:
     """Yield the gradient of the table (V, V), from that of the logits."""
     yield gradient_step(
         TABLE.name,

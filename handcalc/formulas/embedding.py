@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from handcalc.arithmetic.expression import ZERO, Cells, Expression, total
 from handcalc.formulas.head import HEAD
 from handcalc.formulas.step import Sizes, Step, Weights, gradient, gradient_step
+from handcalc.formulas.tokens import Token, cell_of_token, terms_where
 from numpy_gpt.shared.model.config import GPTConfig
 
 LOOKED_UP = "embedding.weight"
 """A tied matrix in its use as the token embedding; that part of its gradient is ``embedding.dweight``."""
 
 
-def embedding_steps(tokens: tuple[int, ...]) -> Iterator[Step]:
+def embedding_steps(tokens: tuple[Token, ...], sizes: Sizes) -> Iterator[Step]:
     """Yield the steps x = wte[token] + wpe[position], (T, C)."""
     wte, wpe = Cells("wte.weight"), Cells("wpe.weight")
     word, position = Cells("embedding.token"), Cells("embedding.position")
@@ -23,7 +24,7 @@ def embedding_steps(tokens: tuple[int, ...]) -> Iterator[Step]:
         equation="token[t,c] = wte.weight[id of the word at t, c]",
         section="3.1",
         meaning="Each word is looked up: its vector is the row of wte.weight given by its id.",
-        cell=lambda t, c: wte[tokens[t], c],
+        cell=lambda t, c: cell_of_token(tokens[t], sizes.v, lambda word: wte[word, c]),
         weights=(Weights("wte.weight", "vc"),),
     )
     yield Step(
@@ -49,7 +50,7 @@ def embedding_steps(tokens: tuple[int, ...]) -> Iterator[Step]:
 # Backward
 
 
-def embedding_gradient_steps(config: GPTConfig, tokens: tuple[int, ...], sizes: Sizes) -> Iterator[Step]:
+def embedding_gradient_steps(config: GPTConfig, tokens: tuple[Token, ...], sizes: Sizes) -> Iterator[Step]:
     """Yield the gradients of the two embeddings' vectors, and of ``wpe.weight`` (P, C) and ``wte.weight`` (V, C)."""
     dsum = gradient("embedding.sum")
     for name, what, section in (("token", "The word's vector", "3.2"), ("position", "The position's vector", "3.3")):
@@ -82,7 +83,7 @@ def _position_gradient_step(sizes: Sizes) -> Step:
     )
 
 
-def _lookup_gradient_step(config: GPTConfig, tokens: tuple[int, ...]) -> Step:
+def _lookup_gradient_step(config: GPTConfig, tokens: tuple[Token, ...]) -> Step:
     return gradient_step(
         LOOKED_UP if config.tie_weights else "wte.weight",
         "vc",
@@ -97,12 +98,12 @@ def _lookup_gradient_step(config: GPTConfig, tokens: tuple[int, ...]) -> Step:
     )
 
 
-def looked_up_gradient(drows: Cells, tokens: tuple[int, ...]) -> Callable[[int, int], Expression]:
+def looked_up_gradient(drows: Cells, tokens: tuple[Token, ...]) -> Callable[[int, int], Expression]:
     """Return the cells of the gradient of a table (V, …) of which ``tokens`` (T) looked up ``rows`` (T, …); (3.2)."""
 
     def cell(word: int, column: int) -> Expression:
-        positions = [t for t, token in enumerate(tokens) if token == word]
-        return total(drows[t, column] for t in positions) if positions else ZERO
+        terms = [term for t, token in enumerate(tokens) for term in terms_where(token, word, drows[t, column])]
+        return total(terms) if terms else ZERO
 
     return cell
 

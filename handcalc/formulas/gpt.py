@@ -11,12 +11,13 @@ from handcalc.formulas.head import head_gradient_steps, head_steps
 from handcalc.formulas.layer_norm import layer_norm_gradient_steps, layer_norm_steps
 from handcalc.formulas.residual import branch_gradient_step, residual_step, stream_gradient_step
 from handcalc.formulas.step import Sizes, Step
+from handcalc.formulas.tokens import Token
 from numpy_gpt.shared.model.config import GPTConfig
 
 
-def gpt_steps(config: GPTConfig, tokens: tuple[int, ...], sizes: Sizes, digits: int) -> Iterator[Step]:
+def gpt_steps(config: GPTConfig, tokens: tuple[Token, ...], sizes: Sizes, digits: int) -> Iterator[Step]:
     """Yield the steps from the tokens to ``probabilities`` (T, V)."""
-    yield from embedding_steps(tokens)
+    yield from embedding_steps(tokens, sizes)
     stream = "embedding.sum"
     for layer in range(config.n_layer):
         yield from block_steps(f"h.{layer}", stream, config, sizes, digits)
@@ -38,7 +39,7 @@ def block_steps(block: str, x: str, config: GPTConfig, sizes: Sizes, digits: int
 # Backward
 
 
-def gpt_gradient_steps(config: GPTConfig, tokens: tuple[int, ...], sizes: Sizes, digits: int) -> Iterator[Step]:
+def gpt_gradient_steps(config: GPTConfig, tokens: tuple[Token, ...], sizes: Sizes, digits: int) -> Iterator[Step]:
     """Yield the gradients from that of the logits back to those of the embeddings."""
     yield from head_gradient_steps(config, sizes)
     yield from layer_norm_gradient_steps("ln_f", config, sizes)

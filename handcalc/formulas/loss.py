@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from handcalc.arithmetic.expression import ONE, ZERO, Cells, Constant, Expression, log, total
 from handcalc.formulas.step import Sizes, Step, gradient, gradient_step
+from handcalc.formulas.tokens import Token, cell_of_token, terms_where
 
 
-def loss_steps(targets: tuple[int, ...]) -> Iterator[Step]:
+def loss_steps(targets: tuple[Token, ...], sizes: Sizes) -> Iterator[Step]:
     """Yield the steps losses = −log P(target) (T) and loss, their mean (); ``targets`` are the ids that came next."""
     logits, maxima, sums = Cells("logits"), Cells("softmax.max"), Cells("softmax.sum")
     losses, count = Cells("losses"), len(targets)
@@ -20,7 +21,7 @@ def loss_steps(targets: tuple[int, ...]) -> Iterator[Step]:
         meaning="How surprised the model was by the word that came next, in nats: 0 if it was certain of that word, "
         "larger the less likely it considered the word. It is -log of the word's probability, written so that no "
         "precision is lost when that probability is very small.",
-        cell=lambda t: log(sums[t]) + maxima[t] - logits[t, targets[t]],
+        cell=lambda t: log(sums[t]) + maxima[t] - cell_of_token(targets[t], sizes.v, lambda word: logits[t, word]),
     )
     yield Step(
         name="loss",
@@ -35,7 +36,7 @@ def loss_steps(targets: tuple[int, ...]) -> Iterator[Step]:
 # Backward: (11.4), (11.5), (11.6) and (11.7)
 
 
-def loss_gradient_steps(targets: tuple[int, ...], sizes: Sizes) -> Iterator[Step]:
+def loss_gradient_steps(targets: tuple[Token, ...], sizes: Sizes) -> Iterator[Step]:
     """Yield the gradients from ``loss`` () to ``logits`` (T, V), one named activation at a time."""
     dloss, count = gradient("loss"), Constant(sizes.t)
     yield gradient_step(
@@ -94,13 +95,15 @@ def _row_gradient_steps() -> Iterator[Step]:
     )
 
 
-def _logits_gradient_step(targets: tuple[int, ...]) -> Step:
+def _logits_gradient_step(targets: tuple[Token, ...]) -> Step:
     dlosses, exponentials = gradient("losses"), Cells("softmax.exponentials")
     dexponentials = gradient("softmax.exponentials")
 
     def cell(t: int, v: int) -> Expression:
-        through_the_sum = dexponentials[t, v] * exponentials[t, v]
-        return through_the_sum - dlosses[t] if v == targets[t] else through_the_sum
+        change: Expression = dexponentials[t, v] * exponentials[t, v]
+        for term in terms_where(targets[t], v, dlosses[t]):
+            change = change - term
+        return change
 
     return gradient_step(
         "logits",

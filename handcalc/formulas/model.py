@@ -12,11 +12,12 @@ from handcalc.formulas.clipping import clipping_steps
 from handcalc.formulas.gpt import gpt_gradient_steps, gpt_steps
 from handcalc.formulas.loss import loss_gradient_steps, loss_steps
 from handcalc.formulas.step import AGAIN, UPDATED, Sizes, Step, parameters_of
+from handcalc.formulas.tokens import Token
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
 
 
 def forward_steps(
-    config: ModelConfig, tokens: tuple[int, ...], targets: tuple[int, ...] = (), *, digits: int
+    config: ModelConfig, tokens: tuple[Token, ...], targets: tuple[Token, ...] = (), *, digits: int
 ) -> Iterator[Step]:
     """Yield every step from the tokens to the probabilities of the next word, and with ``targets`` to the loss.
 
@@ -28,7 +29,7 @@ def forward_steps(
     else:
         yield from gpt_steps(config, tokens, sizes, digits)
     if targets:
-        yield from loss_steps(targets)
+        yield from loss_steps(targets, sizes)
 
 
 def why_steps(config: ModelConfig, time: int) -> Iterator[Step]:
@@ -41,7 +42,7 @@ def why_steps(config: ModelConfig, time: int) -> Iterator[Step]:
 
 
 def backward_steps(
-    config: ModelConfig, tokens: tuple[int, ...], targets: tuple[int, ...], *, digits: int
+    config: ModelConfig, tokens: tuple[Token, ...], targets: tuple[Token, ...], *, digits: int
 ) -> Iterator[Step]:
     """Yield the gradient of every named activation and parameter, from the loss back to the weights."""
     sizes = Sizes.of(config, len(tokens))
@@ -55,14 +56,14 @@ def backward_steps(
 # The optimizer's update, and the forward pass with the new weights
 
 
-def update_steps(config: ModelConfig, optimizer: Optimizer, time: int, number: int = 1) -> Iterator[Step]:
+def update_steps(config: ModelConfig, optimizer: Optimizer, time: int, number: int | Ref = 1) -> Iterator[Step]:
     """Yield every step from the gradients to the new weights, in the update of that ``number``, counted from 1.
 
-    Before the first one AdamW's moments are 0; before a later one they are given.
+    Before the first one AdamW's moments are 0; before a later one, and one of unknown number, they are given.
     """
     parameters = parameters_of(config)
     yield from clipping_steps(parameters, optimizer.grad_clip, Sizes.of(config, time))
-    if number > 1:
+    if number != 1:
         yield from correction_steps(optimizer, number)
     for parameter in parameters:
         yield from adamw_steps(parameter, optimizer, number)

@@ -26,6 +26,10 @@ MOST_WEB_OPERANDS = 2_000_000
 """The most operands of a web page, which works them out again in the browser; a million takes it about two seconds."""
 
 
+MOST_WORKBOOK_NUMBERS = 200_000
+"""The most numbers of a workbook; 10,000 take about 300 kB, and two seconds to write."""
+
+
 class Size(NamedTuple):
     """The numbers worked out, the operands in their formulas, and approximately the characters on the page."""
 
@@ -97,4 +101,20 @@ def check_web_size(size: Size) -> None:
             f"this trace is too large for a web page, which works everything out in the browser: {size.operands:,} "
             f"operands (at most {MOST_WEB_OPERANDS:,}); take a shorter text or a smaller model, leave out --update or "
             "--backward, or add --force and wait"
+        )
+
+
+def check_workbook_size(size: Size) -> None:
+    """Refuse a trace that a spreadsheet could not show with ease.
+
+    Raises
+    ------
+    UserError
+        If it is too large.
+    """
+    if size.numbers > MOST_WORKBOOK_NUMBERS:
+        raise UserError(
+            f"this trace is too large for a workbook: {size.numbers:,} numbers, each with its formula (at most "
+            f"{MOST_WORKBOOK_NUMBERS:,}); take a shorter text or a smaller model, leave out --update or --backward, or "
+            "add --force and wait"
         )

@@ -112,10 +112,14 @@ def trace_model(model: Checkpoint, name: str, text: str, plan: Plan, position: i
     UserError
         If a weight is not finite, or an update leaves the range of float64.
     """
+    return work_out(plan, model.values, words_of(model), text, model=name, position=position)
+
+
+def words_of(model: Checkpoint) -> tuple[str, ...]:
+    """Return the word of each id of a model's vocabulary."""
     words = model.tokenizer.vocabulary
     # A vocabulary may be padded: the model then has rows for ids that stand for no word.
-    padded = (*words, *(f"id {token}" for token in range(len(words), plan.config.vocab_size)))
-    return work_out(plan, model.values, padded, text, model=name, position=position)
+    return (*words, *(f"id {token}" for token in range(len(words), model.config.vocab_size)))
 
 
 def work_out(

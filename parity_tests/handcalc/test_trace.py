@@ -70,6 +70,15 @@ Capture = pytest.CaptureFixture[str]
         (["hello", "--set", "wte.weight[1,0]=nan"], "must be a finite number, not 'nan'"),
         (["hello", "--output", "no/such/directory/file"], "cannot write no/such/directory/file"),
         (["hello", "--output", "."], "cannot write"),
+        (["hello", "--format", "xlsx"], "a workbook is a file: add --output FILE, such as --output hello.xlsx"),
+        (["hello", "--format", "xlsx", "--output", "x", "--head", "0"], "a workbook always has every step: leave out"),
+        (["hello", "--format", "xlsx", "--output", "x", "--digits", "4"], "a workbook calculates in float64"),
+        (["hello", "--format", "xlsx", "--output", "."], "cannot write"),
+        (["--format", "xlsx", "--output", "x"], "give the text as one argument"),
+        (
+            ["hello world", "--format", "xlsx", "--output", "x", "--update", "--learning_rate", "1e300"],
+            "numbers must stay in the range of float64, and updated.h.0.ln_1.variance does not; try a lower",
+        ),
     ],
 )
 def test_errors_are_one_line(arguments: list[str], message: str, capsys: Capture) -> None:
