@@ -25,6 +25,8 @@ _FORMATS: dict[str, dict[str, Any]] = {
     "label": {"font_color": "#777777"},
     "column": {"font_color": "#777777", "align": "right"},
     "number": {},
+    "word": {"indent": 1},
+    "word heading": {"bold": True, "indent": 1},
     "input": {"bg_color": "#FFF2CC"},
     "masked": {"font_color": "#BBBBBB", "align": "right"},
     "loss": {"bold": True, "font_size": 12, "num_format": "0.000000"},
@@ -51,6 +53,8 @@ class Pen(NamedTuple):
             sheet.freeze_panes(1, 1)
             sheet.set_column(0, 0, 24)
             sheet.set_column(1, 200, 11)
+            sheet.set_landscape()
+            sheet.fit_to_pages(1, 0)  # as wide as the paper, on as many sheets of it as are needed
             self.text(Address(name, 0, 0), title, "title")
         return self.sheets[name]
 

@@ -12,7 +12,7 @@ from handcalc.tracing.plan import PROBABILITIES
 from handcalc.tracing.trace import Change
 
 _LOSS_ROW = FIRST_ID_ROW - 5
-_HEADER = ("t", "id", "word", "likeliest next", "its probability", "next word", "its probability", "loss")
+_HEADER = ("t", "id", "word", "likeliest word", "its probability", "next word", "its probability", "loss")
 _AFTER = ("probability after", "loss after")
 
 
@@ -51,14 +51,14 @@ def _write_text(pen: Pen) -> None:
     blocks = pen.layout.blocks
     header = [*_HEADER[: None if "loss" in blocks else 5], *(_AFTER if f"{UPDATED}.loss" in blocks else ())]
     for column, title in enumerate(header):
-        pen.text(Address(START, row - 1, column), title, "heading")
+        pen.text(Address(START, row - 1, column), title, "word heading" if "word" in title else "heading")
     words = _words(pen)
     for position, token in enumerate(live.ids):
         cell = token_address(UnknownToken(position))
         pen.number(cell._replace(column=0), position, "label")
         pen.number(cell, token, "input")
         formula = f"INDEX({words},{area(cell, cell, START)}+1)"
-        pen.formula(cell._replace(column=WORD_COLUMN), formula, pen.vocabulary[token], "number")
+        pen.formula(cell._replace(column=WORD_COLUMN), formula, pen.vocabulary[token], "word")
         if position < live.sizes.t:
             _write_prediction(pen, position, cell)
     first, last = (token_address(UnknownToken(place)) for place in (0, len(live.ids) - 1))
@@ -90,7 +90,7 @@ def _write_prediction(pen: Pen, position: int, cell: Address) -> None:
     shares = [values[PROBABILITIES][position, word] for word in range(pen.live.sizes.v)]
     best = max(shares)
     likeliest = pen.vocabulary[shares.index(best)]
-    pen.formula(cell._replace(column=3), f"INDEX({_words(pen)},MATCH(MAX({row}),{row},0))", likeliest, "number")
+    pen.formula(cell._replace(column=3), f"INDEX({_words(pen)},MATCH(MAX({row}),{row},0))", likeliest, "word")
     pen.formula(cell._replace(column=4), f"MAX({row})", best, "share")
     if "loss" not in blocks:
         return
@@ -98,7 +98,7 @@ def _write_prediction(pen: Pen, position: int, cell: Address) -> None:
     target = area(below, below, START)
     next_word = below._replace(column=WORD_COLUMN)
     pen.formula(
-        cell._replace(column=5), area(next_word, next_word, START), pen.word(UnknownToken(position + 1)), "number"
+        cell._replace(column=5), area(next_word, next_word, START), pen.word(UnknownToken(position + 1)), "word"
     )
     for column, prefix in ((6, ""), (8, f"{UPDATED}.")):
         if f"{prefix}loss" in blocks:
