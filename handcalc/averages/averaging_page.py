@@ -17,10 +17,10 @@ from handcalc.averages.versions import (
     triangle_steps,
 )
 from handcalc.formulas.step import AXES, Step, Weights, last_part
-from handcalc.page.blocks import PAGE, PART, STEP, Block, Columns, Formula, Grid, Heading, Paragraph
+from handcalc.page.blocks import PAGE, PART, STEP, Block, Columns, Formula, Grid, Heading, Note, Paragraph
 from handcalc.page.cells import axis_labels, calculation, cell_text, visible_text
 from handcalc.page.layout import Table
-from handcalc.page.stated_facts import write_digits
+from handcalc.page.stated_facts import write_digits, write_step_shape
 from handcalc.page.tables import step_tables, weight_table
 from handcalc.tracing.selection import Selection, indices_to_show
 from handcalc.tracing.trace import Trace, extend
@@ -41,6 +41,7 @@ def averaging_blocks(trace: Trace, layer: int, head: int, *, full: bool) -> Iter
     trace = extend(trace, [step for steps in versions.values() for step in steps])
     page = _Page(trace, Selection(head=head), full=full)
     yield from _opening_blocks(trace, x, attn, head)
+    yield Note(page.shape_of(page.known[x]))
     yield from page.table_blocks(page.known[x])
     yield Heading("Version 1: a loop", PART)
     yield from page.step_blocks(versions[LOOP])
@@ -70,13 +71,18 @@ class _Page:
         for step in steps:
             yield Heading(step.name, STEP)
             yield Paragraph(step.meaning)
-            yield Formula(step.equation, step.section, ())
+            yield Formula(step.equation, step.section, (self.shape_of(step),))
             for used in weights:
                 title = f"uses {used.name}, columns {used.start} to {(used.stop or 0) - 1}"
                 yield Grid(title, weight_table(self._trace, used))
             yield from self.table_blocks(step)
             for index in self._chosen_indices(step):
                 yield from calculation(self._trace, step, index)
+
+    def shape_of(self, step: Step) -> str:
+        """Return the shape of a step's tensor as the page shows it."""
+        letters = ", ".join(AXES[letter][0] for letter in step.axes)
+        return write_step_shape(letters, self._trace.plan.sizes.shape(step.axes), 0)
 
     def head_step_blocks(self, name: str, head: int) -> Iterator[Block]:
         """Yield a step of the model itself, with the columns of the weights that this head uses."""
@@ -121,7 +127,8 @@ def _opening_blocks(trace: Trace, x: str, attn: str, head: int) -> Iterator[Bloc
     )
     yield Paragraph(
         f"The numbers to be averaged are x = {x} of the model {trace.model}: the vectors that head {head} of {attn} "
-        "reads. (How they are computed: python -m handcalc.trace.)"
+        "reads. (How they are computed: python -m handcalc.trace.) With a batch of B texts every shape would have one "
+        "more axis, B, in front: each text is averaged by itself."
     )
 
 

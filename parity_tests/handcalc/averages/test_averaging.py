@@ -46,6 +46,20 @@ def test_page_fits_and_verifies(digits: str, words: str, capsys: Capture) -> Non
         assert max(map(len, text.splitlines())) <= WIDTH
 
 
+def test_every_tensor_has_its_shape(capsys: Capture) -> None:
+    text = page(capsys, "--text", "hello world")
+    named = re.findall(r"^((?:averaging|h\.0)\.\S+)\n(?:.+\n)+\n +.*\n +(shape .*)$", text, re.MULTILINE)
+    shapes = dict(named)
+    assert len(named) == len(re.findall(r"^(?:averaging|h\.0)\.\S+$", text, re.MULTILINE)) > 15
+    for name in ("loop.out", "triangle.out", "fractions.out", "softmax.out"):
+        assert shapes[f"averaging.{name}"] == "shape (T, C) = (3, 6)"
+    assert shapes["averaging.triangle.weights"] == "shape (T, S) = (3, 3)"
+    assert shapes["averaging.triangle.sum"] == "shape (T) = (3)"
+    assert shapes["h.0.attn.weights"] == "shape (H, T, S) = (2, 3, 3)"
+    assert shapes["h.0.attn.q"] == "shape (H, T, D) = (2, 3, 3)"
+    assert text.count("shape (") == len(named) + 1  # of the numbers that are averaged
+
+
 def test_three_versions_are_the_average(capsys: Capture, trace_shipped: Callable[..., Trace]) -> None:
     trace = trace_shipped("hello world")
     shown = cells(page(capsys, "--full"))
