@@ -33,7 +33,17 @@ DOORS = {
     "handcalc.averaging": Door("handcalc.averaging", (0, 2, 130)),
 } | {
     f"benchmarks.{name}": Door(f"benchmarks.{name}", (2,), is_benchmark=True)
-    for name in ("corpora", "cuda", "divergence", "growth", "processes", "recipe_search", "sampling", "training_step")
+    for name in (
+        "corpora",
+        "cuda",
+        "divergence",
+        "growth",
+        "processes",
+        "recipe_search",
+        "sampling",
+        "teaching_projects",
+        "training_step",
+    )
 }
 
 
