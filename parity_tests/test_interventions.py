@@ -215,6 +215,19 @@ def test_a_score_of_minus_infinity_removes_an_edge():
         assert all(np.isfinite(found[name]).all() for name in CASE.parameters())
 
 
+def test_scores_of_minus_infinity_leave_a_window():
+    far = np.tri(5, k=-2, dtype=bool)
+    window = Intervention(shift=np.where(far, -np.inf, 0.0))
+    changes = {f"h.{layer}.attn.scores": window for layer in range(2)}
+    found, theirs = (arrays_of(CASE, changes) for arrays_of in (_arrays_of_numpy_gpt, _arrays_of_torch_gpt))
+    for layer in range(2):
+        weights = found[f"h.{layer}.attn.weights"]
+        assert not weights[..., far].any() and not theirs[f"h.{layer}.attn.weights"][..., far].any()
+        assert weights[..., np.tri(5, dtype=bool) & ~far].all()
+    for name in CASE.parameters():
+        assert_close(f"{name} (with a window, twins)", theirs[name], found[name], 1e-12)
+
+
 def _swap(name: str, array: Any) -> Any:
     return array[:, [1, 0]] if name == "h.0.attn.weights" else None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import NamedTuple
 
-from gpt_data.wording import describe, quote
-from numpy_gpt.shared.cli.parser import whole_number
+from gpt_data.wording import describe
+from numpy_gpt.shared.cli.parser import full_or_number
 
 
 class ByHand(NamedTuple):
@@ -24,13 +24,7 @@ def read_by_hand(text: str) -> ByHand:
     argparse.ArgumentTypeError
         If it is something else, or the number is negative.
     """
-    kind, colon, number = text.partition(":")
-    full = kind.lower() == "full"
-    try:
-        steps = whole_number(number if full else text) if colon or not full else 1
-    except argparse.ArgumentTypeError:
-        message = f"must be a number of steps, full, or full:STEPS, not {quote(text)}"
-        raise argparse.ArgumentTypeError(message) from None
+    steps, full = full_or_number(text, 1, "steps")
     if steps < 0:
         raise argparse.ArgumentTypeError(f"must be at least 0, not {describe(steps)}")
     return ByHand(steps, full)

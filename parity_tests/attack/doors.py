@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 _TRAINER = (0, 2, 130, 143)
-_BENCHMARKS = "attention corpora cuda divergence growth processes recipe_search sampling training_step".split()
+_BENCHMARKS = (
+    "attention corpora cuda divergence growth processes recipe_search sampling teaching_projects training_step".split()
+)
 
 
 class Door(NamedTuple):

@@ -70,7 +70,7 @@ val_share 0.1 0.5 0.99
 level 1 2 3
 layer 0 1
 head 0 1
-file trace.txt trace.md trace.json averaging.txt homework.txt - sheet.txt
+file trace.txt trace.md trace.json averaging.txt homework.txt - sheet-key.txt
 run run torch-run bigram single
 runs run torch-run bigram
 topic softmax gelu

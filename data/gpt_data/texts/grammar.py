@@ -56,7 +56,7 @@ OBJECT         = 3 ONE | 2 MANY
 SHORT_DOES     = 4 CHASES SHORT | 3 SLEEPS | 1 is ADJECTIVE | 1 is COLOUR
 SHORT_DO       = 4 CHASE SHORT | 3 SLEEP | 1 are ADJECTIVE | 1 are COLOUR
 
-ADJECTIVE      = quick | lazy | little | big | happy | hungry
+ADJECTIVE      = quick | lazy | small | big | happy | hungry
 COLOUR         = brown | black | white
 ANIMAL         = cat | dog | bird | fox | mouse | horse | rabbit
 ANIMALS        = cats | dogs | birds | foxes | mice | horses | rabbits
@@ -64,8 +64,8 @@ ROLE           = friend | hunter
 ROLES          = friends | hunters
 CHASES         = chases | sees | likes | follows | watches
 CHASE          = chase | see | like | follow | watch
-SLEEPS         = sleeps | runs | plays | rests
-SLEEP          = sleep | run | play | rest
+SLEEPS         = sleeps | runs | plays | jumps
+SLEEP          = sleep | run | play | jump
 """
 
 

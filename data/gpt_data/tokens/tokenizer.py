@@ -56,12 +56,16 @@ def number_tokens(vocabulary: object, is_token: Callable[[str], object], definit
 
 
 def match_case(tokenizer: Tokenizer, text: str) -> str:
-    """Return the text in lower case if the vocabulary has lower-case letters only, otherwise unchanged.
+    """Return the text in the case of a vocabulary whose letters are all lower case, or all capitals.
 
-    The corpus was then in lower case, and no text with an upper-case letter can be encoded as it is.
+    Its corpus was then in that case, and a text in the other case could not be encoded. With any other vocabulary the
+    text is unchanged.
     """
     known = "".join(tokenizer.vocabulary)
-    return text.lower() if known == known.lower() != known.upper() else text
+    is_lower, is_upper = known == known.lower(), known == known.upper()
+    if is_lower == is_upper:  # both: no letters have a case
+        return text
+    return text.lower() if is_lower else text.upper()
 
 
 def require_text(text: str) -> str:

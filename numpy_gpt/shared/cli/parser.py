@@ -110,6 +110,20 @@ def _float_or_nan(text: str) -> float:
         return float("nan")
 
 
+def full_or_number(text: str, default: int, noun: str) -> tuple[int, bool]:
+    """Return what ``N``, ``full`` or ``full:N`` chooses: the number, and whether ``full``, alone with the default.
+
+    ``noun`` is what is counted, in the plural.
+    """
+    kind, colon, count = text.partition(":")
+    full = kind.lower() == "full"
+    try:
+        return (whole_number(count if full else text) if colon or not full else default), full
+    except argparse.ArgumentTypeError:
+        form = f"a number of {noun}, full, or full:{noun.upper()}"
+        raise argparse.ArgumentTypeError(f"must be {form}, not {quote(text)}") from None
+
+
 def boolean(text: str) -> bool:
     """Return True or False for true, false, 1, 0, yes, no in any case."""
     known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

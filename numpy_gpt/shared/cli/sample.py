@@ -1,4 +1,7 @@
-"""``sample``: generate text with a trained model, token by token; ``--show`` adds the probabilities of each token."""
+"""``sample``: generate text with a trained model, token by token; ``--show`` adds the probabilities of each token.
+
+``--show full`` also adds the vocabulary, and after each token the text so far.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,17 @@ from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe, quote, show_path
 from numpy_gpt.shared.cli.choices import recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
-from numpy_gpt.shared.cli.parser import add_pager_flag, boolean, number, print_record, read_options, whole_number
+from numpy_gpt.shared.cli.parser import (
+    add_pager_flag,
+    boolean,
+    full_or_number,
+    number,
+    print_record,
+    read_options,
+    whole_number,
+)
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
-from numpy_gpt.shared.cli.tables import Column, row_line, table_lines, title_line
+from numpy_gpt.shared.cli.tables import Column, in_columns, row_line, table_lines, title_line
 from numpy_gpt.shared.cli.tokens import (
     encode_flag,
     likeliest,
@@ -47,8 +58,21 @@ SCHEMA_VERSION = 1
 _FROM_FILE = "FILE:"
 _LIKELIEST = 5
 MOST_TOKENS = 10_000_000  # their random numbers are drawn in advance
+_MOST_LISTED = 256  # tokens of a vocabulary: those of GPT-2 would fill a hundred screens
+_SO_FAR = "          so far "
 _PAGE = 120  # columns if the output is not a terminal
 _BETWEEN = "---------------\n"
+
+
+class Shown(NamedTuple):
+    """What ``--show`` shows: the number of likeliest tokens, and whether also the vocabulary and the text so far."""
+
+    candidates: int = _LIKELIEST
+    full: bool = False
+
+
+def _read_shown(text: str) -> Shown:
+    return Shown(*full_or_number(text, _LIKELIEST, "candidates"))
 
 
 class SampleOptions(NamedTuple):
@@ -64,7 +88,7 @@ class SampleOptions(NamedTuple):
     seed: int
     stop: str | None
     cache: bool
-    show: int | None
+    show: Shown | None
     no_pager: bool
     json: bool
 
@@ -85,8 +109,11 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add("--stop", metavar="TOKEN", help="end a sample before this token, such as a full stop")
     what = "cache keys and values: the same text, faster (default: True)"
     add("--cache", type=boolean, default=True, metavar="BOOL", help=what)
-    what = f"show the tokens of the prompt, and the N likeliest candidates for each new token (default: {_LIKELIEST})"
-    add("--show", type=whole_number, nargs="?", const=_LIKELIEST, metavar="N", help=what)
+    what = (
+        f"show the tokens of the prompt, and the N likeliest candidates for each new token (default: {_LIKELIEST}); "
+        "full or full:N: also the vocabulary, and the text so far"
+    )
+    add("--show", type=_read_shown, nargs="?", const=Shown(), metavar="N", help=what)
     add_pager_flag(parser)
     add("--json", action="store_true", help="print one JSON record instead of the text")
     set_command(parser, program, _read_options, sample)
@@ -104,6 +131,7 @@ SAMPLE = Command(
         'sample --prompt "hello"',
         'sample runs/tiny --prompt "to be" --temperature 0.8 --top_k 5 --num_samples 3 --max_new_tokens 20',
         'sample runs/tiny --prompt "once" --show --max_new_tokens 6 --temperature 0',
+        'sample runs/tiny --prompt "I love" --show full:3 --max_new_tokens 6',
         'sample --prompt FILE:prompt.txt --stop "world" --json',
     ),
 )
@@ -122,7 +150,9 @@ def sample(options: SampleOptions, backend: Backend) -> int:
     all_draws = (_draws_before(stop, _draws(engine, prompt, place, options)) for place in range(options.num_samples))
     if options.json:
         records = [_sample_record(tokenizer, text, draws, options.show) for draws in all_draws]
-        print_record({"schema_version": SCHEMA_VERSION, "prompt": text, "prompt_tokens": prompt, "samples": records})
+        record = {"schema_version": SCHEMA_VERSION, "prompt": text, "prompt_tokens": prompt, "samples": records}
+        is_full = options.show is not None and options.show.full
+        print_record(record | ({"vocabulary": list(tokenizer.vocabulary)} if is_full else {}))
     elif options.show is None:
         for place, draws in enumerate(all_draws):
             if place > 0:
@@ -131,14 +161,17 @@ def sample(options: SampleOptions, backend: Backend) -> int:
     else:
         tables = (_table_parts(tokenizer, text, prompt, draws, options.show, width) for draws in all_draws)
         parts = chain.from_iterable(chain([_BETWEEN] if place else [], table) for place, table in enumerate(tables))
-        show(parts, paged=not options.no_pager and _is_long(options, prompt))
+        vocabulary = [*vocabulary_table(tokenizer, page_style()), ""] if options.show.full else []
+        paged = not options.no_pager and _is_long(options, prompt, len(vocabulary))
+        show(chain([join_lines(vocabulary)], parts), paged=paged)
     return 0
 
 
 def _check_options(options: SampleOptions) -> None:
     check_choice(options.temperature, options.top_k, options.top_p)
-    for name, least in (("max_new_tokens", 0), ("num_samples", 1), ("seed", 0), ("show", 1)):
-        value = getattr(options, name)
+    shown = None if options.show is None else options.show.candidates
+    values = options.max_new_tokens, options.num_samples, options.seed, shown
+    for name, value, least in zip(("max_new_tokens", "num_samples", "seed", "show"), values, (0, 1, 0, 1), strict=True):
         if value is not None and value < least:
             raise UserError(f"--{name} must be at least {least}, not {describe(value)}")
     if options.max_new_tokens > MOST_TOKENS:
@@ -180,17 +213,17 @@ def _draws_before(stop: int | None, draws: Iterator[Draw]) -> Iterator[Draw]:
         yield draw
 
 
-def _sample_record(tokenizer: Tokenizer, text: str, draws: Iterator[Draw], count: int | None) -> dict[str, Any]:
+def _sample_record(tokenizer: Tokenizer, text: str, draws: Iterator[Draw], shown: Shown | None) -> dict[str, Any]:
     written, tokens, probabilities, candidates = [text], [], [], []
     for draw in draws:
         written.append(token_text(tokenizer, draw.token))
         tokens.append(draw.token)
         probabilities.append(float(draw.probabilities[draw.token]))
-        if count is not None:
-            top = _candidates(draw.probabilities, count)
+        if shown is not None:
+            top = _candidates(draw.probabilities, shown.candidates)
             candidates.append([{"token": token, "probability": float(draw.probabilities[token])} for token in top])
     record: dict[str, Any] = {"text": "".join(written), "tokens": tokens, "probabilities": probabilities}
-    return record if count is None else record | {"likeliest": candidates}
+    return record if shown is None else record | {"likeliest": candidates}
 
 
 def _stream_text(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None:
@@ -204,23 +237,48 @@ def _stream_text(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None
         print(flush=True)  # also after Ctrl-C, so that the message gets its own line
 
 
-def _is_long(options: SampleOptions, prompt: list[int]) -> bool:
-    """Return whether the tables may be longer than the screen; otherwise each row appears as soon as it is sampled."""
+def _is_long(options: SampleOptions, prompt: list[int], before: int) -> bool:
+    """Return whether the tables, with ``before`` lines before them, may be longer than the screen.
+
+    Otherwise each row appears as soon as it is sampled.
+    """
     size = screen_size()
-    return size is not None and options.num_samples * (len(prompt) + options.max_new_tokens + 6) >= size.lines
+    rows = options.max_new_tokens * (2 if options.show is not None and options.show.full else 1)
+    return size is not None and before + options.num_samples * (len(prompt) + rows + 6) >= size.lines
 
 
 def _table_parts(
-    tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw], count: int, width: int
+    tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw], shown: Shown, width: int
 ) -> Iterator[str]:
     style = page_style()
-    written = [text]
-    titles = title_line(_draw_columns(count, width), style)
+    written = text
+    titles = title_line(_draw_columns(shown.candidates, width), style)
     yield join_lines([*prompt_table(tokenizer, text, prompt, width, style), "", titles])
     for step, draw in enumerate(draws, start=1):
-        yield join_lines(draw_lines(tokenizer, step, draw, count, width, style))
-        written.append(token_text(tokenizer, draw.token))
-    yield join_lines(["", *wrap_prose(quote("".join(written), 10_000))])
+        written += token_text(tokenizer, draw.token)
+        lines = draw_lines(tokenizer, step, draw, shown.candidates, width, style)
+        yield join_lines([*lines, *([text_so_far(written, style)] if shown.full else [])])
+    yield join_lines(["", *wrap_prose(quote(written, 10_000))])
+
+
+def vocabulary_table(tokenizer: Tokenizer, style: Style = plain) -> list[str]:
+    """Return the vocabulary as ids and tokens, in columns that fit the terminal; of a large one, the beginning."""
+    tokens = range(min(tokenizer.vocab_size, _MOST_LISTED))
+    width = len(f"{tokens[-1]}")
+    entries = [f"{token:{width}} {quote_token(tokenizer, token)}" for token in tokens]
+    more = f"; the first {_MOST_LISTED}:" if len(tokens) < tokenizer.vocab_size else ":"
+    title = f"vocabulary of {count_of(tokenizer.vocab_size, 'token')}, each after its id{more}"
+    return [*(style("heading", line) for line in wrap_prose(title)), *in_columns(entries, terminal_columns(_PAGE))]
+
+
+def text_so_far(text: str, style: Style = plain) -> str:
+    """Return the line below a sampled token: the text with it, of which only the end is shown if it is long."""
+    room = max(terminal_columns(_PAGE) - len(_SO_FAR) - 1, 10)
+    tail = text[-room:]
+    while len(repr(tail)) > room:
+        tail = tail[1:]
+    cut = "…" if len(tail) < len(text) else ""
+    return f"{_SO_FAR}{cut}{style('value', repr(tail))}"
 
 
 def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int, style: Style = plain) -> list[str]:

@@ -86,6 +86,15 @@ def side_by_side(blocks: Sequence[Sequence[str]], width: int | None = None) -> l
     return lines if fitting == len(blocks) else [*lines, "", *side_by_side(blocks[fitting:], width)]
 
 
+def in_columns(entries: Sequence[str], width: int) -> list[str]:
+    """Return the entries as lines of equally wide columns, as many as fit the width, read from top to bottom."""
+    widest = max(map(len, entries))
+    across = max(1, (width + len(_GAP)) // (widest + len(_GAP)))
+    down = -(-len(entries) // across)
+    rows = (entries[row::down] for row in range(down))
+    return [_GAP.join(f"{entry:<{widest}}" for entry in row).rstrip() for row in rows]
+
+
 def align_at_point(cells: Sequence[str]) -> list[str]:
     """Return numbers padded so that their decimal points line up; words are unchanged."""
     parts = [_split_at_point(cell) for cell in cells]

@@ -41,10 +41,11 @@ def likeliest(probabilities: Array, count: int | None) -> list[int]:
 
 
 def read_text(tokenizer: Tokenizer, text: str, what: str) -> str:
-    """Return a text for the model: in lower case, with a note on stderr, if its vocabulary has only lower case."""
+    """Return a text in the case of the model's vocabulary, if that has only one; a note on stderr says what changed."""
     matched = match_case(tokenizer, text)
     if matched != text:
-        print_prose(f"note: the model knows only lower case, and reads {what} as {quote(matched)}", sys.stderr)
+        case = "lower case" if matched == text.lower() else "capitals"
+        print_prose(f"note: the model knows only {case}, and reads {what} as {quote(matched)}", sys.stderr)
     return matched
 
 

@@ -45,8 +45,8 @@ class Model:
     """A trained model; ``load_model`` and ``train`` return one. Axis letters: T tokens of a text, V vocabulary.
 
     Wherever a text is expected, a row of ids (T,) is understood too, such as ``[13, 0, 31]``. A text is split into
-    tokens of the vocabulary; one with capitals is read in lower case if the vocabulary has no others. Ids and texts
-    must not be empty, nor longer than ``config.block_size`` tokens, except to continue them with ``sample``.
+    tokens of the vocabulary; if that has only lower case or only capitals, the text is read so. Ids and texts must not
+    be empty, nor longer than ``config.block_size`` tokens, except to continue them with ``sample``.
     """
 
     def __init__(self, checkpoint: Checkpoint, choice: ModelChoice, make_engine: MakeEngine) -> None:

@@ -62,7 +62,8 @@ def probability(sentence):
 ENGLISH = (
     "the cat chases the bird / the quick brown fox / cats and dogs are friends / the cats chase the bird / a mouse / "
     "mice / the happy horse sleeps / the cat and the dog are friends / the black cats are big / "
-    "the bird is a little hunter / a dog and quick foxes follow mice and the white rabbit / "
+    "the bird is a small hunter / a dog and quick foxes follow mice and the white rabbit / "
+    "the quick brown fox jumps / small foxes jump while the lazy dog sleeps / "
     "the cat is hungry but dogs sleep / a dog runs while the lazy birds watch a horse"
 ).split(" / ")
 NOT_ENGLISH = [
@@ -155,7 +156,7 @@ def test_the_parser_on_sentences_with_mistakes():
 def test_text_is_reproducible():
     text = grammar_text()
     assert (
-        hashlib.sha256(text.encode()).hexdigest() == "8aed40752c8eb30535c0e75084164a73b7800181028611dbb12c2a21b3c4631e"
+        hashlib.sha256(text.encode()).hexdigest() == "b7bc8311e5b5a02c4dc84c0dfeac4bdf9c0ce7d2092695216d4b579aae39a3db"
     )
     assert text.startswith(grammar_text(5))
     assert grammar_text(5) != grammar_text(5, seed=1)

@@ -28,9 +28,9 @@ BY_HAND = {  # each relation as "word>earlier word"; where a word occurs twice, 
     "the cat sleeps": {"noun_article": "cat>the", "verb_subject": "sleeps>cat"},
     "the cat is happy": {"noun_article": "cat>the", "verb_subject": "is>cat"},
     "birds are hungry friends": {"noun_adjective": "friends>hungry", "verb_subject": "are>birds"},
-    "the bird is a little hunter": {
+    "the bird is a small hunter": {
         "noun_article": "bird>the hunter>a",
-        "noun_adjective": "hunter>little",
+        "noun_adjective": "hunter>small",
         "verb_subject": "is>bird",
     },
     "the cat chases a dog": {

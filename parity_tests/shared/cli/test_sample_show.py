@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.tokens.word_tokenizer import WordTokenizer
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.choices import recipe_of
-from numpy_gpt.shared.cli.sample import draw_lines, prompt_table
+from numpy_gpt.shared.cli.sample import draw_lines, prompt_table, text_so_far, vocabulary_table
 from numpy_gpt.shared.cli.tokens import token_width
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
@@ -114,3 +115,46 @@ def test_padded_ids_have_names(run):
     assert out.count("<id 39>") == 2
     assert Path("padded").is_dir()
     assert os.sep not in out
+
+
+def test_full_adds_the_vocabulary_and_the_text_so_far(run, trained):
+    flags = ["--prompt", "I love", "--max_new_tokens", 7]
+    brief, full = (run("sample", trained, *flags, "--show", shown).out for shown in (3, "full:3"))
+    lines = full.splitlines()
+    start = lines.index("prompt 'i love': 3 tokens of a vocabulary of 32")
+    vocabulary = load_checkpoint(trained).tokenizer.vocabulary
+    listed = re.findall(r"(\d+) '([^']*)'", " ".join(lines[1:start]))
+    assert sorted((int(token), text) for token, text in listed) == list(enumerate(vocabulary))
+    (sample,) = run("sample", trained, *flags, "--json").record["samples"]
+    written = [line.strip().removeprefix("so far ") for line in lines if "so far" in line]
+    ends = range(1, 8)
+    assert written == [repr("i love" + "".join(vocabulary[token] for token in sample["tokens"][:end])) for end in ends]
+    assert [line for line in lines[start:] if "so far" not in line] == brief.splitlines()
+    assert run("sample", trained, *flags, "--show", "full", "--json").record["vocabulary"] == list(vocabulary)
+    assert "vocabulary" not in run("sample", trained, *flags, "--show", "--json").record
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_full_fits_the_terminal(monkeypatch, columns):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    tokenizer = WordTokenizer.from_text(" ".join(f"w{place}" for place in range(300)))
+    lines = vocabulary_table(tokenizer)
+    assert max(map(len, lines)) <= columns
+    assert lines[0].startswith("vocabulary of 301 tokens") and "the first 256:" in " ".join(lines[:3])
+    assert len(re.findall(r"\d+ '", " ".join(lines))) == 256
+    for text in ("once upon a time", "\n'\"\\" * 40, "x" * 500, "transformers " * 9):
+        line = text_so_far(text)
+        assert len(line) <= columns
+        shown, cut, tail = line.strip().removeprefix("so far ").partition("…")
+        end = ast.literal_eval(tail or shown)
+        assert text.endswith(end) and (bool(cut) == (end != text)) and end
+
+
+def test_other_choices_are_refused(run):
+    told = "must be a number of candidates, full, or full:CANDIDATES, not"
+    for wrong in ("all", "full:", "full:x", "2:full"):
+        result = run("sample", "--show", wrong)
+        assert result.status == 2 and f"{told} {wrong!r}" in " ".join(result.err.split())
+    for wrong in ("0", "full:0"):
+        assert "--show must be at least 1, not 0" in run("sample", "--show", wrong).err

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from handcalc.averaging import main as averaging
+from handcalc.exercise import main as exercise
+from handcalc.trace import main as trace
+from numpy_gpt import load_model
 from parity_tests.shared.cli.programs import assert_rejected
 
 FEW = ["--max_new_tokens", 2]
@@ -17,6 +21,55 @@ def test_a_lower_case_model_reads_lower_case(run):
     assert upper.out == lower.out
     note = "note: the model knows only lower case, and reads --prompt as 'hello world'\n"
     assert upper.err == note + lower.err or upper.err == lower.err + note
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sample --max_new_tokens 2 --prompt",
+        "sample --max_new_tokens 2 --show full --prompt",
+        "sample --max_new_tokens 2 --stop",
+        "step --text",
+        "attention --text",
+    ],
+)
+def test_every_command_reads_capitals(run, command):
+    words = command.split()
+    text = "Love" if words[-1] == "--stop" else "I love GPT"
+    capitals, lower = run(*words, text), run(*words, text.lower())
+    assert capitals.status == 0 and capitals.out == lower.out
+    assert f"note: the model knows only lower case, and reads {words[-1]} as '{text.lower()}'" in capitals.err
+    assert "note" not in lower.err
+
+
+@pytest.mark.parametrize("main", [trace, averaging, exercise])
+def test_every_page_reads_capitals(main, capsys):
+    texts = ["I love GPT", "i love gpt"]
+    shown = []
+    for text in texts:
+        options = [] if main is trace else ["--text"]
+        assert main([*options, text, *(["--worksheet", "1", "--seed", "1"] if main is exercise else [])]) == 0
+        shown.append(capsys.readouterr())
+    assert shown[0].out.replace(*texts) == shown[1].out
+    assert "the model knows only lower case" in shown[0].err and "note" not in shown[1].err
+
+
+def test_the_library_reads_capitals(capsys):
+    model = load_model()
+    for ask in (model.predict, model.attention, model.trace, model.step):
+        assert ask("I love GPT").text == "i love gpt", ask
+    assert model.loss("I love GPT") == model.loss("i love gpt")
+    assert model.sample("GPT by", temperature=0, max_new_tokens=2) == "gpt by hand"
+    assert capsys.readouterr().err.count("note: the model knows only lower case") == 6
+
+
+def test_a_model_of_capitals_reads_capitals(numpy_run):
+    Path("text.txt").write_text("COLT CORN COAT\n" * 50)
+    numpy_run("prepare", "text", "text.txt", "--out_dir", "text")
+    numpy_run("train", "tiny", "--dataset", "text", "--max_iters", 0, "--out_dir", "run")
+    result = numpy_run("sample", "run", "--prompt", "colt", "--json", *FEW)
+    assert result.record["prompt"] == "COLT"
+    assert result.err == "note: the model knows only capitals, and reads --prompt as 'COLT'\n"
 
 
 @pytest.mark.parametrize("words", ["Ab ab", "12 34"])
