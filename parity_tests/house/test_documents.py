@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("numpy_gpt", "torch_gpt", "handcalc", "data", "benchmarks")
+PACKAGES = ("numpy_gpt", "torch_gpt", "handcalc", "data", "benchmarks", "notebooks")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 DOCUMENTS = sorted(
     path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EQUATION = re.compile(r"\((\d{1,2}\.\d{1,2})\)")
 
 
@@ -22,15 +24,23 @@ def _equation_numbers() -> list[str]:
     return re.findall(r"^\((\d+\.\d+)\)", text, re.MULTILINE)
 
 
+def _prose(path: Path) -> str:
+    """Return the text of a document, or what a notebook says between its cells of code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return text
+    return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+
+
 def test_equations_are_numbered_in_order():
     defined = _equation_numbers()
     assert len(defined) == len(set(defined)) > 80
     assert defined == sorted(defined, key=lambda number: tuple(map(int, number.split("."))))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*SOURCES, *NOTEBOOKS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_cited_equations_exist(path):
-    cited = set(EQUATION.findall(path.read_text(encoding="utf-8")))
+    cited = set(EQUATION.findall(_prose(path)))
     assert cited <= set(_equation_numbers())
 
 
@@ -39,10 +49,9 @@ def test_every_equation_is_cited():
     assert set(_equation_numbers()) - cited == set()
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*DOCUMENTS, *NOTEBOOKS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path):
-    text = path.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", _prose(path)):
         if "://" not in target:
             assert (path.parent / target).exists(), f"{path.name} links to {target}, which does not exist"
 
