@@ -68,7 +68,9 @@ def run_notebook(notebook: NotebookNode) -> NotebookNode:
             coalesce_streams=True,
             resources={"metadata": {"path": work}},
         )
-        client.execute(env={**os.environ, "IPYTHONDIR": settings}, cleanup_kc=True)
+        with client.setup_kernel(env={**os.environ, "IPYTHONDIR": settings}, cleanup_kc=True):
+            for place, cell in enumerate(result.cells):  # client.execute would take Ctrl-C for a kernel that died
+                client.execute_cell(cell, place)
     return tidy_notebook(result)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 _TRAINER = (0, 2, 130, 143)
+_BENCHMARKS = "attention corpora cuda divergence growth processes recipe_search sampling training_step".split()
 
 
 class Door(NamedTuple):
@@ -31,10 +32,7 @@ DOORS = {
     "handcalc.verify": Door("handcalc.verify", (0, 1, 2, 130)),
     "handcalc.exercise": Door("handcalc.exercise", (0, 1, 2, 130)),
     "handcalc.averaging": Door("handcalc.averaging", (0, 2, 130)),
-} | {
-    f"benchmarks.{name}": Door(f"benchmarks.{name}", (2,), is_benchmark=True)
-    for name in ("corpora", "cuda", "divergence", "growth", "processes", "recipe_search", "sampling", "training_step")
-}
+} | {f"benchmarks.{name}": Door(f"benchmarks.{name}", (2,), is_benchmark=True) for name in _BENCHMARKS}
 
 
 class _Captured(BaseException):

@@ -1,4 +1,4 @@
-"""Attention with all heads in one product is the same function as one small attention per head."""
+"""Attention with all heads in one product is the same function as one small attention per head, in both twins."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from dataclasses import replace
 import torch
 from hypothesis import given
 
-from parity_tests.layers.harness import assert_twins_agree
-from parity_tests.layers.test_attention import layer_of
+from numpy_gpt.layers.separate_heads import separate_heads_backward, separate_heads_forward
+from numpy_gpt.shared.model.record import ignore
+from parity_tests.layers.harness import (
+    DTYPES,
+    EXPLICIT,
+    assert_gradients_are_differences,
+    assert_twins_agree,
+    our_arrays,
+    present,
+    tolerances_of,
+)
+from parity_tests.layers.test_attention import PARTS, layer_of
+from parity_tests.support.comparator import assert_close
 from parity_tests.support.strategies import cases
+
+APART = "separate heads"
 
 
 def one_head(x, w_q, w_k, w_v, biases, mask):
@@ -37,8 +50,58 @@ def separate_heads(inputs, masks, n_head):
     return total
 
 
+def our_separate_heads(n_head):
+    def ours(inputs, fixed, dout, record):
+        parameters = (inputs.get(name) for name in PARTS)
+        out, cache = separate_heads_forward(inputs["x"], *parameters, n_head, fixed.get("mask"))
+        gradients = separate_heads_backward(dout, cache)
+        return out, present(x=gradients[0], **dict(zip(PARTS, gradients[1:], strict=True)))
+
+    return ours
+
+
+def with_their_separate_heads(layer, case):
+    apart = {APART: lambda i, fixed, record: separate_heads(i, fixed.get("mask"), case.config.n_head)}
+    return replace(layer, theirs={**layer.theirs, **apart})
+
+
+def layer_with_separate_heads(case):
+    """Return attention with separate heads in numpy_gpt, in torch with both forms; nothing is recorded."""
+    layer = with_their_separate_heads(layer_of(case), case)
+
+    def bound(ops, inputs, fixed, dout, record):
+        return layer.bound(ops, inputs, fixed, dout, ignore)
+
+    return replace(
+        layer,
+        name="separate heads",
+        ours=our_separate_heads(case.config.n_head),
+        theirs={way: layer.theirs[way] for way in (EXPLICIT, APART)},
+        bound=bound,
+    )
+
+
 @given(cases(layers=(1, 1)))
 def test_separate_heads_are_the_same_function(case):
-    layer = layer_of(case)
-    apart = {"separate heads": lambda i, fixed, record: separate_heads(i, fixed.get("mask"), case.config.n_head)}
-    assert_twins_agree(replace(layer, theirs={**layer.theirs, **apart}))
+    assert_twins_agree(with_their_separate_heads(layer_of(case), case))
+
+
+@given(cases(layers=(1, 1)))
+def test_our_separate_heads_are_the_same_function(case):
+    assert_twins_agree(layer_with_separate_heads(case))
+
+
+@given(cases(layers=(1, 1)))
+def test_separate_heads_are_all_heads_at_once(case):
+    apart, at_once = layer_with_separate_heads(case), layer_of(case)
+    tolerances_in = tolerances_of(apart)
+    for dtype in DTYPES:
+        actual, expected = our_arrays(apart, dtype), our_arrays(at_once, dtype)
+        assert actual.keys() == tolerances_in(dtype).keys() == {"output", *map("gradient of {}".format, apart.inputs)}
+        for name, tolerance in tolerances_in(dtype).items():
+            assert_close(f"separate heads, {name} ({dtype})", actual[name], expected[name], tolerance)
+
+
+@given(cases(layers=(1, 1)))
+def test_gradients_are_differences(case):
+    assert_gradients_are_differences(layer_with_separate_heads(replace(case, scale=min(case.scale, 0.5))))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 
 run = pytest.importorskip("notebooks.run", reason="needs pip install -e .[notebooks]")
+nbformat = pytest.importorskip("nbformat")
 
 
 @pytest.fixture

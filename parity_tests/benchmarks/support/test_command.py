@@ -21,7 +21,8 @@ from benchmarks.support.command import (
 from gpt_data.errors import UserError
 
 COMMANDS = [
-    "corpora", "cuda", "divergence", "growth", "processes", "recipe_search", "sampling", "token_files", "training_step",
+    "attention", "corpora", "cuda", "divergence", "growth", "processes", "recipe_search", "sampling", "token_files",
+    "training_step",
 ]  # fmt: skip
 
 
