@@ -98,8 +98,9 @@ class _Page:
         """Yield the tables of a step's numbers, of each text."""
         texts = self._of_texts(step)
         for text, trace in enumerate(texts):
+            owner = f"text {text}" if len(texts) > 1 else "every text, with the words of text 0"
             for title, table in step_tables(trace, step, self._selection):
-                yield Grid(", ".join([f"text {text}"] * (len(texts) > 1) + [title] * bool(title)), table)
+                yield Grid(", ".join(filter(None, [owner if len(self._batch) > 1 else "", title])), table)
 
     def _of_texts(self, step: Step) -> Sequence[Trace]:
         """Return the traces whose numbers of a step are shown: one, if the step is the same for every text."""

@@ -114,6 +114,8 @@ def test_a_batch_is_its_texts_with_one_more_axis(capsys: Capture) -> None:
         ("averaging.softmax.weights", "(T, S) = (3, 3)"),
     ):
         assert f"shape {shape}" in section(text, name)
+    assert text.count("    every text, with the words of text 0\n") == 8  # of the triangle, and of the softmax of zeros
+    assert "    text 2, head 0\n" in section(text, "h.0.attn.weights")
     assert "shape (B, H, T, S) = (3, 2, 3, 3)" in section(text, "h.0.attn.weights")
     assert text.count("equal in all 54 cells") == 2 and "weights of text 2: equal in 1 of 3 rows" in text
 
