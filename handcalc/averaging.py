@@ -10,7 +10,9 @@ if __name__ == "__main__":  # before the imports, during which Ctrl-C is handled
 import argparse
 from collections.abc import Sequence
 
+from gpt_data.errors import UserError
 from gpt_data.terminal import join_lines, page_style, page_width
+from gpt_data.wording import quote
 from handcalc.averages.averaging_page import averaging_blocks
 from handcalc.page.layout import WIDTH
 from handcalc.page.output import write
@@ -33,6 +35,7 @@ exit status:
 
 examples:
   python -m handcalc.averaging
+  python -m handcalc.averaging --text "hello world" "to be"
   python -m handcalc.averaging --text "once upon a" --layer 1 --head 1 --digits 6
 """
 
@@ -45,7 +48,8 @@ def _parser() -> Parser:
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add("--text", default="hello world", help='the text to read (default "hello world")')
+    what = 'the text to read (default "hello world"); several, of the same number of tokens, are a batch'
+    add("--text", nargs="+", default=["hello world"], help=what)
     add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
     add("--layer", type=whole_number, default=0, metavar="N", help="the layer whose attention is version 4 (default 0)")
     add("--head", type=whole_number, default=0, metavar="N", help="the head of that layer (default 0)")
@@ -65,11 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     model, name = load_model(options.model)
     config = require_attention(model.config)
-    text = read_text(model.tokenizer, options.text, "the text")
-    tokens = tuple(model.tokenizer.encode(text).tolist())
-    check_selection(Selection(layer=options.layer, head=options.head), config, len(tokens))
-    trace = trace_model(model, name, text, make_plan(config, tokens, digits=options.digits))
-    blocks = averaging_blocks(trace, options.layer, options.head, full=options.full)
+    texts = [read_text(model.tokenizer, text, "the text") for text in options.text]
+    batch = [tuple(model.tokenizer.encode(text).tolist()) for text in texts]
+    check_selection(Selection(layer=options.layer, head=options.head), config, len(batch[0]))
+    _check_lengths(texts, [len(tokens) for tokens in batch])
+    plans = [make_plan(config, tokens, digits=options.digits) for tokens in batch]
+    traces = [trace_model(model, name, text, plan) for text, plan in zip(texts, plans, strict=True)]
+    blocks = averaging_blocks(traces, options.layer, options.head, full=options.full)
     lines = block_lines(blocks, page_style(options.output), page_width(options.output, WIDTH))
     write(join_lines(lines), options.output, paged=not options.no_pager)
     return 0
+
+
+def _check_lengths(texts: Sequence[str], lengths: Sequence[int]) -> None:
+    for text, length in zip(texts, lengths, strict=True):
+        if length != lengths[0]:
+            counts = f"{quote(texts[0])} has {lengths[0]} and {quote(text)} has {length}"
+            raise UserError(f"the texts of a batch must have the same number of tokens, but {counts}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy_gpt.bigram import bigram_backward, bigram_forward
     from numpy_gpt.gpt import gpt_backward, gpt_forward
     from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
-    from numpy_gpt.library import load_model, train
+    from numpy_gpt.library import compare, load_model, train
     from numpy_gpt.model import loss_and_gradients, loss_of, predict
     from numpy_gpt.parameters import Parameters, parameters_from
     from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
@@ -43,6 +43,7 @@ __all__ = [
     "bigram_backward",
     "bigram_forward",
     "check_gradients",
+    "compare",
     "gpt_backward",
     "gpt_forward",
     "gradient_errors",
@@ -63,7 +64,7 @@ __getattr__, __dir__ = lazy_names(
         "numpy_gpt.bigram": ("bigram_backward", "bigram_forward"),
         "numpy_gpt.gpt": ("gpt_backward", "gpt_forward"),
         "numpy_gpt.gradcheck": ("GradientError", "check_gradients", "gradient_errors"),
-        "numpy_gpt.library": ("load_model", "train"),
+        "numpy_gpt.library": ("compare", "load_model", "train"),
         "numpy_gpt.model": ("loss_and_gradients", "loss_of", "predict"),
         "numpy_gpt.parameters": ("Parameters", "parameters_from"),
         "numpy_gpt.shared.model.config": ("BigramConfig", "GPTConfig"),

@@ -1,4 +1,4 @@
-"""The library door: a trained model as an object, computed with NumPy, and training with one call."""
+"""The library door: a trained model as an object, computed with NumPy, and training or comparing with one call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.program import Backend, InitialState
+from numpy_gpt.shared.library.comparison import Comparison, compare_models
 from numpy_gpt.shared.library.model import Model, open_model
 from numpy_gpt.shared.library.run import Run, RunPaths, accepts_recipe_fields, train_model
 from numpy_gpt.shared.training.engine import Engine
@@ -62,6 +63,36 @@ def train(
     paths = RunPaths(out_dir, resume, config, source)
     with np.errstate(all="ignore"):  # a result that overflows is inf or NaN, which training reports in one line
         return train_model(Backend(_make_engine), load_model, preset, fields, paths, progress=progress)
+
+
+@accepts_recipe_fields
+def compare(
+    preset: str | None = None,
+    *,
+    out_dir: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    **fields: Any,
+) -> Comparison:
+    """Train once for each value of one field, as ``numpy_gpt compare`` does, and return the runs and their table.
+
+        compare("tiny", n_embd=(4, 6, 8), max_iters=300)
+
+    Exactly one of the ``fields`` has several values, a tuple or a list. The runs are in ``out_dir``, by default the
+    first free one of runs/compare-FIELD, runs/compare-FIELD-2 … Everything else is as in ``train``.
+
+    Raises
+    ------
+    UserError
+        As ``train``, or if not exactly one field has several values. A run that diverges becomes a row of the table;
+        it is an error only if every run diverges.
+    KeyboardInterrupt
+        If it is interrupted; the finished runs stay in the directory.
+    """
+    paths = RunPaths(out_dir, None, config, source)
+    with np.errstate(all="ignore"):  # as in train
+        return compare_models(Backend(_make_engine), load_model, preset, fields, paths, progress=progress)
 
 
 def _make_engine(recipe: Recipe, initial: InitialState) -> Engine:

@@ -213,6 +213,7 @@ def _library_calls() -> Iterator[Call]:
             (model.loss, {}),
             (model.attention, {"layer": 0, "head": 1}),
             (model.step, {"learning_rate": 1e-4}),
+            (model.guess, {"seed": 3}),
         ):
             yield _named(twin, function), function, {"text": "abc", **arguments}
         yield _named(twin, model.sample), model.sample, {"prompt": "ab", **sampling}
@@ -223,7 +224,9 @@ def _library_calls() -> Iterator[Call]:
         paths = {"out_dir": None, "resume": None, "config": None, "source": None}
         compiled = {"compile": False, "tf32": False} if twin is torch_gpt else {}
         arguments = {"preset": "tiny", "progress": False, **paths, **recipe, **place, **compiled}
-        yield _named(twin, twin.train), _train_somewhere(twin), arguments
+        yield _named(twin, twin.train), _somewhere(twin.train), arguments
+        several = {name: value for name, value in arguments.items() if name != "resume"} | {"n_embd": (4, 6)}
+        yield _named(twin, twin.compare), _somewhere(twin.compare), several
     trace = _small_model(numpy_gpt, {}).trace
     options = {"backward": False, "update": True, "learning_rate": 1e-4, "digits": 1}
     yield "Model.trace", trace, {"text": "ab", **options}
@@ -242,15 +245,15 @@ def _named(twin: Any, function: Callable[..., Any]) -> str:
     return f"{twin.__name__}.{function.__qualname__}"
 
 
-def _train_somewhere(twin: Any) -> Callable[..., Any]:
-    """Return a twin's ``train`` in a directory of its own that is removed at the end."""
+def _somewhere(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a twin's ``train`` or ``compare`` in a directory of its own that is removed at the end."""
 
-    def train(**arguments: Any) -> Any:
+    def call(**arguments: Any) -> Any:
         with TemporaryDirectory() as place, contextlib.chdir(place):
-            return twin.train(**arguments)
+            return function(**arguments)
 
-    train.__name__ = "train"
-    return train
+    call.__name__ = function.__name__
+    return call
 
 
 def _fresh_read(module: Any, parameters: Any, rest: Mapping[str, Any]) -> Callable[..., Any]:

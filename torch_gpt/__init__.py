@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch_gpt.bigram import bigram_forward
     from torch_gpt.engine import TorchEngine
     from torch_gpt.gpt import gpt_forward
-    from torch_gpt.library import load_model, train
+    from torch_gpt.library import compare, load_model, train
     from torch_gpt.model import loss_and_gradients, loss_of, predict
     from torch_gpt.parameters import parameters_from
     from torch_gpt.record import Intervention, intervene, keep_in
@@ -35,6 +35,7 @@ __all__ = [
     "Intervention",
     "TorchEngine",
     "bigram_forward",
+    "compare",
     "gpt_forward",
     "initial_values",
     "intervene",
@@ -55,7 +56,7 @@ __getattr__, __dir__ = lazy_names(
         "torch_gpt.bigram": ("bigram_forward",),
         "torch_gpt.engine": ("TorchEngine",),
         "torch_gpt.gpt": ("gpt_forward",),
-        "torch_gpt.library": ("load_model", "train"),
+        "torch_gpt.library": ("compare", "load_model", "train"),
         "torch_gpt.model": ("loss_and_gradients", "loss_of", "predict"),
         "torch_gpt.parameters": ("parameters_from",),
         "torch_gpt.record": ("Intervention", "intervene", "keep_in"),

@@ -1,4 +1,4 @@
-"""The library door: a trained model as an object, computed with PyTorch on a device, and training with one call."""
+"""The library door: a trained model as an object, computed with PyTorch, and training or comparing with one call."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.shared.cli.program import InitialState
+from numpy_gpt.shared.library.comparison import Comparison, compare_models
 from numpy_gpt.shared.library.model import Model, open_model
 from numpy_gpt.shared.library.run import Run, RunPaths, accepts_recipe_fields, train_model
 from numpy_gpt.shared.model.argument_checks import check_flags
@@ -90,6 +91,42 @@ def train(
     paths, load = RunPaths(out_dir, resume, config, source), partial(load_model, device=device, path=path)
     with _own_settings(), open_backend(options, trains=True, run=None) as backend:
         return train_model(backend, load, preset, fields, paths, progress=progress)
+
+
+@accepts_recipe_fields
+def compare(
+    preset: str | None = None,
+    *,
+    out_dir: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    device: str = "auto",
+    path: OperationPath | None = None,
+    compile: bool | None = None,
+    tf32: bool = False,
+    **fields: Any,
+) -> Comparison:
+    """Train once for each value of one field, as ``torch_gpt compare`` does, and return the runs and their table.
+
+        compare("tiny", n_embd=(4, 6, 8), max_iters=300)
+
+    Exactly one of the ``fields`` has several values, a tuple or a list. The runs are in ``out_dir``, by default the
+    first free one of runs/compare-FIELD, runs/compare-FIELD-2 … Everything else is as in ``train``.
+
+    Raises
+    ------
+    UserError
+        As ``train``, or if not exactly one field has several values. A run that diverges becomes a row of the table;
+        it is an error only if every run diverges.
+    KeyboardInterrupt
+        If it is interrupted; the finished runs stay in the directory.
+    """
+    check_flags(progress=progress, tf32=tf32, **({} if compile is None else {"compile": compile}))
+    options = DeviceOptions(device, _check_path(path), compile=compile, tf32=tf32, quiet=not progress)
+    paths, load = RunPaths(out_dir, None, config, source), partial(load_model, device=device, path=path)
+    with _own_settings(), open_backend(options, trains=False, run=None) as backend:
+        return compare_models(backend, load, preset, fields, paths, progress=progress)
 
 
 def _make_engine(options: DeviceOptions, device: torch.device, recipe: Recipe, initial: InitialState) -> Engine:

@@ -16,7 +16,7 @@ import pytest
 
 ROOM = Path(__file__).parents[2] / "notebooks"
 PATHS = sorted(ROOM.glob("*.ipynb"))
-LONG = ()
+LONG = ("5-layer-norm-and-dropout",)
 """Notebooks that take more than ten seconds."""
 
 try:

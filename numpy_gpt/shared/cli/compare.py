@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,9 +30,10 @@ from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.stopping import Diverged
-from numpy_gpt.shared.training.trainer import train
+from numpy_gpt.shared.training.trainer import Display, train
 
 SCHEMA_VERSION = 1
+UNITS, SECONDS = "losses in nats per token", "seconds"
 
 
 class CompareOptions(NamedTuple):
@@ -46,8 +48,9 @@ class CompareOptions(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A planned training run: the value, its recipe and text, and its run directory."""
+    """A planned training run: the field that varies and its value, its recipe and text, and its run directory."""
 
+    field: str
     value: Any
     recipe: Recipe
     corpus: Corpus
@@ -82,7 +85,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
 
 def _read_options(program: Program, arguments: argparse.Namespace) -> CompareOptions:
     choice = read_recipe_choice(arguments, program.default_preset)
-    field, values = _changing_field(choice.fields)
+    field, values = changing_field(choice.fields, "flag", "--")
     return read_options(CompareOptions, arguments, recipe=choice, field=field, values=values)
 
 
@@ -98,14 +101,23 @@ COMPARE = Command(
 )
 
 
-def _changing_field(fields: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
-    changing = {name: values for name, values in fields.items() if isinstance(values, tuple)}
+def changing_field(fields: Mapping[str, Any], what: str, prefix: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the only field with a tuple of values, and the values; the message calls it a ``what`` with a prefix.
+
+    Raises
+    ------
+    UserError
+        If not exactly one has several values, or two of these are equal.
+    """
+    changing = {name: values for name, values in fields.items() if isinstance(values, tuple) and len(values) > 1}
     if len(changing) != 1:
-        found = " and ".join(f"--{name}" for name in changing) or "none"
-        raise UserError(f"exactly one flag must have several values, as in --n_embd 4,6,8; {found} came with several")
+        found = " and ".join(f"{prefix}{name}" for name in changing) or "none"
+        example = f"{prefix}n_embd 4,6,8" if prefix else "n_embd=(4, 6, 8)"
+        raise UserError(f"exactly one {what} must have several values, as in {example}; {found} came with several")
     (field, values), *_ = changing.items()
-    if len(set(values)) < len(values):
-        raise UserError(f"--{field} must have different values, not {one_line(','.join(map(str, values)), 200)}")
+    if any(values.index(value) < place for place, value in enumerate(values)):
+        given = one_line(",".join(map(str, values)), 200)
+        raise UserError(f"{prefix}{field} must have different values, not {given}")
     return field, values
 
 
@@ -120,43 +132,89 @@ def compare(options: CompareOptions, backend: Backend) -> int:
     UserError
         If a flag is wrong, or every run diverged.
     """
-    if options.out_dir is not None and options.out_dir.exists():
-        raise UserError(f"{show_path(options.out_dir)} already exists; remove it, or choose another --out_dir")
-    with new_directory(options.out_dir or Path("runs") / f"compare-{options.field}") as out_dir:
+    with open_comparison(options.out_dir, options.field) as out_dir:
         return _compare_in(out_dir, options, backend)
+
+
+@contextmanager
+def open_comparison(out_dir: Path | None, field: str) -> Iterator[Path]:
+    """Create the directory for the runs, by default the first free one of runs/compare-FIELD, -2, -3.
+
+    Raises
+    ------
+    UserError
+        If it exists already, or cannot be created.
+    """
+    if out_dir is not None and out_dir.exists():
+        raise UserError(f"{show_path(out_dir)} already exists; remove it, or choose another --out_dir")
+    with new_directory(out_dir or Path("runs") / f"compare-{field}") as directory:
+        yield directory
 
 
 def _compare_in(out_dir: Path, options: CompareOptions, backend: Backend) -> int:
     field = options.field
-    trials = _trials(options, backend, out_dir)
-    engines = [_make_engine(backend, trial) for trial in trials]  # all now, so that a failure does not come hours later
     results: list[Result] = []
     try:
-        for number, trial in enumerate(trials, start=1):
-            title = f"training with {field} {trial.value} ({number} of {len(trials)})"
-            results.append(_run_trial(trial, engines.pop(0), title))
+        trials = plan_trials(options.recipe, field, options.values, backend, out_dir)
+        for result in run_trials(trials, backend, TrialDisplay):  # one by one, as the next may be interrupted
+            results.append(result)
     except BaseException:  # such as an interruption: what is finished is shown
         show([join_lines(_result_lines(field, results))] if results else [])
         raise
     show(_report_parts(field, results, out_dir), paged=not options.no_pager)
-    if all(result.error for result in results):
-        raise UserError("every run diverged; try a lower --learning_rate, or a higher --warmup_iters")
+    check_any_finished(results)
     if options.json:
         runs = [{field: result.trial.value, **result.record} for result in results]
         print_record({"schema_version": SCHEMA_VERSION, "field": field, "out_dir": str(out_dir), "runs": runs})
     return 0
 
 
-def _trials(options: CompareOptions, backend: Backend, out_dir: Path) -> list[Trial]:
-    """Return the trials; an error in any value is reported before the first run starts."""
+def check_any_finished(results: Sequence[Result]) -> None:
+    """Check that not every run diverged.
+
+    Raises
+    ------
+    UserError
+        If every run did.
+    """
+    if all(result.error for result in results):
+        raise UserError("every run diverged; try a lower --learning_rate, or a higher --warmup_iters")
+
+
+def plan_trials(
+    choice: RecipeChoice, field: str, values: Sequence[Any], backend: Backend, out_dir: Path
+) -> list[Trial]:
+    """Return a trial for each value of the field.
+
+    Raises
+    ------
+    UserError
+        If any value makes an invalid recipe, or its text cannot be had.
+    """
     trials: list[Trial] = []
-    for value in options.values:
-        fields = {**options.recipe.fields, options.field: value}
-        recipe, corpus = load_recipe(options.recipe._replace(fields=fields), backend.recipe_defaults)
-        name = "".join(letter if letter.isalnum() or letter in "+-._" else "_" for letter in f"{options.field}-{value}")
+    for value in values:
+        recipe, corpus = load_recipe(choice._replace(fields={**choice.fields, field: value}), backend.recipe_defaults)
+        name = "".join(letter if letter.isalnum() or letter in "+-._" else "_" for letter in f"{field}-{value}")
         taken = any(trial.out_dir.name == name for trial in trials)  # as for two data sets a/b and a_b
-        trials.append(Trial(value, recipe, corpus, out_dir / (f"{name}-{len(trials) + 1}" if taken else name)))
+        trials.append(Trial(field, value, recipe, corpus, out_dir / (f"{name}-{len(trials) + 1}" if taken else name)))
     return trials
+
+
+def run_trials(
+    trials: Sequence[Trial], backend: Backend, make_display: Callable[[int, str], AbstractContextManager[Display]]
+) -> Iterator[Result]:
+    """Train the trials one after another, and yield each result; displays are made of max_iters and a title.
+
+    Raises
+    ------
+    UserError
+        If the backend cannot compute one of them; this is known before the first run starts.
+    """
+    engines = [_make_engine(backend, trial) for trial in trials]  # all now, so that a failure does not come hours later
+    for number, trial in enumerate(trials, start=1):
+        title = f"training with {trial.field} {trial.value} ({number} of {len(trials)})"
+        with make_display(trial.recipe.training.max_iters, title) as display:
+            yield _run_trial(trial, engines.pop(0), display)
 
 
 def _make_engine(backend: Backend, trial: Trial) -> Engine:
@@ -165,25 +223,28 @@ def _make_engine(backend: Backend, trial: Trial) -> Engine:
     return backend.make_engine(recipe, InitialState(values, None, trial.corpus.tokenizer))
 
 
-def _run_trial(trial: Trial, engine: Engine, title: str) -> Result:
+def _run_trial(trial: Trial, engine: Engine, display: Display) -> Result:
     recipe, corpus = trial.recipe, trial.corpus
     floor = loss_floor_of(recipe, corpus)
     start_time = time.perf_counter()
     state, diverged = None, {}
     try:
-        state = train(recipe, engine, corpus, trial.out_dir, _TrialDisplay(recipe.training.max_iters, title))
+        state = train(recipe, engine, corpus, trial.out_dir, display)
     except Diverged as error:
         diverged = {"error": str(error)}
     record = run_record(recipe, state, floor, time.perf_counter() - start_time, trial.out_dir)
     return Result(trial, record | diverged, floor)
 
 
-class _TrialDisplay(PlainDisplay):
+class TrialDisplay(PlainDisplay):
     """Shows a title and progress on stderr; the table has the last evaluation."""
 
     def __init__(self, max_iters: int, title: str) -> None:
         super().__init__(max_iters)
         self._title = title
+
+    def __enter__(self) -> TrialDisplay:
+        return self
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Print the title, the first time: the run has begun, and is not ended by an error such as a full disk."""
@@ -208,25 +269,37 @@ def _report_parts(field: str, results: Sequence[Result], out_dir: Path) -> Itera
 
 
 def _result_lines(field: str, results: Sequence[Result]) -> Iterator[str]:
-    titles = ("parameters", "training", "validation", "best", "at step", "seconds", "lowest possible")
-    rows: list[tuple[str, ...]] = []
-    for result in results:
-        record = result.record
-        losses = [_loss_text(record[name]) for name in ("train_loss", "val_loss", "best_val_loss")]
-        if result.error:
-            losses[1] = "diverged"
-        step = "-" if record["best_step"] is None else str(record["best_step"])
-        cells = (f"{record['parameters']:,}", *losses, step, f"{record['seconds']:.2f}")
-        rows.append((str(result.trial.value), *cells, _loss_text(record["loss_floor"])))
+    rows = [{field: str(result.trial.value), **result_cells(result)} for result in results]
+    titles = rows[0]
     columns = [Column(title, role="value" if title == "best" else "") for title in titles]
+    columns[0] = Column(field, "point", role="name")
     style = page_style()
-    yield style("heading", "losses in nats per token")
-    columns.insert(0, Column(field, "point", role="name"))
-    yield from table_lines(columns, rows, style, terminal_columns(0) or None)
-    errors = [f"{field} {result.trial.value} diverged: {result.error}" for result in results if result.error]
-    reasons = sorted({f"lowest possible: {result.floor.reason}" for result in results if result.floor})
-    for text in (*errors, *reasons):
+    yield style("heading", UNITS)
+    yield from table_lines(columns, [tuple(row.values()) for row in rows], style, terminal_columns(0) or None)
+    for text in result_notes(results):
         yield from wrap_prose(text)
+
+
+def result_cells(result: Result) -> dict[str, str]:
+    """Return the cells of a trial's row, by the titles of their columns."""
+    record = result.record
+    return {
+        "parameters": f"{record['parameters']:,}",
+        "training": _loss_text(record["train_loss"]),
+        "validation": "diverged" if result.error else _loss_text(record["val_loss"]),
+        "best": _loss_text(record["best_val_loss"]),
+        "at step": "-" if record["best_step"] is None else str(record["best_step"]),
+        SECONDS: f"{record['seconds']:.2f}",
+        "lowest possible": _loss_text(record["loss_floor"]),
+    }
+
+
+def result_notes(results: Sequence[Result]) -> list[str]:
+    """Return the sentences below the table: which runs diverged, and why no loss can be lower."""
+    errors = [
+        f"{result.trial.field} {result.trial.value} diverged: {result.error}" for result in results if result.error
+    ]
+    return [*errors, *sorted({f"lowest possible: {result.floor.reason}" for result in results if result.floor})]
 
 
 def _loss_text(loss: float | None) -> str:

@@ -1,4 +1,4 @@
-"""``step``: train on one example once, and show all next-token probabilities before and after."""
+"""``step``: train on one example once, and show all next-token probabilities and the best guess before and after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load
 from numpy_gpt.shared.cli.parser import add_pager_flag, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
-from numpy_gpt.shared.cli.tokens import encode_flag, likeliest, quote_token, read_text, token_width
+from numpy_gpt.shared.cli.tokens import (
+    best_guess,
+    encode_flag,
+    likeliest,
+    quote_token,
+    read_text,
+    token_width,
+    verdict,
+)
 from numpy_gpt.shared.model.argument_checks import check_number
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
@@ -172,7 +180,9 @@ def _report_lines(
         title = f"after {read!r} comes {quote_token(model.tokenizer, target)}"
         yield from (style("heading", line) for line in wrap_prose(title))
         before, after = outcome.before[place], outcome.after[place]
-        yield from (*_change_table(model.tokenizer, before, after, target, options.top, style), "")
+        yield from _change_table(model.tokenizer, before, after, target, options.top, style)
+        guesses = (_guess_text(model.tokenizer, row, target) for row in (before, after))
+        yield from (*wrap_prose("best guess before: {}, after: {}".format(*guesses)), "")
     steps, (first, *_, last) = count_of(options.steps, "step"), outcome.losses
     yield from wrap_prose(f"{steps} at learning rate {rate:g}: loss {first:.6f} -> {last:.6f} nats per token")
 
@@ -203,6 +213,11 @@ def _change_table(
     return table_lines(columns, rows, style)
 
 
+def _guess_text(tokenizer: Tokenizer, probabilities: Array, target: int) -> str:
+    guess = best_guess(probabilities)
+    return f"{quote_token(tokenizer, guess)} ({verdict(guess, target)})"
+
+
 def _step_record(text: str, tokens: list[int], rate: float, outcome: Outcome) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
@@ -212,4 +227,10 @@ def _step_record(text: str, tokens: list[int], rate: float, outcome: Outcome) ->
         "losses": outcome.losses,
         "before": outcome.before.tolist(),
         "after": outcome.after.tolist(),
+        "succeeded_before": _succeeded(outcome.before, tokens[1:]),
+        "succeeded_after": _succeeded(outcome.after, tokens[1:]),
     }
+
+
+def _succeeded(probabilities: Array, targets: list[int]) -> list[bool]:
+    return [best_guess(row) == target for row, target in zip(probabilities, targets, strict=True)]

@@ -40,6 +40,16 @@ def likeliest(probabilities: Array, count: int | None) -> list[int]:
     return [int(token) for token in np.argsort(-probabilities, kind="stable")[:count]]
 
 
+def best_guess(probabilities: Array) -> int:
+    """Return the id of the likeliest token of (V,), the argmax."""
+    return likeliest(probabilities, 1)[0]
+
+
+def verdict(guess: int, target: int) -> str:
+    """Return whether a guess is the token that comes: succeeded or failed."""
+    return "succeeded" if guess == target else "failed"
+
+
 def read_text(tokenizer: Tokenizer, text: str, what: str) -> str:
     """Return a text in the case of the model's vocabulary, if that has only one; a note on stderr says what changed."""
     matched = match_case(tokenizer, text)

@@ -19,8 +19,8 @@ _LAST_EVALUATIONS = 10
 class NotebookDisplay:
     """Shows a bar and the last evaluations as one output of a notebook's cell, which is updated in place."""
 
-    def __init__(self, max_iters: int, first_step: int) -> None:
-        self._max_iters, self._step, self._text = max_iters, first_step, ""
+    def __init__(self, max_iters: int, first_step: int, title: str = "") -> None:
+        self._max_iters, self._step, self._text, self._title = max_iters, first_step, "", title
         self._evaluations: list[str] = []
         self._output: Any = None
 
@@ -49,40 +49,41 @@ class NotebookDisplay:
         self._output.update(self)
 
     def __repr__(self) -> str:
-        return f"{self._step}/{self._max_iters}  {self._text}".rstrip()
+        return f"{self._title}  {self._step}/{self._max_iters}  {self._text}".strip()
 
     def _repr_html_(self) -> str:
         bar = f'<progress value="{self._step}" max="{max(self._max_iters, 1)}"></progress> {escape(repr(self))}'
         return bar + html_code(self._evaluations[-_LAST_EVALUATIONS:])
 
 
-class _NoDisplay:
+class NoDisplay:
     """Shows nothing."""
 
-    def __enter__(self) -> _NoDisplay:
+    def __enter__(self) -> NoDisplay:
         return self
 
     def __exit__(self, *error: object) -> None:
         pass
 
     def progress(self, progress: Progress) -> None:
-        pass
+        """Show nothing."""
 
     def evaluation_progress(self, step: int, tokens: int) -> None:
-        pass
+        """Show nothing."""
 
     def evaluation(self, evaluation: Evaluation) -> None:
-        pass
+        """Show nothing."""
 
 
 def choose_display(max_iters: int, first_step: int, *, shown: bool) -> AbstractContextManager[Display]:
     """Return the display for a notebook, or the command's for anything else; unless ``shown``, one without output."""
     if not shown:
-        return _NoDisplay()
-    return NotebookDisplay(max_iters, first_step) if _is_notebook() else display_for(max_iters, first_step)
+        return NoDisplay()
+    return NotebookDisplay(max_iters, first_step) if is_notebook() else display_for(max_iters, first_step)
 
 
-def _is_notebook() -> bool:
+def is_notebook() -> bool:
+    """Return whether the program runs in a notebook."""
     ipython = sys.modules.get("IPython")  # a notebook's kernel has imported it
     shell = ipython and ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None

@@ -24,10 +24,11 @@ from numpy_gpt.shared.cli.sample import MOST_TOKENS, default_prompt
 from numpy_gpt.shared.cli.step import check_example, first_step, step_recipe, take_steps
 from numpy_gpt.shared.cli.tokens import token_text
 from numpy_gpt.shared.html_table import html_paragraph, html_table
+from numpy_gpt.shared.library.guesses import Guesses
 from numpy_gpt.shared.library.prediction import LearnedExample, Prediction
 from numpy_gpt.shared.library.reading import Reading, read
 from numpy_gpt.shared.model.argument_checks import check_flags
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.config_checks import check_place, require_attention
 from numpy_gpt.shared.model.names import parameter_count
@@ -97,6 +98,23 @@ class Model:
         text, tokens = self._read(text)
         return Prediction(text, tokens, self._engine.predict(tokens[None])[0], self.vocabulary)
 
+    def guess(self, text: Any, *, seed: int = 1337) -> Guesses:
+        """Return the model's best guess, and one drawn at random, at each token of a text but the first.
+
+        The same seed draws the same guesses.
+
+        Raises
+        ------
+        UserError
+            As ``loss``, or if the seed is not a whole number of at least 0.
+        """
+        text, tokens = self._read_example(text)
+        seen, uniforms = tokens[:-1], sampling_uniforms(whole_number("seed", seed, 0), len(tokens) - 1)
+        prefixes = (seen[: place + 1].tolist() for place in range(len(seen)))
+        draws = [next(self._engine.draws(prefix, [u])) for prefix, u in zip(prefixes, uniforms, strict=True)]
+        sampled = np.array([draw.token for draw in draws])
+        return Guesses(text, tokens, *self._logits_and_probabilities(seen), sampled, self.vocabulary)
+
     def logits(self, text: Any) -> Array:
         """Return the logits (T, V) of the next token after each token of a text.
 
@@ -105,14 +123,7 @@ class Model:
         UserError
             As ``predict``.
         """
-        kept: dict[str, Array] = {}
-
-        def record(name: str, array: Any) -> None:
-            if name == "logits":
-                kept[name] = np.array(array[0])
-
-        self._engine.predict(self._read(text).tokens[None], record)
-        return kept["logits"]
+        return self._logits_and_probabilities(self._read(text).tokens)[0]
 
     def loss(self, text: Any) -> float:
         """Return the mean loss in nats per token of predicting each token of a text but the first.
@@ -217,6 +228,16 @@ class Model:
         library = import_module("handcalc.library")
         options = {"backward": backward, "update": update, "learning_rate": learning_rate, "digits": digits}
         return library.trace_text(now, self.name, given.text, given.tokens.tolist(), **options)
+
+    def _logits_and_probabilities(self, tokens: Tokens) -> tuple[Array, Array]:
+        kept: dict[str, Array] = {}
+
+        def record(name: str, array: Any) -> None:
+            if name == "logits":
+                kept[name] = np.array(array[0])
+
+        probabilities: Array = self._engine.predict(tokens[None], record)[0]
+        return kept["logits"], probabilities
 
     def _read(self, text: Any) -> Reading:
         given = read(self.tokenizer, text)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.wording import describe, list_names, make_visible, quote, short_repr
-from numpy_gpt.shared.cli.tokens import likeliest
+from numpy_gpt.shared.cli.tokens import best_guess, likeliest, verdict
 from numpy_gpt.shared.html_table import html_paragraph, html_table
 from numpy_gpt.shared.model.arrays import Array, Tokens
 
@@ -102,9 +102,9 @@ class LearnedExample:
         rows = []
         for position, target in enumerate(self.tokens[1:].tolist()):
             before, after = self.before[position], self.after[position]
-            best = likeliest(before, 1)[0]
             change = f"{after[target] - before[target]:+.6f}"
-            guess = f"{make_visible(self.vocabulary[best])} {before[best]:.6f}"
+            guesses = map(best_guess, (before, after))
+            judged = (f"{make_visible(self.vocabulary[guess])} {verdict(guess, target)}" for guess in guesses)
             rows.append(
                 [
                     f"{position} {words[position]}",
@@ -112,10 +112,10 @@ class LearnedExample:
                     f"{before[target]:.6f}",
                     f"{after[target]:.6f}",
                     change,
-                    guess,
+                    *judged,
                 ]
             )
-        header = ["after", "comes", "before", "after the step", "change", "likeliest before"]
+        header = ["after", "comes", "before", "after the step", "change", "best guess before", "and after"]
         losses = f"loss {self.loss_before:.6f} → {self.loss_after:.6f} nats per token"
         caption = f"One step on {quote(self.text)} at learning rate {self.learning_rate:g}"
         return html_table(caption, header, rows) + html_paragraph(losses)

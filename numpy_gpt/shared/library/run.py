@@ -28,7 +28,7 @@ from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 from numpy_gpt.shared.training.stopping import Interrupted
 from numpy_gpt.shared.training.trainer import train as train_run
 
-_DEFAULT_PRESET = "tiny"
+DEFAULT_PRESET = "tiny"
 
 
 class _FromPreset:
@@ -118,7 +118,7 @@ def train_model(
     if preset is not None:
         preset_of(preset)
     out_dir, resume, config, source = (None if path is None else to_path(path) for path in paths)
-    choice = RecipeChoice(preset, _DEFAULT_PRESET, config, source, recipe_fields)
+    choice = RecipeChoice(preset, DEFAULT_PRESET, config, source, recipe_fields)
     options = TrainOptions(choice, resume, out_dir, tensorboard=False, json=False)
     run = new_run(options, backend) if resume is None else resumed_run(resume, options)
     engine = backend.make_engine(run.recipe, run.initial)

@@ -77,6 +77,61 @@ def test_differences_are_reported(capsys: Capture) -> None:
     assert text.count("equal in all 18 cells") == 2 and "equal in all 9 cells" in text
 
 
+def test_shapes_are_printed(capsys: Capture) -> None:
+    text = page(capsys)
+    for name, shape in (
+        ("averaging.loop.out", "(T, C) = (3, 6)"),
+        ("averaging.triangle.weights", "(T, S) = (3, 3)"),
+        ("averaging.triangle.out", "(T, C) = (3, 6)"),
+        ("averaging.softmax.weights", "(T, S) = (3, 3)"),
+        ("averaging.softmax.out", "(T, C) = (3, 6)"),
+        ("h.0.attn.q", "(H, T, D) = (2, 3, 3)"),
+        ("h.0.attn.weights", "(H, T, S) = (2, 3, 3)"),
+        ("h.0.attn.heads", "(H, T, D) = (2, 3, 3)"),
+    ):
+        assert f"shape {shape}" in section(text, name)
+
+
+def section(text: str, name: str) -> str:
+    return text.split(f"\n{name}\n")[1].split("\n\n\n")[0].split("\nh.0.")[0].split("\naveraging.")[0]
+
+
+def test_a_batch_is_its_texts_with_one_more_axis(capsys: Capture) -> None:
+    texts = ["hello world", "to be", "hand by"]
+    text = page(capsys, "--text", *texts, "--full")
+    assert not check_document(read_document(text), None).findings
+    assert max(map(len, text.splitlines())) <= WIDTH
+    shown, single = cells(text), [cells(page(capsys, "--text", one, "--full")) for one in texts]
+    expected = {}
+    for number, one in enumerate(single):
+        for label, value in one.items():
+            name, _, index = label.partition("[")
+            same = name.startswith(("averaging.triangle.", "averaging.softmax.")) and not name.endswith(".out")
+            expected[label if same else f"{name}[{number},{index}"] = value
+    assert shown == expected
+    for name, shape in (
+        ("averaging.loop.out", "(B, T, C) = (3, 3, 6)"),
+        ("averaging.softmax.weights", "(T, S) = (3, 3)"),
+    ):
+        assert f"shape {shape}" in section(text, name)
+    assert text.count("    every text, with the words of text 0\n") == 8  # of the triangle, and of the softmax of zeros
+    assert "    text 2, head 0\n" in section(text, "h.0.attn.weights")
+    assert "shape (B, H, T, S) = (3, 2, 3, 3)" in section(text, "h.0.attn.weights")
+    assert text.count("equal in all 54 cells") == 2 and "weights of text 2: equal in 1 of 3 rows" in text
+
+
+def test_a_batch_lists_the_differences_of_every_text(capsys: Capture) -> None:
+    text = page(capsys, "--text", "hello world", "to be", "--full")
+    shown = cells(text)
+    differing = [
+        label.removeprefix("averaging.loop.")
+        for label, value in shown.items()
+        if label.startswith("averaging.loop.out") and shown[label.replace("loop", "triangle")] != value
+    ]
+    assert {label[4] for label in differing} == {"0", "1"}
+    assert re.findall(r"^    (out\[\d,\d,\d\]) ", text, re.MULTILINE) == differing
+
+
 def test_no_rounding_no_difference(capsys: Capture) -> None:
     text = page(capsys, "--text", "hello")
     assert "different in these" not in text and "No weight had to be rounded here" in text
@@ -104,6 +159,7 @@ def test_version_4_is_attention(capsys: Capture) -> None:
         (["--text", "hello wurld"], "did you mean 'world'?"),
         (["--text", ""], "text must not be empty"),
         (["--text", "to be or not to be"], "this model reads at most 8"),
+        (["--text", "to be", "to"], "must have the same number of tokens, but 'to be' has 3 and 'to' has 1"),
         (["--layer", "2"], "--layer 2 does not exist"),
         (["--head", "9"], "--head 9 does not exist"),
         (["--digits", "0"], "--digits must be a whole number from 1 to 34"),

@@ -10,6 +10,7 @@ import pytest
 
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.shared.cli.choices import recipe_of
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from parity_tests.kills import contents
 from parity_tests.shared.cli.programs import assert_rejected, run_program
@@ -110,7 +111,26 @@ def test_top_always_includes_the_target(run, trained):
     *places, _ = run("step", trained, "--text", TEXT, "--top", 1).out.split("\n\n")
     for table in places:
         assert table.count("<- target") == 1
-        assert len(table.splitlines()) - 2 in (1, 2)
+        assert len(table.splitlines()) - 3 in (1, 2)
+
+
+def test_best_guesses_are_judged(run):
+    wrong = ["step", "--text", "hello fun", "--learning_rate", 0.01, "--steps", 20]  # it has to learn a new word
+    record = run(*wrong, "--json").record
+    places = run(*wrong).out.split("\n\n")[:-1]
+    vocabulary = load_checkpoint(SHIPPED_MODEL).tokenizer.vocabulary
+    judged = []
+    for place, table in enumerate(places):
+        guesses = [int(np.argmax(record[name][place])) for name in ("before", "after")]
+        right = [guess == record["tokens"][place + 1] for guess in guesses]
+        assert right == [record["succeeded_before"][place], record["succeeded_after"][place]]
+        before, after = (
+            f"{vocabulary[guess]!r} ({'succeeded' if hit else 'failed'})"
+            for guess, hit in zip(guesses, right, strict=True)
+        )
+        assert table.splitlines()[-1] == f"best guess before: {before}, after: {after}"
+        judged += right
+    assert judged == [True, True, False, True]
 
 
 def test_default_rate_lowers_the_loss(run):

@@ -30,6 +30,7 @@ def everything_shown(model: Any, text: str) -> dict[str, Any]:
         "model": model,
         "tokenizer": model.tokenizer,
         "prediction": model.predict(text),
+        "guesses": model.guess(text),
         "maps": model.attention(text),
         "learned": model.step(text),
         "trace": trace,

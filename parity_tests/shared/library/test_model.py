@@ -13,6 +13,7 @@ from handcalc.tracing.selection import EVERYTHING
 from numpy_gpt.library import load_model as load_numpy_model
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.randomness import sampling_uniforms
 from parity_tests.shared.library.library_examples import hostile_model
 from parity_tests.support.comparator import assert_identical
 
@@ -29,6 +30,29 @@ def test_a_step_is_the_commands(load_model, run):
         assert learned[0].before.tolist() == record["before"]
         assert learned[-1].after.tolist() == record["after"]
         assert learned[-1].learning_rate == record["learning_rate"]
+
+
+def test_guesses_are_the_commands(load_model, run):
+    text = "hello fun"
+    record = run("step", "--text", text, "--json").record
+    model = load_model()
+    guesses = model.guess(text, seed=5)
+    assert guesses.probabilities.tolist() == record["before"]
+    assert guesses.succeeded.tolist() == record["succeeded_before"] == [True, False]
+    assert guesses.targets.tolist() == record["tokens"][1:]
+    assert guesses.best.tolist() == [model.vocabulary.index(word) for word in (" ", "world")]
+    np.testing.assert_array_equal(guesses.logits, model.logits(record["tokens"][:-1]))
+    assert guesses.sampled.tolist() == model.guess(text, seed=5).sampled.tolist()
+
+
+def test_a_sampled_guess_is_drawn_with_its_probability(load_model):
+    model = load_model()
+    for seed in range(4):
+        guesses = model.guess("to be", seed=seed)
+        uniforms = sampling_uniforms(seed, len(guesses.targets))
+        for row, token, uniform in zip(guesses.probabilities, guesses.sampled, uniforms, strict=True):
+            end = row[: token + 1].sum(dtype=np.float64)
+            assert end - row[token] - 1e-6 <= uniform <= end + 1e-6
 
 
 def test_a_step_of_a_run_continues_its_moments_and_its_average(load_model, run, tmp_path):
@@ -139,7 +163,7 @@ def test_a_step_that_fails_changes_nothing(load_model):
 )
 def test_what_cannot_be_read_is_one_clear_error(load_model, text, message):
     model = load_model()
-    for ask in (model.predict, model.logits, model.loss, model.attention, model.step, model.trace):
+    for ask in (model.predict, model.guess, model.logits, model.loss, model.attention, model.step, model.trace):
         with pytest.raises(UserError, match=message.replace("2 to 9", ".*")) as caught:
             ask(text)
         assert "\n" not in str(caught.value)
@@ -204,7 +228,19 @@ def test_a_checkpoint_directory_is_a_model(load_model, tmp_path):
 def test_completion_shows_the_whole_api(load_model):
     model = load_model()
     public = [name for name in dir(model) if not name.startswith("_")]
-    shown = ["attention", "config", "logits", "loss", "name", "parameters", "predict", "sample", "step", "tokenizer"]
+    shown = [
+        "attention",
+        "config",
+        "guess",
+        "logits",
+        "loss",
+        "name",
+        "parameters",
+        "predict",
+        "sample",
+        "step",
+        "tokenizer",
+    ]
     assert public == [*shown, "trace", "vocabulary"]
     for name in public:
         assert getattr(type(model), name).__doc__, name

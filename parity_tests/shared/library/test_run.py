@@ -61,7 +61,7 @@ def test_an_interruption_saves_a_checkpoint_and_the_run_can_be_resumed(train, mo
     whole = train("tiny", out_dir="whole", **SHORT)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "numpy_gpt.shared.library.display._NoDisplay.evaluation", lambda *_: signal.raise_signal(signal.SIGINT)
+            "numpy_gpt.shared.library.display.NoDisplay.evaluation", lambda *_: signal.raise_signal(signal.SIGINT)
         )
         with pytest.raises(KeyboardInterrupt, match=r"interrupted after step 1; continue with train\(resume='part'\)"):
             train("tiny", out_dir="part", **SHORT)

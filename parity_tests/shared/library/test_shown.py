@@ -9,12 +9,13 @@ import pytest
 
 from numpy_gpt.library import load_model
 from numpy_gpt.shared.attention.drawing.page import maps_page
+from numpy_gpt.shared.library.guesses import Guesses
 from numpy_gpt.shared.library.prediction import Prediction
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from parity_tests.shared.library.library_examples import HOSTILE_TEXT, Reading, everything_shown, hostile_model
 
-TABLES = {"model", "prediction", "maps", "learned", "trace", "lines", "line"}
+TABLES = {"model", "prediction", "guesses", "maps", "learned", "trace", "lines", "line"}
 """What a notebook shows as more than one line."""
 
 
@@ -59,6 +60,23 @@ def test_a_prediction_shows_its_likeliest_words():
     text = Reading(model.predict("once upon a")._repr_html_()).text
     assert "4 a" in text
     assert re.search(r"␣ 0\.99\d\d", text)
+
+
+def test_guesses_are_judged_and_every_number_is_shown():
+    guesses = load_model().guess("hello fun")
+    html = guesses._repr_html_()
+    text = Reading(html).text
+    assert "fun" in text and "failed" in text and "succeeded" in text
+    for values in (guesses.probabilities, guesses.logits):
+        assert all(f"{value:.4f}" in text for value in values.ravel())
+    assert html.count("<table>") == 3
+
+
+def test_of_many_guesses_only_the_verdicts_are_shown():
+    tokens, rows = np.zeros(14, dtype=np.int64), np.full((13, 3), 1 / 3)
+    guesses = Guesses("a" * 14, tokens, rows, rows, tokens[1:], ("a", "b", "c"))
+    assert repr(guesses) == "<Guesses at 'aaaaaaaaaaaaaa': 13 of 13 tokens guessed right>"
+    assert guesses._repr_html_().count("<table>") == 1
 
 
 def test_maps_are_the_pages_tables():
