@@ -116,9 +116,9 @@ class TorchEngine(Engine):
         fused = self.fused if fused is None else fused
         losses: list[Tensor] = []
         total: dict[str, Tensor] = {}
-        for inputs, targets, masks in batches:
+        for inputs, targets, masks, positions in batches:
             loss, gradients = loss_and_gradients_of(
-                self.parameters, self.recipe.model, inputs, targets, masks, record, fused
+                self.parameters, self.recipe.model, inputs, targets, masks, record, fused, positions
             )
             losses.append(loss)
             if total:
