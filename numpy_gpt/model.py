@@ -159,11 +159,21 @@ def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Arr
     UserError
         If the tokens are not integers in [0, V), or T > block_size.
     """
-    record = recorder_of(record, check_parameters(parameters).config)
-    logits, _ = model_forward(parameters, tokens, record=record)
+    config = check_parameters(parameters).config
+    record = recorder_of(record, config)
+    logits = _forward_logits(parameters, check_tokens(tokens, config), record)
     probabilities, _ = softmax_forward(logits, record)
     record("probabilities", probabilities)
     return probabilities
+
+
+@ieee
+def next_logits(parameters: Parameters, tokens: Tokens) -> Array:
+    """Return the logits (B, V) after the last of the tokens (B, T), which must be known to be valid."""
+    if isinstance(parameters.config, BigramConfig):
+        return bigram_logits_of(parameters, tokens[:, -1:])[0][:, 0]
+    logits: Array = logits_of(parameters, tokens, {}, backward=False, last=True)[0][:, 0]
+    return logits
 
 
 # The functions below check nothing: their arguments have already been checked above.
@@ -173,6 +183,13 @@ def _logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Rec
     if isinstance(parameters.config, BigramConfig):
         return bigram_logits_of(parameters, tokens, record)
     return logits_of(parameters, tokens, masks, record)
+
+
+def _forward_logits(parameters: Parameters, tokens: Tokens, record: Record = ignore) -> Array:
+    """Return the logits alone, with memory that does not grow with the number of blocks."""
+    if isinstance(parameters.config, BigramConfig):
+        return bigram_logits_of(parameters, tokens, record)[0]
+    return logits_of(parameters, tokens, {}, record, backward=False)[0]
 
 
 def _loss_and_gradients(
@@ -187,8 +204,7 @@ def _loss_and_gradients(
 
 
 def _loss(parameters: Parameters, tokens: Tokens, targets: Tokens, count: int) -> Array:
-    logits, _ = _logits_of(parameters, tokens, {}, ignore)
-    return cross_entropy_forward(logits, targets, ignore, count)[0]
+    return cross_entropy_forward(_forward_logits(parameters, tokens), targets, ignore, count)[0]
 
 
 def _slices(parameters: Parameters, tokens: Tokens) -> tuple[slice, ...]:

@@ -164,6 +164,14 @@ def predict(
     return probabilities
 
 
+def next_logits(parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Tokens, fused: bool) -> Tensor:
+    """Return the logits (B, V) after the last of the tokens (B, T), which must be known to be valid."""
+    ids = tensor_from(tokens, parameters["wte.weight"].device, torch.int64)
+    if isinstance(config, BigramConfig):
+        return bigram_logits_of(parameters, ids[:, -1:], fused=fused)[:, -1]
+    return logits_of(parameters, config, ids, {}, fused=fused, last=True)[:, -1]
+
+
 def _logits_of(
     parameters: Mapping[str, Tensor],
     config: ModelConfig,
