@@ -38,13 +38,13 @@ def _sample(sizes: Sizes, parameters: Any, **choices: Any) -> None:
 
 def _entries(sizes: Sizes) -> dict[str, tuple[Any, ...]]:
     config, parameters = sizes.config, parameters_from(sizes.config, initial_values(sizes.config, 0))
-    found: dict[str, tuple[Any, ...]] = {"training step, fast": (partial(_step, sizes, FastEngine), 8, 8, 8)}
+    found: dict[str, tuple[Any, ...]] = {"training step, fast": (partial(_step, sizes, FastEngine), 6, 8, 8)}
     for fused in (False, True):
         way, targets = "fused" if fused else "explicit", sizes.targets
         gradients = partial(loss_and_gradients, parameters, config, sizes.tokens, targets, fused=fused)
         found[f"predict, {way}"] = partial(predict, parameters, config, sizes.tokens, fused=fused), 4, 8
-        found[f"gradients, {way}"] = gradients, 8, 8, 8
-        found[f"training step, {way}"] = partial(_step, sizes, partial(TorchEngine, fused=fused)), 8, 8, 8
+        found[f"gradients, {way}"] = gradients, 6, 8, 8
+        found[f"training step, {way}"] = partial(_step, sizes, partial(TorchEngine, fused=fused)), 6, 8, 8
         for choices in CHOICES:
             found[f"sampling, {choices}, {way}"] = partial(_sample, sizes, parameters, fused=fused, **choices), 0, 8
     return found
