@@ -3,7 +3,8 @@
 Three implementations are interleaved, with one sequence each and a KV cache: numpy_gpt, torch_gpt, and idiomatic
 PyTorch. The first table is for whole contexts, from a prompt of one token until the context is full; the second for
 single tokens at two positions of the context, with and without the cache. The weights are the initial ones: the speed
-does not depend on them.
+does not depend on them. With ``--shape gpt2``, it measures a model of GPT-2's size instead, beside Hugging Face's, from
+the start of a process to its first token, and tokens per second after it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.peers import gpt2_sampling
 from benchmarks.peers.torch_model import idiomatic_gpt, idiomatic_tokens, idiomatic_tokens_uncached
 from benchmarks.support.child_process import available_cores
 from benchmarks.support.command import (
@@ -158,13 +160,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--position_preset", default="shakespeare", help="the preset of the second table")
     parser.add_argument("--threads", type=thread_count, default=len(available_cores()), help="of NumPy and torch")
+    what = "measure a model of this size beside Hugging Face's instead of the presets; small is a trial"
+    parser.add_argument("--shape", choices=gpt2_sampling.SIZES, help=what)
+    parser.add_argument(
+        "--prompt", type=at_least_one, default=64, help="tokens of the prompt with --shape (default: 64)"
+    )
+    parser.add_argument("--tokens", type=at_least_one, default=32, help="tokens drawn after the first (default: 32)")
     parser.add_argument("--rounds", type=at_least_one, default=9)
     parser.add_argument("--seconds", type=duration, default=0.5, help="of each implementation in each round")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     return run_command(_run, parser, arguments)
 
 
+def _run_shape(options: argparse.Namespace) -> int:
+    sizes = options.prompt, options.tokens
+    rows = gpt2_sampling.measure(options.shape, *sizes, options.rounds, options.threads)
+    environment = describe_environment()
+    print(f"{environment_line(environment)}; {options.rounds} rounds, threads: {options.threads}")
+    print(f"prompt of {sizes[0]} tokens, {sizes[1]} tokens after the first\n\n{gpt2_sampling.table(rows)}")
+    write_report(options.json, {"environment": environment, "shape": options.shape, "rows": rows})
+    return 0
+
+
 def _run(options: argparse.Namespace) -> int:
+    if options.shape is not None:
+        return _run_shape(options)
     torch.set_num_threads(options.threads)
     with limit_numpy_threads(options.threads):
         speeds = [row for name in options.presets for row in whole_contexts(name, options.rounds, options.seconds)]

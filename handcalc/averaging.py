@@ -20,7 +20,7 @@ from handcalc.page.text import block_lines
 from handcalc.tracing.plan import make_plan
 from handcalc.tracing.selection import Selection, check_selection
 from handcalc.tracing.trace import load_model, trace_model
-from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, whole_number
+from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, typed_text, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 from numpy_gpt.shared.model.config_checks import require_attention
 
@@ -49,7 +49,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     what = 'the text to read (default "hello world"); several, of the same number of tokens, are a batch'
-    add("--text", nargs="+", default=["hello world"], help=what)
+    add("--text", type=typed_text, nargs="+", default=["hello world"], help=what)
     add("--digits", type=whole_number, default=4, metavar="N", help="significant digits, 1 to 34 (default 4)")
     add("--layer", type=whole_number, default=0, metavar="N", help="the layer whose attention is version 4 (default 0)")
     add("--head", type=whole_number, default=0, metavar="N", help="the head of that layer (default 0)")

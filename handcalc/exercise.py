@@ -42,7 +42,7 @@ from handcalc.exercises.worksheet import Worksheet, make_worksheet
 from handcalc.page.layout import INDENT, WIDTH, align_left
 from handcalc.page.output import write
 from handcalc.tracing.trace import load_model
-from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, whole_number
+from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, run_command, typed_text, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 
 EXIT_WRONG = 1
@@ -93,7 +93,7 @@ def _parser() -> Parser:
     )
     add("--seed", type=whole_number, metavar="N", help="which exercise (default: a new one each time)")
     add("--digits", type=whole_number, default=_DIGITS, metavar="N", help="significant digits asked for (default 3)")
-    add("--text", help="what the model reads (default: a few words that it knows)")
+    add("--text", type=typed_text, help="what the model reads (default: a few words that it knows)")
     add("--easy", action="store_true", help="made-up numbers, small and whole, instead of a model's")
     add(
         "--answer",

@@ -25,7 +25,7 @@ from handcalc.tracing.plan import Plan, plan_text
 from handcalc.tracing.selection import Selection, check_selection, choose_cells, select_steps, split_items
 from handcalc.tracing.size import check_size, check_web_size, check_workbook_size, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model, words_of
-from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
+from numpy_gpt.shared.cli.parser import Parser, run_command, typed_text, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
@@ -68,7 +68,7 @@ def _parser() -> Parser:
         epilog=_EPILOG,
     )
     add = parser.add_argument
-    add("text", nargs="*", metavar="TEXT", help='the text to read, in quotes: "hello world"')
+    add("text", nargs="*", type=typed_text, metavar="TEXT", help='the text to read, in quotes: "hello world"')
     add("--backward", action="store_true", help="also work out the loss, and the gradient of every number and weight")
     add("--update", action="store_true", help="also work out the new weights, and the forward pass with them")
     add("--learning_rate", type=float, metavar="RATE", help="of the update (default: the last one of the training run)")

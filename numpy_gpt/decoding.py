@@ -60,8 +60,11 @@ class Decoder:
         return self.read_checked(tokens)
 
     @ieee
-    def read_checked(self, tokens: Tokens) -> Array:
-        """Return the result of ``read`` for tokens known to be valid and to fit, such as the model's own."""
+    def read_checked(self, tokens: Tokens, *, last: bool = False) -> Array:
+        """Return the result of ``read`` for tokens known to be valid and to fit, such as the model's own.
+
+        With ``last``, only the logits after the last of them are computed, (B, 1, V).
+        """
         parameters, config, length = self._parameters, self._config, self.length
         wte, wpe, views = parameters["wte.weight"], parameters["wpe.weight"], parameters.views
         x, _ = embedding_forward(tokens, wte, wpe, first=length)
@@ -69,6 +72,8 @@ class Decoder:
         for block, past in zip(parameters.blocks, self._past, strict=True):
             x, _ = block_forward(x, block, config, self._batch, past=past, length=length)
         self.length = length + tokens.shape[1]
+        if last and tokens.shape[1] > 1:
+            x = x.reshape(self._batch, -1, config.n_embd)[:, -1]
         x, _ = layer_norm_forward(x, views["ln_f.weight"], views.get("ln_f.bias"), config.layer_norm_epsilon)
         logits, _ = linear_forward(x, parameters.head.T, None)
-        return logits.reshape(*tokens.shape, -1)
+        return logits.reshape(self._batch, -1, config.vocab_size)

@@ -83,9 +83,9 @@ class NumpyEngine(Engine):
     def _mean_loss_and_gradients(self, batches: Iterable[Batch], record: Record) -> tuple[float, Parameters]:
         losses: list[float] = []
         with np.errstate(over="ignore", invalid="ignore"):  # reported once, by the returned loss
-            for inputs, targets, masks in batches:
+            for inputs, targets, masks, positions in batches:
                 out = self.parameters.empty_like() if losses else self._gradients
-                loss, out = sliced_loss_and_gradients(self.parameters, inputs, targets, masks, out, record)
+                loss, out = sliced_loss_and_gradients(self.parameters, inputs, targets, masks, out, record, positions)
                 if losses:
                     self._gradients.flat += out.flat  # the gradient of a mean of losses is the mean of gradients
                 losses.append(float(loss))

@@ -61,8 +61,19 @@ def gpt_forward(
     return logits_of(parameters, tokens, masks, record)
 
 
-def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Record = ignore) -> tuple[Array, GPTCache]:
+def logits_of(
+    parameters: Parameters,
+    tokens: Tokens,
+    masks: Masks,
+    record: Record = ignore,
+    *,
+    backward: bool = True,
+    last: bool = False,
+) -> tuple[Array, GPTCache]:
     """Return the result of gpt_forward for tokens and masks that have already been checked.
+
+    Without ``backward``, the blocks keep nothing for a backward pass, which the cache then does not allow; their memory
+    no longer grows with n_layer. With ``last``, only the logits after the last position are computed, (B, 1, V).
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
@@ -81,12 +92,16 @@ def logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Reco
     for layer, block in enumerate(parameters.blocks):  # (12.2)
         name = f"h.{layer}"
         x, cache = block_forward(x, block, config, batch, _inside(masks, name), scoped(positions, name))
-        blocks.append(cache)
+        if backward:
+            blocks.append(cache)
 
+    if last:
+        x = x.reshape(batch, -1, config.n_embd)[:, -1]
+        positions = unflattened(record, batch, 1)
     weight, bias = parameters["ln_f.weight"], parameters.views.get("ln_f.bias")
     x, ln_f = layer_norm_forward(x, weight, bias, config.layer_norm_epsilon, scoped(positions, "ln_f"))
     flat_logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
-    logits = flat_logits.reshape(*tokens.shape, -1)
+    logits = flat_logits.reshape(batch, -1, flat_logits.shape[-1])
     logits = record("logits", logits)
     return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head, scales_of(record))
 

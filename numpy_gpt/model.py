@@ -15,7 +15,7 @@ from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.interventions import recorder_of
 from numpy_gpt.shared.model.parallel import parallel_map, slices_of
 from numpy_gpt.shared.model.record import Record, ignore
-from numpy_gpt.shared.model.token_checks import check_targets, check_tokens
+from numpy_gpt.shared.model.token_checks import check_targets, check_tokens, count_targets
 
 ModelCache = GPTCache | BigramCache
 
@@ -60,7 +60,7 @@ def loss_and_gradients(
 ) -> tuple[Array, Parameters]:
     """Return the mean loss in nats per token, a NumPy scalar, and the gradient of every parameter.
 
-    Shapes: tokens and targets (B, T).
+    Shapes: tokens and targets (B, T). A target of −100 or −1 does not count: the mean is over the others.
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
     change them.
@@ -68,42 +68,51 @@ def loss_and_gradients(
     Raises
     ------
     UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, or the masks do not fit.
+        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, the masks do not fit, or
+        no target counts.
     """
     tokens, targets = _check_pair(parameters, tokens, targets)
     masks = _check_masks(parameters, tokens, masks)
     record = recorder_of(record, parameters.config)
-    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, tokens.size)
+    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, count_targets(targets))
     return loss, parameters.empty_like().copy_from(gradients)
 
 
 @ieee
 def sliced_loss_and_gradients(
-    parameters: Parameters, tokens: Any, targets: Any, masks: Masks, out: Parameters, record: Record = ignore
+    parameters: Parameters,
+    tokens: Any,
+    targets: Any,
+    masks: Masks,
+    out: Parameters,
+    record: Record = ignore,
+    count: float | None = None,
 ) -> tuple[Array, Parameters]:
     """Return the same as ``loss_and_gradients``, with the gradients in ``out``, computed in slices of the batch.
 
-    The slices' results are added in order, whichever finishes first. With a ``record`` there is only one slice.
+    The slices' results are added in order, whichever finishes first. With a ``record`` there is only one slice. The
+    sum of the losses is divided by ``count``, by default the number of targets that count.
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
     Raises
     ------
     UserError
-        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, or the masks do not fit.
+        If the tokens or targets are not integers in [0, V), differ in shape, T > block_size, the masks do not fit, or
+        no target counts.
     """
     tokens, targets = _check_pair(parameters, tokens, targets)
     _check_masks(parameters, tokens, masks)
-    record = recorder_of(record, parameters.config)
+    record, positions = recorder_of(record, parameters.config), count or count_targets(targets)
 
     @ieee  # each thread has its own settings
     def compute(rows: slice) -> tuple[Array, dict[str, Array]]:
         part = {name: mask[rows] for name, mask in masks.items()}
-        return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, tokens.size)
+        return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, positions)
 
     slices = _slices(parameters, tokens) if record is ignore else ()
     if len(slices) < 2:
-        loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, tokens.size)
+        loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, positions)
         return loss, out.copy_from(gradients)
     results = parallel_map(compute, slices)
     loss, gradients = next(results)
@@ -119,17 +128,18 @@ def sliced_loss_and_gradients(
 def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     """Return the mean loss in nats per token without gradients; the arguments and errors are the same."""
     tokens, targets = _check_pair(parameters, tokens, targets)
-    return _loss(parameters, tokens, targets, tokens.size)
+    return _loss(parameters, tokens, targets, count_targets(targets))
 
 
 @ieee
 def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     """Return the same as ``loss_of``, computed in slices of the batch that are added in order."""
     tokens, targets = _check_pair(parameters, tokens, targets)
+    count = count_targets(targets)
 
     @ieee  # each thread has its own settings
     def compute(rows: slice) -> Array:
-        return _loss(parameters, tokens[rows], targets[rows], tokens.size)
+        return _loss(parameters, tokens[rows], targets[rows], count)
 
     total, *others = parallel_map(compute, _slices(parameters, tokens))
     for other in others:
@@ -149,11 +159,21 @@ def predict(parameters: Parameters, tokens: Any, record: Record = ignore) -> Arr
     UserError
         If the tokens are not integers in [0, V), or T > block_size.
     """
-    record = recorder_of(record, check_parameters(parameters).config)
-    logits, _ = model_forward(parameters, tokens, record=record)
+    config = check_parameters(parameters).config
+    record = recorder_of(record, config)
+    logits = _forward_logits(parameters, check_tokens(tokens, config), record)
     probabilities, _ = softmax_forward(logits, record)
     record("probabilities", probabilities)
     return probabilities
+
+
+@ieee
+def next_logits(parameters: Parameters, tokens: Tokens) -> Array:
+    """Return the logits (B, V) after the last of the tokens (B, T), which must be known to be valid."""
+    if isinstance(parameters.config, BigramConfig):
+        return bigram_logits_of(parameters, tokens[:, -1:])[0][:, 0]
+    logits: Array = logits_of(parameters, tokens, {}, backward=False, last=True)[0][:, 0]
+    return logits
 
 
 # The functions below check nothing: their arguments have already been checked above.
@@ -165,8 +185,15 @@ def _logits_of(parameters: Parameters, tokens: Tokens, masks: Masks, record: Rec
     return logits_of(parameters, tokens, masks, record)
 
 
+def _forward_logits(parameters: Parameters, tokens: Tokens, record: Record = ignore) -> Array:
+    """Return the logits alone, with memory that does not grow with the number of blocks."""
+    if isinstance(parameters.config, BigramConfig):
+        return bigram_logits_of(parameters, tokens, record)[0]
+    return logits_of(parameters, tokens, {}, record, backward=False)[0]
+
+
 def _loss_and_gradients(
-    parameters: Parameters, tokens: Tokens, targets: Tokens, masks: Masks, record: Record, count: int
+    parameters: Parameters, tokens: Tokens, targets: Tokens, masks: Masks, record: Record, count: float
 ) -> tuple[Array, dict[str, Array]]:
     logits, cache = _logits_of(parameters, tokens, masks, record)
     loss, loss_cache = cross_entropy_forward(logits, targets, record, count)
@@ -177,8 +204,7 @@ def _loss_and_gradients(
 
 
 def _loss(parameters: Parameters, tokens: Tokens, targets: Tokens, count: int) -> Array:
-    logits, _ = _logits_of(parameters, tokens, {}, ignore)
-    return cross_entropy_forward(logits, targets, ignore, count)[0]
+    return cross_entropy_forward(_forward_logits(parameters, tokens), targets, ignore, count)[0]
 
 
 def _slices(parameters: Parameters, tokens: Tokens) -> tuple[slice, ...]:

@@ -111,7 +111,8 @@ class Parameters(Mapping[str, Array]):
 
     def zeros_like(self) -> Parameters:
         """Return Parameters of the same shapes and dtype, all zeros."""
-        return Parameters(self.config, np.zeros_like(self.flat))
+        # Unlike zeros_like, zeros writes nothing: the moments of a model that only samples take no memory.
+        return Parameters(self.config, np.zeros(self.flat.shape, self.flat.dtype))
 
     def copy_from(self, tensors: Mapping[str, Array]) -> Parameters:
         """Copy tensors with the same names and shapes into the flat array, and return self."""

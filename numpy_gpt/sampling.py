@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from numpy_gpt.decoding import Decoder
 from numpy_gpt.layers.softmax import softmax_forward
-from numpy_gpt.model import model_forward
+from numpy_gpt.model import next_logits
 from numpy_gpt.parameters import Parameters, check_parameters
 from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.array_checks import check_array, check_row
@@ -152,9 +152,8 @@ def _next_logits(parameters: Parameters, cache: bool) -> Callable[[list[int]], A
 def _window_logits(parameters: Parameters, length: int) -> Callable[[list[int]], Array]:
     def logits(tokens: list[int]) -> Array:
         window = np.array([tokens[-length:]], dtype=np.int64)
-        all_logits, _ = model_forward(parameters, window)
-        last: Array = all_logits[0, -1]
-        return last
+        row: Array = next_logits(parameters, window)[0]
+        return row
 
     return logits
 
@@ -167,7 +166,7 @@ def _cached_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
         if len(tokens) > block_size:
             return window_logits(tokens)
         unread = np.array([tokens[decoder.length :]], dtype=np.int64)
-        last: Array = decoder.read_checked(unread)[0, -1]
+        last: Array = decoder.read_checked(unread, last=True)[0, -1]
         return last
 
     return logits

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gpt_data.errors import UserError
 from gpt_data.texts.corpora import load_corpus
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt import initial_values, loss_and_gradients, parameters_from
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.shared.model.record import keep_in
 from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.randomness import dropout_masks
 from parity_tests.support.comparator import assert_close
@@ -55,6 +57,25 @@ def test_small_batches_add_up(kind, parts):
     for name, value in theirs.items():
         # Sums of the same terms in another order: off by rounding of the largest of them, over a few hundred terms.
         assert_close(name, ours[name], value, 1000 * UNIT["float64"] * np.abs(value).max())
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "torch fused"])
+def test_targets_that_do_not_count(kind):
+    small, large = _recipe(gradient_accumulation_steps=3), _recipe(batch_size=12)
+    inputs, targets = BatchSampler(CORPUS.train, 8, 12, 1).batch(0)
+    targets[:3, 2:], targets[4:8] = -100, -1  # 14, 0 and 32 count: a mean of means would be another number
+    accumulated, ours = _clipped(_engine(kind, small), inputs, targets)
+    at_once, theirs = _clipped(_engine(kind, large), inputs, targets)
+    assert_close("loss", accumulated.loss, at_once.loss, 64 * UNIT["float64"] * at_once.loss)
+    for name, value in theirs.items():
+        assert_close(name, ours[name], value, 1000 * UNIT["float64"] * np.abs(value).max())
+    counted = targets >= 0
+    losses = {}
+    loss_and_gradients(parameters_from(large.model, _values(large)), inputs, targets, record=keep_in(losses))
+    mean = losses["losses"][counted].mean()
+    assert_close("mean of the losses that count", at_once.loss, mean, 64 * UNIT["float64"] * mean)
+    with pytest.raises(UserError, match="at least one target must count"):
+        _clipped(_engine(kind, small), inputs, np.full_like(targets, -1))
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])

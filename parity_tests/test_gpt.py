@@ -195,8 +195,10 @@ def test_bad_tokens_are_refused(tokens, message):
     ("targets", "message"),
     [
         ([[0, 7]], r"^targets must lie in \[0, 7\)"),
-        ([[0, -1]], "is -1"),
-        ([[0.5, 1]], "must be integers"),
+        ([[0, -2]], r"is -2; -100 or -1 marks one that does not count"),
+        ([[-1, 7]], r"the one at \(0, 1\) is 7"),
+        ([[-1, -100]], "^at least one target must count, but all are -100 or -1"),
+        ([[0.5, 1]], "^targets must be integers"),
         ([[0]], r"tokens' shape \(1, 2\), not \(1, 1\)"),
         ([[]], r"not \(1, 0\)"),
     ],

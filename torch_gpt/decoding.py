@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gpt_data.errors import UserError
 from numpy_gpt.shared.model.argument_checks import check_flags
+from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.token_checks import check_tokens
@@ -38,7 +39,7 @@ class Decoder:
         check_flags(fused=fused)
         self._parameters, self._config, self._fused = parameters, config, fused
         self._blocks = by_block(parameters, config.n_layer)
-        self._past: list[KeyValues | None] = [None] * config.n_layer
+        self._past: list[KeyValues] = []
         self._batch = 0  # set by the first read
         self.length = 0
 
@@ -51,24 +52,35 @@ class Decoder:
         UserError
             If the tokens are not integers in [0, V), the batch size changes, or more than block_size would be read.
         """
-        p, config = self._parameters, self._config
-        ids = check_tokens(on_host(tokens), config)
+        ids, config = check_tokens(on_host(tokens), self._config), self._config
         self._batch = self._batch or len(ids)
         if len(ids) != self._batch:
             raise UserError(f"a Decoder for a batch of {self._batch} cannot read one of {len(ids)}; make a new one")
         end = self.length + ids.shape[1]
         if end > config.block_size:
             raise UserError(f"{end} tokens do not fit into block_size={config.block_size}; make a new Decoder")
+        return self.read_checked(ids)
+
+    @torch.no_grad()
+    def read_checked(self, ids: Tokens, *, last: bool = False) -> Tensor:
+        """Return the result of ``read`` for tokens known to be valid and to fit, such as the model's own.
+
+        With ``last``, only the logits after the last of them are computed, (B, 1, V).
+        """
+        p, config, end = self._parameters, self._config, self.length + ids.shape[1]
         wte, wpe = p["wte.weight"], p["wpe.weight"]
+        if not self._past:
+            shape = (len(ids), config.n_head, config.block_size, config.head_size)
+            self._past = [KeyValues(wte.new_empty(shape), wte.new_empty(shape)) for _ in self._blocks]
         x = wte[tensor_from(ids, wte.device, torch.int64)] + wpe[self.length : end]
         for layer, block in enumerate(self._blocks):
             x = block_forward(x, block, config, fused=self._fused, attend=partial(self._attend, layer))
         self.length = end
+        x = x[:, -1:] if last else x
         layer_norm = layer_norm_fused if self._fused else layer_norm_forward
         x = layer_norm(x, p["ln_f.weight"], p.get("ln_f.bias"), config.layer_norm_epsilon)
         return (linear_fused if self._fused else linear_forward)(x, head(p, config).T, None)
 
     def _attend(self, layer: int, x: Tensor) -> Tensor:
         parameters, past = attention_parameters(self._blocks[layer]), self._past[layer]
-        out, self._past[layer] = cached_attention_forward(x, *parameters, self._config.n_head, past, self._fused)
-        return out
+        return cached_attention_forward(x, *parameters, self._config.n_head, past, self.length, self._fused)

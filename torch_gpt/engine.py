@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -58,7 +59,6 @@ class TorchEngine(Engine):
         has_ema = recipe.training.ema_decay > 0
         ema = parameters_from(recipe.model, values, place) if has_ema else {}
         self._ema = {name: average.detach() for name, average in ema.items()}
-        self._state = adamw_state(self.parameters)
         if moments is not None:
             m, v = (parameters_from(recipe.model, part, place) for part in check_moments(moments))
             self._state = AdamWState(*({name: part[name].detach() for name in part} for part in (m, v)))
@@ -100,6 +100,11 @@ class TorchEngine(Engine):
         cuda = self.device.type == "cuda"
         return torch.cuda.max_memory_allocated(self.device) if cuda else peak_memory_of_process()
 
+    @cached_property
+    def _state(self) -> AdamWState:
+        """AdamW's moments, made at first use: a model that only samples needs no memory for them."""
+        return adamw_state(self.parameters)
+
     @property
     def _inference_parameters(self) -> dict[str, Tensor]:
         return self._ema or self.parameters
@@ -116,9 +121,9 @@ class TorchEngine(Engine):
         fused = self.fused if fused is None else fused
         losses: list[Tensor] = []
         total: dict[str, Tensor] = {}
-        for inputs, targets, masks in batches:
+        for inputs, targets, masks, positions in batches:
             loss, gradients = loss_and_gradients_of(
-                self.parameters, self.recipe.model, inputs, targets, masks, record, fused
+                self.parameters, self.recipe.model, inputs, targets, masks, record, fused, positions
             )
             losses.append(loss)
             if total:

@@ -69,10 +69,12 @@ def logits_of(
     record: Record = ignore,
     fused: bool = False,
     blocks: Sequence[Callable[[Tensor], Tensor]] | None = None,
+    last: bool = False,
 ) -> Tensor:
     """Return the result of gpt_forward for tokens and masks that have already been checked and are on the device.
 
-    If ``blocks`` are given, they compute (12.2), and ``parameters`` need not contain their parameters.
+    If ``blocks`` are given, they compute (12.2), and ``parameters`` need not contain their parameters. With ``last``,
+    only the logits after the last position are computed, (B, 1, V).
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
@@ -91,6 +93,7 @@ def logits_of(
     else:
         for compute in blocks:
             x = compute(x)
+    x = x[:, -1:] if last else x
     weight, bias = parameters["ln_f.weight"], parameters.get("ln_f.bias")
     x = layer_norm(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
     logits: Tensor = record("logits", linear(x, head(parameters, config).T, None))  # (12.3)

@@ -14,7 +14,7 @@ from numpy_gpt.shared.model.arrays import Tokens
 from numpy_gpt.shared.model.config import BigramConfig, ModelConfig
 from numpy_gpt.shared.model.config_checks import check_config
 from numpy_gpt.shared.model.record import Record, ignore
-from numpy_gpt.shared.model.token_checks import check_targets, check_tokens
+from numpy_gpt.shared.model.token_checks import check_targets, check_tokens, count_targets
 from torch_gpt.bigram import bigram_logits_of
 from torch_gpt.gpt import Masks, logits_of, placed_masks
 from torch_gpt.layers.cross_entropy import cross_entropy_forward, cross_entropy_fused
@@ -58,7 +58,7 @@ def loss_of(
 ) -> Tensor:
     """Return the mean loss in nats per token, a 0-d tensor that autograd can differentiate.
 
-    Shapes: tokens and targets (B, T).
+    Shapes: tokens and targets (B, T). A target of −100 or −1 does not count: the mean is over the others.
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them, or ``intervene(changes)`` to
     change them.
@@ -67,7 +67,7 @@ def loss_of(
     ------
     UserError
         If the parameters do not fit the config, the tokens or targets are not integers in [0, V), differ in shape,
-        T > block_size, or the masks do not fit.
+        T > block_size, the masks do not fit, or no target counts.
     """
     check_parameters(parameters, config)
     return _loss_of(parameters, config, tokens, targets, masks, record, fused)
@@ -81,12 +81,15 @@ def _loss_of(
     masks: Masks | None,
     record: Record,
     fused: bool,
+    count: float | None = None,
 ) -> Tensor:
     ids, record = _check(config, tokens, fused), recorder_of(record, config)
-    next_ids = check_targets(on_host(targets), ids, config)
+    next_ids = check_targets(on_host(targets, "targets"), ids, config)
+    if count is None:
+        count_targets(next_ids)
     logits = _logits_of(parameters, config, ids, masks, record, fused)
     cross_entropy = cross_entropy_fused if fused else cross_entropy_forward
-    return cross_entropy(logits, tensor_from(next_ids, logits.device, torch.int64), record)
+    return cross_entropy(logits, tensor_from(next_ids, logits.device, torch.int64), record, count)
 
 
 def loss_and_gradients(
@@ -126,12 +129,15 @@ def loss_and_gradients_of(
     masks: Masks | None,
     record: Record,
     fused: bool,
+    count: float | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the result of loss_and_gradients for parameters known to fit the config, such as an engine's own.
 
+    The sum of the losses is divided by ``count``, by default the number of targets that count.
+
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    loss = _loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused)
+    loss = _loss_of(parameters, config, tokens, targets, masks, with_gradients(record), fused, count)
     gradients = torch.autograd.grad(loss, list(parameters.values()))
     # Autograd may return a transposed view, but the optimizer needs the parameter's layout.
     return loss.detach(), {name: part.contiguous() for name, part in zip(parameters, gradients, strict=True)}
@@ -156,6 +162,14 @@ def predict(
     probabilities = softmax_fused(logits) if fused else softmax_forward(logits, record)
     record("probabilities", probabilities)
     return probabilities
+
+
+def next_logits(parameters: Mapping[str, Tensor], config: ModelConfig, tokens: Tokens, fused: bool) -> Tensor:
+    """Return the logits (B, V) after the last of the tokens (B, T), which must be known to be valid."""
+    ids = tensor_from(tokens, parameters["wte.weight"].device, torch.int64)
+    if isinstance(config, BigramConfig):
+        return bigram_logits_of(parameters, ids[:, -1:], fused=fused)[:, -1]
+    return logits_of(parameters, config, ids, {}, fused=fused, last=True)[:, -1]
 
 
 def _logits_of(

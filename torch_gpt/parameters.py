@@ -111,8 +111,8 @@ def tensor_from(array: Any, device: torch.device | str, dtype: torch.dtype | Non
     return torch.from_numpy(native).to(device, dtype)
 
 
-def on_host(ids: Any) -> Any:
-    """Return token ids, which may be a tensor on any device, as something that NumPy can read.
+def on_host(ids: Any, what: str = "token ids") -> Any:
+    """Return token ids, which may be a tensor on any device, as something that NumPy can read; errors say ``what``.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def on_host(ids: Any) -> Any:
     """
     if not isinstance(ids, Tensor):
         return ids
-    check_tensor("token ids", ids)
+    check_tensor(what, ids)
     return ids.detach().cpu()
 
 

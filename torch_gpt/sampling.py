@@ -24,7 +24,7 @@ from numpy_gpt.shared.model.sampling_choice import (
 from numpy_gpt.shared.model.token_checks import check_prompt
 from torch_gpt.decoding import Decoder
 from torch_gpt.layers.softmax import softmax_forward
-from torch_gpt.model import model_forward
+from torch_gpt.model import next_logits
 from torch_gpt.parameters import check_parameters, check_tensor, on_host
 
 
@@ -131,10 +131,10 @@ def _draws(
     window = config.block_size if isinstance(config, GPTConfig) else 1  # a bigram model looks at the last token only
     for uniform in uniforms:
         if decoder is not None and len(tokens) <= config.block_size:
-            logits = decoder.read(_row(tokens[decoder.length :]))
+            logits = decoder.read_checked(_row(tokens[decoder.length :]), last=True)[:, -1]
         else:
-            logits = model_forward(parameters, config, _row(tokens[-window:]), fused=fused)
-        probabilities = token_probabilities(logits[0, -1], temperature, top_k, top_p)
+            logits = next_logits(parameters, config, _row(tokens[-window:]), fused)
+        probabilities = token_probabilities(logits[0], temperature, top_k, top_p)
         tokens.append(sample_token(probabilities, uniform))
         yield Draw(tokens[-1], probabilities.numpy())
 

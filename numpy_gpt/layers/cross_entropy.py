@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numpy_gpt.kernels.lookup import flat_indices, pick, subtract_at_
 from numpy_gpt.layers.softmax import softmax_of_rows
@@ -15,42 +16,48 @@ from numpy_gpt.shared.model.record import Record, ignore, unflattened
 class CrossEntropyCache(NamedTuple):
     """What cross_entropy_backward needs.
 
-    ``entries`` are the indices of the targets in the flat logits; ``positions`` is the number of positions averaged.
+    ``entries`` are the indices of the targets in the flat logits, ``ignored`` says which positions do not count, and
+    ``positions`` is the number of positions averaged.
     """
 
     probabilities: Array
     entries: Tokens
-    positions: int
+    ignored: NDArray[np.bool_]
+    positions: float
 
 
 def cross_entropy_forward(
-    logits: Array, targets: Tokens, record: Record = ignore, count: int | None = None
+    logits: Array, targets: Tokens, record: Record = ignore, count: float | None = None
 ) -> tuple[Array, CrossEntropyCache]:
-    """Return the mean over all positions of −ln softmax(logits)[target], a NumPy scalar, in nats per token.
+    """Return the mean of −ln softmax(logits)[target] over the positions that count, a NumPy scalar, in nats per token.
 
-    For a slice of a batch, ``count`` is the number of positions in the whole batch, so that the losses and gradients of
-    the slices add up to those of the batch.
+    A position counts unless its target is negative; otherwise its loss is 0. For a slice of a batch, ``count`` is the
+    number of positions that count in the whole batch, so that the losses and gradients of the slices add up to those
+    of the batch.
 
     Each loss is ln Σ exp(z − max) + max − z[target] (11.1), not −ln p, which is inf as soon as p underflows.
-    Shapes: logits (…, V), targets (…) with ids in [0, V), checked by ``loss_and_gradients`` → loss ().
+    Shapes: logits (…, V), targets (…) with ids below V, checked by ``loss_and_gradients`` → loss ().
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     rows, record = logits.reshape(-1, logits.shape[-1]), unflattened(record, *targets.shape)
     probabilities, largest, total = softmax_of_rows(rows, record)
     record("probabilities", probabilities)
-    entries = flat_indices(rows, targets)
+    ignored = targets.reshape(-1) < 0
+    entries = flat_indices(rows, np.maximum(targets, 0))  # of an ignored target any entry of its row
     losses = np.log(total) + (largest - pick(rows, entries))  # (11.1)
+    losses[ignored] = 0
     record("losses", losses)
-    count = count or losses.size
+    count = count or losses.size - int(np.count_nonzero(ignored))
     loss = np.add.reduce(losses) / losses.dtype.type(count)  # (11.2)
     record("loss", loss)
-    return loss, CrossEntropyCache(probabilities.reshape(logits.shape), entries, count)
+    return loss, CrossEntropyCache(probabilities.reshape(logits.shape), entries, ignored, count)
 
 
 def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
-    """Return dlogits (…, V) = (p − onehot(target)) / positions (11.3)."""
-    probabilities, entries, positions = cache
+    """Return dlogits (…, V) = (p − onehot(target)) / positions (11.3), and 0 where the target is ignored."""
+    probabilities, entries, ignored, positions = cache
     dlogits = subtract_at_(probabilities.copy(), entries, 1)
+    dlogits.reshape(len(ignored), dlogits.shape[-1])[ignored] = 0
     dlogits /= positions
     return dlogits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -30,6 +31,24 @@ def test_position_counts_the_tokens_before(monkeypatch):
             yield 0
 
     assert sampling.seconds_at(write, 250, True) == pytest.approx(250, abs=1)
+
+
+def test_a_shape_is_measured_beside_hugging_face(capsys, tmp_path):
+    pytest.importorskip("transformers", reason="the extra interop is not installed")
+    path = tmp_path / "report.json"
+    quick = ["--rounds", "1", "--threads", "1", "--prompt", "3", "--tokens", "4", "--json", str(path)]
+    assert sampling.main(["--shape", "small", *quick]) == 0
+    lines = capsys.readouterr().out.strip().split("\n\n")[-1].splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["numpy_gpt", "torch_gpt", "Hugging Face"]
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    assert [row["rounds"][0]["tokens"] for row in rows] == [4, 4, 4]
+    assert all(row["rounds"][0]["first"] > 0 for row in rows)
+
+
+def test_without_transformers_the_message_says_so(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    assert sampling.main(["--shape", "small"]) == 2
+    assert "transformers, which is missing; pip install transformers" in capsys.readouterr().err
 
 
 def test_the_command_prints_both_tables(capsys, tmp_path):

@@ -1,5 +1,7 @@
 """Cross-entropy, also where probabilities underflow; each position's gradient, not only the mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ from hypothesis import given
 from torch.nn import functional
 
 from numpy_gpt.layers.cross_entropy import cross_entropy_backward, cross_entropy_forward
+from numpy_gpt.shared.model.record import keep_in
 from parity_tests.layers.harness import Layer, assert_gradients_are_differences, assert_twins_agree
-from parity_tests.support.comparator import assert_close
-from parity_tests.support.strategies import Case, cases
+from parity_tests.support.comparator import assert_close, assert_identical
+from parity_tests.support.strategies import Case, cases, ignored_shares
 from torch_gpt.layers import cross_entropy as twin
 
 
@@ -31,7 +34,8 @@ def layer_of(case: Case, magnitude: float = 1.0) -> Layer:
         return parts.loss, {"logits": ops.cross_entropy_backward(parts.softmax.probabilities, targets)}
 
     def native(inputs, fixed, record):
-        return functional.nll_loss(functional.log_softmax(inputs["logits"], -1).flatten(0, 1), ids.flatten())
+        log_probabilities = functional.log_softmax(inputs["logits"], -1).flatten(0, 1)
+        return functional.nll_loss(log_probabilities, ids.flatten(), ignore_index=-100)
 
     logits = case.normal("logits", (*targets.shape, case.config.vocab_size), scale=10 * case.scale * magnitude)
     ways = {
@@ -44,14 +48,29 @@ def layer_of(case: Case, magnitude: float = 1.0) -> Layer:
 
 
 @pytest.mark.parametrize("magnitude", [0.01, 1.0, 100.0])
+@given(case=cases(), ignored=ignored_shares)
+def test_twins_agree_within_the_bound(magnitude, case, ignored):
+    assert_twins_agree(layer_of(replace(case, ignored=ignored), magnitude))
+
+
+@given(cases(), ignored_shares)
+def test_gradients_are_differences(case, ignored):
+    assert_gradients_are_differences(layer_of(replace(case, ignored=ignored), 0.1))
+
+
 @given(case=cases())
-def test_twins_agree_within_the_bound(magnitude, case):
-    assert_twins_agree(layer_of(case, magnitude))
-
-
-@given(cases())
-def test_gradients_are_differences(case):
-    assert_gradients_are_differences(layer_of(case, 0.1))
+def test_ignored_targets_change_nothing(case):
+    targets = replace(case, ignored=0.5).targets()
+    logits = case.normal("logits", (*targets.shape, case.config.vocab_size))
+    kept = {}
+    loss, cache = cross_entropy_forward(logits, targets, keep_in(kept))
+    gradient = cross_entropy_backward(cache)
+    assert not kept["losses"][targets < 0].any()
+    assert not gradient[targets < 0].any()
+    logits[targets < 0] = case.normal("others", logits[targets < 0].shape)
+    again, cache = cross_entropy_forward(logits, targets)
+    assert again == loss
+    assert_identical("gradient with other logits where targets are ignored", cross_entropy_backward(cache), gradient)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

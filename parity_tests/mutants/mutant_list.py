@@ -146,13 +146,16 @@ MUTANTS = [
     ),
     *_in(
         "layers/cross_entropy.py",
-        ("gradient not divided by the count", "    dlogits /= positions\n", "    dlogits /= len(places)\n"),
+        ("gradient not divided by the count", "    dlogits /= positions\n", "    dlogits /= len(entries)\n"),
         (
             "one-hot not subtracted",
             "subtract_at_(probabilities.copy(), entries, 1)",
             "subtract_at_(probabilities.copy(), entries, 0)",
         ),
         ("logarithm of the sum dropped", "np.log(total) + (largest", "(largest"),
+        ("gradient of an ignored target", "    dlogits.reshape(len(ignored), dlogits.shape[-1])[ignored] = 0\n", ""),
+        ("loss of an ignored target", "    losses[ignored] = 0\n", ""),
+        ("a mean over ignored targets, too", "losses.size - int(np.count_nonzero(ignored))", "losses.size"),
     ),
     *_in(
         "kernels/rows.py",
@@ -278,7 +281,7 @@ MUTANTS = [
             "    loss, loss_cache = cross_entropy_forward(logits, targets, record, count)",
             "    loss, loss_cache = cross_entropy_forward(logits, cache.tokens, record, count)",
         ),
-        ("a slice's own mean for its share in the batch's", "part, ignore, tokens.size)", "part, ignore, None)"),
+        ("a slice's own mean for its share in the batch's", "part, ignore, positions)", "part, ignore, None)"),
         ("only the last slice's gradient", "out[name][...] += gradient", "out[name][...] = gradient"),
     ),
     *_in(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import ACTIVATIONS, BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.model.token_checks import IGNORED_TARGET
 from numpy_gpt.shared.training.randomness import dropout_masks
 
 SIZES = (1, 2, 3, 4, 5, 7, 8)
@@ -26,13 +27,14 @@ HEADS_AND_SIZES = ((1, 1), (1, 4), (1, 5), (2, 1), (2, 3), (3, 2), (3, 4), (4, 1
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that determines a test's arrays."""
+    """Everything that determines a test's arrays; ``ignored`` is about the share of targets that do not count."""
 
     config: ModelConfig
     batch: int
     time: int
     seed: int
     scale: float
+    ignored: float = 0.0
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return a separate generator for each purpose, so that the draws for one never shift those for another."""
@@ -52,8 +54,10 @@ class Case:
         return self.rng(purpose).integers(0, self.config.vocab_size, (self.batch, self.time))
 
     def targets(self) -> Tokens:
-        """Return random ids as the targets."""
-        return self.tokens("targets")
+        """Return random ids as the targets, some of them ignored, but never all."""
+        targets, drawn = self.tokens("targets"), self.rng("ignored").random((self.batch, self.time))
+        targets[(drawn < self.ignored) & (drawn < drawn.max())] = IGNORED_TARGET
+        return targets
 
     def masks(self, dtype: str = "float64") -> dict[str, Array]:
         """Return dropout masks by name, none if the config has no dropout."""
@@ -77,6 +81,9 @@ scales = st.floats(np.log(0.02), np.log(2.0)).map(lambda exponent: round(float(n
 """0.02 to 2, log-uniform: at 0.02 alone attention is almost uniform, and a transposed k passes."""
 
 seeds = st.integers(0, 2**32 - 1)
+
+ignored_shares = st.sampled_from((0.0, 0.3, 0.9))
+"""For ``Case.ignored``: no target, some, almost all."""
 
 
 @st.composite

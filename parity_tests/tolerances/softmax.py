@@ -98,13 +98,13 @@ class CrossEntropy(NamedTuple):
 
 
 def cross_entropy(logits: Bounded, targets: np.ndarray) -> CrossEntropy:
-    """Return −log softmax(logits)[target] at each position, and its mean.
+    """Return −log softmax(logits)[target] at each position, 0 for a negative target, and the mean of the others.
 
     Formula 3, for L = log S − z_y: u·(Σp|z| + V + c + c|log S| + |z_y| + |L|): the errors of S relative to S, of the
     logarithm, of z_y and of the subtraction. An input error moves log S by at most G (see softmax) and z_y by its own.
     """
-    unit, row = logits.rounding.unit, _row(logits)
-    at_target = targets[..., None]
+    unit, row, counted = logits.rounding.unit, _row(logits), targets >= 0
+    at_target = np.maximum(targets, 0)[..., None]
     shifted_target = np.take_along_axis(row.shifted, at_target, -1)[..., 0]
     log_sum = np.log(np.exp(logits.value - logits.value.max(-1, keepdims=True)).sum(-1))
     losses = log_sum + shifted_target
@@ -113,18 +113,22 @@ def cross_entropy(logits: Bounded, targets: np.ndarray) -> CrossEntropy:
         average + logits.shape[-1] + ELEMENTARY + ELEMENTARY * np.abs(log_sum) + shifted_target + np.abs(losses)
     )
     moved = row.growth[..., 0] + np.take_along_axis(row.error, at_target, -1)[..., 0]
-    per_place = bounded(losses, moved + local, logits)
-    return CrossEntropy(softmax(logits), per_place, mean(per_place))
+    per_place = bounded(np.where(counted, losses, 0), np.where(counted, moved + local, 0), logits)
+    average_loss = mean(bounded(losses[counted], (moved + local)[counted], logits))  # adding a 0 rounds nothing
+    return CrossEntropy(softmax(logits), per_place, average_loss)
 
 
 def cross_entropy_backward(p: Bounded, targets: np.ndarray) -> Bounded:
-    """Return (p − onehot)/N. Its error is (e_p + 3u|p − 1_y|)/N: formula 3's gradient, absolute, not relative to p."""
+    """Return (p − onehot)/N, and exactly 0 for a negative target.
+
+    Its error is (e_p + 3u|p − 1_y|)/N: formula 3's gradient, absolute, not relative to p.
+    """
     difference = p.value.copy()
-    at_target = targets[..., None]
+    counted, at_target = targets >= 0, np.maximum(targets, 0)[..., None]
     np.put_along_axis(difference, at_target, np.take_along_axis(difference, at_target, -1) - 1, -1)
-    count = targets.size
+    count = counted.sum()
     error = (p.error + 3 * p.rounding.unit * (np.abs(difference) + p.error)) / count + p.rounding.underflow
-    return bounded(difference / count, error, p)
+    return bounded(counted[..., None] * difference / count, counted[..., None] * error, p)
 
 
 def _row(x: Bounded) -> _Row:

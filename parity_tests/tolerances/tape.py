@@ -142,19 +142,22 @@ class Tape:
         return self._rounded(p.clone(), (q.shape[-1] + 2, _abs(p) * scores))
 
     def cross_entropy(self, logits: Tensor, targets: Any) -> CrossEntropy:
-        """As softmax, then the logarithm of the sum, the difference and the mean."""
+        """As softmax, then the logarithm of the sum, the difference, and the mean of those that count."""
         shifted, exponentials, total = self._exponentials(logits)
         p = self._once(exponentials / total[..., None])
-        at_target = shifted.gather(-1, torch.as_tensor(targets)[..., None])[..., 0]
-        losses = self._once(self._once(total.log(), ELEMENTARY) - at_target)
-        loss = self._rounded(losses.mean(), (losses.numel() + 1, _abs(losses).mean()))
+        counted = torch.as_tensor(targets) >= 0
+        at_target = shifted.gather(-1, torch.as_tensor(targets).clamp(min=0)[..., None])[..., 0]
+        losses = counted * self._once(self._once(total.log(), ELEMENTARY) - at_target)
+        count = counted.sum()
+        loss = self._rounded(losses.sum() / count, (int(count) + 1, _abs(losses).sum() / count))
         parts = Softmax(logits.amax(-1), exponentials, total, p)  # type: ignore[arg-type]
         return CrossEntropy(parts, losses, loss)  # type: ignore[arg-type]
 
     def cross_entropy_backward(self, p: Tensor, targets: Any) -> Tensor:
         """Difference and quotient."""
-        onehot = torch.nn.functional.one_hot(torch.as_tensor(targets), p.shape[-1])
-        return self._once(self._once(p - onehot) / onehot[..., 0].numel(), 2)
+        counted = torch.as_tensor(targets) >= 0
+        onehot = torch.nn.functional.one_hot(torch.as_tensor(targets).clamp(min=0), p.shape[-1])
+        return self._once(counted[..., None] * self._once(p - onehot) / counted.sum(), 2)
 
     def activation(self, x: Tensor, kind: str) -> Activation:
         """Argument, tanh or erf, 1 + that, and the products."""

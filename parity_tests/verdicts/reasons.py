@@ -57,8 +57,8 @@ REASONS = {
     "unchecked-layers": Reason(
         "Layers trust their caller",
         "Ids and shapes are checked once, at the entry to the whole model. After that, NumPy's and torch's indexing "
-        "count a negative id from the end, torch's fused embedding and both its losses refuse it, and its fused loss "
-        "leaves a target of −100 out of the mean. It stays: the docstrings say so, and on a GPU each check would wait "
-        "for the device.",
+        "count a negative id from the end, and torch's fused embedding refuses it; written out, any negative target "
+        "does not count, and to torch's fused loss only −100. It stays: the docstrings say so, and on a GPU each check "
+        "would wait for the device.",
     ),
 }

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.token_checks import check_targets, require_targets
 from numpy_gpt.shared.training.engine import EvaluationLimit, Moments, StepResult
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.randomness import DROPOUT
@@ -130,19 +131,21 @@ class FastEngine(TorchEngine):
         return int(bad_step if bad else step), StepResult(loss, norm)
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
-        """Return the mean loss over all targets of the batches, without dropout; it waits only once, at the end."""
+        """Return the mean loss over all targets that count, without dropout; it waits only once, at the end."""
         if self._evaluator is None:
             self._evaluator = Evaluator(self._evaluation_loss, self.device, self.options.graphs, self._report)
         total, count = torch.zeros((), dtype=torch.float64), 0
         total = total.to(self.device) if self.device.type != "mps" else total.float().to(self.device)
         self._swap_ema()  # the module, compiled or captured, always uses its own tensors
         try:
-            for inputs, targets in batches:
-                total += self._evaluator(inputs, targets) * targets.size
-                count += targets.size
+            for inputs, given in batches:
+                targets = check_targets(given, inputs, self.recipe.model)
+                if positions := int(np.count_nonzero(targets >= 0)):
+                    total += self._evaluator(inputs, targets) * positions
+                    count += positions
         finally:
             self._swap_ema()
-        return float(total) / count
+        return float(total) / require_targets(count)
 
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""

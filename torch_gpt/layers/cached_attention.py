@@ -15,7 +15,7 @@ from torch_gpt.layers.softmax import softmax_forward
 
 
 class KeyValues(NamedTuple):
-    """The keys and values (B, H, S, D) of the S positions that a layer has processed."""
+    """Buffers for the keys and values (B, H, block_size, D) of one layer; the caller tracks how much is filled."""
 
     k: Tensor
     v: Tensor
@@ -28,17 +28,19 @@ def cached_attention_forward(
     c_proj_weight: Tensor,
     c_proj_bias: Tensor | None,
     n_head: int,
-    past: KeyValues | None = None,
+    past: KeyValues,
+    length: int,
     fused: bool = False,
-) -> tuple[Tensor, KeyValues]:
-    """Return attention's output for T new positions, and the keys and values of the past with the new ones appended.
+) -> Tensor:
+    """Return attention's output (B, T, C) for T new positions x (B, T, C), which follow ``length`` earlier ones.
 
-    Shapes: x (B, T, C), past S positions or None → (B, T, C), S + T positions. ``fused`` selects torch's operations.
+    ``past`` contains their keys and values, and the new ones are appended to it. ``fused`` selects torch's operations.
     """
     linear = linear_fused if fused else linear_forward
     q, k, v = split_heads(linear(x, c_attn_weight, c_attn_bias), n_head)  # (8.1)
-    if past is not None:
-        k, v = torch.cat([past.k, k], dim=-2), torch.cat([past.v, v], dim=-2)
+    end = length + x.shape[1]
+    past.k[:, :, length:end], past.v[:, :, length:end] = k, v
+    k, v = past.k[:, :, :end], past.v[:, :, :end]
     past_only = None  # a single query comes last, and sees every key
     if q.shape[-2] > 1:
         positions = torch.arange(k.shape[-2], device=x.device)
@@ -49,4 +51,4 @@ def cached_attention_forward(
         scaled = torch.einsum("bhtd,bhsd->bhts", q, k) / math.sqrt(q.shape[-1])  # (8.2), (8.3)
         masked = scaled if past_only is None else scaled.masked_fill(~past_only, -math.inf)  # (8.4)
         heads = softmax_forward(masked) @ v  # (8.5), (8.6)
-    return linear(merge_heads(heads), c_proj_weight, c_proj_bias), KeyValues(k, v)  # (8.7), (8.8)
+    return linear(merge_heads(heads), c_proj_weight, c_proj_bias)  # (8.7), (8.8)

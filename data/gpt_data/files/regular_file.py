@@ -18,7 +18,13 @@ from gpt_data.wording import show_path
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _SLICE = 1 << 18  # bytes of text read at a time: even decoded, they fit the CPU's cache
 _LARGEST = 1 << 28  # bytes of a file that is read whole, if the caller knows no better limit
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKS = {  # UTF-32's first: UTF-16's is the beginning of one of them
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_RARE = 0.1  # at most this share of a UTF-8 text is NUL; of a UTF-16 text in a Latin script, half
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
@@ -89,8 +95,9 @@ def read_bytes(file: BinaryIO, path: str | os.PathLike[str], size: int = -1) -> 
 def read_texts(files: Iterable[Path]) -> Iterator[str]:
     """Yield the texts of the files, one after another, in pieces.
 
-    The files are UTF-8. Nothing is changed: line ends, NUL and accents are kept, and nothing is inserted between
-    two files. Only a byte-order mark at the start of a file is dropped, because it is not part of the text.
+    The files are UTF-8; UTF-16 and UTF-32 are recognised and refused. Nothing is changed: line ends, NUL and accents
+    are kept, and nothing is inserted between two files. Only a byte-order mark at the start of a file is dropped,
+    because it is not part of the text.
 
     Raises
     ------
@@ -105,11 +112,8 @@ def read_texts(files: Iterable[Path]) -> Iterator[str]:
 def _decode(file: BinaryIO, path: Path) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     before, content = 0, read_bytes(file, path, _SLICE)
-    if content.startswith(_UTF_16):
-        raise UserError(
-            f"{show_path(path)} must be UTF-8 and looks like UTF-16 (it begins with its byte-order mark); "
-            "save it as UTF-8"
-        )
+    if other := _other_encoding(content):
+        raise UserError(f"{show_path(path)} must be UTF-8 and looks like {other}; save it as UTF-8")
     if content.startswith(codecs.BOM_UTF8):
         before, content = len(codecs.BOM_UTF8), content[len(codecs.BOM_UTF8) :]
     while True:
@@ -127,3 +131,24 @@ def _decode(file: BinaryIO, path: Path) -> Iterator[str]:
         if not content:
             return
         before, content = before + len(content), read_bytes(file, path, _SLICE)
+
+
+def _other_encoding(content: bytes) -> str:
+    """Return what the beginning of a file looks like if it is UTF-16 or UTF-32, by its mark or its NULs, or nothing.
+
+    A character takes 2 or 4 bytes there. A UTF-32 character has a NUL at one end, and next to it at most 16. In UTF-16,
+    Latin letters, spaces and line breaks have a NUL always on the same side.
+    """
+    for mark, name in _MARKS.items():
+        if content.startswith(mark):
+            return f"{name} (it begins with its byte-order mark)"
+    whole = content[: len(content) & ~3]
+    for ends, next_to_ends in ((whole[3::4], whole[2::4]), (whole[::4], whole[1::4])):
+        if any(whole) and not any(ends) and max(next_to_ends) <= 16:
+            return "UTF-32 without a byte-order mark (every fourth byte is 0)"
+    even, odd = content[::2].count(0), content[1::2].count(0)
+    most = max(even, odd)
+    if most > max(1, _RARE * len(content)) and min(even, odd) <= _RARE * most:
+        place = "even" if most == even else "odd"
+        return f"UTF-16 without a byte-order mark (many bytes at {place} offsets are 0)"
+    return ""

@@ -21,7 +21,7 @@ from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.interventions import Intervention, intervene
 from numpy_gpt.shared.model.record import Record
-from numpy_gpt.shared.model.token_checks import check_targets, check_tokens
+from numpy_gpt.shared.model.token_checks import check_tokens
 from numpy_gpt.shared.training.engine import Engine
 
 Losses = npt.NDArray[np.float64]
@@ -116,7 +116,7 @@ def measure_baseline(engine: Engine, windows: Tokens, counted: Mask | None = Non
     if windows.ndim != 2 or windows.shape[1] < 2:
         raise UserError(f"windows must have shape (N, T + 1), two tokens or more each, not {windows.shape}")
     inputs = check_tokens(windows[:, :-1], config)
-    targets = check_targets(windows[:, 1:], inputs, config)
+    targets = check_tokens(windows[:, 1:], config)  # of a text, every target counts
     counted = np.ones(inputs.shape, np.bool_) if counted is None else counted
     check_array("counted", counted)
     if counted.shape != inputs.shape or counted.dtype != np.bool_ or not counted.any():

@@ -155,7 +155,8 @@ def check_corpus(recipe: Recipe, corpus: Corpus, remedy: str = "use a longer tex
         if len(split) <= block_size:
             raise UserError(
                 f"a window of {block_size=} needs {block_size + 1} tokens, and the {name} split of "
-                f"{quote(corpus.name)} has {len(split):,}; {remedy}"
+                f"{quote(corpus.name)} has {len(split):,}; {remedy}, or prepare your own "
+                f"text with a {'smaller' if name == 'training' else 'larger'} --val_share"
             )
         evaluation_windows(split, recipe.model.block_size, recipe.eval_stride)
 

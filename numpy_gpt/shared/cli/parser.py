@@ -28,6 +28,7 @@ from numpy_gpt.shared.model.config import TYPE_NAMES
 Options = TypeVar("Options")
 
 _LONGEST_CHOICE = 60
+_TYPED = {r"\n": "\n", r"\t": "\t", "\\\\": "\\"}
 
 EXIT_STATUS = """\
 exit status: 0 done, 2 invalid input or unwritable output, 130 interrupted (Ctrl-C), 143 terminated, 70 a bug.
@@ -138,6 +139,14 @@ def path(text: str) -> Path:
         return to_path(text)
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def typed_text(text: str) -> str:
+    r"""Return a text from the command line with a line break for ``\n``, a tab for ``\t`` and ``\`` for ``\\``.
+
+    A shell passes them as they are typed.
+    """
+    return re.sub(r"\\[nt\\]", lambda typed: _TYPED[typed[0]], text)
 
 
 def _wrong_kind(kind: type, text: str) -> argparse.ArgumentTypeError:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.files.regular_file import read_texts
 from gpt_data.terminal import print_prose
 from gpt_data.texts.corpora import CORPORA, load_corpus, open_dataset, prepare
 from gpt_data.tokens.text_corpus import prepare_text
-from gpt_data.wording import list_names, quote, show_path, suggest
+from gpt_data.wording import count_of, list_names, quote, show_path, suggest
 from numpy_gpt.shared.cli.choices import add_source_flag
 from numpy_gpt.shared.cli.parser import number, path, print_record, read_options
 from numpy_gpt.shared.cli.program import Command, Program
@@ -68,6 +70,7 @@ def write_dataset(options: PrepareOptions, program: str) -> int:
     else:
         _check_corpus_flags(options)
         prepare(load_corpus(options.corpus, options.source), options.out_dir)
+    _note_carriage_returns(options.files)
     place = str(options.out_dir)
     place = f".{os.sep}{place}" if place in CORPORA else place  # a bare name would mean the corpus
     corpus = open_dataset(place)
@@ -79,6 +82,13 @@ def write_dataset(options: PrepareOptions, program: str) -> int:
         print_prose(f"{show_path(place)}: {size:,} different tokens, {train:,} for training, {val:,} for validation")
         print(f"train on it: {program} train tiny --dataset {shlex.quote(show_path(place))}")
     return 0
+
+
+def _note_carriage_returns(files: list[Path]) -> None:
+    if count := sum(piece.count("\r") for piece in read_texts(files)):
+        kept = f"the text contains {count_of(count, 'carriage return')} (\\r), kept as tokens"
+        where = "where they end lines, as in files of Windows or old Macs, convert them to \\n"
+        print_prose(f"note: {kept}; {where}", sys.stderr)
 
 
 def _check_corpus_flags(options: PrepareOptions) -> None:

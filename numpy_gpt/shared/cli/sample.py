@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.files.regular_file import read_regular
+from gpt_data.files.regular_file import read_texts
 from gpt_data.terminal import (
     Style,
     join_lines,
@@ -26,7 +26,7 @@ from gpt_data.terminal import (
     wrap_prose,
 )
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import count_of, describe, quote, show_path
+from gpt_data.wording import count_of, describe, quote
 from numpy_gpt.shared.cli.choices import recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import (
@@ -36,17 +36,17 @@ from numpy_gpt.shared.cli.parser import (
     number,
     print_record,
     read_options,
+    typed_text,
     whole_number,
 )
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
+from numpy_gpt.shared.cli.stop_text import Written, read_stop, written_before
 from numpy_gpt.shared.cli.tables import Column, in_columns, row_line, table_lines, title_line
 from numpy_gpt.shared.cli.tokens import (
     encode_flag,
     likeliest,
     quote_token,
     read_text,
-    single_token,
-    token_text,
     token_width,
 )
 from numpy_gpt.shared.model.arrays import Array
@@ -97,8 +97,11 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``sample``, with nanoGPT's names and defaults where they exist."""
     add = parser.add_argument
     add_model_flags(parser)
-    what = "the beginning of the text, or FILE:PATH without its last line break (default: a line break or a space)"
-    add("--prompt", metavar="TEXT", help=what)
+    what = (
+        r"the beginning of the text (\n is a line break, \t a tab), or FILE:PATH without its last line break "
+        "(default: a line break or a space)"
+    )
+    add("--prompt", metavar="TEXT", type=_prompt_argument, help=what)
     add("--max_new_tokens", metavar="N", type=whole_number, default=200, help="tokens in a sample (default: 200)")
     add("--num_samples", metavar="N", type=whole_number, default=1, help="number of samples (default: 1)")
     add("--temperature", metavar="T", type=number, default=1.0, help="divides the logits; 0 is argmax (default: 1)")
@@ -106,7 +109,8 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     what = "sample only from the likeliest tokens whose probabilities add up to p (default: 1)"
     add("--top_p", metavar="P", type=number, default=1.0, help=what)
     add("--seed", metavar="N", type=whole_number, default=1337, help="seed of the sampling (default: 1337)")
-    add("--stop", metavar="TOKEN", help="end a sample before this token, such as a full stop")
+    what = r"end a sample before this text, such as a full stop or \n\n; it may begin and end inside a token"
+    add("--stop", metavar="TEXT", type=typed_text, help=what)
     what = "cache keys and values: the same text, faster (default: True)"
     add("--cache", type=boolean, default=True, metavar="BOOL", help=what)
     what = (
@@ -117,6 +121,10 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add_pager_flag(parser)
     add("--json", action="store_true", help="print one JSON record instead of the text")
     set_command(parser, program, _read_options, sample)
+
+
+def _prompt_argument(text: str) -> str:
+    return text if text.startswith(_FROM_FILE) else typed_text(text)  # a path is no text
 
 
 def _read_options(arguments: argparse.Namespace) -> SampleOptions:
@@ -144,22 +152,24 @@ def sample(options: SampleOptions, backend: Backend) -> int:
     tokenizer = model.tokenizer
     text = read_text(tokenizer, _prompt_text(options.prompt, tokenizer), "--prompt")
     prompt = encode_flag(tokenizer, text, "--prompt").tolist()
-    stop = None if options.stop is None else single_token(tokenizer, options.stop, "--stop")
+    stop = None if options.stop is None else read_stop(tokenizer, options.stop, "--stop")
     engine = backend.make_engine(recipe_of(model), initial_state_of(model))
     width = 0 if options.show is None else token_width(tokenizer, model.config.vocab_size)
-    all_draws = (_draws_before(stop, _draws(engine, prompt, place, options)) for place in range(options.num_samples))
+    samples = (
+        written_before(stop, tokenizer, _draws(engine, prompt, place, options)) for place in range(options.num_samples)
+    )
     if options.json:
-        records = [_sample_record(tokenizer, text, draws, options.show) for draws in all_draws]
+        records = [_sample_record(text, written, options.show) for written in samples]
         record = {"schema_version": SCHEMA_VERSION, "prompt": text, "prompt_tokens": prompt, "samples": records}
         is_full = options.show is not None and options.show.full
         print_record(record | ({"vocabulary": list(tokenizer.vocabulary)} if is_full else {}))
     elif options.show is None:
-        for place, draws in enumerate(all_draws):
+        for place, written in enumerate(samples):
             if place > 0:
                 print(_BETWEEN, end="")
-            _stream_text(tokenizer, text, draws)
+            _stream_text(text, written)
     else:
-        tables = (_table_parts(tokenizer, text, prompt, draws, options.show, width) for draws in all_draws)
+        tables = (_table_parts(tokenizer, text, prompt, written, options.show, width) for written in samples)
         parts = chain.from_iterable(chain([_BETWEEN] if place else [], table) for place, table in enumerate(tables))
         vocabulary = [*vocabulary_table(tokenizer, page_style()), ""] if options.show.full else []
         paged = not options.no_pager and _is_long(options, prompt, len(vocabulary))
@@ -186,12 +196,7 @@ def _prompt_text(prompt: str | None, tokenizer: Tokenizer) -> str:
     name = prompt.removeprefix(_FROM_FILE)
     if not name:
         raise UserError(f"--prompt {_FROM_FILE} must be followed by the name of a file, as in {_FROM_FILE}prompt.txt")
-    try:
-        text = read_regular(Path(name)).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{show_path(name)} must be UTF-8, but byte {error.start} is not ({error.reason}); save it as UTF-8"
-        ) from error
+    text = "".join(read_texts([Path(name)]))
     # An editor ends every file with a line break, which does not belong to the prompt.
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
@@ -206,32 +211,25 @@ def _draws(engine: Engine, prompt: list[int], number: int, options: SampleOption
     return engine.draws(prompt, uniforms, options.temperature, options.top_k, options.top_p, cache=options.cache)
 
 
-def _draws_before(stop: int | None, draws: Iterator[Draw]) -> Iterator[Draw]:
-    for draw in draws:
-        if draw.token == stop:
-            return
-        yield draw
-
-
-def _sample_record(tokenizer: Tokenizer, text: str, draws: Iterator[Draw], shown: Shown | None) -> dict[str, Any]:
-    written, tokens, probabilities, candidates = [text], [], [], []
-    for draw in draws:
-        written.append(token_text(tokenizer, draw.token))
+def _sample_record(text: str, written: Iterator[Written], shown: Shown | None) -> dict[str, Any]:
+    texts, tokens, probabilities, candidates = [text], [], [], []
+    for draw, piece in written:
+        texts.append(piece)
         tokens.append(draw.token)
         probabilities.append(float(draw.probabilities[draw.token]))
         if shown is not None:
             top = _candidates(draw.probabilities, shown.candidates)
             candidates.append([{"token": token, "probability": float(draw.probabilities[token])} for token in top])
-    record: dict[str, Any] = {"text": "".join(written), "tokens": tokens, "probabilities": probabilities}
+    record: dict[str, Any] = {"text": "".join(texts), "tokens": tokens, "probabilities": probabilities}
     return record if shown is None else record | {"likeliest": candidates}
 
 
-def _stream_text(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None:
+def _stream_text(text: str, written: Iterator[Written]) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
     try:
-        for draw in draws:
-            sys.stdout.write(token_text(tokenizer, draw.token))
+        for _, piece in written:
+            sys.stdout.write(piece)
             sys.stdout.flush()  # every token appears as soon as it is sampled
     finally:
         print(flush=True)  # also after Ctrl-C, so that the message gets its own line
@@ -248,17 +246,16 @@ def _is_long(options: SampleOptions, prompt: list[int], before: int) -> bool:
 
 
 def _table_parts(
-    tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw], shown: Shown, width: int
+    tokenizer: Tokenizer, text: str, prompt: list[int], written: Iterator[Written], shown: Shown, width: int
 ) -> Iterator[str]:
     style = page_style()
-    written = text
     titles = title_line(_draw_columns(shown.candidates, width), style)
     yield join_lines([*prompt_table(tokenizer, text, prompt, width, style), "", titles])
-    for step, draw in enumerate(draws, start=1):
-        written += token_text(tokenizer, draw.token)
+    for step, (draw, piece) in enumerate(written, start=1):
+        text += piece
         lines = draw_lines(tokenizer, step, draw, shown.candidates, width, style)
-        yield join_lines([*lines, *([text_so_far(written, style)] if shown.full else [])])
-    yield join_lines(["", *wrap_prose(quote(written, 10_000))])
+        yield join_lines([*lines, *([text_so_far(text, style)] if shown.full else [])])
+    yield join_lines(["", *wrap_prose(quote(text, 10_000))])
 
 
 def vocabulary_table(tokenizer: Tokenizer, style: Style = plain) -> list[str]:

@@ -14,7 +14,7 @@ from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe
 from numpy_gpt.shared.cli.choices import add_field_flag, recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
-from numpy_gpt.shared.cli.parser import add_pager_flag, print_record, read_options, whole_number
+from numpy_gpt.shared.cli.parser import add_pager_flag, print_record, read_options, typed_text, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.cli.tokens import (
@@ -60,7 +60,8 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``step``."""
     add = parser.add_argument
     add_model_flags(parser)
-    add("--text", metavar="TEXT", required=True, help="the example: each token after the first is a target")
+    what = "the example: each token after the first is a target"
+    add("--text", metavar="TEXT", type=typed_text, required=True, help=what)
     what = "learning rate (default: the last one used to train the model)"
     add_field_flag(add, TrainingConfig, "learning_rate", default=None, metavar="RATE", help=what)
     add("--steps", metavar="N", type=whole_number, default=1, help="number of training steps (default: 1)")

@@ -70,20 +70,4 @@ def encode_flag(tokenizer: Tokenizer, text: str, flag: str) -> npt.NDArray[np.in
     try:
         return tokenizer.encode(text)
     except UserError as error:
-        hint = "; a shell passes \\n as two characters: for a line break, type $'\\n'" if "\\n" in text else ""
-        raise UserError(f"{flag}: {error}{hint}") from error
-
-
-def single_token(tokenizer: Tokenizer, text: str, flag: str) -> int:
-    """Return the id of a text that is one token.
-
-    Raises
-    ------
-    UserError
-        If it is not exactly one token.
-    """
-    text = read_text(tokenizer, text, flag)
-    ids = encode_flag(tokenizer, text, flag)
-    if len(ids) != 1:
-        raise UserError(f"{flag} must be one token, but {quote(text)} is {len(ids)}; give one of the vocabulary")
-    return int(ids[0])
+        raise UserError(f"{flag}: {error}") from error

@@ -22,6 +22,7 @@ from numpy_gpt.shared.cli.model_choice import load_model as load_checkpoint
 from numpy_gpt.shared.cli.program import InitialState, initial_state_of
 from numpy_gpt.shared.cli.sample import MOST_TOKENS, default_prompt
 from numpy_gpt.shared.cli.step import check_example, first_step, step_recipe, take_steps
+from numpy_gpt.shared.cli.stop_text import read_stop, written_before
 from numpy_gpt.shared.cli.tokens import token_text
 from numpy_gpt.shared.html_table import html_paragraph, html_table
 from numpy_gpt.shared.library.guesses import Guesses
@@ -166,23 +167,27 @@ class Model:
         top_k: int | None = None,
         top_p: float = 1.0,
         seed: int = 1337,
+        stop: str | None = None,
     ) -> str:
         """Return the prompt, by default a line break or a space, continued by ``max_new_tokens`` tokens.
 
         ``temperature`` divides the logits, and 0 takes the likeliest token; ``top_k`` samples only from the k likeliest
         tokens, ``top_p`` only from the likeliest whose probabilities add up to p. The same seed gives the same text.
+        The text ends before the first ``stop`` that the model writes, which may be any text.
 
         Raises
         ------
         UserError
-            If the prompt is empty or contains anything outside the vocabulary, or an option is out of range.
+            If the prompt is empty or contains anything outside the vocabulary, an option is out of range, or ``stop``
+            can never occur.
         """
         text, tokens = read(self.tokenizer, default_prompt(self.tokenizer) if prompt is None else prompt)
         count, seed = whole_number("max_new_tokens", max_new_tokens, 0), whole_number("seed", seed, 0)
         if count > MOST_TOKENS:
             raise UserError(f"max_new_tokens must be at most {MOST_TOKENS:,}, not {describe(max_new_tokens)}")
         draws = self._engine.draws(tokens.tolist(), sampling_uniforms(seed, count), temperature, top_k, top_p)
-        return text + "".join(token_text(self.tokenizer, draw.token) for draw in draws)
+        end = None if stop is None else read_stop(self.tokenizer, stop, "stop")
+        return text + "".join(written.text for written in written_before(end, self.tokenizer, draws))
 
     def step(self, text: Any, learning_rate: float | None = None) -> LearnedExample:
         """Learn one example in place: one step of AdamW on a text, each token of which but the first is a target.

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gpt_data.errors import UserError
 from gpt_data.tokens.batches import BatchSampler
 from gpt_data.wording import describe
@@ -19,6 +21,7 @@ from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.model.record import FirstNotFinite, Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
+from numpy_gpt.shared.model.token_checks import count_targets, require_targets
 from numpy_gpt.shared.training.process_group import SINGLE_PROCESS, ProcessGroup
 from numpy_gpt.shared.training.randomness import dropout_masks
 from numpy_gpt.shared.training.recipe import Recipe
@@ -63,11 +66,16 @@ class StepResult(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Inputs and targets (B, T), and the dropout masks by name."""
+    """Inputs and targets (B, T), the dropout masks by name, and the number that divides the sum of the losses.
+
+    If all targets count, ``positions`` is None: that number is B·T. Otherwise it makes the mean of the batches' losses
+    the mean over all targets that count, however they are spread over the batches.
+    """
 
     inputs: Tokens
     targets: Tokens
     masks: Mapping[str, Array]
+    positions: float | None = None
 
 
 class EvaluationLimit(NamedTuple):
@@ -124,8 +132,14 @@ class Engine(ABC):
     ) -> StepResult:
         """Take one step, counted from 0: forward, backward, clipping, AdamW.
 
-        Shapes: inputs, targets (A·B, T), the A = gradient_accumulation_steps batches one after another. If the loss or
-        the gradient is not finite, it is returned unchanged, and the parameters are not updated.
+        Shapes: inputs, targets (A·B, T), the A = gradient_accumulation_steps batches one after another. A target of
+        −100 or −1 does not count: loss and gradient are means over the others. If the loss or the gradient is not
+        finite, it is returned unchanged, and the parameters are not updated.
+
+        Raises
+        ------
+        UserError
+            If the ids are not the model's, or no target counts.
         """
         loss, gradients = self._mean_loss_and_gradients(self._batches(inputs, targets, step), record)
         norm = self._clip(gradients)
@@ -149,12 +163,19 @@ class Engine(ABC):
         return self.evaluation_limit.tokens_of(self.recipe.model)
 
     def mean_loss(self, batches: Iterable[tuple[Tokens, Tokens]]) -> float:
-        """Return the mean loss over all targets of the batches, without dropout."""
+        """Return the mean loss over all targets of the batches that count, without dropout.
+
+        Raises
+        ------
+        UserError
+            If no target counts.
+        """
         total, count = 0.0, 0
         for inputs, targets in batches:
-            total += self.loss(inputs, targets) * targets.size
-            count += targets.size
-        return total / count
+            if positions := int(np.count_nonzero(targets >= 0)):
+                total += self.loss(inputs, targets) * positions
+                count += positions
+        return total / require_targets(count)
 
     def engine_state(self) -> Mapping[str, Any] | None:
         """Return what a resumed run needs in addition to weights and moments, as plain values; None if nothing."""
@@ -166,7 +187,10 @@ class Engine(ABC):
 
     @abstractmethod
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
-        """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
+        """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T).
+
+        A target of −100 or −1 does not count.
+        """
 
     @abstractmethod
     def predict(self, tokens: Any, record: Record = ignore) -> Array:
@@ -223,9 +247,10 @@ class Engine(ABC):
     def _batches(self, inputs: Tokens, targets: Tokens, step: int) -> Iterator[Batch]:
         """Yield the batches whose gradients are accumulated in one step, each with its own dropout masks."""
         model, training = self.recipe.model, self.recipe.training
-        count = training.gradient_accumulation_steps
-        for part in range(count):
-            rows = slice(part * len(inputs) // count, (part + 1) * len(inputs) // count)
+        parts, counted = training.gradient_accumulation_steps, count_targets(targets)
+        positions = None if counted == targets.size else counted / parts
+        for part in range(parts):
+            rows = slice(part * len(inputs) // parts, (part + 1) * len(inputs) // parts)
             size, time = inputs[rows].shape
             masks = dropout_masks(model, size, time, training.seed, step, training.weights_dtype, part)
-            yield Batch(inputs[rows], targets[rows], masks)
+            yield Batch(inputs[rows], targets[rows], masks, positions)

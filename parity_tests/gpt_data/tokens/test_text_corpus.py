@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt_data.errors import UserError
+from gpt_data.files.regular_file import read_texts
 from gpt_data.texts.corpora import open_corpus
 from gpt_data.tokens import text_corpus
 from gpt_data.tokens.text_corpus import prepare_text
@@ -159,8 +160,18 @@ def test_the_byte_that_is_not_utf_8(tmp_path, content, offset, byte):
     assert not (tmp_path / "own").exists()
 
 
-def test_utf_16_is_recognised(tmp_path):
-    assert "looks like UTF-16" in text_refusal(write_files(tmp_path, "hello".encode("utf-16")), tmp_path / "own")
+def test_utf_16_and_utf_32_are_recognised(tmp_path):
+    for text in ("hello", "To be, or not to be,\nthat is the question\n", "to be " * 9 + "\u6771\u4eac\U0001f600"):
+        for width in ("16", "32"):
+            for order in ("", "-le", "-be"):
+                (path,) = write_files(tmp_path, text.encode(f"utf-{width}{order}"))
+                mark = "without a byte-order mark" if order else "(it begins with its byte-order mark)"
+                assert f"must be UTF-8 and looks like UTF-{width} {mark}" in text_refusal([path], tmp_path / "own")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\0", "\0\0", "one\0two\0three\0four\0", "é\0" * 8, "\x01\x02\x03\x04"])
+def test_a_text_with_nul_is_not_taken_for_another_encoding(tmp_path, text):
+    assert "".join(read_texts(write_files(tmp_path, text.encode()))) == text
 
 
 def test_directories_with_other_files_are_unchanged(tmp_path):

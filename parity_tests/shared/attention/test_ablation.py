@@ -144,6 +144,12 @@ def test_wrong_arguments_are_refused():
         (lambda: measure_baseline(engine, WINDOWS.tolist()), "windows must be a NumPy array"),
         (lambda: measure_baseline(engine, WINDOWS[:, :1]), r"must have shape \(N, T \+ 1\), .*, not \(9, 1\)"),
         (lambda: measure_baseline(engine, WINDOWS + 1), r"must lie in \[0, 7\)"),
+        (
+            lambda: measure_baseline(
+                engine, np.where(np.arange(WINDOWS.shape[1]) == WINDOWS.shape[1] - 1, -1, WINDOWS)
+            ),
+            "is -1",
+        ),
         (lambda: measure_baseline(engine, np.zeros((1, 7), int)), "6 tokens do not fit into block_size=5"),
         (lambda: measure_baseline(engine, WINDOWS, np.zeros((9, 5), bool)), "counted must select some of the inputs"),
         (lambda: measure_baseline(engine, WINDOWS, np.ones((9, 6), bool)), r"as bool \(9, 5\)"),

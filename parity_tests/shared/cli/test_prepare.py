@@ -33,6 +33,17 @@ def test_text_is_split_without_loss(run, flags, tokens):
     assert result.out.startswith(f"mine: {corpus.tokenizer.vocab_size} different tokens, {len(corpus.train):,} for")
 
 
+@pytest.mark.parametrize(("end", "count"), [("\r", 3), ("\r\n", 3), ("\n", 0)])
+def test_carriage_returns_are_noted(numpy_run, end, count):
+    Path("lines.txt").write_bytes(f"one{end}two{end}three{end}".encode())
+    result = numpy_run("prepare", "text", "lines.txt", "--out_dir", "lines")
+    assert ("\r" in open_dataset("lines").tokenizer.vocabulary) == bool(count)
+    assert " ".join(result.err.split()).startswith(
+        f"note: the text contains {count} carriage returns (\\r), kept as" if count else ""
+    )
+    assert bool(result.err) == bool(count)
+
+
 def test_last_line_is_the_training_command(run, program):
     out = run("prepare", "text", "input.txt", "--out_dir", "my text").out
     command = out.splitlines()[-1].removeprefix("train on it: ")

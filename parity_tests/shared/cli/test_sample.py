@@ -94,6 +94,20 @@ def test_stop_token_ends_a_sample(run, trained):
     assert stopped["text"] == tokenizer.decode(tokenizer.encode("to").tolist() + whole["tokens"][:length])
 
 
+@pytest.mark.parametrize("length", [2, 7, 20])
+def test_stop_text_of_any_length_ends_a_sample(capsys, trained, length):
+    flags = ["sample", trained, "--prompt", "to", "--max_new_tokens", 30]
+    whole = run_program("numpy_gpt", capsys, *flags, "--json").record["samples"][0]["text"]
+    stop = whole[21 : 21 + length]  # it may begin and end inside a word
+    expected = whole[: whole.index(stop, 2)]
+    for program in ("numpy_gpt", "torch_gpt"):
+        stopped = run_program(program, capsys, *flags, "--stop", stop, "--json").record["samples"][0]
+        assert stopped["text"] == expected
+        assert len(stopped["tokens"]) == len(stopped["probabilities"])
+        assert run_program(program, capsys, *flags, "--stop", stop).out == expected + "\n"
+        assert repr(expected) in run_program(program, capsys, *flags, "--stop", stop, "--show", "--no_pager").out
+
+
 def test_long_prompt_is_cropped(run, trained):
     end = "artificial intelligence rocks to be "  # eight tokens: the whole context
     flags = ["--max_new_tokens", 10, "--json"]
@@ -152,7 +166,8 @@ def test_checkpoint_choice(numpy_run, trained):
         (["--prompt", "hello\nworld"], r"--prompt: unknown character '\n'"),
         (["--prompt", "FILE:"], "must be followed by the name of a file"),
         (["--prompt", "FILE:missing.txt"], "cannot read missing.txt"),
-        (["--prompt", "FILE:latin.txt"], "latin.txt must be UTF-8, but byte 3 is not"),
+        (["--prompt", "FILE:latin.txt"], "latin.txt must be UTF-8; byte 0xe9 at offset 3 is not"),
+        (["--prompt", "FILE:utf16.txt"], "utf16.txt must be UTF-8 and looks like UTF-16"),
         (["--max_new_tokens", "-1"], "--max_new_tokens must be at least 0, not -1"),
         (["--max_new_tokens", "1e12"], "--max_new_tokens must be at most 10,000,000"),
         (["--max_new_tokens", "inf"], "must be a whole number, not 'inf'"),
@@ -167,7 +182,6 @@ def test_checkpoint_choice(numpy_run, trained):
         (["--top_p", "1.1"], "top_p must lie in (0, 1], not 1.1"),
         (["--seed", "-1"], "--seed must be at least 0, not -1"),
         (["--seed", "1.5"], "must be a whole number, not '1.5'"),
-        (["--stop", "hello world"], "--stop must be one token, but 'hello world' is 3"),
         (["--stop", ""], "--stop: text must not be empty"),
         (["--stop", "halt"], "--stop: unknown word 'halt'"),
         (["--show", "0"], "--show must be at least 1, not 0"),
@@ -178,6 +192,7 @@ def test_checkpoint_choice(numpy_run, trained):
 )
 def test_errors_are_one_line(run, flags, message):
     Path("latin.txt").write_bytes("caf\xe9".encode("latin-1"))
+    Path("utf16.txt").write_bytes("to be".encode("utf-16-le"))
     Path("prompt.txt").write_text("to be")
     assert_rejected(run("sample", *flags), message)
 

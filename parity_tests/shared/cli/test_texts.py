@@ -80,10 +80,30 @@ def test_another_vocabulary_is_read_as_it_is(numpy_run, words):
     assert_rejected(numpy_run("sample", "run", "--prompt", "B"), "--prompt: unknown character 'B'")
 
 
-def test_a_typed_line_break_is_explained(numpy_run):
-    hint = r"a shell passes \n as two characters: for a line break, type $'\n'"
-    assert_rejected(numpy_run("sample", "--prompt", r"hello\n"), hint)
-    assert_rejected(numpy_run("sample", "--stop", r"\n"), hint)
+def test_typed_line_breaks_and_tabs_are_understood(numpy_run):
+    Path("text.txt").write_text("ab\tcn\\d\n" * 50)
+    numpy_run("prepare", "text", "text.txt", "--out_dir", "text")
+    numpy_run("train", "tiny", "--dataset", "text", "--max_iters", 0, "--out_dir", "run")
+    typed = numpy_run("sample", "run", "--prompt", r"a\n\tb\\nc\d", "--json", *FEW).record
+    assert typed["prompt"] == "a\n\tb\\nc\\d"
+    for flags in (["sample", "--prompt", r"b\n", *FEW], ["step", "--text", r"b\n"], ["attention", "--text", r"b\n"]):
+        name = "prompt" if flags[0] == "sample" else "text"
+        assert numpy_run(flags[0], "run", *flags[1:], "--json").record[name] == "b\n"
+
+
+def test_a_typed_stop(numpy_run):
+    Path("text.txt").write_text("ab\n\n" * 50)
+    numpy_run("prepare", "text", "text.txt", "--out_dir", "text")
+    numpy_run("train", "tiny", "--dataset", "text", "--max_iters", 0, "--out_dir", "run")
+    flags = ["sample", "run", "--prompt", "a", "--max_new_tokens", 200, "--json"]
+    whole = numpy_run(*flags).record["samples"][0]["text"]
+    assert "\n\n" in whole
+    assert numpy_run(*flags, "--stop", r"\n\n").record["samples"][0]["text"] == whole[: whole.index("\n\n")]
+
+
+def test_a_path_is_not_a_typed_text(numpy_run):
+    Path(r"a\nb.txt").write_text("to be")
+    assert numpy_run("sample", "--prompt", r"FILE:a\nb.txt", "--json", *FEW).record["prompt"] == "to be"
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
@@ -100,7 +120,10 @@ def test_only_one_line_break_is_left_out(numpy_run):
 def test_a_short_split_is_named(numpy_run):
     Path("text.txt").write_text("to be or not to be " * 5)
     numpy_run("prepare", "text", "text.txt", "--out_dir", "text", "--tokens", "words", "--val_share", "0.1")
-    told = "a window of block_size=8 needs 9 tokens, and the validation split of 'text' has 6; use a longer text or a"
+    told = (
+        "a window of block_size=8 needs 9 tokens, and the validation split of 'text' has 6; use a longer text or a "
+        "smaller block_size, or prepare your own text with a larger --val_share"
+    )
     assert_rejected(numpy_run("train", "tiny", "--dataset", "text"), told)
 
 

@@ -245,3 +245,13 @@ def test_completion_shows_the_whole_api(load_model):
     for name in public:
         assert getattr(type(model), name).__doc__, name
     assert (model.config.n_embd, len(model.vocabulary), model.parameters["wte.weight"].shape) == (6, 32, (32, 6))
+
+
+def test_a_sample_ends_before_the_stop(load_model):
+    model = load_model()
+    whole = model.sample("to be", max_new_tokens=20)
+    stop = whole[12:18]
+    assert model.sample("to be", max_new_tokens=20, stop=stop) == whole[: whole.index(stop, 5)]
+    for wrong, message in (("", "stop: text must not be empty"), ("halt", "stop: unknown word 'halt'"), (3, "not 3")):
+        with pytest.raises(UserError, match=message):
+            model.sample("to be", stop=wrong)

@@ -72,6 +72,19 @@ def test_sliced_gradient_equals_batch_gradient(dtype):
         assert_close(name, gradients[name], value, 1000 * UNIT[dtype] * np.abs(value).max())
 
 
+def test_slices_with_targets_that_do_not_count():
+    parameters, tokens, targets, masks = _step()
+    first, *_ = parallel.slices_of(CONFIG, BATCH, 32, 8)
+    targets[first], targets[-1, 5:] = -100, -1  # a slice of which nothing counts, and one of which little does
+    loss, gradients = _run_in_slices((parameters, tokens, targets, masks))
+    whole_loss, whole = loss_and_gradients(parameters, tokens, targets, masks)
+    assert_close("loss", loss, whole_loss, 64 * UNIT["float64"] * whole_loss)
+    for name, value in whole.items():
+        assert_close(name, gradients[name], value, 1000 * UNIT["float64"] * np.abs(value).max())
+    one = loss_of(parameters, tokens, targets)
+    assert_close("loss without gradients", sliced_loss(parameters, tokens, targets), one, 64 * UNIT["float64"] * one)
+
+
 @pytest.mark.parametrize("threads", [2, 3, 16])
 def test_thread_count_changes_no_bit(monkeypatch, threads):
     step = _step()

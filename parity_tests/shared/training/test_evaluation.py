@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from gpt_data.errors import UserError
 from gpt_data.texts.corpora import load_corpus
 from gpt_data.tokens.batches import BatchSampler
 from numpy_gpt import initial_values
@@ -20,6 +21,8 @@ from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.stopping import Diverged
 from numpy_gpt.shared.training.trainer import train
 from parity_tests.shared.training.training_runs import Silent
+from torch_gpt.engine import TorchEngine
+from torch_gpt.fast.engine import FastEngine
 
 CORPUS = load_corpus("tiny")
 
@@ -55,6 +58,24 @@ def test_no_estimate_without_eval_iters():
     engine = _engine()
     evaluation = evaluate_run(engine, engine.recipe, CORPUS, 0, 1e-3)
     assert (evaluation.train_estimate, evaluation.val_estimate) == (None, None)
+
+
+@pytest.mark.parametrize("kind", [NumpyEngine, TorchEngine, FastEngine])
+def test_mean_loss_is_over_the_targets_that_count(kind):
+    recipe = preset("tiny").override({"dtype": "float64"})
+    engine = kind(recipe, initial_values(recipe.model, 1, "float64"))
+    batches = [BatchSampler(CORPUS.val, 8, 3, 0).batch(place) for place in range(3)]
+    batches[0][1][1:], batches[1][1][...] = -1, -100
+    singles = []
+    for inputs, targets in batches:
+        for row, place in np.argwhere(targets >= 0):
+            only = np.full((1, 8), -100)
+            only[0, place] = targets[row, place]
+            singles.append(engine.loss(inputs[[row]], only))
+    assert len(singles) == 8 + 24
+    assert engine.mean_loss(batches) == pytest.approx(np.mean(singles), rel=1e-12)
+    with pytest.raises(UserError, match="at least one target must count"):
+        engine.mean_loss(batches[1:2])
 
 
 def test_nonfinite_loss_suggests_a_remedy():

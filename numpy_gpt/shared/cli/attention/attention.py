@@ -23,7 +23,7 @@ from numpy_gpt.shared.cli.model_choice import (
     load_model,
     read_model_choice,
 )
-from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options, whole_number
+from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options, typed_text, whole_number
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tokens import encode_flag, read_text
 from numpy_gpt.shared.model.arrays import Tokens
@@ -55,7 +55,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``attention``."""
     add = parser.add_argument
     add_model_flags(parser)
-    add("--text", metavar="TEXT", required=True, help="the text that the model reads")
+    add("--text", metavar="TEXT", type=typed_text, required=True, help="the text that the model reads")
     what = "show how the maps grew in training, over the snapshots that train --snapshots N kept in this run"
     add("--growth", action="store_true", help=what)
     add_source_flag(parser)
