@@ -73,7 +73,8 @@ def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corp
 def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None, bare: Tokenizer | None = None) -> Corpus:
     """Return the corpus of that name or else the token files, ours or nanoGPT's, in the directory of that name.
 
-    ``bare`` is the tokenizer of a directory that has only ids, in train.bin and val.bin. A corpus takes precedence over a directory of the same name; ``./tiny`` is the directory.
+    ``bare`` is the tokenizer of a directory that has only ids, in train.bin and val.bin.
+    A corpus takes precedence over a directory of the same name; ``./tiny`` is the directory.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """Directories written by nanoGPT's prepare.py scripts: train.bin and val.bin, uint16 each, and perhaps meta.pkl.
 
-meta.pkl is a pickled dict of ``vocab_size``, ``itos`` (the token of each id, as dict or list) and ``stoi`` (the id of each
-token); other entries are left alone. It is read without running code. Without it, or if its ``itos`` is empty, the ids
-are GPT-2's or another program's: their tokens are those of a tokenizer.json, or of a vocab.json with merges.txt, in the
-directory, or not known. There are no checksums, so only contradictions are detected.
+meta.pkl is a pickled dict of ``vocab_size``, ``itos`` (the token of each id, as dict or list) and ``stoi`` (the id of
+each token); other entries are left alone. It is read without running code. Without it, or if its ``itos`` is empty, the
+ids are GPT-2's or another program's: their tokens are those of a tokenizer.json, or of a vocab.json with merges.txt, in
+the directory, or not known. There are no checksums, so only contradictions are detected.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def read_nanogpt_directory(
     tokenizer = _known_tokenizer(place, _list_names(place)) or bare
     if tokenizer is None:
         raise UserError(
-            f"{show_path(place)} has ids and no vocabulary (no meta.json, meta.pkl or tokenizer.json), so the number of "
-            "different ids is unknown: give it with --vocab_size N (GPT-2's is 50257), or put GPT-2's vocab.json and "
+            f"{show_path(place)} contains neither meta.json nor meta.pkl, so its tokens are unknown: say how "
+            "many different ids there are with --vocab_size N (GPT-2 has 50257), or put GPT-2's vocab.json and "
             "merges.txt there"
         )
     train, val = (read_token_file(place / f"{split}.bin", tokenizer.vocab_size) for split in SPLITS)
