@@ -115,8 +115,8 @@ def test_other_shares_are_refused(tmp_path, value):
 
 def test_missing_files_and_unknown_kinds(tmp_path):
     assert "name at least one text file" in text_refusal([], tmp_path / "own")
-    assert "kind must be characters or words, not 'bpe'" in text_refusal(
-        write_files(tmp_path, "ab"), tmp_path / "own", "bpe"
+    assert "kind must be characters or words or bpe, not 'byte'" in text_refusal(
+        write_files(tmp_path, "ab"), tmp_path / "own", "byte"
     )
     assert "kind must be" in text_refusal(write_files(tmp_path, "ab"), tmp_path / "own", ["words"])
     assert not (tmp_path / "own").exists()
