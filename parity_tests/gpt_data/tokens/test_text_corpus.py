@@ -215,7 +215,7 @@ def peak():  # getrusage's peak would include that of the parent process
 
 def growth(text, place):
     before = peak()
-    prepare_text([text], place, kind=sys.argv[2], vocab_size=300 if sys.argv[2] == "bpe" else None)
+    prepare_text([text], place, kind=sys.argv[2], vocab_size=270 if sys.argv[2] == "bpe" else None)
     open_corpus(place)
     return peak() - before
 
