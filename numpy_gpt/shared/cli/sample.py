@@ -156,7 +156,8 @@ def sample(options: SampleOptions, backend: Backend) -> int:
     engine = backend.make_engine(recipe_of(model), initial_state_of(model))
     width = 0 if options.show is None else token_width(tokenizer, model.config.vocab_size)
     samples = (
-        written_before(stop, tokenizer, _draws(engine, prompt, place, options)) for place in range(options.num_samples)
+        written_before(stop, tokenizer, prompt, _draws(engine, prompt, place, options))
+        for place in range(options.num_samples)
     )
     if options.json:
         records = [_sample_record(text, written, options.show) for written in samples]
@@ -215,6 +216,8 @@ def _sample_record(text: str, written: Iterator[Written], shown: Shown | None) -
     texts, tokens, probabilities, candidates = [text], [], [], []
     for draw, piece in written:
         texts.append(piece)
+        if draw is None:
+            continue
         tokens.append(draw.token)
         probabilities.append(float(draw.probabilities[draw.token]))
         if shown is not None:
@@ -253,7 +256,7 @@ def _table_parts(
     yield join_lines([*prompt_table(tokenizer, text, prompt, width, style), "", titles])
     for step, (draw, piece) in enumerate(written, start=1):
         text += piece
-        lines = draw_lines(tokenizer, step, draw, shown.candidates, width, style)
+        lines = [] if draw is None else draw_lines(tokenizer, step, draw, shown.candidates, width, style)
         yield join_lines([*lines, *([text_so_far(text, style)] if shown.full else [])])
     yield join_lines(["", *wrap_prose(quote(text, 10_000))])
 

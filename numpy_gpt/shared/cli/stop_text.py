@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import describe
-from numpy_gpt.shared.cli.tokens import encode_flag, read_text, token_text
+from numpy_gpt.shared.cli.tokens import encode_flag, read_text
 from numpy_gpt.shared.model.sampling_choice import Draw
 
 
 class Written(NamedTuple):
-    """A drawn token, and what is written of it: all of its text, except for a last token in which the stop begins."""
+    """A drawn token, and what is written after it: its text, but only the part before the stop if that begins in it.
 
-    draw: Draw
+    Bytes that are not yet a character are written with the token that completes it; those that are left at the end come
+    last, without a token.
+    """
+
+    draw: Draw | None
     text: str
 
 
-def written_before(stop: str | None, tokenizer: Tokenizer, draws: Iterable[Draw]) -> Iterator[Written]:
-    """Yield the draws and their texts until ``stop`` occurs in the text that they form; it is not written.
+def written_before(
+    stop: str | None, tokenizer: Tokenizer, prompt: Sequence[int], draws: Iterable[Draw]
+) -> Iterator[Written]:
+    """Yield the draws that follow a prompt, and their texts, until ``stop`` occurs in the text that they form.
 
-    A token is held back while the text so far could be the beginning of ``stop``.
+    The stop is not written: a token is held back while the text so far could be its beginning.
     """
+    stream = tokenizer.stream()
+    for token in prompt:
+        stream.add(token)
     held: list[Written] = []
     text = ""  # that of the tokens held back
-    for draw in draws:
-        held.append(Written(draw, token_text(tokenizer, draw.token)))
-        text += held[-1].text
+    for draw in chain[Draw | None](draws, [None]):
+        piece = stream.finish() if draw is None else stream.add(draw.token)
+        if draw is not None or piece:
+            held.append(Written(draw, piece))
+            text += piece
         if stop is not None and (end := text.find(stop)) >= 0:
             yield from _cut(held, end)
             return
