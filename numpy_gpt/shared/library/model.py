@@ -13,7 +13,7 @@ import numpy as np
 
 from gpt_data.checks import to_path, whole_number
 from gpt_data.errors import UserError
-from gpt_data.tokens.token_text import padded_vocabulary, stream_text
+from gpt_data.tokens.token_text import padded_vocabulary
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe, list_names, one_line, short_repr
 from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
