@@ -42,6 +42,10 @@ def load_model(run: Path, which: str = "last") -> Checkpoint:
 
 def describe_model(step: int, choice: ModelChoice) -> str:
     """Return in words which model was chosen, and after how many steps of training."""
-    name = "the model that ships" if choice.run == SHIPPED_MODEL else show_path(choice.run)
     best = ", best checkpoint" if choice.checkpoint == "best" else ""
-    return f"{name}{best}, after {count_of(step, 'step')}"
+    return f"{name_model(choice.run)}{best}, after {count_of(step, 'step')}"
+
+
+def name_model(place: Path) -> str:
+    """Return what to call the model in this place."""
+    return "the model that ships" if place == SHIPPED_MODEL else show_path(place)

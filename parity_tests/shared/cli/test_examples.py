@@ -59,7 +59,7 @@ def test_examples_run(program, command, capsys):
             shutil.copyfile(shakespeare_text(), "input.txt")
         words = shlex.split(example)[1:]
         if "--max_iters" in words:
-            words[words.index("--max_iters") + 1] = "20"
+            words[words.index("--max_iters") + 1] = "70" if "--resume" in words else "20"  # after 60 steps
         result = runner(program, capsys)(*words)
         assert result.status == 0, (example, result.err)
         if "--json" in words:
