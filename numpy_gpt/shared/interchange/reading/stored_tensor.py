@@ -55,10 +55,14 @@ class StoredTensor(NamedTuple):
         UserError
             If its numbers are not where the file says.
         """
-        numbers = self.view()
-        if self.kind == "bfloat16":
-            return (numbers.astype(np.uint32) << 16).view(np.float32)
-        return numbers.astype(np.float64 if self.kind == "float64" else np.float32, order="C")
+        return to_floats(self.kind, self.view())
+
+
+def to_floats(kind: str, numbers: NDArray[Any]) -> Array:
+    """Return a copy of numbers of this kind in float32, or in float64 if they are float64."""
+    if kind == "bfloat16":
+        return (numbers.astype(np.uint32) << 16).view(np.float32)
+    return numbers.astype(np.float64 if kind == "float64" else np.float32, order="C")
 
 
 def map_file(path: Path) -> Bytes:
