@@ -12,7 +12,7 @@ from gpt_data.tokens.bpe_files import read_bpe_directory
 from gpt_data.tokens.id_tokenizer import IdTokenizer
 from gpt_data.tokens.nanogpt import read_nanogpt_tokenizer
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.wording import show_path
+from gpt_data.wording import count_of, show_path
 
 META = "meta.pkl"
 UNKNOWN = "not known, so a text is token ids separated by spaces; --tokens gives a vocabulary"
@@ -43,7 +43,7 @@ def find_vocabulary(place: Path, given: str | None, vocab_size: int, dataset: st
     if count > vocab_size:
         raise UserError(f"the vocabulary of {found.source} has {count:,} tokens, but the model {vocab_size:,}")
     padded = f", and {vocab_size - count:,} rows of the model have no token" if count < vocab_size else ""
-    return Vocabulary(found.tokenizer, f"{count:,} tokens of {found.source}{padded}")
+    return Vocabulary(found.tokenizer, f"{count_of(count, 'token')} of {found.source}{padded}")
 
 
 def _read_given(given: str) -> Vocabulary:
