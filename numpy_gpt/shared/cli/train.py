@@ -188,7 +188,8 @@ def resumed_run(run: Path, options: TrainOptions) -> PlannedRun:
     recipe = stored_recipe(checkpoint)
     whole = f"; give {show_path(run.parent.parent)}" if run.parent.name in ("checkpoints", SNAPSHOTS) else ""
     if recipe is None or checkpoint.moments is None or checkpoint.state is None:
-        raise UserError(f"{show_path(run)} has a model but no training state{whole or '; start a new run'}")
+        remedy = whole or "; start a new run from its weights with --init_from"
+        raise UserError(f"{show_path(run)} has a model but no training state{remedy}")
     if checkpoint.path == run:
         raise UserError(f"--resume must be a run directory, but {show_path(run)} is a single checkpoint{whole}")
     stored, recipe, state = recipe, recipe.override(options.recipe.fields), checkpoint.state

@@ -15,8 +15,10 @@ import pytest
 from gpt_data.texts.corpora import load_corpus
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.shared.training.presets import preset
 from parity_tests.kills import contents
 from parity_tests.shared.cli.programs import assert_rejected
+from parity_tests.shared.interchange.foreign_files import random_values, write_nanogpt
 
 QUICK = ["--max_iters", 10, "--eval_interval", 5, "--log_interval", 5, "--eval_stride", "none", "--warmup_iters", 2]
 PHRASES = "hello world i love machine learning to be or not to be "  # words that the shipped model knows
@@ -219,6 +221,21 @@ def test_snapshots_and_single_checkpoints_are_places(numpy_run):
         )
         assert load_checkpoint(Path("new")).recipe["init_from"]["place"] == place
         shutil.rmtree("new")
+
+
+def test_a_model_of_another_program_is_a_place(run):
+    config = replace(preset("tiny").model, activation="gelu_erf")
+    write_nanogpt(Path("ckpt.pt"), config, random_values(config))
+    there = run("evaluate", "ckpt.pt", "--dataset", "tiny", "--eval_stride", "none", "--json").record["val_loss"]
+    result = run("train", "tiny", "--init_from", "ckpt.pt", *QUICK, "--out_dir", "new")
+    assert _first_loss(result) == pytest.approx(there, rel=1e-4)
+    assert "note: the ids of the corpus 'tiny' are taken to be those of the model's tokens" in result.err
+    model = load_checkpoint(Path("new"))
+    assert model.config == config
+    assert model.tokenizer == load_corpus("tiny").tokenizer  # the model's own are bare ids
+    assert model.recipe["init_from"]["place"] == "ckpt.pt"
+    Path("ckpt.pt").unlink()
+    assert run("train", "--resume", "new", "--max_iters", 12).status == 0
 
 
 def test_compare_starts_every_run_there(run, trained):
