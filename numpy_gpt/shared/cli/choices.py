@@ -7,6 +7,7 @@ that of a trained one, and so are the settings, unless a preset is named.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
@@ -169,6 +170,10 @@ def initial_run(choice: RecipeChoice, defaults: Mapping[str, Any]) -> InitialRun
 def _run_from_weights(
     place: Path, base: Recipe | None, in_file: Mapping[str, Any], choice: RecipeChoice, defaults: Mapping[str, Any]
 ) -> InitialRun:
+    if base is None and str(place) in PRESETS and not os.path.lexists(place):
+        raise UserError(
+            f"no model at {place}; to start the preset {place} from the model that ships, put {place} first"
+        )
     model, name = load_model(place), name_model(place)
     start = base or own_recipe(model)
     recipe = _override(lambda changes: recipe_from_weights(model, name, start, changes, defaults), in_file, choice)

@@ -13,14 +13,15 @@ from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.tensor_files import tensor_bytes
-from numpy_gpt.shared.training.presets import FINE_TUNING
+from numpy_gpt.shared.training.presets import FINE_TUNING, PRESETS
 from numpy_gpt.shared.training.recipe import Origin, Recipe, stored_recipe
 
 
 def own_recipe(model: Checkpoint) -> Recipe:
     """Return the recipe that a model was trained with or, if it has none, that of fine-tuning, without a dataset.
 
-    Its precision is that of the weights: a half precision needs a device that has it.
+    Its precision is that of the weights: a half precision needs a device that has it. Its name is that of a preset, or
+    ``model``: a directory is named after it, so a file of others must not choose it.
 
     Raises
     ------
@@ -29,7 +30,8 @@ def own_recipe(model: Checkpoint) -> Recipe:
     """
     recipe = stored_recipe(model) or Recipe(name="model", dataset="", model=model.config, training=FINE_TUNING)
     dtype = next(iter(model.values.values())).dtype.name
-    return replace(recipe, model=model.config, training=replace(recipe.training, dtype=dtype))
+    name = recipe.name if recipe.name in PRESETS else "model"
+    return replace(recipe, name=name, model=model.config, training=replace(recipe.training, dtype=dtype))
 
 
 def recipe_from_weights(

@@ -131,6 +131,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(numpy_run, trai
 
 def test_a_place_without_a_model_is_refused(numpy_run):
     assert_rejected(numpy_run("train", "--init_from", "nowhere"), "no model at nowhere")
+    assert_rejected(numpy_run("train", "--init_from", "tiny"), "no model at tiny; to start the preset tiny from the")
+    Path("recipe.toml").write_text('init_from = ""\n')
+    assert_rejected(numpy_run("train", "--config", "recipe.toml"), "a path must not be empty")
     shutil.copytree(SHIPPED_MODEL, "model")
     message = "model contains a model, which a run there would hide"
     assert_rejected(numpy_run("train", "--init_from", "model", "--out_dir", "model"), message)

@@ -65,6 +65,12 @@ def test_a_model_without_a_recipe_is_fine_tuned(model):
     assert (recipe.dataset, recipe.training) == ("", replace(FINE_TUNING, dtype="float64"))
 
 
+def test_a_directory_is_named_after_a_preset_only(model):
+    for name in ("../elsewhere", "/tmp/x", "", "mine"):
+        assert own_recipe(replace(model, recipe=dict(model.recipe) | {"name": name})).name == "model"
+    assert own_recipe(model).name == "tiny"
+
+
 def test_a_half_precision_of_the_models_training_is_not_kept(model):
     half = own_recipe(model).override({"dtype": "bfloat16"})
     values = {name: value.astype(np.float32) for name, value in model.values.items()}
