@@ -54,8 +54,8 @@ def train(
     ``progress`` is False, a bar shows how far training is.
 
     ``resume`` continues a run, to another end if ``max_iters`` or ``lr_decay_iters`` is given. ``init_from`` starts a
-    new one with the weights of a trained model: a run, or the directory of a checkpoint. Its sizes are then the
-    model's and, without a ``preset``, its settings those of the model's own training.
+    new one with the weights of a trained model: a run, a directory, or what ``load_model`` returned. Its sizes are then
+    the model's and, without a ``preset``, its settings those of the model's own training.
 
     Raises
     ------

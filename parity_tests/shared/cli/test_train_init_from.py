@@ -17,7 +17,7 @@ from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, save_checkpoint
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.presets import preset
 from parity_tests.kills import contents
-from parity_tests.shared.cli.programs import assert_rejected
+from parity_tests.shared.cli.programs import assert_rejected, run_program
 from parity_tests.shared.interchange.foreign_files import random_values, write_nanogpt
 
 QUICK = ["--max_iters", 10, "--eval_interval", 5, "--log_interval", 5, "--eval_stride", "none", "--warmup_iters", 2]
@@ -49,6 +49,15 @@ def test_the_loss_starts_where_the_model_is(run, trained):
     }
     theirs = load_checkpoint(trained).recipe
     assert model.recipe["training"] == theirs["training"] | {"max_iters": 2}  # its own recipe, too
+
+
+def test_both_programs_train_the_same_model(capsys, trained):
+    flags = ["--init_from", trained, *QUICK, "--dropout", 0.1, "--block_size", 5]
+    ours, theirs = (
+        run_program(program, capsys, "train", *flags, "--out_dir", program) for program in ("numpy_gpt", "torch_gpt")
+    )
+    assert ours.status == 0
+    assert ours.out.replace("numpy_gpt", "torch_gpt") == theirs.out  # in float64 to all the digits that are printed
 
 
 def test_moments_and_steps_start_again(numpy_run, trained):

@@ -72,6 +72,18 @@ def test_an_interruption_saves_a_checkpoint_and_the_run_can_be_resumed(train, mo
         assert (resumed.model.parameters[name] == value).all()
 
 
+def test_a_run_starts_from_a_loaded_model(train, load_model):
+    model = load_model()
+    assert train("tiny16", init_from=model, max_iters=0).recipe.init_from.place == "the model that ships"
+    run = train("tiny", **SHORT)
+    best = train(init_from=load_model(run, checkpoint="best"), max_iters=0)
+    assert best.recipe.init_from.place == f"runs/tiny/checkpoints/step-{best.recipe.init_from.step:09d}"
+    assert load_model(load_model(run)).loss("hello world") == run.model.loss("hello world")
+    model.step("hello world")
+    with pytest.raises(UserError, match="the model has learned 1 example since it was loaded, which no file contains"):
+        train(init_from=model)
+
+
 def test_a_run_starts_from_another_and_one_is_extended(train, run):
     first = train("tiny", **SHORT)
     second = train(init_from=first, max_iters=2)
