@@ -84,10 +84,8 @@ def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, se
         help="a corpus, or a directory made by `prepare` or by nanoGPT (default: the preset's)",
     )
     add_source_flag(parser)
-    what = (
-        "start from the weights of a trained model: a run, or a checkpoint's directory (without PLACE: the model that "
-    )
-    what += "ships); the model is kept, but dropout may change and block_size shrink"
+    what = "start from the weights of a trained model: a run, a checkpoint's directory, or a model of another program "
+    what += "(without PLACE: the model that ships); it is kept, but dropout may change and block_size shrink"
     parser.add_argument("--init_from", type=path, nargs="?", const=SHIPPED_MODEL, metavar="PLACE", help=what)
     for title, config in (("model", GPTConfig), ("training", TrainingConfig)):
         group = parser.add_argument_group(title)
