@@ -31,7 +31,7 @@ clean:
 
 # A marker file in the environment records each installation, which is repeated when pyproject.toml changes.
 $(VENV)/core: extras := .
-$(VENV)/test: extras := ".[torch,test,browser,notebooks]"
+$(VENV)/test: extras := ".[torch,test,browser,notebooks,interop]"
 $(VENV)/dev: extras := ".[dev]"
 $(VENV)/core $(VENV)/test $(VENV)/dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

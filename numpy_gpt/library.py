@@ -38,6 +38,7 @@ def train(
     *,
     out_dir: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
+    init_from: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
     source: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -50,8 +51,12 @@ def train(
 
     ``preset`` is a recipe, by default tiny; the file ``config`` (TOML) overrides it, and both are overridden by
     ``fields``: ``dataset``, and the fields of GPTConfig and of TrainingConfig. The run directory is ``out_dir``, by
-    default the first free one of runs/PRESET, runs/PRESET-2 … ``resume`` continues an interrupted run. ``source`` is
-    the file of the corpus shakespeare. Unless ``progress`` is False, a bar shows how far training is.
+    default the first free one of runs/PRESET, runs/PRESET-2 … ``source`` is the file of the corpus shakespeare. Unless
+    ``progress`` is False, a bar shows how far training is.
+
+    ``resume`` continues a run, to another end if ``max_iters`` or ``lr_decay_iters`` is given. ``init_from`` starts a
+    new one with the weights of a trained model: a run, a directory, or what ``load_model`` returned. Its sizes are then
+    the model's and, without a ``preset``, its settings those of the model's own training.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def train(
     KeyboardInterrupt
         If it is interrupted; a checkpoint is saved first.
     """
-    paths = RunPaths(out_dir, resume, config, source)
+    paths = RunPaths(out_dir, resume, init_from, config, source)
     with np.errstate(all="ignore"):  # a result that overflows is inf or NaN, which training reports in one line
         return train_model(Backend(_make_engine), load_model, preset, fields, paths, progress=progress)
 
@@ -70,6 +75,7 @@ def compare(
     preset: str | None = None,
     *,
     out_dir: str | os.PathLike[str] | None = None,
+    init_from: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
     source: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -90,7 +96,7 @@ def compare(
     KeyboardInterrupt
         If it is interrupted; the finished runs stay in the directory.
     """
-    paths = RunPaths(out_dir, None, config, source)
+    paths = RunPaths(out_dir, None, init_from, config, source)
     with np.errstate(all="ignore"):  # as in train
         return compare_models(Backend(_make_engine), load_model, preset, fields, paths, progress=progress)
 

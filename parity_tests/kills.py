@@ -45,9 +45,9 @@ def contents(run: Path) -> dict[str, bytes]:
     return files | {"metrics.jsonl": json.dumps(timeless).encode()}
 
 
-def run_undisturbed(run: Path) -> float:
-    """Train from beginning to end, and return the seconds it took."""
-    process = _start(["train", *TRAINING, "--out_dir", str(run)])
+def run_undisturbed(run: Path, *flags: str) -> float:
+    """Train from beginning to end, or resume the run with these flags, and return the seconds it took."""
+    process = _start(["train", *(("--resume", str(run), *flags) if flags else (*TRAINING, "--out_dir", str(run)))])
     began = time.monotonic()
     _, errors = process.communicate(timeout=120)
     if process.returncode != 0:
@@ -55,17 +55,21 @@ def run_undisturbed(run: Path) -> float:
     return time.monotonic() - began
 
 
-def run_with_kills(run: Path, kills: int, seconds: float, rng: random.Random) -> int:
+def run_with_kills(run: Path, kills: int, seconds: float, rng: random.Random, end: int | None = None) -> int:
     """Train with that many kills at random moments, then to the end; return how many hit a running process.
+
+    An ``end`` is that of a run that exists already. It is given until a checkpoint contains it, and then no more.
 
     Raises
     ------
     AssertionError
         If the directory has no complete, verified checkpoint after a kill, although one had been written before.
     """
-    struck, written = 0, False
+    struck, written = 0, end is not None
     for kill in range(kills + 1):
         words = ["train", "--resume", str(run)] if written else ["train", *TRAINING, "--out_dir", str(run)]
+        if end is not None and (load_newest(run)[0].recipe or {})["training"]["max_iters"] != end:
+            words += ["--max_iters", str(end)]
         process = _start(words)
         if kill < kills:
             try:

@@ -56,6 +56,7 @@ def train(
     *,
     out_dir: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
+    init_from: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
     source: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -72,8 +73,12 @@ def train(
 
     ``preset`` is a recipe, by default tiny; the file ``config`` (TOML) overrides it, and both are overridden by
     ``fields``: ``dataset``, and the fields of GPTConfig and of TrainingConfig. The run directory is ``out_dir``, by
-    default the first free one of runs/PRESET, runs/PRESET-2 … ``resume`` continues an interrupted run. ``source`` is
-    the file of the corpus shakespeare. Unless ``progress`` is False, a bar shows how far training is.
+    default the first free one of runs/PRESET, runs/PRESET-2 … ``source`` is the file of the corpus shakespeare. Unless
+    ``progress`` is False, a bar shows how far training is.
+
+    ``resume`` continues a run, to another end if ``max_iters`` or ``lr_decay_iters`` is given. ``init_from`` starts a
+    new one with the weights of a trained model: a run, a directory, or what ``load_model`` returned. Its sizes are then
+    the model's and, without a ``preset``, its settings those of the model's own training.
 
     ``device`` and ``path`` are those of ``load_model``. ``compile`` compiles the fast path, by default only on CUDA;
     ``tf32`` lets float32 products on CUDA keep 10 bits of each factor: faster, less exact.
@@ -88,7 +93,7 @@ def train(
     """
     check_flags(progress=progress, tf32=tf32, **({} if compile is None else {"compile": compile}))
     options = DeviceOptions(device, _check_path(path), compile=compile, tf32=tf32, quiet=not progress)
-    paths, load = RunPaths(out_dir, resume, config, source), partial(load_model, device=device, path=path)
+    paths, load = RunPaths(out_dir, resume, init_from, config, source), partial(load_model, device=device, path=path)
     with _own_settings(), open_backend(options, trains=True, run=None) as backend:
         return train_model(backend, load, preset, fields, paths, progress=progress)
 
@@ -98,6 +103,7 @@ def compare(
     preset: str | None = None,
     *,
     out_dir: str | os.PathLike[str] | None = None,
+    init_from: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
     source: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -124,7 +130,7 @@ def compare(
     """
     check_flags(progress=progress, tf32=tf32, **({} if compile is None else {"compile": compile}))
     options = DeviceOptions(device, _check_path(path), compile=compile, tf32=tf32, quiet=not progress)
-    paths, load = RunPaths(out_dir, None, config, source), partial(load_model, device=device, path=path)
+    paths, load = RunPaths(out_dir, None, init_from, config, source), partial(load_model, device=device, path=path)
     with _own_settings(), open_backend(options, trains=False, run=None) as backend:
         return compare_models(backend, load, preset, fields, paths, progress=progress)
 

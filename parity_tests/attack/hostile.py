@@ -77,6 +77,7 @@ topic softmax gelu
 windows 20 40
 model run torch-run bigram single
 resume run torch-run bigram single
+init_from run torch-run bigram single
 config recipe.toml
 out_dir new new/below letters run
 output page input.txt

@@ -45,6 +45,7 @@ _MODEL_READERS = (
     "numpy_gpt attention {top} --text 'to be' --html maps.html",
     "numpy_gpt evaluate {top} --eval_iters 1",
     "numpy_gpt train --resume {top}",
+    f"numpy_gpt train --init_from {{top}} --out_dir new {_SHORT}",
     "numpy_gpt parameters --model {top}",
     "torch_gpt sample {top} --max_new_tokens 2 --device cpu",
     "torch_gpt step {top} --text 'to be' --device cpu",

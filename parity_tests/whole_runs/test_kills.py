@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import shutil
 
 import pytest
 
-from parity_tests.kills import contents, run_undisturbed, run_with_kills
+from numpy_gpt.cli import main
+from parity_tests.kills import TRAINING, contents, run_undisturbed, run_with_kills
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.prove)])
@@ -18,4 +20,19 @@ def test_kills_change_no_byte(kills, tmp_path):
         number += 1
         run = tmp_path / str(number)
         struck += run_with_kills(run, min(7, kills - struck), seconds / 2, rng)
+        assert contents(run) == expected
+
+
+@pytest.mark.prove
+def test_kills_change_no_byte_of_a_run_that_is_extended(tmp_path):
+    assert main(["train", *TRAINING, "--max_iters", "200", "--out_dir", str(tmp_path / "short")]) == 0
+    shutil.copytree(tmp_path / "short", tmp_path / "whole")
+    seconds = run_undisturbed(tmp_path / "whole", "--max_iters", "400")
+    expected = contents(tmp_path / "whole")
+    rng, struck, number = random.Random(6), 0, 0
+    while struck < 12:
+        number += 1
+        run = tmp_path / str(number)
+        shutil.copytree(tmp_path / "short", run)
+        struck += run_with_kills(run, 4, seconds / 2, rng, end=400)
         assert contents(run) == expected

@@ -55,6 +55,18 @@ def read_nanogpt_directory(
     return tokenizer, train, val
 
 
+def read_nanogpt_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer of a meta.pkl; one of bare ids if the file has only the number of tokens.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or its pickle has anything other than such a dict.
+    """
+    size, vocabulary = _read_meta(read_regular(path, _LARGEST_FILE), show_path(path))
+    return _make_tokenizer(vocabulary, show_path(path)) if vocabulary else IdTokenizer(size)
+
+
 def is_nanogpt_directory(directory: Path) -> bool:
     """Return whether the directory has meta.pkl, or token files without any meta."""
     names = _list_names(directory)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gpt_data.errors import UserError
-from gpt_data.texts.corpora import fingerprint, open_dataset
+from gpt_data.texts.re_encoding import reopen_dataset
 from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
 from numpy_gpt.shared.attention.sentences import Measurement, measure, share_of
@@ -118,8 +118,8 @@ def validation_text(model: Checkpoint, source: Path | None = None) -> Tokens:
     recipe = stored_recipe(model)
     if recipe is None:
         raise UserError("this model does not say what it was trained on, so its losses cannot be computed")
-    corpus = open_dataset(recipe.dataset, source, model.tokenizer)
-    if model.corpus != fingerprint(corpus):
+    corpus = reopen_dataset(recipe.dataset, source, model.tokenizer, model.corpus)
+    if corpus is None:
         raise UserError(
             f"the model was trained on a different text from what {quote(recipe.dataset)} is now; restore that text"
         )

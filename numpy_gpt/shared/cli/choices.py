@@ -1,26 +1,35 @@
 """The recipe that a command line chooses.
 
-A recipe starts from the preset; the --config file overrides it, and flags override both.
+A recipe starts from the preset; the --config file overrides it, and flags override both. With --init_from the model is
+that of a trained one, and so are the settings, unless a preset is named.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, NamedTuple
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
-from gpt_data.texts.corpora import Corpus, open_dataset
+from gpt_data.terminal import print_prose
+from gpt_data.texts.corpora import CORPORA, Corpus, open_dataset
+from gpt_data.texts.re_encoding import re_encode
 from gpt_data.tokens.batches import evaluation_windows
 from gpt_data.tokens.id_tokenizer import IdTokenizer
-from gpt_data.wording import quote, show_path
+from gpt_data.wording import count_of, quote, show_path
+from numpy_gpt.shared.cli.model_choice import load_model, name_model
 from numpy_gpt.shared.cli.parser import boolean, number, path, read_options, whole_number
+from numpy_gpt.shared.cli.program import InitialState
 from numpy_gpt.shared.model.config import GPTConfig, field_types
-from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from numpy_gpt.shared.model.initial_values import initial_values
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
+from numpy_gpt.shared.training.initial_weights import describe_weights, own_recipe, recipe_from_weights, weights_for
 from numpy_gpt.shared.training.presets import PRESETS, preset
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig, stored_recipe
 from numpy_gpt.shared.training.recipe_file import read_recipe_file
@@ -30,13 +39,35 @@ _READERS: dict[type, Callable[[str], Any]] = {int: whole_number, float: number, 
 
 
 class RecipeChoice(NamedTuple):
-    """Which recipe to use: preset and file, the fields given as flags, and the file of the corpus shakespeare."""
+    """Which recipe to use: preset and file, the fields given as flags, and the file of the corpus shakespeare.
+
+    ``init_from`` is the place of the initial weights, if they are not drawn.
+    """
 
     preset: str | None
     default_preset: str
     config: Path | None
     source: Path | None
+    init_from: Path | None
     fields: Mapping[str, Any]
+
+
+class InitialRun(NamedTuple):
+    """A new run: its recipe and text, the trained model whose weights it starts from, and what to tell about that."""
+
+    recipe: Recipe
+    corpus: Corpus
+    model: Checkpoint | None = None
+    notes: tuple[str, ...] = ()
+
+    def state(self) -> InitialState:
+        """Return what its engine starts from, with initial weights that are drawn unless they come from a model."""
+        recipe = self.recipe
+        if self.model is None:
+            values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
+        else:
+            values = weights_for(self.model, recipe)
+        return InitialState(values, None, self.corpus.tokenizer)
 
 
 def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, several: bool = False) -> None:
@@ -53,6 +84,9 @@ def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, se
         help="a corpus, or a directory made by `prepare` or by nanoGPT (default: the preset's)",
     )
     add_source_flag(parser)
+    what = "start from the weights of a trained model: a run, a checkpoint's directory, or a model of another program "
+    what += "(without PLACE: the model that ships); it is kept, but dropout may change and block_size shrink"
+    parser.add_argument("--init_from", type=path, nargs="?", const=SHIPPED_MODEL, metavar="PLACE", help=what)
     for title, config in (("model", GPTConfig), ("training", TrainingConfig)):
         group = parser.add_argument_group(title)
         for item in fields(config):
@@ -106,37 +140,83 @@ def read_recipe_choice(arguments: argparse.Namespace, default_preset: str) -> Re
     return read_options(RecipeChoice, arguments, default_preset=default_preset, fields=given)
 
 
-def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Recipe, Corpus]:
-    """Return the recipe, with its corpus's vocabulary size, and the corpus; the user's choices override ``defaults``.
+def initial_run(choice: RecipeChoice, defaults: Mapping[str, Any]) -> InitialRun:
+    """Return a new run of the chosen recipe; the user's choices override ``defaults``.
 
     Raises
     ------
     UserError
-        If the preset, the file or a flag is invalid, there is no such corpus, or its vocabulary does not fit.
+        If the preset, the file or a flag is invalid, there is no such corpus or model, or they do not fit together.
     """
     in_file = read_recipe_file(choice.config) if choice.config else {}
-    named = in_file.pop("preset", choice.default_preset)
-    chosen = preset(choice.preset or named)
+    named_in_file, place_in_file = in_file.pop("preset", None), in_file.pop("init_from", None)
+    named = choice.preset or named_in_file
+    if choice.init_from is not None or place_in_file is not None:
+        place = to_path(place_in_file) if choice.init_from is None else choice.init_from
+        return _run_from_weights(place, preset(named) if named else None, in_file, choice, defaults)
+    chosen = preset(named or choice.default_preset)
+    recipe = _override(lambda changes: chosen.override({**defaults, **changes}), in_file, choice)
     changes = {**in_file, **choice.fields}
-    try:
-        recipe = chosen.override({**defaults, **changes})
-    except UserError as error:
-        raise UserError(f"{_file_prefix(chosen, choice)}{error}") from error
     bare = IdTokenizer(recipe.model.vocab_size) if "vocab_size" in changes else None
     corpus = open_dataset(recipe.dataset, choice.source, bare)
     if "vocab_size" not in changes and recipe.dataset != chosen.dataset:
         recipe = replace(recipe, model=replace(recipe.model, vocab_size=corpus.tokenizer.vocab_size))
     check_corpus(recipe, corpus)
-    return recipe, corpus
+    return InitialRun(recipe, corpus)
 
 
-def _file_prefix(recipe: Recipe, choice: RecipeChoice) -> str:
-    """Return the file's name as a prefix of the error message, if the flags are valid without the file."""
-    if choice.config is not None:
-        with suppress(UserError):
-            recipe.override(choice.fields)
-            return f"{show_path(choice.config)}: "
-    return ""
+def _run_from_weights(
+    place: Path, base: Recipe | None, in_file: Mapping[str, Any], choice: RecipeChoice, defaults: Mapping[str, Any]
+) -> InitialRun:
+    if base is None and str(place) in PRESETS and not os.path.lexists(place):
+        raise UserError(
+            f"no model at {place}; to start the preset {place} from the model that ships, put {place} first"
+        )
+    model, name = load_model(place), name_model(place)
+    start = base or own_recipe(model)
+    recipe = _override(lambda changes: recipe_from_weights(model, name, start, changes, defaults), in_file, choice)
+    if not recipe.dataset:
+        raise UserError(f"{name} does not say what it was trained on; choose a text with --dataset, or a preset")
+    try:
+        own = open_dataset(recipe.dataset, choice.source, model.tokenizer)
+    except UserError as error:
+        if base is not None or recipe.dataset != start.dataset or recipe.dataset in CORPORA:  # it is the user's choice
+            raise
+        raise UserError(f"{error}; if the text of {name} has moved, give --dataset") from error
+    corpus = re_encode(own, model.tokenizer)
+    check_corpus(recipe, corpus)
+    return InitialRun(recipe, corpus, model, (*describe_weights(model, recipe), *_describe_ids(own, corpus, model)))
+
+
+def _describe_ids(own: Corpus, corpus: Corpus, model: Checkpoint) -> Iterator[str]:
+    """Yield how the text got the model's ids, if it did not have them; one with bare ``own`` ids has the tokenizer."""
+    text, known = f"the corpus {quote(corpus.name)}", model.tokenizer
+    if own.tokenizer is known or isinstance(own.tokenizer, IdTokenizer) or isinstance(known, IdTokenizer):
+        yield f"the ids of {text} are taken to be those of the model's tokens: nothing says what they mean"
+    elif own.tokenizer != known:
+        yield f"{text} is encoded with the model's own vocabulary of {count_of(known.vocab_size, 'token')}"
+
+
+def _override(
+    make_recipe: Callable[[Mapping[str, Any]], Recipe], in_file: Mapping[str, Any], choice: RecipeChoice
+) -> Recipe:
+    """Return the recipe with the settings of file and flags; an error names the file if it is not the flags' own."""
+    try:
+        return make_recipe({**in_file, **choice.fields})
+    except UserError as error:
+        if choice.config is None:
+            raise
+        try:
+            make_recipe(choice.fields)
+        except UserError:
+            raise error from None
+        raise UserError(f"{show_path(choice.config)}: {error}") from error
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what the user must know about a run, on stderr, one sentence a paragraph."""
+    for note in notes:
+        print_prose(f"note: {note}", sys.stderr)
 
 
 def check_corpus(recipe: Recipe, corpus: Corpus, remedy: str = "use a longer text or a smaller block_size") -> None:

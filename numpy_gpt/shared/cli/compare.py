@@ -14,17 +14,23 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
 from gpt_data.terminal import join_lines, page_style, print_prose, show, terminal_columns, wrap_prose
-from gpt_data.texts.corpora import Corpus
 from gpt_data.wording import one_line, show_path
-from numpy_gpt.shared.cli.choices import PRECEDENCE, RecipeChoice, add_recipe_flags, load_recipe, read_recipe_choice
+from numpy_gpt.shared.cli.choices import (
+    PRECEDENCE,
+    InitialRun,
+    RecipeChoice,
+    add_recipe_flags,
+    initial_run,
+    print_notes,
+    read_recipe_choice,
+)
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
 from numpy_gpt.shared.cli.parser import add_pager_flag, path, print_record, read_options
 from numpy_gpt.shared.cli.plot import has_plot_libraries, read_curve, terminal_chart, write_png
-from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, set_command
+from numpy_gpt.shared.cli.program import Backend, Command, Program, set_command
 from numpy_gpt.shared.cli.progress import PlainDisplay
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.cli.train import run_record
-from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.run_directory import new_directory
 from numpy_gpt.shared.runs.run_state import Evaluation
 from numpy_gpt.shared.training.engine import Engine
@@ -48,13 +54,17 @@ class CompareOptions(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A planned training run: the field that varies and its value, its recipe and text, and its run directory."""
+    """A planned training run: the field that varies and its value, what the run starts from, and its run directory."""
 
     field: str
     value: Any
-    recipe: Recipe
-    corpus: Corpus
+    start: InitialRun
     out_dir: Path
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with the value."""
+        return self.start.recipe
 
 
 class Result(NamedTuple):
@@ -156,6 +166,7 @@ def _compare_in(out_dir: Path, options: CompareOptions, backend: Backend) -> int
     results: list[Result] = []
     try:
         trials = plan_trials(options.recipe, field, options.values, backend, out_dir)
+        print_notes(dict.fromkeys(note for trial in trials for note in trial.start.notes))
         for result in run_trials(trials, backend, TrialDisplay):  # one by one, as the next may be interrupted
             results.append(result)
     except BaseException:  # such as an interruption: what is finished is shown
@@ -193,10 +204,10 @@ def plan_trials(
     """
     trials: list[Trial] = []
     for value in values:
-        recipe, corpus = load_recipe(choice._replace(fields={**choice.fields, field: value}), backend.recipe_defaults)
+        start = initial_run(choice._replace(fields={**choice.fields, field: value}), backend.recipe_defaults)
         name = "".join(letter if letter.isalnum() or letter in "+-._" else "_" for letter in f"{field}-{value}")
         taken = any(trial.out_dir.name == name for trial in trials)  # as for two data sets a/b and a_b
-        trials.append(Trial(field, value, recipe, corpus, out_dir / (f"{name}-{len(trials) + 1}" if taken else name)))
+        trials.append(Trial(field, value, start, out_dir / (f"{name}-{len(trials) + 1}" if taken else name)))
     return trials
 
 
@@ -210,21 +221,16 @@ def run_trials(
     UserError
         If the backend cannot compute one of them; this is known before the first run starts.
     """
-    engines = [_make_engine(backend, trial) for trial in trials]  # all now, so that a failure does not come hours later
+    # All engines are made now, so that a failure does not come hours later.
+    engines = [backend.make_engine(trial.recipe, trial.start.state()) for trial in trials]
     for number, trial in enumerate(trials, start=1):
         title = f"training with {trial.field} {trial.value} ({number} of {len(trials)})"
         with make_display(trial.recipe.training.max_iters, title) as display:
             yield _run_trial(trial, engines.pop(0), display)
 
 
-def _make_engine(backend: Backend, trial: Trial) -> Engine:
-    recipe = trial.recipe
-    values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    return backend.make_engine(recipe, InitialState(values, None, trial.corpus.tokenizer))
-
-
 def _run_trial(trial: Trial, engine: Engine, display: Display) -> Result:
-    recipe, corpus = trial.recipe, trial.corpus
+    recipe, corpus = trial.recipe, trial.start.corpus
     floor = loss_floor_of(recipe, corpus)
     start_time = time.perf_counter()
     state, diverged = None, {}

@@ -14,7 +14,8 @@ from gpt_data.floors.bigram_optimum import bigram_counts_loss, bigram_optimum
 from gpt_data.floors.loss_floor import corpus_loss_floor
 from gpt_data.terminal import page_style, print_prose, wrap_prose
 from gpt_data.texts.corpora import Corpus, open_dataset
-from gpt_data.wording import count_of, quote
+from gpt_data.texts.re_encoding import re_encode
+from gpt_data.wording import count_of
 from numpy_gpt.shared.cli.choices import add_field_flag, add_source_flag, check_corpus, recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import print_record, read_options
@@ -49,7 +50,7 @@ class LossFloor(NamedTuple):
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``evaluate``."""
     add_model_flags(parser)
-    what = "a text other than the one the model was trained on, with the same vocabulary"
+    what = "a text other than the one the model was trained on, whose tokens it knows"
     parser.add_argument("--dataset", metavar="NAME", help=what)
     add_source_flag(parser)
     what = "random batches in nanoGPT's estimate of each loss (default: 200)"
@@ -111,22 +112,18 @@ def evaluate(options: EvaluateOptions, backend: Backend) -> int:
 def recipe_and_corpus(
     model: Checkpoint, dataset: str | None, source: Path | None, fields: Mapping[str, Any] | None = None
 ) -> tuple[Recipe, Corpus]:
-    """Return a model's recipe, with other values of some fields, and its corpus or another with the same vocabulary.
+    """Return a model's recipe, with other values of some fields, and its corpus or another in the model's ids.
 
     Raises
     ------
     UserError
-        If the model's corpus is not known, there is no such corpus, or its vocabulary or length do not fit the model.
+        If the model's corpus is not known, there is no such corpus, or its tokens or length do not fit the model.
     """
     recipe = recipe_of(model).override(fields or {})
     recipe = replace(recipe, dataset=dataset or recipe.dataset)
     if not recipe.dataset:
         raise UserError("this model does not say what it was trained on; give --dataset")
-    corpus = open_dataset(recipe.dataset, source, model.tokenizer)
-    if corpus.tokenizer != model.tokenizer:
-        raise UserError(
-            f"the corpus {quote(corpus.name)} has a different vocabulary from the model; give one with the same"
-        )
+    corpus = re_encode(open_dataset(recipe.dataset, source, model.tokenizer), model.tokenizer)
     check_corpus(recipe, corpus, "give a longer text")
     return recipe, corpus
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
 from gpt_data.terminal import page_style, print_prose
-from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
+from gpt_data.texts.corpora import CORPORA, Corpus
+from gpt_data.texts.re_encoding import reopen_dataset
 from gpt_data.tokens.token_text import stream_text
 from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,
     RecipeChoice,
     add_recipe_flags,
-    load_recipe,
+    initial_run,
+    print_notes,
     read_recipe_choice,
 )
 from numpy_gpt.shared.cli.evaluate import LossFloor, loss_floor_of
@@ -27,14 +31,14 @@ from numpy_gpt.shared.cli.parameters import parameter_table
 from numpy_gpt.shared.cli.parser import path, print_record, read_options
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program, initial_state_of
 from numpy_gpt.shared.cli.progress import display_for
-from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.names import parameter_count
-from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from numpy_gpt.shared.runs.checkpoint import MANIFEST, Checkpoint
 from numpy_gpt.shared.runs.metrics import TensorBoardLog
-from numpy_gpt.shared.runs.run_directory import contains_run, lock_run, new_directory
+from numpy_gpt.shared.runs.run_directory import contains_run, lock_run, new_directory, save_in_run
 from numpy_gpt.shared.runs.run_state import RunState
 from numpy_gpt.shared.runs.snapshots import SNAPSHOTS, snapshots_of
 from numpy_gpt.shared.training.engine import Engine
+from numpy_gpt.shared.training.extension import CHANGEABLE, check_end, describe_extension, extended_state
 from numpy_gpt.shared.training.process_group import ProcessGroup
 from numpy_gpt.shared.training.randomness import sampling_uniforms
 from numpy_gpt.shared.training.recipe import Recipe, stored_recipe
@@ -55,19 +59,26 @@ class TrainOptions(NamedTuple):
 
 
 class PlannedRun(NamedTuple):
-    """A new or resumed run, ready to train; ``out_dir`` is None for the first free directory in runs."""
+    """A new or resumed run, ready to train; ``out_dir`` is None for the first free directory in runs.
+
+    ``notes`` are for the user. ``changed`` is the checkpoint of a resumed run with a changed recipe, which is written
+    first: whatever interrupts the run after that, the change is not forgotten.
+    """
 
     recipe: Recipe
     corpus: Corpus
     initial: InitialState
     state: RunState
     out_dir: Path | None
+    notes: tuple[str, ...] = ()
+    changed: Checkpoint | None = None
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``train``."""
     add_recipe_flags(parser, program.default_preset)
-    parser.add_argument("--resume", type=path, metavar="RUN", help="continue a run from its newest checkpoint")
+    what = "continue a run from its newest checkpoint; only --max_iters and --lr_decay_iters may change"
+    parser.add_argument("--resume", type=path, metavar="RUN", help=what)
     parser.add_argument("--out_dir", type=path, metavar="DIR", help="run directory (default: runs/PRESET, or -2 …)")
     parser.add_argument("--tensorboard", action="store_true", help="also write the metrics for TensorBoard")
     parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON record")
@@ -93,7 +104,9 @@ TRAIN = Command(
         "train --config recipe.toml --learning_rate 1e-3",
         "train tiny --dataset my-text --eval_stride none --patience 3 --tensorboard",
         "train tiny --max_iters 2000 --snapshots 8 --out_dir runs/growth",
+        "train --init_from runs/tiny --learning_rate 1e-3 --out_dir runs/tuned",
         "train --resume runs/tiny",
+        "train --resume runs/tiny --max_iters 9000",
     ),
     PRECEDENCE,
 )
@@ -105,11 +118,12 @@ def train(options: TrainOptions, backend: Backend) -> int:
     start_time = time.perf_counter()
     resume = options.resume
     run = new_run(options, backend) if resume is None else resumed_run(resume, options)
-    recipe, corpus, _, state, _ = run
+    recipe, corpus, state = run.recipe, run.corpus, run.state
     floor = loss_floor_of(recipe, corpus)
     engine = backend.make_engine(recipe, run.initial)
     with ExitStack() as stack:
         out_dir = open_out_dir(run, engine.group, stack)
+        print_notes(run.notes)
         logs = [TensorBoardLog(out_dir, state)] if options.tensorboard else []
         print("\n".join(parameter_table(recipe.model, page_style())))
         for log in logs:
@@ -125,15 +139,14 @@ def train(options: TrainOptions, backend: Backend) -> int:
 
 
 def new_run(options: TrainOptions, backend: Backend) -> PlannedRun:
-    """Return a run of the recipe that is chosen, with initial values.
+    """Return a run of the recipe that is chosen, with its initial weights.
 
     Raises
     ------
     UserError
         If the recipe is invalid, its text does not fit or cannot be had, or the run directory already contains a run.
     """
-    recipe, corpus = load_recipe(options.recipe, backend.recipe_defaults)
-    out_dir = options.out_dir
+    start, out_dir = initial_run(options.recipe, backend.recipe_defaults), options.out_dir
     if out_dir is not None and contains_run(out_dir):
         place = show_path(out_dir)
         raise UserError(f"{place} already contains a run; continue it with --resume {place}, or choose another place")
@@ -142,58 +155,75 @@ def new_run(options: TrainOptions, backend: Backend) -> PlannedRun:
             f"{show_path(out_dir)} contains snapshots of another run; remove them with `snapshots --remove`, "
             "or choose another place"
         )
-    values = initial_values(recipe.model, recipe.training.seed, recipe.training.weights_dtype)
-    return PlannedRun(recipe, corpus, InitialState(values, None, corpus.tokenizer), RunState(), out_dir)
+    if out_dir is not None and os.path.lexists(out_dir / MANIFEST):
+        raise UserError(f"{show_path(out_dir)} contains a model, which a run there would hide; choose another place")
+    return PlannedRun(start.recipe, start.corpus, start.state(), RunState(), out_dir, start.notes)
 
 
 def open_out_dir(run: PlannedRun, group: ProcessGroup, stack: ExitStack) -> Path:
-    """Return the run directory, which the main process creates if necessary and locks until the stack is closed."""
+    """Return the run directory, which the main process creates if necessary and locks until the stack is closed.
+
+    A changed recipe is stored there.
+    """
     out_dir = run.out_dir or Path("runs") / run.recipe.name
     if group.rank == 0:
         out_dir = run.out_dir or stack.enter_context(new_directory(out_dir))
         stack.enter_context(lock_run(out_dir))
+        if run.changed is not None:
+            save_in_run(out_dir, run.changed)
     return group.broadcast(out_dir)
 
 
 def resumed_run(run: Path, options: TrainOptions) -> PlannedRun:
-    """Return what continues a run from its newest checkpoint.
+    """Return what continues a run from its newest checkpoint, to another end if one is chosen.
 
     Raises
     ------
     UserError
-        If there is no training to resume, its text has changed, or anything else is chosen that the run determines.
+        If there is no training to resume, its text has changed, it has already passed the end, or anything else is
+        chosen that the run determines.
     """
     _check_nothing_else_chosen(options)
     checkpoint = load_model(run)
     recipe = stored_recipe(checkpoint)
     whole = f"; give {show_path(run.parent.parent)}" if run.parent.name in ("checkpoints", SNAPSHOTS) else ""
     if recipe is None or checkpoint.moments is None or checkpoint.state is None:
-        raise UserError(f"{show_path(run)} has a model but no training state{whole or '; start a new run'}")
+        remedy = whole or "; start a new run from its weights with --init_from"
+        raise UserError(f"{show_path(run)} has a model but no training state{remedy}")
     if checkpoint.path == run:
         raise UserError(f"--resume must be a run directory, but {show_path(run)} is a single checkpoint{whole}")
-    moved_to = options.recipe.fields.get("dataset")
-    recipe = recipe.override({} if moved_to is None else {"dataset": moved_to})
+    stored, recipe, state = recipe, recipe.override(options.recipe.fields), checkpoint.state
+    check_end(recipe.training, state)
     corpus = _load_same_corpus(run, checkpoint, recipe, options.recipe.source)
-    return PlannedRun(recipe, corpus, initial_state_of(checkpoint), checkpoint.state, run)
+    notes = [f"the run started from {recipe.init_from}"] * (recipe.init_from is not None)
+    if recipe.training != stored.training:
+        notes += describe_extension(stored.training, recipe.training, state)
+        state = extended_state(stored.training, recipe.training, state)
+    changed = None if recipe == stored else replace(checkpoint, recipe=recipe.to_dict(), state=state)
+    return PlannedRun(recipe, corpus, initial_state_of(checkpoint), state, run, tuple(notes), changed)
 
 
 def _check_nothing_else_chosen(options: TrainOptions) -> None:
     choice = options.recipe
-    flags = [f"--{name}" for name in sorted(choice.fields) if name != "dataset"]  # the same text may have moved
+    allowed = {"dataset", *CHANGEABLE}  # the same text may have moved
+    flags = [f"--{name}" for name in sorted(choice.fields) if name not in allowed]
     flags += ["the preset"] * (choice.preset is not None)
-    flags += [f"--{name}" for name, value in (("config", choice.config), ("out_dir", options.out_dir)) if value]
+    others = {"config": choice.config, "init_from": choice.init_from, "out_dir": options.out_dir}
+    flags += [f"--{name}" for name, value in others.items() if value]
     if flags:
-        raise UserError(f"a resumed run keeps its recipe and directory; leave out {flags[0]}")
+        raise UserError(
+            f"a resumed run keeps its recipe and directory, except {' and '.join(CHANGEABLE)}; leave out {flags[0]}"
+        )
 
 
 def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source: Path | None) -> Corpus:
     try:
-        corpus = open_dataset(recipe.dataset, source, checkpoint.tokenizer)
+        corpus = reopen_dataset(recipe.dataset, source, checkpoint.tokenizer, checkpoint.corpus)
     except UserError as error:
         if recipe.dataset in CORPORA:
             raise
         raise UserError(f"{error}; if the run's text has moved, give --dataset") from error
-    if checkpoint.corpus != fingerprint(corpus):
+    if corpus is None:
         raise UserError(
             f"{show_path(run)} was trained on a different text from what {quote(recipe.dataset)} is now; "
             "restore that text, give --dataset if it has moved, or start a new run"

@@ -85,8 +85,8 @@ def compare_models(
         preset_of(preset)
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in recipe_fields.items()}
     field, values = changing_field(fields, "field", "")
-    out_dir, _, config, source = (None if path is None else to_path(path) for path in paths)
-    choice = RecipeChoice(preset, DEFAULT_PRESET, config, source, fields)
+    out_dir, _, init_from, config, source = (None if path is None else to_path(path) for path in paths)
+    choice = RecipeChoice(preset, DEFAULT_PRESET, config, source, init_from, fields)
     with open_comparison(out_dir, field) as directory:
         trials = plan_trials(choice, field, values, backend, directory)
         try:
@@ -99,8 +99,8 @@ def compare_models(
 
 
 def _run_of(result: Result, load_model: Callable[[Path], Model]) -> Run:
-    _, _, recipe, _, directory = result.trial
-    return Run(load_model(directory), directory, recipe, read_curve(directory))
+    directory = result.trial.out_dir
+    return Run(load_model(directory), directory, result.trial.recipe, read_curve(directory))
 
 
 def _display_for(max_iters: int, title: str) -> AbstractContextManager[Display]:

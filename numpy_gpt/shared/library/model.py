@@ -269,6 +269,21 @@ class Model:
         learned = f", {count_of(self._learned, 'example')} learned since" if self._learned else ""
         return f"{parameters}, {count_of(self._checkpoint.step, 'step')}{learned}"
 
+    def __fspath__(self) -> str:
+        """Return where the model was loaded from, so that a new run can start from its weights.
+
+        Raises
+        ------
+        UserError
+            If it has learned since, as what it learned is stored nowhere.
+        """
+        if self._learned:
+            learned = count_of(self._learned, "example")
+            raise UserError(
+                f"the model has learned {learned} since it was loaded, which no file contains; load it again"
+            )
+        return str(self._checkpoint.path or self._choice.run)
+
     def __repr__(self) -> str:
         return short_repr(f"Model {self.name}: {self._summary()}")
 

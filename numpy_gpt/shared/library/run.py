@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from gpt_data.checks import to_path
 from gpt_data.wording import count_of, one_line, short_repr
-from numpy_gpt.shared.cli.choices import RecipeChoice
+from numpy_gpt.shared.cli.choices import RecipeChoice, print_notes
 from numpy_gpt.shared.cli.plot import Curve, read_curve
 from numpy_gpt.shared.cli.program import Backend
 from numpy_gpt.shared.cli.train import TrainOptions, new_run, open_out_dir, resumed_run
@@ -88,10 +88,11 @@ class Run:
 
 
 class RunPaths(NamedTuple):
-    """Where a run is written or resumed, and where its recipe and its text are read, if not by default."""
+    """Where a run is written or resumed, and where its weights, recipe and text are read, if not by default."""
 
     out_dir: str | os.PathLike[str] | None
     resume: str | os.PathLike[str] | None
+    init_from: str | os.PathLike[str] | None
     config: str | os.PathLike[str] | None
     source: str | os.PathLike[str] | None
 
@@ -117,13 +118,14 @@ def train_model(
     check_flags(progress=progress)
     if preset is not None:
         preset_of(preset)
-    out_dir, resume, config, source = (None if path is None else to_path(path) for path in paths)
-    choice = RecipeChoice(preset, DEFAULT_PRESET, config, source, recipe_fields)
+    out_dir, resume, init_from, config, source = (None if path is None else to_path(path) for path in paths)
+    choice = RecipeChoice(preset, DEFAULT_PRESET, config, source, init_from, recipe_fields)
     options = TrainOptions(choice, resume, out_dir, tensorboard=False, json=False)
     run = new_run(options, backend) if resume is None else resumed_run(resume, options)
     engine = backend.make_engine(run.recipe, run.initial)
     with ExitStack() as stack:
         directory = open_out_dir(run, engine.group, stack)
+        print_notes(run.notes if progress else ())
         display = stack.enter_context(choose_display(run.recipe.training.max_iters, run.state.step, shown=progress))
         try:
             train_run(run.recipe, engine, run.corpus, directory, display, run.state)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from gpt_data.errors import UserError
 from gpt_data.files.atomic import check_replaceable, keep_owner_and_mode, new_directories, sync_directory
@@ -66,13 +66,15 @@ class Checkpoint:
         return short_repr(f"Checkpoint of {parameters} after {count_of(self.step, 'step')}")
 
 
-class _RecipeRecord(TypedDict):
+@dataclass(frozen=True)
+class _RecipeRecord:
     """A recipe as far as this room knows it; ``Recipe.from_dict`` checks the rest."""
 
     name: str
     dataset: str
     model: Annotated[ModelConfig, From(config_from_dict)]
     training: dict[str, int | float | bool | str | None]
+    init_from: dict[str, int | str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ class _Manifest:
     def __post_init__(self) -> None:
         if self.state is not None and self.state.step != self.step:
             raise UserError(f"state.step must be {self.step}, the step of the checkpoint, not {self.state.step}")
-        if self.recipe is not None and self.recipe["model"] != self.config:
+        if self.recipe is not None and self.recipe.model != self.config:
             raise UserError("recipe.model must be the same as config, and differs")
         if MODEL_FILE not in self.files or not set(self.files) <= {MODEL_FILE, OPTIMIZER_FILE}:
             names = list_names(self.files) or "none"
@@ -176,7 +178,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     files, shapes, training = (
         manifest.files,
         parameter_shapes(manifest.config),
-        manifest.recipe and manifest.recipe["training"],
+        manifest.recipe and manifest.recipe.training,
     )
     values = read_tensors(directory / MODEL_FILE, files[MODEL_FILE], shapes)
     moments = trained = None

@@ -47,6 +47,18 @@ _NANO = TrainingConfig(
     log_interval=10,
 )
 
+FINE_TUNING = TrainingConfig(
+    batch_size=4,
+    max_iters=200,
+    learning_rate=3e-5,
+    min_lr=3e-5,
+    warmup_iters=0,
+    eval_interval=50,
+    eval_stride=None,
+    log_interval=10,
+)
+"""For a model without a recipe: the constant rate at which nanoGPT fine-tunes GPT-2, too low to do harm."""
+
 _PRESETS = (
     # 1,134 parameters: small enough to follow every digit by hand. The low learning rate and long warm-up keep training
     # from becoming chaotic: in float64 a difference in the last bit at the start is still invisible at the end, so the

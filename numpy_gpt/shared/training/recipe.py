@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import From, convert
 from gpt_data.files.sealed_json import check_record
-from gpt_data.wording import describe, list_names, quote, show_path, suggest
+from gpt_data.wording import count_of, describe, list_names, quote, show_path, suggest
 from numpy_gpt.shared.model.config import (
     ModelConfig,
     check_types,
@@ -20,6 +20,7 @@ from numpy_gpt.shared.model.config import (
     use_builtin_numbers,
 )
 from numpy_gpt.shared.runs.checkpoint import MANIFEST, Checkpoint
+from numpy_gpt.shared.runs.run_state import Step
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _LARGEST = 2.0**128 - 2.0**104  # of float32
@@ -128,13 +129,26 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a run took its initial weights: the place, the model's step there, and the SHA-256 of its safetensors."""
+
+    place: str
+    step: Step
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"the weights of {self.place}, after {count_of(self.step, 'step')}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that determines a training run."""
+    """Everything that determines a training run; without ``init_from`` the seed determines the initial weights."""
 
     name: str
     dataset: str
     model: Annotated[ModelConfig, From(config_from_dict)]
     training: TrainingConfig
+    init_from: Origin | None = None
 
     @property
     def eval_stride(self) -> int:
@@ -177,11 +191,14 @@ class Recipe:
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the recipe as plain values, for JSON; a run without snapshots does not mention them."""
+        """Return the recipe as plain values, for JSON; it does not mention snapshots or an origin that it has not."""
         training = asdict(self.training)
         if self.training.snapshots == 0:
             del training["snapshots"]
-        return asdict(self) | {"model": config_to_dict(self.model), "training": training}
+        values = asdict(self) | {"model": config_to_dict(self.model), "training": training}
+        if self.init_from is None:
+            del values["init_from"]
+        return values
 
 
 class _Stored(TypedDict):

@@ -2,6 +2,7 @@
 
 preset = "shakespeare-cpu"
 dataset = "my-texts"
+init_from = "runs/trained"
 
 [model]
 n_embd = 64
@@ -27,13 +28,13 @@ _TABLES: dict[str, dict[str, tuple[type, ...]]] = {
     "model": field_types(BigramConfig) | field_types(GPTConfig),
     "training": field_types(TrainingConfig),
 }
-_NAMES: dict[str, tuple[type, ...]] = {"preset": (str,), "dataset": (str,)}
+_NAMES: dict[str, tuple[type, ...]] = {"preset": (str,), "dataset": (str,), "init_from": (str,)}
 _TOO_LARGE = 10**300  # close to the largest float; Python refuses to print numbers of more than 4,300 digits
 _TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
 
 
 def read_recipe_file(path: Path) -> dict[str, Any]:
-    """Return the settings of the file by field name, which may include ``preset`` and ``dataset``.
+    """Return the settings of the file by field name, which may include ``preset``, ``dataset`` and ``init_from``.
 
     TOML has no empty value: "none" in quotes leaves an optional field, such as eval_stride, unset.
 

@@ -11,6 +11,8 @@ from typing import Any
 from gpt_data.errors import UserError
 from gpt_data.process import SIGNALS, Ending, Signalled, is_ending
 from gpt_data.wording import show_path
+from numpy_gpt.shared.runs.run_state import RunState
+from numpy_gpt.shared.training.recipe import TrainingConfig
 
 
 class Diverged(UserError):
@@ -24,6 +26,11 @@ class Interrupted(Ending):
         self.exit_status, self.step = 128 + signal_number, step
         place = show_path(out_dir)
         super().__init__(f"interrupted after step {step}; a checkpoint is in {place}: resume with --resume {place}")
+
+
+def has_run_out(training: TrainingConfig, state: RunState) -> bool:
+    """Return whether ``patience`` ends the run: that many evaluations in a row brought no improvement."""
+    return 0 < training.patience <= state.evaluations_since_best
 
 
 class Stopped(Exception):

@@ -21,7 +21,7 @@ from numpy_gpt.shared.training.engine import Engine, StepResult
 from numpy_gpt.shared.training.evaluation import evaluate_run
 from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import learning_rate_at, snapshot_steps
-from numpy_gpt.shared.training.stopping import Diverged, Interrupted, Stopped, StopSignals
+from numpy_gpt.shared.training.stopping import Diverged, Interrupted, Stopped, StopSignals, has_run_out
 from numpy_gpt.shared.training.throughput import Throughput, ThroughputMeter, operations_per_token
 
 
@@ -89,7 +89,7 @@ def train(
                     stop.ignore_more()
                     run.save(state)
                     raise Interrupted(stopped.signal_number, step, out_dir) from None
-            is_last = step == training.max_iters or 0 < training.patience <= state.evaluations_since_best
+            is_last = step == training.max_iters or has_run_out(training, state)
             run.keep_snapshot(state, is_last)
             if is_last:
                 break

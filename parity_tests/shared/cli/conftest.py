@@ -49,3 +49,9 @@ def run(program: str, capsys: pytest.CaptureFixture[str]) -> Run:
 def numpy_run(capsys: pytest.CaptureFixture[str]) -> Run:
     """Return a function that runs commands of numpy_gpt, for tests that do not depend on the program."""
     return runner("numpy_gpt", capsys)
+
+
+@pytest.fixture
+def torch_run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs commands of torch_gpt, for tests of what only that program has."""
+    return runner("torch_gpt", capsys)

@@ -8,7 +8,7 @@ import pytest
 
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import open_dataset
-from numpy_gpt.shared.cli.choices import add_recipe_flags, load_recipe, read_recipe_choice
+from numpy_gpt.shared.cli.choices import add_recipe_flags, initial_run, read_recipe_choice
 from numpy_gpt.shared.cli.parser import Parser
 from numpy_gpt.shared.training.presets import preset
 
@@ -18,7 +18,7 @@ TABLES = {"n_embd": "model", "bias": "model", "activation": "model", "dropout": 
 def _load(*words):
     parser = Parser()
     add_recipe_flags(parser, "tiny")
-    return load_recipe(read_recipe_choice(parser.parse_args([str(word) for word in words]), "tiny"), {})
+    return initial_run(read_recipe_choice(parser.parse_args([str(word) for word in words]), "tiny"), {})[:2]
 
 
 def _field(recipe, name):

@@ -17,6 +17,7 @@ from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig
 from numpy_gpt.library import train as train_numpy
 from numpy_gpt.shared.library.display import NotebookDisplay
+from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.training.recipe import TrainingConfig
 from parity_tests.shared.library.library_examples import Reading
 
@@ -71,6 +72,30 @@ def test_an_interruption_saves_a_checkpoint_and_the_run_can_be_resumed(train, mo
         assert (resumed.model.parameters[name] == value).all()
 
 
+def test_a_run_starts_from_a_loaded_model(train, load_model):
+    model = load_model()
+    assert train("tiny16", init_from=model, max_iters=0).recipe.init_from.place == "the model that ships"
+    run = train("tiny", **SHORT)
+    best = train(init_from=load_model(run, checkpoint="best"), max_iters=0)
+    assert best.recipe.init_from.place == f"runs/tiny/checkpoints/step-{best.recipe.init_from.step:09d}"
+    assert load_model(load_model(run)).loss("hello world") == run.model.loss("hello world")
+    model.step("hello world")
+    with pytest.raises(UserError, match="the model has learned 1 example since it was loaded, which no file contains"):
+        train(init_from=model)
+
+
+def test_a_run_starts_from_another_and_one_is_extended(train, run):
+    first = train("tiny", **SHORT)
+    second = train(init_from=first, max_iters=2)
+    assert second.curve.val[0] == pytest.approx(first.curve.val[-1])
+    assert (second.recipe.init_from.place, second.recipe.init_from.step) == ("runs/tiny", 4)
+    assert second.model.config == first.model.config
+    longer = train(resume=first, max_iters=6)
+    assert (longer.curve.steps, longer.recipe.training.max_iters) == ([0, 2, 4, 6], 6)
+    for arguments in (["--init_from", "runs/tiny-2"], ["--resume", "runs/tiny", "--max_iters", 7]):
+        assert run("train", *arguments).status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -84,6 +109,10 @@ def test_an_interruption_saves_a_checkpoint_and_the_run_can_be_resumed(train, mo
         ({"out_dir": 3}, "a path must be a string or a Path, not 3"),
         ({"config": "nowhere.toml"}, "nowhere.toml"),
         ({"resume": "nowhere"}, "no model at nowhere"),
+        ({"init_from": "nowhere"}, "no model at nowhere"),
+        ({"init_from": 3}, "a path must be a string or a Path, not 3"),
+        ({"init_from": SHIPPED_MODEL, "block_size": 9}, "block_size must be at most 8"),
+        ({"init_from": SHIPPED_MODEL, "resume": "nowhere"}, "leave out --init_from"),
         ({"preset": "tiny", "resume": "nowhere"}, "leave out the preset"),
         ({"progress": "yes"}, "progress must be True or False, not 'yes'"),
     ],
@@ -98,7 +127,9 @@ def test_what_cannot_be_trained_is_one_clear_error_and_leaves_nothing(train, arg
 def test_the_signature_has_every_field_of_a_recipe(twin):
     parameters = inspect.signature(twin.train).parameters
     names = {item.name for config in (GPTConfig, TrainingConfig) for item in fields(config)}
-    assert names | {"preset", "out_dir", "resume", "config", "source", "progress", "dataset"} <= set(parameters)
+    assert names | {"preset", "out_dir", "resume", "config", "source", "progress", "dataset", "init_from"} <= set(
+        parameters
+    )
     assert repr(parameters["n_embd"].default) == "<the preset's>"
     assert not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
 

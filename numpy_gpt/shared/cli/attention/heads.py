@@ -67,7 +67,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     """Add the flags of ``heads``."""
     add = parser.add_argument
     add_model_flags(parser)
-    what = "a text other than the one the model was trained on, with the same vocabulary"
+    what = "a text other than the one the model was trained on, whose tokens it knows"
     add("--dataset", metavar="NAME", help=what)
     add_source_flag(parser)
     what = "measure at most N windows of block_size tokens, or sentences of `grammar` (default: "

@@ -1,0 +1,1 @@
+"""Models of other programs, read as a ``Checkpoint``; one file per format."""
