@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
+from gpt_data.tokens.text_stream import TextStream, TokenStream
 from gpt_data.tokens.tokenizer import number_tokens, require_text
 from gpt_data.wording import count_of, list_names, quote, short_repr
 
@@ -99,6 +100,10 @@ class CharacterTokenizer:
         indices = ids_in_vocabulary(ids, self.vocab_size)
         parts = (indices[start : start + _SLICE].astype(np.intp) for start in range(0, indices.size, _SLICE))
         return "".join(self._points[part].tobytes().decode("utf-32-le", "surrogatepass") for part in parts)
+
+    def stream(self) -> TextStream:
+        """Return what turns sampled ids into text, one by one."""
+        return TokenStream(self.vocabulary)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tokenizer as plain values, for meta.json and checkpoints."""

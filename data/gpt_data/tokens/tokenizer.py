@@ -9,15 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from gpt_data.errors import UserError
+from gpt_data.tokens.text_stream import TextStream
 from gpt_data.wording import describe, quote
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back: ``decode(encode(text)) == text``; a token's id is its index in the vocabulary."""
+    """Text to ids and back: ``decode(encode(text)) == text``; a token's id is its index in the vocabulary.
+
+    Tokens may be parts of characters: only ``decode`` and ``stream`` join them to text.
+    """
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """Every token as text."""
+        """Every token as text by itself."""
 
     @property
     def vocab_size(self) -> int:
@@ -28,6 +32,9 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """Return the text of the ids (T,)."""
+
+    def stream(self) -> TextStream:
+        """Return what turns sampled ids into text, one by one; it knows ids without a token, too."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tokenizer as plain values, for meta.json and checkpoints."""

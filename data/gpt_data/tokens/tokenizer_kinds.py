@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
+from gpt_data.tokens.bpe_tokenizer import bpe_from_dict
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer, survey_characters
+from gpt_data.tokens.id_tokenizer import IdTokenizer
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.word_tokenizer import WordTokenizer, survey_words, whole_words
 from gpt_data.wording import describe
 
 
 class TokenizerKind(NamedTuple):
-    """A tokenizer's constructor, and how to read a text in pieces: its vocabulary and length, and pieces to encode."""
+    """A kind whose vocabulary is a list of texts: its constructor, and how to read a text in pieces.
+
+    ``survey`` returns the vocabulary and the number of tokens; ``whole_tokens`` yields pieces to encode.
+    """
 
     tokenizer: Callable[[tuple[str, ...]], Tokenizer]
     survey: Callable[[Iterable[str]], tuple[tuple[str, ...], int]]
@@ -34,9 +39,16 @@ def tokenizer_from_dict(values: object) -> Tokenizer:
     UserError
         If its kind is unknown or its vocabulary is invalid.
     """
-    if isinstance(values, Mapping) and set(values) == {"kind", "vocabulary"}:
-        kind = values["kind"]
-        if isinstance(kind, str) and kind in KINDS:  # an unhashable value must not raise TypeError here
+    if isinstance(values, Mapping):
+        kind, names = values.get("kind"), set(values)
+        if isinstance(kind, str) and kind in KINDS and names == {"kind", "vocabulary"}:
             return KINDS[kind].tokenizer(values["vocabulary"])
+        if kind == "bpe":
+            return bpe_from_dict(values)
+        if kind == "ids" and names == {"kind", "vocab_size"}:
+            return IdTokenizer(values["vocab_size"])
     kinds = " or ".join(map(repr, KINDS))
-    raise UserError(f'a tokenizer must be {{"kind": {kinds}, "vocabulary": […]}}, not {describe(values)}')
+    raise UserError(
+        f"a tokenizer must be {{\"kind\": {kinds}, \"vocabulary\": […]}}, or of the kind 'bpe' or 'ids', "
+        f"not {describe(values)}"
+    )

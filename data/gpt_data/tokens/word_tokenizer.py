@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
+from gpt_data.tokens.text_stream import TextStream, TokenStream
 from gpt_data.tokens.tokenizer import number_tokens, require_text
 from gpt_data.wording import count_of, list_names, quote, short_repr, suggest
 
@@ -100,6 +101,10 @@ class WordTokenizer:
             If the ids are not one row of integers in 0 … V − 1.
         """
         return "".join(map(self.vocabulary.__getitem__, ids_in_vocabulary(ids, self.vocab_size).tolist()))
+
+    def stream(self) -> TextStream:
+        """Return what turns sampled ids into text, one by one."""
+        return TokenStream(self.vocabulary)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the tokenizer as plain values, for meta.json and checkpoints."""
