@@ -78,6 +78,13 @@ KINDS = {
         sealed=True,
         weight=4,
     ),
+    "config.json": Kind(
+        tuple(f"{place}/config.json" for place in _CHECKPOINTS if not place.startswith("bigram")),
+        _MODEL_READERS,
+        "JSON",
+        "checkpoint.json",
+        sealed=True,
+    ),
     "model.safetensors": _tensors("model.safetensors"),
     "optimizer.safetensors": _tensors("optimizer.safetensors"),
     "run directory": Kind(_CHECKPOINT_PLACES, _MODEL_READERS),
