@@ -44,9 +44,21 @@ def read_nanogpt_directory(directory: str | os.PathLike[str]) -> tuple[Tokenizer
         ) from error
     if path.name not in names:
         raise UserError(_missing_meta_message(place, names))
-    tokenizer = _make_tokenizer(_read_vocabulary(read_regular(path, _LARGEST_FILE), show_path(path)), show_path(path))
+    tokenizer = read_nanogpt_tokenizer(path)
     train, val = (read_token_file(place / f"{split}.bin", tokenizer.vocab_size) for split in SPLITS)
     return tokenizer, train, val
+
+
+def read_nanogpt_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer of a meta.pkl: one of characters if every token is a single character, otherwise of words.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read, or its pickle has anything other than that dict.
+    """
+    place = show_path(path)
+    return _make_tokenizer(_read_vocabulary(read_regular(path, _LARGEST_FILE), place), place)
 
 
 def _missing_meta_message(place: Path, names: set[str]) -> str:

@@ -13,6 +13,8 @@ from numpy_gpt.shared.cli.parser import path, read_options
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint
 
+MODEL_HELP = "a run directory, or a model of another program, such as GPT-2's directory (default: the model that ships)"
+
 
 class ModelChoice(NamedTuple):
     """Which trained model to use: a run directory, and which of its checkpoints."""
@@ -23,9 +25,7 @@ class ModelChoice(NamedTuple):
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that choose a trained model."""
-    parser.add_argument(
-        "run", type=path, nargs="?", default=SHIPPED_MODEL, help="a run directory (default: the model that ships)"
-    )
+    parser.add_argument("run", type=path, nargs="?", default=SHIPPED_MODEL, help=MODEL_HELP)
     what = "which checkpoint of the run (default: last)"
     parser.add_argument("--checkpoint", choices=WHICH, default="last", help=what)
 
@@ -36,7 +36,19 @@ def read_model_choice(arguments: argparse.Namespace) -> ModelChoice:
 
 
 def load_model(run: Path, which: str = "last") -> Checkpoint:
-    """Return a checkpoint of a run; if the newest one is damaged, the one before it, with a warning on stderr."""
+    """Return a checkpoint of a run, or a model of another program.
+
+    If the newest checkpoint is damaged, it is the one before it, with a warning on stderr; notes on a foreign model are
+    printed there, too.
+    """
+    if run != SHIPPED_MODEL:
+        from numpy_gpt.shared.interchange.reading.place import is_foreign, read_foreign  # start-up time matters
+
+        if is_foreign(run):
+            model = read_foreign(run)
+            for note in model.notes:
+                print_prose(f"note: {note}", sys.stderr)
+            return model.checkpoint
     return load_checkpoint(run, which, warn=lambda damage: print_prose(f"warning: {damage}", sys.stderr))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gpt_data.errors import UserError
 from gpt_data.terminal import Style, join_lines, page_style, plain, show, terminal_columns
 from gpt_data.wording import make_visible
-from numpy_gpt.shared.cli.model_choice import load_model
+from numpy_gpt.shared.cli.model_choice import MODEL_HELP, load_model
 from numpy_gpt.shared.cli.parser import add_pager_flag, path
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.cli.tables import Column, side_by_side, table_lines
@@ -25,8 +25,7 @@ _LARGEST_PAGE = 10_000
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    what = "a run directory (default: the model that ships)"
-    parser.add_argument("--model", type=path, default=SHIPPED_MODEL, help=what)
+    parser.add_argument("--model", type=path, default=SHIPPED_MODEL, help=MODEL_HELP)
     add_pager_flag(parser)
     parser.set_defaults(command=lambda arguments: print_parameters(arguments.model, paged=not arguments.no_pager))
 

@@ -29,6 +29,8 @@ except ImportError:  # on Windows
 
 _NEWEST = 2  # evaluated checkpoints that are kept
 WHICH = ("last", "best")
+CHECKPOINTS = "checkpoints"
+"""The directory of a run that contains its checkpoints."""
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def contains_run(directory: Path) -> bool:
     UserError
         If it cannot be read, or contains other metrics.
     """
-    if newest_first(directory / "checkpoints"):
+    if newest_first(directory / CHECKPOINTS):
         return True
     return os.path.lexists(directory / METRICS_FILE) and any(record.step > 0 for record in read_metrics(directory))
 
@@ -133,7 +135,7 @@ def remove_outdated(run: Path, step: int, recipe: Mapping[str, Any], state: RunS
 
     A process may be killed after writing that checkpoint and before this; a resumed run therefore does this first.
     """
-    place = run / "checkpoints"
+    place = run / CHECKPOINTS
     settle(place)
     older = [path for path in newest_first(place) if step_of(path) <= step]
     needed = _needed_steps(step, recipe, state, [step_of(path) for path in older])
@@ -181,7 +183,7 @@ def load_newest(path: Path) -> tuple[Checkpoint, str]:
     UserError
         If there is no intact checkpoint.
     """
-    candidates = newest_first(path / "checkpoints") or [path]
+    candidates = newest_first(path / CHECKPOINTS) or [path]
     if candidates == [path] and os.path.lexists(path / METRICS_FILE) and not os.path.lexists(path / MANIFEST):
         remedy = f"repeat it with --out_dir {show_path(path)}"
         raise UserError(f"no model at {show_path(path)}: training ended before the first checkpoint; {remedy}")
@@ -199,4 +201,4 @@ def load_newest(path: Path) -> tuple[Checkpoint, str]:
 
 
 def _checkpoint_path(run: Path, step: int) -> Path:
-    return step_directory(run / "checkpoints", step)
+    return step_directory(run / CHECKPOINTS, step)

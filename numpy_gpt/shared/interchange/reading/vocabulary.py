@@ -1,0 +1,76 @@
+"""The vocabulary of a foreign model: given by the user, or from files near it, or none: then a text is its ids."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from gpt_data.errors import UserError
+from gpt_data.texts.corpora import open_dataset
+from gpt_data.tokens.bpe_files import read_bpe_directory
+from gpt_data.tokens.id_tokenizer import IdTokenizer
+from gpt_data.tokens.nanogpt import read_nanogpt_tokenizer
+from gpt_data.tokens.tokenizer import Tokenizer
+from gpt_data.wording import count_of, show_path
+
+META = "meta.pkl"
+UNKNOWN = "not known, so a text is token ids separated by spaces; --tokens gives a vocabulary"
+
+
+class Vocabulary(NamedTuple):
+    """A tokenizer, and where it is from."""
+
+    tokenizer: Tokenizer
+    source: str
+
+
+def find_vocabulary(place: Path, given: str | None, vocab_size: int, dataset: str | None = None) -> Vocabulary:
+    """Return the vocabulary of a model in ``place``, a directory or a file of one.
+
+    ``given`` is a meta.pkl, a directory with one or with the files of a byte-pair encoding, or a prepared text.
+    Otherwise these files are looked for beside the model, and nanoGPT's at data/DATASET beside its directory.
+
+    Raises
+    ------
+    UserError
+        If what is given or found cannot be read, or has more tokens than the model.
+    """
+    found = _read_given(given) if given else _look_near(place if place.is_dir() else place.parent, dataset)
+    if found is None:
+        return Vocabulary(IdTokenizer(vocab_size), UNKNOWN)
+    count = found.tokenizer.vocab_size
+    if count > vocab_size:
+        raise UserError(f"the vocabulary of {found.source} has {count:,} tokens, but the model {vocab_size:,}")
+    padded = f", and {vocab_size - count:,} rows of the model have no token" if count < vocab_size else ""
+    return Vocabulary(found.tokenizer, f"{count_of(count, 'token')} of {found.source}{padded}")
+
+
+def _read_given(given: str) -> Vocabulary:
+    place = Path(given)
+    if place.is_dir() and (found := _read_directory(place)) is not None:
+        return found
+    if place.is_file():
+        if place.suffix == ".pkl":
+            return Vocabulary(read_nanogpt_tokenizer(place), show_path(place))
+        if (tokenizer := read_bpe_directory(place.parent)) is not None:
+            return Vocabulary(tokenizer, show_path(place.parent))
+        raise UserError(f"--tokens {show_path(place)} must be a meta.pkl, or give the directory of a vocabulary")
+    return Vocabulary(open_dataset(given).tokenizer, given)
+
+
+def _read_directory(directory: Path) -> Vocabulary | None:
+    if (tokenizer := read_bpe_directory(directory)) is not None:
+        return Vocabulary(tokenizer, show_path(directory))
+    if os.path.lexists(directory / META):
+        return Vocabulary(read_nanogpt_tokenizer(directory / META), show_path(directory / META))
+    return None
+
+
+def _look_near(directory: Path, dataset: str | None) -> Vocabulary | None:
+    found = _read_directory(directory)
+    if found is None and dataset and Path(dataset).name == dataset:  # a name, not a path to anywhere
+        beside = directory.absolute().parent / "data" / dataset / META
+        if beside.is_file():
+            return Vocabulary(read_nanogpt_tokenizer(beside), show_path(beside))
+    return found
