@@ -1,7 +1,7 @@
 """The files of ``torch.save``, written without torch: a zip archive of a pickle and of each tensor's numbers.
 
-``torch.load`` reads them with ``weights_only=True``, its default, which allows nothing but tensors and plain values. The
-same values always give the same bytes.
+``torch.load`` reads them with ``weights_only=True``, its default, which allows nothing but tensors and plain values.
+The same values always give the same bytes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import struct
 import zipfile
 from math import prod
 from typing import Any
-
-import numpy as np
 
 from numpy_gpt.shared.interchange.writing.pickle_bytes import (
     encode,
