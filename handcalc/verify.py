@@ -34,7 +34,7 @@ from contextlib import suppress
 from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_regular, read_stdin
 from gpt_data.terminal import join_lines, page_style, wrap_prose
-from gpt_data.wording import count_of, make_visible, show_path
+from gpt_data.wording import count_of, show_path, show_text
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.page.output import write
 from handcalc.verification.document import read_document
@@ -130,8 +130,8 @@ def _report_lines(report: Report, lines: list[WorkedLine], *, everything: bool) 
     style = page_style()
     for found in shown:
         place = f"line {found.place}: " if found.place else ""
-        first, *rest = wrap_prose(place + make_visible(f"{found.label} {found.problem}".lstrip()), continued="  ")
-        label, after = make_visible(found.label), first.removeprefix(place)
+        first, *rest = wrap_prose(place + show_text(f"{found.label} {found.problem}".lstrip()), continued="  ")
+        label, after = show_text(found.label), first.removeprefix(place)
         yield place + (after.replace(label, style("name", label), 1) if label else after)
         yield from rest
     if len(shown) < len(findings):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import reprlib
+import unicodedata
 from collections.abc import Iterable
 
 _LONGEST_PATH = 1000
 _LONGEST_REPR = 190
+_DOTTED_CIRCLE = "\u25cc"  # what Unicode puts a combining mark on that stands alone
 _SIGNS = {" ": "␣", "\n": "␤", "\t": "␉"}
 
 
@@ -54,9 +56,18 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
 
 
-def make_visible(word: str) -> str:
-    """Return the word with its white space visible: ␣, ␤, ␉; other non-printable characters are escaped."""
-    return _SIGNS.get(word) or _escape(word)
+def make_visible(token: str) -> str:
+    """Return a token as readers see it: ␣, ␤, ␉ for white space, other non-printable characters escaped.
+
+    A mark that would be put on whatever comes before it, such as an accent by itself, is put on a dotted circle.
+    """
+    circle = _DOTTED_CIRCLE if unicodedata.combining(token[:1] or " ") else ""
+    return circle + "".join(_SIGNS.get(letter) or _escape(letter) for letter in token)
+
+
+def show_text(text: str) -> str:
+    """Return a text with its spaces as they are, and other non-printable characters escaped."""
+    return _SIGNS.get(text) or _escape(text)
 
 
 def show_path(path: str | os.PathLike[str]) -> str:

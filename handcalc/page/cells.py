@@ -29,9 +29,11 @@ def visible_word(trace: Trace, token: int) -> str:
 
 def visible_text(trace: Trace, stop: int) -> str:
     """Return the words before position ``stop`` as a text whose last space is visible."""
-    *before, last = (trace.vocabulary[token] for token in trace.plan.tokens[:stop])
-    text = "".join(" " if word == " " else make_visible(word) for word in before)
-    return f"{text} {make_visible(last)}" if last == " " and before else text + make_visible(last)
+    text = "".join(trace.vocabulary[token] for token in trace.plan.tokens[:stop])
+    words = " ".join(map(make_visible, text.removesuffix(" ").split(" ")))
+    if not text.endswith(" "):
+        return words
+    return f"{words} {make_visible(' ')}" if words else make_visible(text)
 
 
 def axis_labels(trace: Trace, letter: str, places: Sequence[int]) -> list[str]:

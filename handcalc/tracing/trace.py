@@ -12,6 +12,7 @@ import numpy as np
 
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
+from gpt_data.tokens.token_text import padded_vocabulary
 from gpt_data.wording import count_of, quote, short_repr
 from handcalc.arithmetic.calculator import Calculator
 from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
@@ -117,9 +118,7 @@ def trace_model(model: Checkpoint, name: str, text: str, plan: Plan, position: i
 
 def words_of(model: Checkpoint) -> tuple[str, ...]:
     """Return the word of each id of a model's vocabulary."""
-    words = model.tokenizer.vocabulary
-    # A vocabulary may be padded: the model then has rows for ids that stand for no word.
-    return (*words, *(f"id {token}" for token in range(len(words), model.config.vocab_size)))
+    return padded_vocabulary(model.tokenizer, model.config.vocab_size)
 
 
 def work_out(

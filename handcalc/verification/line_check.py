@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 from gpt_data.errors import UserError
-from gpt_data.wording import make_visible, quote
+from gpt_data.wording import quote, show_text
 from handcalc.arithmetic.bounds import Work
 from handcalc.arithmetic.calculator import (
     GUARD_DIGITS,
@@ -136,4 +136,4 @@ def _show(value: WrittenNumber) -> str:
 
 
 def _shorten(arithmetic: str) -> str:
-    return make_visible(arithmetic if len(arithmetic) <= 60 else f"{arithmetic[:40]} … {arithmetic[-15:]}")
+    return show_text(arithmetic if len(arithmetic) <= 60 else f"{arithmetic[:40]} … {arithmetic[-15:]}")

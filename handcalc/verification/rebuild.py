@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpt_data.errors import UserError
+from gpt_data.tokens.token_text import padded_vocabulary
 from handcalc.arithmetic.calculator import MOST_DIGITS, Calculator
 from handcalc.arithmetic.expression import Index, Masked
 from handcalc.arithmetic.notation import read_literal
@@ -79,8 +80,7 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
     name = document.record["model"].get("name") if document.record else _model_name(document)
     text = document.record.get("text", "") if document.record else ""
     if model is not None:
-        words = model.tokenizer.vocabulary
-        vocabulary = (*words, *(f"id {token}" for token in range(len(words), plan.config.vocab_size)))
+        vocabulary = padded_vocabulary(model.tokenizer, plan.config.vocab_size)
         name, weights = _shipped_model()[1], round_weights(model.values, calculator)
     base = Trace(plan, name or "", vocabulary, text, all_numbers, masked, [], None)
     base = _compare(base, changes, model)

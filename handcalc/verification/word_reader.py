@@ -44,7 +44,7 @@ def _words_of_text(document: Document, plan: Plan) -> Iterator[tuple[int, str]]:
     """Yield the words of the tables, with the space that a page shows as ␣."""
     space = _space(document)
     for token, word in _visible_words(document, plan):
-        yield token, space if word == "␣" else word
+        yield token, word.replace("␣", space)
 
 
 def _space(document: Document) -> str:

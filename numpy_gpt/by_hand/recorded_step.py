@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpt_data.terminal import wrap_prose
+from gpt_data.tokens.token_text import token_text
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import make_visible
 from numpy_gpt.shared.model.arrays import Array, Tokens
@@ -75,9 +76,8 @@ class RecordedStep:
     after: Mapping[str, Array]
 
     def word(self, token: Any) -> str:
-        """Return a token as readers see it; a vocabulary may be padded: the model then has rows for ids without one."""
-        known = token < self.tokenizer.vocab_size
-        return make_visible(self.tokenizer.vocabulary[token]) if known else f"id {token}"
+        """Return a token as readers see it."""
+        return make_visible(token_text(self.tokenizer, token))
 
     def sequence_lines(self, rows: int, most: int | None = None) -> list[str]:
         """Return the first sequences of the batch as ids and words, each with its targets; of each ``most`` tokens."""

@@ -12,7 +12,7 @@ NUMBERS = (
 TEXTS = (
     *("", " ", "-", "--", "\n", "\\n", "\r", "\t", "x" * 100_000, "9" * 100_000, "to be", "hello world", "HELLO"),
     *("\x1b]0;title\x07", "a\x1b[2Jb", "\x7f", "\x85", "\u202eabc", "مرحبا", "e\u0301", "😀", "\udcff"),
-    *("%s%n{}{0}", "$(touch pwned)", "`touch pwned`", "<id 3>", "None", "NaN", "[0]", "*", "**", "[", ",", ",,", "."),
+    *("%s%n{}{0}", "$(touch pwned)", "`touch pwned`", "<|3|>", "None", "NaN", "[0]", "*", "**", "[", ",", ",,", "."),
     *("FILE:", "FILE:prompt.txt", "FILE:missing", "FILE:fifo", "FILE:run", "FILE:/dev/zero", "FILE:input.txt"),
     *("attn.scores", "loss", "h.9.attn", "softmax", "scaling"),
 )

@@ -283,7 +283,7 @@ def test_update_uses_recipe(tmp_path: Path, capsys: Capture) -> None:
 def test_padded_vocabulary(tmp_path: Path, capsys: Capture) -> None:
     model = saved(tmp_path / "model", vocab_size=34)
     assert main(["hello world", "--model", model, "--only", "logits"]) == 0
-    assert "id 33" in capsys.readouterr().out
+    assert "<|33|>" in capsys.readouterr().out
 
 
 def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

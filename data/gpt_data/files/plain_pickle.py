@@ -1,4 +1,4 @@
-"""Read a pickle of dicts, strings and small whole numbers without running code.
+"""Read a pickle of dicts, lists, strings and numbers without running code.
 
 A pickle is a program: it may import and call anything, and even without calls it can build values that take forever to
 hash or exhaust memory. So every instruction is checked before the first is executed, and only the instructions that
@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 _NUMBERS = frozenset({"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"})
 _PLAIN = _NUMBERS | {
     *("PROTO", "FRAME", "STOP"),
-    *("MARK", "DICT", "EMPTY_DICT", "SETITEM", "SETITEMS"),
+    *("MARK", "DICT", "EMPTY_DICT", "SETITEM", "SETITEMS", "LIST", "EMPTY_LIST", "APPEND", "APPENDS"),
+    *("NONE", "NEWTRUE", "NEWFALSE", "FLOAT", "BINFLOAT"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
     *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
 }
@@ -36,7 +37,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load_plain(content: bytes, largest: int) -> object:
-    """Return the value of the pickle: dicts, strings, and whole numbers from 0 to ``largest``.
+    """Return the value of the pickle: dicts, lists, strings, None, booleans, floats, and numbers from 0 to ``largest``.
+
+    There are no tuples, because those can be keys that take forever to hash.
 
     Raises
     ------

@@ -70,9 +70,10 @@ def load_corpus(name: str, source: str | os.PathLike[str] | None = None) -> Corp
     return _shakespeare(source)
 
 
-def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> Corpus:
+def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None, bare: Tokenizer | None = None) -> Corpus:
     """Return the corpus of that name or else the token files, ours or nanoGPT's, in the directory of that name.
 
+    ``bare`` is the tokenizer of a directory that has only ids, in train.bin and val.bin.
     A corpus takes precedence over a directory of the same name; ``./tiny`` is the directory.
 
     Raises
@@ -95,11 +96,14 @@ def open_dataset(dataset: str, source: str | os.PathLike[str] | None = None) -> 
         raise UserError(f"only the corpus 'shakespeare' has a source; {show_path(directory)} contains its own text")
     if os.access(directory / "meta.json", os.F_OK):
         return open_corpus(directory)
-    if os.access(directory / "meta.pkl", os.F_OK):
-        return _open_nanogpt(directory)
+    from gpt_data.tokens.nanogpt import is_nanogpt_directory, read_nanogpt_directory
+
+    if is_nanogpt_directory(directory):
+        tokenizer, train, val = read_nanogpt_directory(directory, bare)
+        return Corpus(directory.resolve().name, tokenizer, train, val)
     raise UserError(
-        f"{show_path(directory)} must contain token files, and has neither our meta.json nor nanoGPT's meta.pkl; "
-        "make them with numpy_gpt prepare text FILE --out_dir DIR"
+        f"{show_path(directory)} must contain token files, and has neither our meta.json nor nanoGPT's meta.pkl, nor "
+        "train.bin and val.bin; make them with numpy_gpt prepare text FILE --out_dir DIR"
     )
 
 
@@ -216,10 +220,3 @@ def _is_directory(place: Path) -> bool:
         return place.is_dir()
     except OSError:  # a name that is too long, or a parent that may not be read
         return False
-
-
-def _open_nanogpt(directory: Path) -> Corpus:
-    from gpt_data.tokens.nanogpt import read_nanogpt_directory
-
-    tokenizer, train, val = read_nanogpt_directory(directory)
-    return Corpus(directory.resolve().name, tokenizer, train, val)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from gpt_data.checks import ids_in_vocabulary
 from gpt_data.errors import UserError
-from gpt_data.tokens.text_stream import ByteStream, TextStream
+from gpt_data.tokens.token_text import ByteStream, TextStream
 from gpt_data.tokens.tokenizer import number_tokens, require_text
 from gpt_data.wording import count_of, describe, quote, short_repr
 

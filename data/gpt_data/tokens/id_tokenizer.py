@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gpt_data.checks import ids_in_vocabulary, whole_number
 from gpt_data.errors import UserError
-from gpt_data.tokens.text_stream import TextStream, TokenStream
+from gpt_data.tokens.token_text import TextStream, TokenStream
 from gpt_data.tokens.tokenizer import require_text
 from gpt_data.wording import quote
 

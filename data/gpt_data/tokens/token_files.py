@@ -120,8 +120,24 @@ def write_token_chunks(
     Raises
     ------
     UserError
+        As ``write_token_parts``.
+    """
+    write_token_parts(directory, _split_chunks(chunks, train_tokens), vocab_size, meta)
+
+
+def write_token_parts(
+    directory: str | os.PathLike[str],
+    parts: Iterable[tuple[int, TokenIds]],
+    vocab_size: int,
+    meta: Mapping[str, Any],
+) -> None:
+    """Write token files for a text given as arrays of ids (n,), each with its split: 0 for training, 1 for validation.
+
+    Raises
+    ------
+    UserError
         If a split is empty or contains an id outside the vocabulary, or the directory contains other files or cannot
-        be written. Then, and if ``chunks`` itself raises, the files are unchanged.
+        be written. Then, and if ``parts`` itself raises, the files are unchanged.
     """
     if taken := sorted(set(meta) & set(OWN_KEYS)):
         raise UserError(f"{quote(taken[0])} is a reserved entry of meta.json; choose another name")
@@ -132,7 +148,7 @@ def write_token_chunks(
         paths = [place / name for name in TOKEN_FILES]
         with atomic_files(*paths) as (*binaries, meta_file):
             digests, counts = [hashlib.sha256() for _ in SPLITS], [0 for _ in SPLITS]
-            for part, ids in _split_chunks(chunks, train_tokens):
+            for part, ids in parts:
                 content = ids_in_vocabulary(ids, vocab_size, f"{SPLITS[part]} tokens").astype(dtype).tobytes()
                 digests[part].update(content)
                 counts[part] += ids.size

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpt_data.errors import UserError
-from gpt_data.tokens.text_stream import TextStream
+from gpt_data.tokens.token_text import TextStream
 from gpt_data.wording import describe, quote
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
-from gpt_data.wording import count_of, make_visible
+from gpt_data.wording import count_of, make_visible, show_text
 from handcalc.arithmetic.expression import Numbers
 from handcalc.arithmetic.writing import cell_label, format_number
 from handcalc.formulas.attribution import attribution_steps, parts_of
@@ -89,7 +89,7 @@ def html_page(trace: Trace, output: str | None = None) -> str:
     return _PAGE.format(
         script_hash=policy_hash(script),
         style_hash=policy_hash(style),
-        title=escape(f"“{make_visible(trace.text)}” through a GPT, by hand"),
+        title=escape(f"“{show_text(trace.text)}” through a GPT, by hand"),
         style=style,
         intro=_intro(trace),
         data=_embed(page_data(trace) | {"derivations": _chapters(output)}),
@@ -143,8 +143,8 @@ def _intro(trace: Trace) -> str:
     space = f" ␣ stands for the space, which counts as a {unit}." * (" " in words)
     weight, word = _weight_to_try(trace)
     what = (
-        f"This page runs a very small language model, called ‘{make_visible(trace.model)}’ and built like GPT. It "
-        f"reads “{make_visible(trace.text)}” and predicts each next {unit}.{space} All that it knows is in {weights} "
+        f"This page runs a very small language model, called ‘{show_text(trace.model)}’ and built like GPT. It "
+        f"reads “{show_text(trace.text)}” and predicts each next {unit}.{space} All that it knows is in {weights} "
         "numbers, its weights."
     )
     how = (

@@ -118,7 +118,7 @@ def validation_text(model: Checkpoint, source: Path | None = None) -> Tokens:
     recipe = stored_recipe(model)
     if recipe is None:
         raise UserError("this model does not say what it was trained on, so its losses cannot be computed")
-    corpus = open_dataset(recipe.dataset, source)
+    corpus = open_dataset(recipe.dataset, source, model.tokenizer)
     if model.corpus != fingerprint(corpus):
         raise UserError(
             f"the model was trained on a different text from what {quote(recipe.dataset)} is now; restore that text"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpt_data.errors import UserError
+from gpt_data.tokens.token_text import stream_text, token_text
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, make_visible, quote, short_repr
 from numpy_gpt.shared.attention.targets import Text, read_tokens
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config_checks import require_attention
 from numpy_gpt.shared.training.engine import Engine
-
-_DOTTED_CIRCLE = "\u25cc"  # what Unicode puts a combining mark on that stands alone
 
 
 class AttentionMaps(NamedTuple):
@@ -66,8 +64,8 @@ def record_maps(
     config = require_attention(engine.recipe.model)
     layers, heads = _chosen(layer, config.n_layer), _chosen(head, config.n_head)
     weights = _recorded_weights(engine, tokens, layers, heads)
-    words = tuple(show_token(tokenizer.vocabulary[token]) for token in tokens.tolist())
-    text = tokenizer.decode(tokens)
+    words = tuple(make_visible(token_text(tokenizer, token)) for token in tokens.tolist())
+    text = stream_text(tokenizer, tokens.tolist())
     return AttentionMaps(model, text, read_tokens(tokenizer, tokens), words, layers, heads, weights, note)
 
 
@@ -88,9 +86,3 @@ def _recorded_weights(engine: Engine, tokens: Tokens, layers: Sequence[int], hea
     if not np.isfinite(weights).all():
         raise UserError("the attention weights must be finite, but some are not; is the model damaged?")
     return weights
-
-
-def show_token(token: str) -> str:
-    """Return a token as readers see it: never empty, blank or invisible."""
-    word = make_visible(token)
-    return _DOTTED_CIRCLE + word if unicodedata.combining(word[0]) else word

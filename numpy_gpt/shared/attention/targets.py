@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gpt_data.tokens.token_text import token_text
 from gpt_data.tokens.tokenizer import Tokenizer
 
 Mask = npt.NDArray[np.bool_]
@@ -47,8 +48,7 @@ class Target(NamedTuple):
 def read_tokens(tokenizer: Tokenizer, tokens: npt.ArrayLike) -> Text:
     """Return token ids (T,) as a text; an id without a token, of a padded vocabulary, is not white space."""
     ids = np.asarray(tokens, np.int64)
-    blank = np.array([token.isspace() for token in tokenizer.vocabulary])
-    return Text(ids, np.append(blank, False)[np.minimum(ids, len(blank))])
+    return Text(ids, np.array([token_text(tokenizer, token).isspace() for token in ids.tolist()], dtype=bool))
 
 
 def _itself(text: Text) -> Mask:

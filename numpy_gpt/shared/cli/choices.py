@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from gpt_data.errors import UserError
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.tokens.batches import evaluation_windows
+from gpt_data.tokens.id_tokenizer import IdTokenizer
 from gpt_data.wording import quote, show_path
 from numpy_gpt.shared.cli.parser import boolean, number, path, read_options, whole_number
 from numpy_gpt.shared.model.config import GPTConfig, field_types
@@ -121,7 +122,8 @@ def load_recipe(choice: RecipeChoice, defaults: Mapping[str, Any]) -> tuple[Reci
         recipe = chosen.override({**defaults, **changes})
     except UserError as error:
         raise UserError(f"{_file_prefix(chosen, choice)}{error}") from error
-    corpus = open_dataset(recipe.dataset, choice.source)
+    bare = IdTokenizer(recipe.model.vocab_size) if "vocab_size" in changes else None
+    corpus = open_dataset(recipe.dataset, choice.source, bare)
     if "vocab_size" not in changes and recipe.dataset != chosen.dataset:
         recipe = replace(recipe, model=replace(recipe.model, vocab_size=corpus.tokenizer.vocab_size))
     check_corpus(recipe, corpus)

@@ -122,7 +122,7 @@ def recipe_and_corpus(
     recipe = replace(recipe, dataset=dataset or recipe.dataset)
     if not recipe.dataset:
         raise UserError("this model does not say what it was trained on; give --dataset")
-    corpus = open_dataset(recipe.dataset, source)
+    corpus = open_dataset(recipe.dataset, source, model.tokenizer)
     if corpus.tokenizer != model.tokenizer:
         raise UserError(
             f"the corpus {quote(corpus.name)} has a different vocabulary from the model; give one with the same"

@@ -22,6 +22,7 @@ from gpt_data.terminal import (
     visible_length,
     wrap_prose,
 )
+from gpt_data.tokens.token_text import stream_text
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe, quote, show_path
 from numpy_gpt.shared.cli.choices import recipe_of
@@ -35,7 +36,6 @@ from numpy_gpt.shared.cli.tokens import (
     quote_token,
     read_text,
     single_token,
-    token_text,
     token_width,
 )
 from numpy_gpt.shared.model.arrays import Array
@@ -121,13 +121,13 @@ def sample(options: SampleOptions, backend: Backend) -> int:
     width = 0 if options.show is None else token_width(tokenizer, model.config.vocab_size)
     all_draws = (_draws_before(stop, _draws(engine, prompt, place, options)) for place in range(options.num_samples))
     if options.json:
-        records = [_sample_record(tokenizer, text, draws, options.show) for draws in all_draws]
+        records = [_sample_record(tokenizer, prompt, draws, options.show) for draws in all_draws]
         print_record({"schema_version": SCHEMA_VERSION, "prompt": text, "prompt_tokens": prompt, "samples": records})
     elif options.show is None:
         for place, draws in enumerate(all_draws):
             if place > 0:
                 print(_BETWEEN, end="")
-            _stream_text(tokenizer, text, draws)
+            _write_sample(tokenizer, text, prompt, draws)
     else:
         tables = (_table_parts(tokenizer, text, prompt, draws, options.show, width) for draws in all_draws)
         parts = chain.from_iterable(chain([_BETWEEN] if place else [], table) for place, table in enumerate(tables))
@@ -180,28 +180,34 @@ def _draws_before(stop: int | None, draws: Iterator[Draw]) -> Iterator[Draw]:
         yield draw
 
 
-def _sample_record(tokenizer: Tokenizer, text: str, draws: Iterator[Draw], count: int | None) -> dict[str, Any]:
-    written, tokens, probabilities, candidates = [text], [], [], []
+def _sample_record(tokenizer: Tokenizer, prompt: list[int], draws: Iterator[Draw], count: int | None) -> dict[str, Any]:
+    tokens, probabilities, candidates = list[int](), [], []
     for draw in draws:
-        written.append(token_text(tokenizer, draw.token))
         tokens.append(draw.token)
         probabilities.append(float(draw.probabilities[draw.token]))
         if count is not None:
             top = _candidates(draw.probabilities, count)
             candidates.append([{"token": token, "probability": float(draw.probabilities[token])} for token in top])
-    record: dict[str, Any] = {"text": "".join(written), "tokens": tokens, "probabilities": probabilities}
+    record: dict[str, Any] = {
+        "text": stream_text(tokenizer, [*prompt, *tokens]),
+        "tokens": tokens,
+        "probabilities": probabilities,
+    }
     return record if count is None else record | {"likeliest": candidates}
 
 
-def _stream_text(tokenizer: Tokenizer, text: str, draws: Iterator[Draw]) -> None:
+def _write_sample(tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw]) -> None:
+    stream = tokenizer.stream()
+    for token in prompt:
+        stream.add(token)
     sys.stdout.write(text)
     sys.stdout.flush()
     try:
         for draw in draws:
-            sys.stdout.write(token_text(tokenizer, draw.token))
-            sys.stdout.flush()  # every token appears as soon as it is sampled
+            sys.stdout.write(stream.add(draw.token))
+            sys.stdout.flush()  # every token appears as soon as it is sampled, or its character is complete
     finally:
-        print(flush=True)  # also after Ctrl-C, so that the message gets its own line
+        print(stream.finish(), flush=True)  # also after Ctrl-C, so that the message gets its own line
 
 
 def _is_long(options: SampleOptions, prompt: list[int]) -> bool:
@@ -214,13 +220,13 @@ def _table_parts(
     tokenizer: Tokenizer, text: str, prompt: list[int], draws: Iterator[Draw], count: int, width: int
 ) -> Iterator[str]:
     style = page_style()
-    written = [text]
+    tokens = list(prompt)
     titles = title_line(_draw_columns(count, width), style)
     yield join_lines([*prompt_table(tokenizer, text, prompt, width, style), "", titles])
     for step, draw in enumerate(draws, start=1):
         yield join_lines(draw_lines(tokenizer, step, draw, count, width, style))
-        written.append(token_text(tokenizer, draw.token))
-    yield join_lines(["", *wrap_prose(quote("".join(written), 10_000))])
+        tokens.append(draw.token)
+    yield join_lines(["", *wrap_prose(quote(stream_text(tokenizer, tokens), 10_000))])
 
 
 def prompt_table(tokenizer: Tokenizer, text: str, tokens: Sequence[int], width: int, style: Style = plain) -> list[str]:

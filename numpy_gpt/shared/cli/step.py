@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.terminal import Style, join_lines, page_style, show, wrap_prose
+from gpt_data.tokens.token_text import stream_text
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe
 from numpy_gpt.shared.cli.choices import add_field_flag, recipe_of
@@ -168,7 +169,7 @@ def _report_lines(
         what = "this model's weights are averages; the tables show the weights in training, before averaging"
         yield from (*wrap_prose(what), "")
     for place, target in enumerate(tokens[1:].tolist()):
-        read = model.tokenizer.decode(tokens[: place + 1])
+        read = stream_text(model.tokenizer, tokens[: place + 1].tolist())
         title = f"after {read!r} comes {quote_token(model.tokenizer, target)}"
         yield from (style("heading", line) for line in wrap_prose(title))
         before, after = outcome.before[place], outcome.after[place]

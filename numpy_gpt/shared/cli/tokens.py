@@ -9,16 +9,12 @@ import numpy.typing as npt
 
 from gpt_data.errors import UserError
 from gpt_data.terminal import print_prose
+from gpt_data.tokens.token_text import token_text
 from gpt_data.tokens.tokenizer import Tokenizer, match_case
 from gpt_data.wording import quote
 from numpy_gpt.shared.model.arrays import Array
 
 _NARROWEST, _WIDEST = 7, 16  # columns for a token: "sampled" fits, and longer tokens push the rest aside
-
-
-def token_text(tokenizer: Tokenizer, token: int) -> str:
-    """Return the token's text; a model's vocabulary may be padded with ids that have none."""
-    return tokenizer.vocabulary[token] if token < tokenizer.vocab_size else f"<id {token}>"
 
 
 def quote_token(tokenizer: Tokenizer, token: int) -> str:

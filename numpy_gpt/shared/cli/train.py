@@ -12,6 +12,7 @@ from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
 from gpt_data.terminal import page_style, print_prose
 from gpt_data.texts.corpora import CORPORA, Corpus, fingerprint, open_dataset
+from gpt_data.tokens.token_text import stream_text
 from gpt_data.wording import count_of, quote, show_path
 from numpy_gpt.shared.cli.choices import (
     PRECEDENCE,
@@ -187,7 +188,7 @@ def _check_nothing_else_chosen(options: TrainOptions) -> None:
 
 def _load_same_corpus(run: Path, checkpoint: Checkpoint, recipe: Recipe, source: Path | None) -> Corpus:
     try:
-        corpus = open_dataset(recipe.dataset, source)
+        corpus = open_dataset(recipe.dataset, source, checkpoint.tokenizer)
     except UserError as error:
         if recipe.dataset in CORPORA:
             raise
@@ -217,7 +218,7 @@ def _sample_text(engine: Engine, recipe: Recipe, corpus: Corpus) -> str:
     prompt = corpus.train[:1].tolist()
     draws = engine.draws(prompt, sampling_uniforms(recipe.training.seed, _SAMPLE_TOKENS))
     tokens = prompt + [draw.token for draw in draws]
-    return corpus.tokenizer.decode([token for token in tokens if token < corpus.tokenizer.vocab_size])  # no padding
+    return stream_text(corpus.tokenizer, tokens)
 
 
 def run_record(

@@ -13,6 +13,7 @@ import numpy as np
 
 from gpt_data.checks import to_path, whole_number
 from gpt_data.errors import UserError
+from gpt_data.tokens.token_text import padded_vocabulary, stream_text
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, describe, list_names, one_line, short_repr
 from numpy_gpt.shared.attention.maps import AttentionMaps, record_maps
@@ -22,7 +23,6 @@ from numpy_gpt.shared.cli.model_choice import load_model as load_checkpoint
 from numpy_gpt.shared.cli.program import InitialState, initial_state_of
 from numpy_gpt.shared.cli.sample import MOST_TOKENS, default_prompt
 from numpy_gpt.shared.cli.step import check_example, first_step, step_recipe, take_steps
-from numpy_gpt.shared.cli.tokens import token_text
 from numpy_gpt.shared.html_table import html_paragraph, html_table
 from numpy_gpt.shared.library.prediction import LearnedExample, Prediction
 from numpy_gpt.shared.library.reading import Reading, read
@@ -73,7 +73,7 @@ class Model:
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """The V tokens as text; a token's id is its index."""
-        return tuple(token_text(self.tokenizer, token) for token in range(self.config.vocab_size))
+        return padded_vocabulary(self.tokenizer, self.config.vocab_size)
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -166,12 +166,12 @@ class Model:
         UserError
             If the prompt is empty or contains anything outside the vocabulary, or an option is out of range.
         """
-        text, tokens = read(self.tokenizer, default_prompt(self.tokenizer) if prompt is None else prompt)
+        _, tokens = read(self.tokenizer, default_prompt(self.tokenizer) if prompt is None else prompt)
         count, seed = whole_number("max_new_tokens", max_new_tokens, 0), whole_number("seed", seed, 0)
         if count > MOST_TOKENS:
             raise UserError(f"max_new_tokens must be at most {MOST_TOKENS:,}, not {describe(max_new_tokens)}")
         draws = self._engine.draws(tokens.tolist(), sampling_uniforms(seed, count), temperature, top_k, top_p)
-        return text + "".join(token_text(self.tokenizer, draw.token) for draw in draws)
+        return stream_text(self.tokenizer, [*tokens.tolist(), *(draw.token for draw in draws)])
 
     def step(self, text: Any, learning_rate: float | None = None) -> LearnedExample:
         """Learn one example in place: one step of AdamW on a text, each token of which but the first is a target.

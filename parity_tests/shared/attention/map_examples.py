@@ -6,7 +6,8 @@ import numpy as np
 
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.tokens.word_tokenizer import WordTokenizer
-from numpy_gpt.shared.attention.maps import AttentionMaps, show_token
+from gpt_data.wording import make_visible
+from numpy_gpt.shared.attention.maps import AttentionMaps
 from numpy_gpt.shared.attention.targets import read_tokens
 
 
@@ -22,7 +23,7 @@ def maps_of(text, weights, *, words=True, note=""):
     tokens = tokenizer.encode(text)
     layers, heads, time, _ = weights.shape
     assert len(tokens) == time
-    shown = tuple(show_token(tokenizer.vocabulary[token]) for token in tokens)
+    shown = tuple(make_visible(tokenizer.vocabulary[token]) for token in tokens)
     numbers = tuple(range(layers)), tuple(range(heads))
     return AttentionMaps("a model", text, read_tokens(tokenizer, tokens), shown, *numbers, weights, note)
 

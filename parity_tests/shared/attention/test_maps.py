@@ -7,8 +7,9 @@ import pytest
 
 from gpt_data.errors import UserError
 from gpt_data.tokens.word_tokenizer import WordTokenizer
+from gpt_data.wording import make_visible
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.attention.maps import record_maps, show_token
+from numpy_gpt.shared.attention.maps import record_maps
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.record import keep_in
@@ -82,5 +83,5 @@ def test_weights_that_are_not_finite_are_refused():
 
 
 def test_no_token_is_invisible():
-    shown = [show_token(token) for token in (" ", "\n", "\t", "\u0301", "\u202e", "\x1b", "a", "運", "it's")]
+    shown = [make_visible(token) for token in (" ", "\n", "\t", "\u0301", "\u202e", "\x1b", "a", "運", "it's")]
     assert shown == ["␣", "␤", "␉", "◌\u0301", "\\u202e", "\\x1b", "a", "運", "it's"]

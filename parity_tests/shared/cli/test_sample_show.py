@@ -108,9 +108,9 @@ def test_padded_ids_have_names(run):
     padded = ["train", "tiny", "--vocab_size", 40, "--max_iters", 0, "--out_dir", "padded"]
     assert run(*padded).status == 0
     out = run("sample", "padded", "--prompt", "to", "--show", 40, "--max_new_tokens", 2).out
-    assert "<id 39>" in out
+    assert "<|39|>" in out
     assert "vocabulary of 32" in out
     out = run("step", "padded", "--text", "to be").out
-    assert out.count("<id 39>") == 2
+    assert out.count("<|39|>") == 2
     assert Path("padded").is_dir()
     assert os.sep not in out

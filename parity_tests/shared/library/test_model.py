@@ -158,7 +158,7 @@ def test_functions_of_arrays_say_which_brackets_are_missing(twin):
 def test_ids_without_a_text_are_refused(tmp_path):
     model = load_numpy_model(hostile_model(tmp_path))
     padding = model.config.vocab_size - 1
-    assert model.vocabulary[padding] == f"<id {padding}>"
+    assert model.vocabulary[padding] == f"<|{padding}|>"
     with pytest.raises(UserError, match="token ids must lie in"):
         model.attention([padding])
 

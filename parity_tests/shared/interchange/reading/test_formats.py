@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer
@@ -36,6 +36,7 @@ def assert_same(model, config, values):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
+@settings(max_examples=8)
 @given(
     n_head=st.integers(1, 3),
     size=st.integers(1, 3),

@@ -96,7 +96,7 @@ def _sizes(model):
 FORMS = ["safetensors", "shards", "state dict", "legacy state dict with masks"]
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(fields=configs(), form=st.sampled_from(FORMS), seed=st.integers(0, 99))
 def test_a_model_is_the_same_function(transformers, tmp_path_factory, fields, form, seed):
     check_model(transformers, tmp_path_factory.mktemp("model"), fields, form, seed)
@@ -166,18 +166,15 @@ def _recipe(checkpoint):
 
 
 def _check_greedy(theirs, checkpoint, prompt):
-    """Compare thirty greedy tokens, ours with the cache; that the likeliest is no tie is asserted, not assumed."""
+    """Assert that of thirty greedy tokens, ours with the cache, each is the likeliest there, or as likely."""
     for engine_type in (NumpyEngine, TorchEngine):
         place = ("cpu",) if engine_type is TorchEngine else ()
         engine = engine_type(_recipe(checkpoint), checkpoint.values, None, *place)
         ours = [draw.token for draw in engine.draws(prompt, [0.5] * _NEW_TOKENS, temperature=0)]
-        tokens = torch.tensor([prompt])
         with torch.no_grad():
-            for token in ours:
-                first, second = theirs(tokens).logits[0, -1].topk(2)[0].tolist()
-                chosen = float(theirs(tokens).logits[0, -1, token])
-                assert chosen >= first - _FRACTION * (1 + abs(first)) or first - second < _FRACTION
-                tokens = torch.cat([tokens, torch.tensor([[token]])], 1)
+            logits = theirs(torch.tensor([prompt + ours[:-1]])).logits[0, len(prompt) - 1 :]
+        chosen = logits[torch.arange(_NEW_TOKENS), torch.tensor(ours)]
+        _assert_near("likeliest token", chosen.numpy(), logits.max(-1).values.numpy())
 
 
 def _check_training(theirs, checkpoint, tokens):

@@ -1,10 +1,13 @@
-"""Sampled tokens as text, one by one: what each adds, and how an id without a token is shown."""
+"""Tokens as text: one by one, as a vocabulary, and as they are sampled; also ids that have no token."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from gpt_data.tokens.tokenizer import Tokenizer
 
 
 class TextStream(Protocol):
@@ -17,8 +20,24 @@ class TextStream(Protocol):
         """Return what is left when no more tokens come."""
 
 
-def padding_text(token: int) -> str:
-    """Return how an id is shown that has no token: a model's vocabulary may be padded with rows for such ids."""
+def token_text(tokenizer: Tokenizer, token: int) -> str:
+    """Return the text of a token by itself; a model's vocabulary may be padded with ids that have none."""
+    return tokenizer.vocabulary[token] if token < tokenizer.vocab_size else _padding_text(token)
+
+
+def padded_vocabulary(tokenizer: Tokenizer, vocab_size: int) -> tuple[str, ...]:
+    """Return the text of every id of a model with ``vocab_size`` ids."""
+    padding = range(tokenizer.vocab_size, vocab_size)
+    return (*tokenizer.vocabulary[:vocab_size], *map(_padding_text, padding))
+
+
+def stream_text(tokenizer: Tokenizer, tokens: Iterable[int]) -> str:
+    """Return the text of a prompt and what was sampled after it, as its stream writes it."""
+    stream = tokenizer.stream()
+    return "".join([*map(stream.add, tokens), stream.finish()])
+
+
+def _padding_text(token: int) -> str:
     return f"<|{token}|>"
 
 
@@ -30,7 +49,7 @@ class TokenStream:
 
     def add(self, token: int) -> str:
         """Return the text of the token."""
-        text = self._vocabulary[token] if token < len(self._vocabulary) else padding_text(token)
+        text = self._vocabulary[token] if token < len(self._vocabulary) else _padding_text(token)
         before, self._before = self._before, self._separator
         return before + text
 
@@ -48,11 +67,9 @@ class ByteStream:
     def add(self, token: int) -> str:
         """Return the characters that the token completes."""
         if token >= len(self._tokens):
-            return self.finish() + padding_text(token)
+            return self.finish() + _padding_text(token)
         return self._decoder.decode(self._tokens[token])
 
     def finish(self) -> str:
         """Return U+FFFD if the last character is incomplete, otherwise nothing."""
-        text = self._decoder.decode(b"", final=True)
-        self._decoder.reset()
-        return text
+        return self._decoder.decode(b"", final=True)
