@@ -13,18 +13,16 @@ from typing import Any
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import parse_json
 from gpt_data.files.regular_file import read_regular
-from gpt_data.tokens.character_tokenizer import CharacterTokenizer
+from gpt_data.tokens.special_tokenizer import SpecialTokenizer, is_special
 from gpt_data.tokens.tokenizer import Tokenizer
-from gpt_data.tokens.word_tokenizer import JOINERS, WordTokenizer
+from gpt_data.tokens.tokenizer_kinds import make_tokenizer
+from gpt_data.tokens.word_tokenizer import JOINERS
 
 FILE = "tokenizer.json"
 _LARGEST = 1 << 26  # bytes: 64 MiB, ten times the largest vocabulary in use
-_LETTER = r"\p{L}\p{N}_"  # what \w is in Python; in the library's regular expressions it includes accents
-_RULES = {
-    CharacterTokenizer: r"[\s\S]",
-    WordTokenizer: rf"[{_LETTER}]+(?:[{JOINERS}][{_LETTER}]+)*|[^{_LETTER}]",
-}
-_NO_TOKEN = "<unk>"  # the library wants a name; a token of several characters is never in the vocabulary with a <
+_LETTER = r"\p{L}\p{N}_"  # what \w is in Python; in the library's regular expressions \w includes accents
+_RULES = {"characters": r"[\s\S]", "words": rf"[{_LETTER}]+(?:[{JOINERS}][{_LETTER}]+)*|[^{_LETTER}]"}
+_NO_TOKEN = "no token"  # the library wants the name of a token for unknown ones; no token has a space inside
 
 
 def word_level_file(tokenizer: Tokenizer) -> bytes | None:
@@ -32,9 +30,11 @@ def word_level_file(tokenizer: Tokenizer) -> bytes | None:
 
     It is also None if the vocabulary has half a surrogate pair, which no file of text can contain.
     """
-    if type(tokenizer) not in _RULES or any("\ud800" <= letter < "\ue000" for letter in "".join(tokenizer.vocabulary)):
+    record = _record(tokenizer)
+    try:
+        return None if record is None else json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
         return None
-    return json.dumps(_record(tokenizer), ensure_ascii=False).encode()
 
 
 def read_word_level(directory: Path) -> Tokenizer | None:
@@ -54,9 +54,9 @@ def read_word_level(directory: Path) -> Tokenizer | None:
         vocabulary = tuple(record["model"]["vocab"])
     except (ValueError, TypeError, KeyError):
         return None
-    for kind in (CharacterTokenizer, WordTokenizer):
+    for kind in _RULES:
         try:
-            tokenizer: Tokenizer = kind(vocabulary)
+            tokenizer = make_tokenizer(kind, vocabulary)
         except UserError:
             continue
         if _record(tokenizer) == record:
@@ -64,24 +64,26 @@ def read_word_level(directory: Path) -> Tokenizer | None:
     return None
 
 
-def _record(tokenizer: Tokenizer) -> dict[str, Any]:
+def _record(tokenizer: Tokenizer) -> dict[str, Any] | None:
+    kind = tokenizer.to_dict()["kind"]
+    if kind not in _RULES:
+        return None
+    vocabulary = {token: index for index, token in enumerate(tokenizer.vocabulary)}
+    special = [token for token in vocabulary if isinstance(tokenizer, SpecialTokenizer) and is_special(token)]
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [],
+        "added_tokens": [{"id": vocabulary[token], "content": token, **flags, "special": True} for token in special],
         "normalizer": None,
         "pre_tokenizer": {
             "type": "Split",
-            "pattern": {"Regex": _RULES[type(tokenizer)]},
+            "pattern": {"Regex": _RULES[kind]},
             "behavior": "Isolated",
             "invert": False,
         },
         "post_processor": None,
         "decoder": {"type": "Fuse"},
-        "model": {
-            "type": "WordLevel",
-            "vocab": {token: index for index, token in enumerate(tokenizer.vocabulary)},
-            "unk_token": _NO_TOKEN,
-        },
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": _NO_TOKEN},
     }

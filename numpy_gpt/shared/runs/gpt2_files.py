@@ -18,6 +18,7 @@ import numpy as np
 
 from gpt_data.errors import UserError
 from gpt_data.tokens.bpe_tokenizer import END_OF_TEXT, BpeTokenizer
+from gpt_data.tokens.special_tokenizer import SpecialTokenizer
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Array
@@ -72,8 +73,11 @@ def config_to_gpt2(config: GPTConfig) -> dict[str, Any]:
 
 def end_of_text_id(tokenizer: Tokenizer) -> int | None:
     """Return the id of <|endoftext|> if it is one of the tokenizer's special tokens, otherwise None."""
-    is_special = isinstance(tokenizer, BpeTokenizer) and END_OF_TEXT in tokenizer.special
-    return tokenizer.vocabulary.index(END_OF_TEXT) if is_special else None
+    if isinstance(tokenizer, BpeTokenizer) and END_OF_TEXT in tokenizer.special:
+        return tokenizer.symbols.index(END_OF_TEXT)
+    if isinstance(tokenizer, SpecialTokenizer) and END_OF_TEXT in tokenizer.vocabulary:
+        return tokenizer.vocabulary.index(END_OF_TEXT)
+    return None
 
 
 def tensor_shapes(config: GPTConfig) -> dict[str, Shape]:

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpt_data.files.atomic import atomic_files, check_replaceable, make_directory
-from gpt_data.tokens.text_stream import padding_text
-from gpt_data.tokens.tokenizer import Tokenizer
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 
 
 class Exported(NamedTuple):
     """The files of a model by their path in its directory, and what of the model was changed or is not in them.
 
-    ``usage`` says how the other program reads them; {place} in it is the directory for a
-    shell, {python} the directory as text of Python.
+    ``usage`` says how the other program reads them; {place} in it is the directory for a shell, {python} the directory
+    as text of Python.
     """
 
     files: Mapping[str, bytes]
@@ -57,8 +55,3 @@ def check_export_place(directory: Path, exported: Exported) -> None:
 def training_notes(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return what of a training run the files of a model have no place for."""
     return ("left out: the optimizer's moments, so training cannot resume from it",) if checkpoint.moments else ()
-
-
-def padded_tokens(tokenizer: Tokenizer, vocab_size: int) -> tuple[str, ...]:
-    """Return the text of every row of the model's embedding, also of those without a token."""
-    return (*tokenizer.vocabulary, *map(padding_text, range(tokenizer.vocab_size, vocab_size)))

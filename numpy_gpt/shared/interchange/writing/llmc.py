@@ -10,6 +10,7 @@ from gpt_data.errors import UserError
 from gpt_data.tokens.bpe_files import bpe_file_contents
 from gpt_data.tokens.bpe_tokenizer import BpeTokenizer
 from gpt_data.tokens.id_tokenizer import IdTokenizer
+from gpt_data.tokens.token_text import padded_vocabulary
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import describe
 from numpy_gpt.shared.interchange.fixed_fields import require_fields
@@ -22,7 +23,7 @@ from numpy_gpt.shared.interchange.llmc_format import (
     names_in_order,
     padded_vocab_size,
 )
-from numpy_gpt.shared.interchange.writing.exported import Exported, padded_tokens, training_notes
+from numpy_gpt.shared.interchange.writing.exported import Exported, training_notes
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.config_checks import require_gpt
@@ -104,7 +105,7 @@ def _model_notes(config: GPTConfig, rounded: bool) -> tuple[str, ...]:
 
 def _token_bytes(tokenizer: Tokenizer, vocab_size: int) -> list[bytes]:
     known = tokenizer.token_bytes if isinstance(tokenizer, BpeTokenizer) else ()
-    texts = padded_tokens(tokenizer, vocab_size)[len(known) :]
+    texts = padded_vocabulary(tokenizer, vocab_size)[len(known) :]
     return [*known, *(text.encode("utf-8", "surrogatepass") for text in texts)]
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from gpt_data.tokens.bpe_files import bpe_file_contents
 from gpt_data.tokens.bpe_tokenizer import END_OF_TEXT, BpeTokenizer
 from gpt_data.tokens.id_tokenizer import IdTokenizer
+from gpt_data.tokens.token_text import padded_vocabulary
 from gpt_data.tokens.tokenizer import Tokenizer
 from numpy_gpt.shared.interchange.layouts import is_transposed
 from numpy_gpt.shared.interchange.nanogpt_config import config_to_nanogpt
-from numpy_gpt.shared.interchange.writing.exported import Exported, padded_tokens, training_notes
+from numpy_gpt.shared.interchange.writing.exported import Exported, training_notes
 from numpy_gpt.shared.interchange.writing.pickle_bytes import pickle_bytes
 from numpy_gpt.shared.interchange.writing.torch_file import torch_file
 from numpy_gpt.shared.model.arrays import Array
@@ -77,7 +78,7 @@ def _dataset(checkpoint: Checkpoint) -> str:
 
 
 def _meta(tokenizer: Tokenizer, vocab_size: int) -> bytes:
-    tokens = padded_tokens(tokenizer, vocab_size)
+    tokens = padded_vocabulary(tokenizer, vocab_size)
     ids = dict(enumerate(tokens))
     return pickle_bytes({"vocab_size": vocab_size, "itos": ids, "stoi": {token: index for index, token in ids.items()}})
 
