@@ -70,7 +70,7 @@ def _model_bytes(config: GPTConfig, checkpoint: Checkpoint) -> tuple[bytes, bool
     numbers = header_numbers(config, FLOAT32_VERSION)
     header[: len(numbers)] = numbers
     with np.errstate(over="ignore"):
-        values = {name: array.astype("<f4") for name, array in checkpoint.values.items()}
+        values = {name: array.astype("<f4", copy=False) for name, array in checkpoint.values.items()}
     if bad := first_not_finite(values):
         raise UserError(f"{bad} has a number that is too large for float32, llm.c's precision")
     rounded = any((values[name] != array).any() for name, array in checkpoint.values.items())
