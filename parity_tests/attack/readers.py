@@ -46,6 +46,8 @@ _MODEL_READERS = (
     "numpy_gpt evaluate {top} --eval_iters 1",
     "numpy_gpt train --resume {top}",
     "numpy_gpt parameters --model {top}",
+    "numpy_gpt export {top} --format huggingface --out_dir new",
+    "torch_gpt export {top} --format llmc --out_dir new",
     "torch_gpt sample {top} --max_new_tokens 2 --device cpu",
     "torch_gpt step {top} --text 'to be' --device cpu",
     "torch_gpt attention {top} --text 'to be' --json --device cpu",
@@ -142,7 +144,7 @@ KINDS = {
             "torch_gpt sample --prompt FILE:{place} --max_new_tokens 2 --show --device cpu",
         ),
     ),
-    "page": Kind(("trace.txt", "trace.md", "averaging.txt", "sheet-answers.txt", "homework.txt"), _PAGE_READERS),
+    "page": Kind(("trace.txt", "trace.md", "averaging.txt", "sheet-key.txt", "homework.txt"), _PAGE_READERS),
     "page in JSON": Kind(("trace.json",), _PAGE_READERS, "JSON"),
     "answer": Kind(("answer.txt",), ("handcalc.exercise --topic softmax --level 1 --seed 3 < {place}",)),
 }
