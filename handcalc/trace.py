@@ -21,9 +21,10 @@ from handcalc.page.layout import INDENT, WIDTH, left_columns, prose
 from handcalc.page.output import write
 from handcalc.page.text import text_lines
 from handcalc.tracing.changes import Changed, change_weights, compare_with_unchanged
+from handcalc.tracing.part import trace_part
 from handcalc.tracing.plan import Plan, plan_text
 from handcalc.tracing.selection import Selection, check_selection, choose_cells, select_steps, split_items
-from handcalc.tracing.size import check_size, check_web_size, check_workbook_size, size_of
+from handcalc.tracing.size import check_size, check_web_size, check_workbook_size, is_too_large, size_of
 from handcalc.tracing.trace import Trace, load_model, trace_model, words_of
 from numpy_gpt.shared.cli.parser import Parser, run_command, whole_number
 from numpy_gpt.shared.cli.tokens import read_text
@@ -32,9 +33,11 @@ from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.edits import read_edit
 
 _DIGITS = 4
+_ONE_PART = ("text", "markdown")  # formats whose pages of a few steps need nothing but these
 
 _EPILOG = """\
-Everything is always worked out; --only, --layer, --head and --position select what is shown. On a terminal, a
+Everything is always worked out; --only, --layer, --head and --position select what is shown. Of a model too large for
+that, such as GPT-2, only what the steps of --only need is worked out. On a terminal, a
 page longer than the screen is shown with $PAGER, or less. docs/trace-format.md explains how programs can read the
 output.
 
@@ -229,6 +232,9 @@ def _trace(options: argparse.Namespace, changed: Changed, name: str, selection: 
     selection = choose_cells(selection, plan.page_steps, plan.sizes, full=options.full)
     if not options.force:
         size = size_of(plan, selection, full=options.full)
+        if selection.names_steps and options.format in _ONE_PART and is_too_large(size, plan.config):
+            part = trace_part(model, name, text, plan, selection, full=options.full)
+            return part._replace(changes=changed.changes), selection
         check_size(size, plan.config)
         if options.format == "html":
             check_web_size(size)

@@ -30,8 +30,8 @@ def short_opening(trace: Trace, chosen: Sequence[Step]) -> Iterator[Block]:
     """Yield the first lines of a page of a few steps: the model, the size, the digits and the tokens."""
     plan, config = trace.plan, trace.plan.config
     tokens, targets = ([(visible_word(trace, token), token) for token in ids] for ids in (plan.tokens, plan.targets))
-    steps = plan.page_steps
-    amount = write_amount(sum(len(trace.numbers[step.name]) for step in steps), len(steps))
+    counts = [len(trace.numbers[step.name]) for step in plan.page_steps]
+    amount = write_amount(sum(counts), len(counts), sum(count > 0 for count in counts))
     changes = f" {write_changes(trace.changes)}" * bool(trace.changes)
     update = f" {UPDATE_PURPOSE}" * (plan.optimizer is not None)
     yield Paragraph(

@@ -125,14 +125,15 @@ def read_changes(text: str) -> list[Change]:
     ]
 
 
-def write_amount(numbers: int, steps: int) -> str:
-    """Return the size of the calculation in words."""
-    return f"{numbers:,} numbers in {steps} steps."
+def write_amount(numbers: int, steps: int, worked_out: int | None = None) -> str:
+    """Return the size of the calculation in words; of a large model only some of the steps are worked out."""
+    part = "" if worked_out in (None, steps) else f"{worked_out} of "
+    return f"{numbers:,} numbers in {part}{steps} steps."
 
 
 def read_amount(text: str) -> int | None:
     """Return the number of steps of the calculation, or None if the page does not state it."""
-    match = re.search(r"[0-9] numbers in ([0-9]{1,9}) steps[.,]", text)
+    match = re.search(r"[0-9] numbers in (?:[0-9]{1,9} of )?([0-9]{1,9}) steps[.,]", text)
     return match and int(match[1])
 
 

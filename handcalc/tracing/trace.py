@@ -235,8 +235,19 @@ def round_weights(arrays: Arrays, calculator: Calculator) -> MutableNumbers:
         values = numbers[name] = {}
         shortest = map(repr, array.ravel().tolist()) if array.itemsize == 8 else map(str, array.ravel())
         for index, text in zip(indices_of(array.shape), shortest, strict=True):
-            value = Decimal(text)
-            if not value.is_finite():
-                raise UserError(f"{name}{list(index)} is {text}: this model cannot be traced; train it again")
-            values[index] = calculator.round(value)
+            values[index] = round_weight(name, index, text, calculator)
     return numbers
+
+
+def round_weight(name: str, index: Index, text: str, calculator: Calculator) -> Decimal:
+    """Return one weight as printed, from the shortest decimal that names it.
+
+    Raises
+    ------
+    UserError
+        If it is NaN or infinite.
+    """
+    value = Decimal(text)
+    if not value.is_finite():
+        raise UserError(f"{name}{list(index)} is {text}: this model cannot be traced; train it again")
+    return calculator.round(value)

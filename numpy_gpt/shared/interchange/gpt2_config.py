@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpt_data.checks import whole_number
 from gpt_data.errors import UserError
 from gpt_data.wording import describe, list_names
 from numpy_gpt.shared.model.config import GPTConfig
@@ -79,6 +80,7 @@ def config_from_gpt2(values: Mapping[str, Any]) -> Gpt2Config:
     """
     given = _resolve_aliases(values)
     _check_required(given)
+    whole_number("n_positions", given.get("n_positions", 1), 1)
     fields = _DEFAULTS | {name: value for name, value in given.items() if name in _DEFAULTS}
     unknown = sorted(set(given) - set(_DEFAULTS) - set(_REQUIRED) - _HARMLESS)
     config = GPTConfig(
@@ -128,7 +130,7 @@ def _check_required(given: Mapping[str, Any]) -> None:
             raise UserError(
                 f"{name}={describe(given[name])} is not supported: it must be {' or '.join(map(repr, allowed))}"
             )
-    for name in (*_SCALES, "reorder_and_upcast_attn"):
+    for name in (*_SCALES, "reorder_and_upcast_attn", "tie_word_embeddings"):
         if not isinstance(given.get(name, False), bool):
             raise UserError(f"{name} must be true or false, not {describe(given[name])}")
 

@@ -7,6 +7,7 @@ the vocabulary is an error. Decoding joins the tokens and adds nothing.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def read_word_level(directory: Path) -> Tokenizer | None:
         If the file cannot be read or is too large.
     """
     path = directory / FILE
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises
         return None
     content = read_regular(path, _LARGEST)
     try:

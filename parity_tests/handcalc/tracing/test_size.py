@@ -58,10 +58,11 @@ def refuse(*arguments: object, **options: object) -> None:
 def test_too_large_to_work_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     model = saved(tmp_path / "model", n_embd=256, n_layer=8)
     monkeypatch.setattr(trace, "trace_model", refuse)
-    assert main(["hello world", "--model", model, "--only", "loss", "--update"]) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "this trace is too large to work out: " in err and "operands" in err
-    assert "selecting what is shown does not change that" in err and "--force" in err
+    for only, remedy in ([], "name with --only what you want to see, or add --force"), (["--only", "loss"], "--head"):
+        assert main(["hello world", "--model", model, "--update", *only]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1 and "this trace is too large to work out: " in err and "operands" in err
+        assert remedy in err
 
 
 def test_too_large_bigram(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shlex
 import shutil
 from dataclasses import replace
@@ -11,11 +12,18 @@ import pytest
 
 from numpy_gpt.shared.training.presets import PRESETS
 from parity_tests.shared.cli.programs import PROGRAMS, runner
+from parity_tests.shared.interchange.foreign_files import (
+    NANOGPT,
+    config_of,
+    random_values,
+    write_huggingface,
+    write_nanogpt,
+)
 from parity_tests.support.shakespeare_text import shakespeare_text
 
 SHARED = (
     *("train", "sample", "step", "attention", "heads", "evaluate", "compare"),
-    *("edit", "plot", "snapshots", "prepare"),
+    *("import", "edit", "plot", "snapshots", "prepare"),
 )
 COMMANDS = {
     "numpy_gpt": (*SHARED, "parameters", "rebuild"),
@@ -46,6 +54,12 @@ def _files_of_the_examples(trained, numpy_run, monkeypatch):
     Path("prompt.txt").write_text("to be")
     Path("input.txt").write_text("Your own text, of some length. " * 30)
     assert numpy_run("prepare", "text", "input.txt", "--out_dir", "my-text").status == 0
+    config, meta = config_of(**NANOGPT), {"vocab_size": 2, "itos": {0: "a", 1: "b"}, "stoi": {"a": 0, "b": 1}}
+    for name in ("gpt2", "out", "data"):
+        Path(name).mkdir(exist_ok=True)
+    write_huggingface(Path("gpt2"), config, random_values(config))
+    write_nanogpt(Path("out/ckpt.pt"), config, random_values(config))
+    Path("data/meta.pkl").write_bytes(pickle.dumps(meta))
     assert numpy_run("train", "tiny", "--max_iters", 4, "--snapshots", 2, "--out_dir", "runs/grown").status == 0
 
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 
 from numpy_gpt import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
@@ -112,6 +113,24 @@ def write_llmc(path, config, values, *, version=3, multiple=128):
             else:
                 file.write(tensor.numpy().tobytes())
     return path
+
+
+def write_huggingface(folder, config, values):
+    """Write a directory of GPT-2: model.safetensors and config.json, with the fields that differ from GPT-2's own."""
+    save_file(values, folder / "model.safetensors")
+    record = {
+        "model_type": "gpt2",
+        "vocab_size": config.vocab_size,
+        "n_positions": config.block_size,
+        "n_layer": config.n_layer,
+        "n_head": config.n_head,
+        "n_embd": config.n_embd,
+        "activation_function": {"gelu_tanh": "gelu_new", "gelu_erf": "gelu"}.get(config.activation, "relu"),
+        "tie_word_embeddings": config.tie_weights,
+        **dict.fromkeys(("embd_pdrop", "attn_pdrop", "resid_pdrop"), config.dropout),
+    }
+    (folder / "config.json").write_text(json.dumps(record))
+    return folder
 
 
 def config_of(**changes):

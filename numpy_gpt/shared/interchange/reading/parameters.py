@@ -55,7 +55,7 @@ def read_parameters(tensors: Tensors, config: GPTConfig, layout: Layout, place: 
     left_out = _drop_masks(named, config, place)
     notes = []
     if config.tie_weights and _HEAD in named:
-        if _are_equal(named[_HEAD], named.get(_EMBEDDING)):
+        if _are_equal(named[_HEAD], named.get(_EMBEDDING), (config.vocab_size, config.n_embd)):
             del named[_HEAD]
             left_out.append(f"{_HEAD}, which is {_EMBEDDING} again: the weights are tied")
         else:
@@ -109,10 +109,10 @@ def _is_causal_mask(tensor: StoredTensor, block_size: int) -> bool:
     return all((row[: place + 1] == 1).all() and not row[place + 1 :].any() for place, row in enumerate(rows))
 
 
-def _are_equal(one: StoredTensor, other: StoredTensor | None) -> bool:
+def _are_equal(one: StoredTensor, other: StoredTensor | None, shape: Shape) -> bool:
     return (
         other is not None
-        and one.shape == other.shape
+        and one.shape == other.shape == shape
         and one.kind == other.kind
         and np.array_equal(one.view(), other.view())
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ _START = 32  # bytes by which a file is recognised
 
 def is_foreign(path: Path) -> bool:
     """Return whether a path leads to what may be another program's model: a file, or a directory with its files."""
-    if path.is_dir():
-        return not any((path / name).exists() for name in _OURS) and bool(_files_in(path))
-    return path.is_file()
+    if os.path.isdir(path):  # noqa: PTH112 - never raises
+        return not any(os.path.lexists(path / name) for name in _OURS) and bool(_files_in(path))
+    return _is_file(path)
 
 
 def read_foreign(path: Path, tokens: str | None = None) -> ForeignModel:
@@ -43,10 +44,10 @@ def read_foreign(path: Path, tokens: str | None = None) -> ForeignModel:
     UserError
         If there is none, it cannot be known how it is to be read, or it is damaged.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - never raises
         found = _files_in(path)
         if not found:
-            raise UserError(f"no model of another program in {show_path(path)}; known are {SUPPORTED}")
+            raise UserError(f"no model of another program in {show_path(path)}; give {SUPPORTED}")
         if len(found) > 1 and not {file.name for file in found} <= set(WEIGHTS):
             names = list_names(file.name for file in found)
             raise UserError(f"{show_path(path)} has several models, {names}: give the path of one file")
@@ -55,7 +56,11 @@ def read_foreign(path: Path, tokens: str | None = None) -> ForeignModel:
 
 
 def _files_in(directory: Path) -> list[Path]:
-    return [directory / name for name in (*WEIGHTS, *_CHECKPOINTS) if (directory / name).is_file()]
+    return [directory / name for name in (*WEIGHTS, *_CHECKPOINTS) if _is_file(directory / name)]
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - never raises
 
 
 def _read_file(path: Path, tokens: str | None) -> ForeignModel:
@@ -66,7 +71,7 @@ def _read_file(path: Path, tokens: str | None) -> ForeignModel:
     if path.name in WEIGHTS or path.suffix == ".safetensors":
         return read_huggingface(path, _config_beside(path), tokens)
     if not is_torch_file(start):
-        raise UserError(f"no model at {show_path(path)}: the file is in no known format; known are {SUPPORTED}")
+        raise UserError(f"no model at {show_path(path)}: give a run directory of `numpy_gpt train`, or {SUPPORTED}")
     saved = read_torch_file(path)
     if isinstance(saved, dict) and "model_args" in saved:
         reader = read_gpt_by_hand if is_gpt_by_hand(saved) else read_nanogpt
@@ -82,7 +87,7 @@ def _read_state_dict(path: Path, saved: Any, tokens: str | None) -> ForeignModel
 
 
 def _config_beside(path: Path) -> dict[str, Any]:
-    if not (path.parent / CONFIG).is_file():
+    if not _is_file(path.parent / CONFIG):
         raise UserError(
             f"{show_path(path)} has weights, but neither how many heads they are for nor how matrices are stored: "
             f"put the {CONFIG} of the program that wrote it beside it"

@@ -37,7 +37,7 @@ def find_vocabulary(place: Path, given: str | None, vocab_size: int, dataset: st
     UserError
         If what is given or found cannot be read, or has more tokens than the model.
     """
-    found = _read_given(given) if given else _look_near(place if place.is_dir() else place.parent, dataset)
+    found = _read_given(given) if given else _look_near(_directory_of(place), dataset)
     if found is None:
         return Vocabulary(IdTokenizer(vocab_size), UNKNOWN)
     count = found.tokenizer.vocab_size
@@ -47,11 +47,15 @@ def find_vocabulary(place: Path, given: str | None, vocab_size: int, dataset: st
     return Vocabulary(found.tokenizer, f"{count_of(count, 'token')} of {found.source}{padded}")
 
 
+def _directory_of(place: Path) -> Path:
+    return place if os.path.isdir(place) else place.parent  # noqa: PTH112 - never raises
+
+
 def _read_given(given: str) -> Vocabulary:
     place = Path(given)
-    if place.is_dir() and (found := _read_directory(place)) is not None:
+    if os.path.isdir(place) and (found := _read_directory(place)) is not None:  # noqa: PTH112
         return found
-    if place.is_file():
+    if os.path.isfile(place):  # noqa: PTH113 - never raises
         if place.suffix == ".pkl":
             return Vocabulary(read_nanogpt_tokenizer(place), show_path(place))
         if (tokenizer := read_bpe_directory(place.parent)) is not None:
@@ -74,6 +78,6 @@ def _look_near(directory: Path, dataset: str | None) -> Vocabulary | None:
     if found is None and dataset and Path(dataset).name == dataset:  # a name, not a path to anywhere
         for place in (directory, directory.absolute().parent):  # that of `export`, and nanoGPT's
             meta = place / "data" / dataset / META
-            if meta.is_file():
+            if os.path.isfile(meta):  # noqa: PTH113 - never raises
                 return Vocabulary(read_nanogpt_tokenizer(meta), show_path(meta))
     return found

@@ -20,6 +20,7 @@ from parity_tests.shared.interchange.foreign_files import (
     linear_state_dict,
     random_values,
     write_gpt_by_hand,
+    write_huggingface,
     write_llmc,
     write_mingpt,
     write_nanogpt,
@@ -60,6 +61,14 @@ def test_nanogpt(tmp_path_factory, zipped, n_head, size, n_layer, bias, masks, p
         said = " ".join(model.left_out)
         assert "optimizer" in said and "lm_head.weight" in said
         assert ("h.*.attn.bias" in said) == (masks and n_layer > 0)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_huggingface(tmp_path, tied):
+    for dtype in ("float32", "float64"):
+        config = config_of(tie_weights=tied, dropout=0.1)
+        values = random_values(config, 1, dtype)
+        assert_same(read_foreign(write_huggingface(tmp_path, config, values)), config, values)
 
 
 def test_gpt_by_hand(tmp_path):
