@@ -135,7 +135,7 @@ KINDS = {
             "torch_gpt sample --prompt FILE:{place} --max_new_tokens 2 --show --device cpu",
         ),
     ),
-    "page": Kind(("trace.txt", "trace.md", "averaging.txt", "sheet-answers.txt", "homework.txt"), _PAGE_READERS),
+    "page": Kind(("trace.txt", "trace.md", "averaging.txt", "sheet-key.txt", "homework.txt"), _PAGE_READERS),
     "page in JSON": Kind(("trace.json",), _PAGE_READERS, "JSON"),
     "answer": Kind(("answer.txt",), ("handcalc.exercise --topic softmax --level 1 --seed 3 < {place}",)),
 }
