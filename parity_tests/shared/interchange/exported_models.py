@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from gpt_data.tokens.bpe_tokenizer import BYTE_SYMBOLS, END_OF_TEXT, BpeTokenizer
 from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from gpt_data.tokens.id_tokenizer import IdTokenizer
 from gpt_data.tokens.tokenizer_kinds import make_tokenizer
 from gpt_data.tokens.word_tokenizer import WordTokenizer
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from parity_tests.gpt_data.bpe_vocabularies import SMALL
 from parity_tests.shared.interchange.foreign_files import config_of, random_values
 
-BPE = BpeTokenizer((*BYTE_SYMBOLS.values(), "th", "the", "Ġthe", END_OF_TEXT), ("t h", "th e", "Ġ the"), (END_OF_TEXT,))
 TOKENIZERS = {
     "characters": CharacterTokenizer(tuple("\n abcdefgé☃🦊")),
     "words": WordTokenizer(("\n", " ", ",", "a", "don't", "naïve", "well-known", "x²", "é", "́", "☃")),
     "special": make_tokenizer("words", (" ", "a", "<bos>", "bc", "<|endoftext|>", "<unk>", ".", ">")),
-    "bpe": BPE,
+    "bpe": SMALL,
     "ids": IdTokenizer(11),
 }
 

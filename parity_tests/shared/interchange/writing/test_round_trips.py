@@ -19,8 +19,9 @@ from numpy_gpt.shared.interchange.writing.nanogpt import export_nanogpt
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from parity_tests.gpt_data.bpe_vocabularies import SMALL, gpt2
 from parity_tests.gpt_data.refusals import refusal
-from parity_tests.shared.interchange.exported_models import BPE, TOKENIZERS, model_of
+from parity_tests.shared.interchange.exported_models import TOKENIZERS, model_of
 
 NANOGPT = {"activation": "gelu_erf"}
 KINDS = [*TOKENIZERS]
@@ -73,7 +74,7 @@ def test_llmc(tmp_path, kind, changes):
     write_exported(tmp_path, export_llmc(model))
     read = read_foreign(tmp_path / "gpt2_124M.bin").checkpoint
     assert read.config == replace(model.config, bias=True)
-    assert read.tokenizer == (BPE if kind == "bpe" else IdTokenizer(model.config.vocab_size))
+    assert read.tokenizer == (SMALL if kind == "bpe" else IdTokenizer(model.config.vocab_size))
     assert_same_values(read, model)
 
 
@@ -109,12 +110,12 @@ def test_llmc_reads_what_it_wants(tmp_path):
     assert np.array_equal(numbers[: 300 * 8].reshape(300, 8), model.values["wte.weight"])
     assert not numbers[300 * 8 : 384 * 8].any() and numbers[384 * 8] == model.values["wpe.weight"][0, 0]
     content = exported.files["gpt2_tokenizer.bin"]
-    assert np.frombuffer(content, "<u4", 5).tolist() == [20240328, 2, 300, 259, 0]
+    assert np.frombuffer(content, "<u4", 5).tolist() == [20240328, 2, 300, 260, 0]
     tokens, place = [], 1024
     while place < len(content):
         tokens.append(content[place + 1 : place + 1 + content[place]])
         place += 1 + content[place]
-    assert len(tokens) == 300 and tuple(tokens[:260]) == BPE.token_bytes and tokens[299] == b"<|299|>"
+    assert len(tokens) == 300 and tuple(tokens[:261]) == SMALL.token_bytes and tokens[299] == b"<|299|>"
     assert "left out: dropout=0.1" in " ".join(exported.notes)
 
 
@@ -154,6 +155,15 @@ def test_numbers_that_float32_cannot_express_are_said_or_refused():
     assert "the weights are rounded from float64 to float32" not in export_llmc(replace(model, values=whole)).notes
     whole["wpe.weight"][1, 2] = 1e39
     assert "wpe.weight has a number that is too large for float32" in refusal(export_llmc, replace(model, values=whole))
+
+
+def test_nanogpt_has_the_tokens_of_gpt2_already():
+    model = model_of("ids", **NANOGPT, vocab_size=gpt2().vocab_size, n_embd=2)
+    exported = export_nanogpt(replace(model, tokenizer=gpt2()))
+    assert [*exported.files] == ["ckpt.pt", "tokenizer.json", "vocab.json", "merges.txt"]
+    assert exported.notes == () and "cp -r" not in exported.usage
+    small = export_nanogpt(model_of("bpe", **NANOGPT))
+    assert "data/numpy_gpt_model/meta.pkl" in small.files and "cp -r" in small.usage
 
 
 def test_what_is_left_out_is_said():
