@@ -31,8 +31,8 @@ EXPORT = Command(
     "write a model in the format of another program",
     _add_flags,
     ("export runs/tiny --format huggingface --out_dir exported",),
-    "A model that the format cannot express is refused, and everything that is left out is said. Each checkpoint of a "
-    "GPT is a Hugging Face directory already; this adds the tokenizer. docs/interchange.md lists what each format has.",
+    "A model that the format cannot express is refused, and everything that is left out is said. Each checkpoint of a\n"
+    "GPT is a Hugging Face directory already; this adds the tokenizer. docs/interchange.md has the details.",
 )
 
 
