@@ -17,7 +17,7 @@ from numpy_gpt.shared.training.recipe import Recipe
 
 
 def load_model(run: str | os.PathLike[str] | None = None, checkpoint: str = "last") -> Model:
-    """Return a trained model: of a run or a checkpoint directory, by default the one that ships.
+    """Return a trained model: of a run, a checkpoint or another program, by default the one that ships.
 
         model = load_model()
         model.predict("once upon a")

@@ -32,7 +32,7 @@ def load_model(
     device: str = "auto",
     path: OperationPath | None = None,
 ) -> Model:
-    """Return a trained model: of a run or a checkpoint directory, by default the one that ships.
+    """Return a trained model: of a run, a checkpoint or another program, by default the one that ships.
 
         model = load_model()
         model.predict("once upon a")

@@ -24,6 +24,7 @@ OF_OTHERS = {
     "numpy_gpt/shared/cli/prepare.py": {"--dataset"},  # of train, in the command that is printed
     "numpy_gpt/shared/cli/stored/snapshots.py": {"--snapshots"},  # of train, as the text says
     "numpy_gpt/shared/cli/train.py": {"--checkpoint", "--remove"},  # of sample and snapshots, as the texts say
+    "numpy_gpt/shared/interchange/writing/nanogpt.py": {"--start"},  # of nanoGPT's sample.py
     "torch_gpt/fast/process_group.py": {"--nproc_per_node"},  # of torchrun
 }
 """Options that a text names together with the other command or program to which they belong."""

@@ -21,13 +21,14 @@ from gpt_data.tokens.token_text import TextStream, TokenStream
 from gpt_data.tokens.tokenizer import number_tokens, require_text
 from gpt_data.wording import count_of, list_names, quote, short_repr, suggest
 
-_JOINERS = "'’‐‑-"  # both apostrophes; the hyphen, the non-breaking hyphen and the keyboard's
-_TOKEN = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+|\W")
+JOINERS = "'’‐‑-"
+"""What may join two parts of a word: both apostrophes; the hyphen, the non-breaking hyphen and the keyboard's."""
+_TOKEN = re.compile(rf"\w++(?:[{JOINERS}]\w++)*+|\W")
 # Most tokens are followed by a space; matching both together creates half as many objects. For ASCII text the same
 # search with re.ASCII takes two thirds of the time.
-_SPACED = re.compile(rf"\w++(?:[{_JOINERS}]\w++)*+ ?+|\W ?+")
+_SPACED = re.compile(rf"\w++(?:[{JOINERS}]\w++)*+ ?+|\W ?+")
 _SPACED_ASCII = re.compile(r"\w++(?:['-]\w++)*+ ?+|\W ?+", re.ASCII)
-_END = re.compile(rf"[^\w{_JOINERS}]")  # a character that ends any word
+_END = re.compile(rf"[^\w{JOINERS}]")  # a character that ends any word
 _SLICE = 1 << 17  # characters encoded at a time
 
 

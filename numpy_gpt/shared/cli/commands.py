@@ -15,12 +15,13 @@ from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.cli.sample import SAMPLE
 from numpy_gpt.shared.cli.step import STEP
 from numpy_gpt.shared.cli.stored.edit import EDIT
+from numpy_gpt.shared.cli.stored.export_model import EXPORT
 from numpy_gpt.shared.cli.stored.import_model import IMPORT
 from numpy_gpt.shared.cli.stored.snapshots import SNAPSHOTS_COMMAND
 from numpy_gpt.shared.cli.train import TRAIN
 
 _WITH_MODEL = (TRAIN, SAMPLE, STEP, ATTENTION, HEADS, EVALUATE, COMPARE)
-_SHARED = (*_WITH_MODEL, IMPORT, EDIT, PLOT, SNAPSHOTS_COMMAND, PREPARE)
+_SHARED = (*_WITH_MODEL, IMPORT, EXPORT, EDIT, PLOT, SNAPSHOTS_COMMAND, PREPARE)
 
 
 def program_parser(program: Program, description: str) -> tuple[Parser, Any]:

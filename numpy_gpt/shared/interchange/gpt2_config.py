@@ -1,4 +1,4 @@
-"""GPT-2's ``config.json``, as Hugging Face writes it, and GPTConfig: both directions.
+"""What GPT-2's ``config.json``, as Hugging Face writes it, means; ``runs/gpt2_files.py`` writes it.
 
 Every field is used, known to be harmless, required to have the one value that this project computes, or mentioned in a
 note: nothing is ignored in silence.
@@ -32,7 +32,6 @@ _ACTIVATIONS = {
     **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"), "gelu_tanh"),
     **{"gelu": "gelu_erf", "gelu_python": "gelu_erf", "relu": "relu"},
 }
-_WRITTEN_ACTIVATIONS = {"gelu_tanh": "gelu_new", "gelu_erf": "gelu", "relu": "relu"}
 _DROPOUTS = ("embd_pdrop", "attn_pdrop", "resid_pdrop")
 _SCALES = ("scale_attn_weights", "scale_attn_by_inverse_layer_idx")
 _REQUIRED: dict[str, tuple[Any, ...]] = {
@@ -101,29 +100,6 @@ def config_from_gpt2(values: Mapping[str, Any]) -> Gpt2Config:
             f"n_inner={describe(fields['n_inner'])} is not supported: it must be null or 4·n_embd = {config.n_hidden}"
         )
     return Gpt2Config(config, _score_scales(fields, config), tuple(_notes(fields, unknown)))
-
-
-def config_to_gpt2(config: GPTConfig) -> dict[str, Any]:
-    """Return the fields of a ``config.json`` for a model, whose missing biases are then zeros."""
-    return {
-        "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
-        "vocab_size": config.vocab_size,
-        "n_positions": config.block_size,
-        "n_ctx": config.block_size,
-        "n_embd": config.n_embd,
-        "n_layer": config.n_layer,
-        "n_head": config.n_head,
-        "n_inner": None,
-        "activation_function": _WRITTEN_ACTIVATIONS[config.activation],
-        **dict.fromkeys(_DROPOUTS, config.dropout),
-        "layer_norm_epsilon": config.layer_norm_epsilon,
-        "scale_attn_weights": True,
-        "scale_attn_by_inverse_layer_idx": False,
-        "reorder_and_upcast_attn": False,
-        "add_cross_attention": False,
-        "tie_word_embeddings": config.tie_weights,
-    }
 
 
 def single_dropout(rates: Mapping[str, Any]) -> tuple[float, str]:

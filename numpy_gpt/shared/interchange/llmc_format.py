@@ -8,6 +8,8 @@ The model is GPT-2's: tied, with biases, tanh GELU, epsilon 1e-5, no dropout.
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy_gpt.shared.model.config import GPTConfig
 
 MAGIC = 20240326
@@ -16,6 +18,8 @@ HEADER_BYTES = 4 * HEADER_NUMBERS
 FLOAT32_VERSION, BFLOAT16_VERSION = 3, 5
 PADDING_MULTIPLE = 128
 """llm.c pads the vocabulary to a multiple of this."""
+FIXED: dict[str, Any] = {"tie_weights": True, "activation": "gelu_tanh", "layer_norm_epsilon": 1e-5}
+"""What is the same in every model of llm.c."""
 
 _IN_BLOCK = (
     *("ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias", "attn.c_proj.weight", "attn.c_proj.bias"),

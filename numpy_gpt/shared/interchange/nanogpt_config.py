@@ -6,11 +6,11 @@ It ties the weights, uses the exact (erf) GELU, and its layer norm has epsilon 1
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from gpt_data.errors import UserError
 from gpt_data.wording import list_names
+from numpy_gpt.shared.interchange.fixed_fields import require_fields
 from numpy_gpt.shared.model.config import GPTConfig
 
 _FIELDS = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd", "dropout", "bias")
@@ -41,8 +41,5 @@ def config_to_nanogpt(config: GPTConfig) -> dict[str, Any]:
     UserError
         If nanoGPT has no such model; the message names the field.
     """
-    values = asdict(config)
-    for name, fixed in FIXED.items():
-        if values[name] != fixed:
-            raise UserError(f"nanoGPT's model always has {name}={fixed!r}, but this model has {values[name]!r}")
-    return {name: values[name] for name in _FIELDS}
+    require_fields(config, FIXED, "nanoGPT")
+    return {name: getattr(config, name) for name in _FIELDS}

@@ -296,7 +296,7 @@ class Model:
 
 
 def open_model(run: str | os.PathLike[str] | None, checkpoint: str, make_engine: MakeEngine) -> Model:
-    """Return the model of a run or a checkpoint directory, by default the one that ships.
+    """Return the model of a run, a checkpoint directory or another program, by default the one that ships.
 
     Raises
     ------

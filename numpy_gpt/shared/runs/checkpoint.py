@@ -1,8 +1,9 @@
 """Checkpoints: a directory that is either complete and verified or absent; safetensors and JSON, never pickle.
 
-A checkpoint directory contains ``model.safetensors`` (with GPT-2's names), during training also
-``optimizer.safetensors`` (AdamW's moments and, if the model's weights are an EMA, the weights in training), and
-``checkpoint.json``: config, tokenizer, step, recipe, and the size and SHA-256 of every file, including its own.
+A checkpoint directory contains ``model.safetensors`` and, for a GPT, ``config.json``, which make it a GPT-2 directory
+(see gpt2_files.py); during training also ``optimizer.safetensors`` (AdamW's moments and, if the model's weights are an
+EMA, the weights in training); and ``checkpoint.json``: config, tokenizer, step, recipe, and the size and SHA-256 of
+every file, including its own. Earlier releases wrote no ``config.json``, and only the model's own parameters.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.wording import count_of, list_names, short_repr, show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
-from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
+from numpy_gpt.shared.model.config import GPTConfig, ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
+from numpy_gpt.shared.runs.gpt2_files import CONFIG_FILE, MODEL_FILE, gpt2_files, read_values
 from numpy_gpt.shared.runs.run_state import RunState, Step
-from numpy_gpt.shared.runs.tensor_files import FileRecord, read_tensors, tensor_bytes
+from numpy_gpt.shared.runs.tensor_files import FileRecord, read_tensors, read_verified, tensor_bytes
 
 FORMAT = "numpy-gpt checkpoint"
 FORMAT_VERSION = 1
-MODEL_FILE, OPTIMIZER_FILE, MANIFEST = "model.safetensors", "optimizer.safetensors", "checkpoint.json"
-_REPLACEABLE = {MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # macOS creates the last one everywhere
+OPTIMIZER_FILE, MANIFEST = "optimizer.safetensors", "checkpoint.json"
+_REPLACEABLE = {CONFIG_FILE, MODEL_FILE, OPTIMIZER_FILE, MANIFEST, ".DS_Store"}  # macOS creates the last one everywhere
 SHIPPED_MODEL = Path(__file__).parent / "models" / "tiny"
+_LARGEST_CONFIG = 1 << 16  # bytes of config.json; it has less than a thousand
 _REMEDY = "use another checkpoint"
 REPLACED_SUFFIX = ".replaced"
 """The suffix of a checkpoint that is being replaced; it stays complete until the new one is in place."""
@@ -99,9 +102,12 @@ class _Manifest:
             raise UserError(f"state.step must be {self.step}, the step of the checkpoint, not {self.state.step}")
         if self.recipe is not None and self.recipe.model != self.config:
             raise UserError("recipe.model must be the same as config, and differs")
-        if MODEL_FILE not in self.files or not set(self.files) <= {MODEL_FILE, OPTIMIZER_FILE}:
+        allowed = {MODEL_FILE, OPTIMIZER_FILE} | ({CONFIG_FILE} if isinstance(self.config, GPTConfig) else set())
+        if MODEL_FILE not in self.files or not set(self.files) <= allowed:
             names = list_names(self.files) or "none"
-            raise UserError(f"files must be {MODEL_FILE} and for training {OPTIMIZER_FILE}, not {names}")
+            raise UserError(
+                f"files must be {MODEL_FILE}, of a GPT {CONFIG_FILE}, and for training {OPTIMIZER_FILE}, not {names}"
+            )
         if parameter_count(self.config) * 4 > self.files[MODEL_FILE]["bytes"]:  # before all their names are listed
             raise UserError(f"config has {parameter_count(self.config):,} parameters, too many for {MODEL_FILE}")
 
@@ -180,7 +186,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
         parameter_shapes(manifest.config),
         manifest.recipe and manifest.recipe.training,
     )
-    values = read_tensors(directory / MODEL_FILE, files[MODEL_FILE], shapes)
+    values = _read_model(directory, manifest)
     moments = trained = None
     if OPTIMIZER_FILE in files:
         kinds = ["m", "v"] + ["trained"] * bool(training and training.get("ema_decay"))
@@ -204,13 +210,24 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     )
 
 
+def _read_model(directory: Path, manifest: _Manifest) -> dict[str, Array]:
+    config, files, path = manifest.config, manifest.files, directory / MODEL_FILE
+    if CONFIG_FILE not in files or not isinstance(config, GPTConfig):
+        return read_tensors(path, files[MODEL_FILE], parameter_shapes(config))
+    read_verified(directory / CONFIG_FILE, files[CONFIG_FILE], _LARGEST_CONFIG)
+    return read_values(path, files[MODEL_FILE], config)
+
+
 def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
     m, v = checkpoint.moments or ({}, {})
     parts = {"m": m, "v": v, "trained": checkpoint.trained or {}}
     tensors = {f"{kind}.{name}": array for kind, part in parts.items() for name, array in part.items()}
     if name := first_not_finite(checkpoint.values) or first_not_finite(tensors):
         raise UserError(f"a checkpoint must contain only finite numbers, but {name} does not; nothing was written")
-    contents = {MODEL_FILE: tensor_bytes(checkpoint.values)}
+    if isinstance(checkpoint.config, GPTConfig):
+        contents = gpt2_files(checkpoint.config, checkpoint.tokenizer, checkpoint.values)
+    else:
+        contents = {MODEL_FILE: tensor_bytes(checkpoint.values)}
     if tensors:
         contents[OPTIMIZER_FILE] = tensor_bytes(tensors)
     contents[MANIFEST] = _manifest(checkpoint, contents)

@@ -1,7 +1,7 @@
 """A run directory: a lock for its one training process, the newest two checkpoints, and the best one.
 
 runs/tiny/metrics.jsonl
-runs/tiny/checkpoints/step-000005500/    model.safetensors  optimizer.safetensors  checkpoint.json
+runs/tiny/checkpoints/step-000005500/    config.json  model.safetensors  optimizer.safetensors  checkpoint.json
 runs/tiny/checkpoints/step-000006000/
 runs/tiny/snapshots/                     see snapshots.py
 """

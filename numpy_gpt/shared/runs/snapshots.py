@@ -1,6 +1,6 @@
 """The snapshots of a run: its weights at several steps, without what training needs to resume.
 
-runs/tiny/snapshots/step-000000018/    model.safetensors  checkpoint.json
+runs/tiny/snapshots/step-000000018/    config.json  model.safetensors  checkpoint.json
 
 Each is a checkpoint that every command accepts as a model.
 """

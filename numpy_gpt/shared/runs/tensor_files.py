@@ -27,11 +27,25 @@ class FileRecord(TypedDict):
     sha256: str
 
 
-def tensor_bytes(arrays: Mapping[str, Array]) -> bytes:
-    """Return the contents of a safetensors file with these tensors."""
+def tensor_bytes(arrays: Mapping[str, Array], metadata: dict[str, str] | None = None) -> bytes:
+    """Return the contents of a safetensors file with these tensors; ``metadata`` is for other programs."""
     from safetensors.numpy import save
 
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+
+
+def read_verified(path: Path, expected: FileRecord, largest: int) -> bytes:
+    """Return the content of a file of at most ``largest`` bytes that a manifest describes.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, too large, or not the one that the manifest describes.
+    """
+    content = read_regular(path, min(expected["bytes"], largest))
+    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+        raise UserError(f"{show_path(path)} is damaged: its checksum is wrong; use another checkpoint")
+    return content
 
 
 def read_tensors(path: Path, expected: FileRecord, shapes: Mapping[str, Shape]) -> dict[str, Array]:
@@ -48,9 +62,7 @@ def read_tensors(path: Path, expected: FileRecord, shapes: Mapping[str, Shape]) 
 
     place = show_path(path)
     largest = sum(8 * prod(shape) + _HEADER_BYTES for shape in shapes.values()) + _HEADER_BYTES
-    content = read_regular(path, min(expected["bytes"], largest))
-    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
-        raise UserError(f"{place} is damaged: its checksum is wrong; use another checkpoint")
+    content = read_verified(path, expected, largest)
     try:
         tensors = load(content)
     except (SafetensorError, ValueError, KeyError) as error:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig
-from numpy_gpt.shared.interchange.gpt2_config import config_from_gpt2, config_to_gpt2
+from numpy_gpt.shared.interchange.gpt2_config import config_from_gpt2
 from numpy_gpt.shared.interchange.llmc_format import config_from_header, header_numbers, names_in_order
 from numpy_gpt.shared.interchange.nanogpt_config import config_from_nanogpt, config_to_nanogpt
 from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.runs.gpt2_files import config_to_gpt2
 
 GPT2 = {"model_type": "gpt2"}
 

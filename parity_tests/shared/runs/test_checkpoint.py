@@ -27,7 +27,7 @@ from numpy_gpt.shared.training.presets import preset
 from numpy_gpt.shared.training.recipe import stored_recipe
 
 CONFIG = GPTConfig(vocab_size=3, block_size=2, n_layer=1, n_head=1, n_embd=2)
-FILES = ("checkpoint.json", "model.safetensors", "optimizer.safetensors")
+FILES = ("checkpoint.json", "config.json", "model.safetensors", "optimizer.safetensors")
 
 
 def _checkpoint(step: int = 5, dtype: str = "float64") -> Checkpoint:
@@ -91,7 +91,7 @@ def test_temporary_directories_are_removed(tmp_path):
     assert not left_over.exists()
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["checkpoint.json", "model.safetensors", "optimizer.safetensors"])
 def test_flipped_bits_and_truncations_fall_back(tmp_path, name):
     good, bad = (save_in_run(tmp_path, _smallest(step)) for step in (9, 10))
     path = bad / name
@@ -139,7 +139,7 @@ def test_missing_file_directory_or_pipe(tmp_path, name):
         ({"config": {**asdict(CONFIG), "n_embd": 4}}, r"must be float32 or float64 of shape"),
         ({"config": {**asdict(CONFIG), "bias": False}}, "is unknown for its config"),
         ({"config": {**asdict(CONFIG), "n_layer": 2}}, "is missing for its config"),
-        ({"files": {}}, "files must be model.safetensors and for training optimizer.safetensors, not none"),
+        ({"files": {}}, "config.json, and for training optimizer.safetensors, not none"),
     ],
 )
 def test_bad_manifest_with_good_checksum(tmp_path, change, message):
@@ -201,7 +201,7 @@ def test_a_run_is_read_as_it_was_written(in_training):
         ("corpus", 7, "corpus must be text or null, not 7"),
         ("engine_state.scaler", None, "engine_state.scaler must be an object, not None"),
         ("tokenizer.vocabulary", {"a": 1}, "tokenizer: a vocabulary must be a list"),
-        ("files", {"../x": {"bytes": 1, "sha256": ""}}, "files must be model.safetensors and for training optimizer"),
+        ("files", {"../x": {"bytes": 1, "sha256": ""}}, "files must be model.safetensors, of a GPT config.json, and"),
         ("files", {"model.safetensors": {"bytes": 1}}, "files.model.safetensors.sha256 is missing"),
         ("more", 1, "it has the unknown field 'more'"),
     ],

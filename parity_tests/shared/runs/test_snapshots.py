@@ -57,7 +57,7 @@ def test_snapshots_are_the_weights_of_their_steps(tmp_path, kind):
     engine.begin(load_corpus("tiny").train)
     for place in snapshots_of(tmp_path / "run"):
         step = step_of(place)
-        assert sorted(path.name for path in place.iterdir()) == ["checkpoint.json", "model.safetensors"]
+        assert sorted(path.name for path in place.iterdir()) == ["checkpoint.json", "config.json", "model.safetensors"]
         kept = load_checkpoint(place)
         assert (kept.step, kept.path, kept.moments, kept.state) == (step, place, None, None)
         assert (kept.facts is None) == (step not in (0, 30))

@@ -13,6 +13,7 @@ from gpt_data.tokens.id_tokenizer import IdTokenizer
 from gpt_data.tokens.nanogpt import read_nanogpt_tokenizer
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import count_of, show_path
+from numpy_gpt.shared.interchange.word_level import read_word_level
 
 META = "meta.pkl"
 UNKNOWN = "not known, so a text is token ids separated by spaces; --tokens gives a vocabulary"
@@ -64,7 +65,8 @@ def _read_given(given: str) -> Vocabulary:
 
 
 def _read_directory(directory: Path) -> Vocabulary | None:
-    if (tokenizer := read_bpe_directory(directory)) is not None:
+    tokenizer = read_word_level(directory) or read_bpe_directory(directory)
+    if tokenizer is not None:
         return Vocabulary(tokenizer, show_path(directory))
     if os.path.lexists(directory / META):
         return Vocabulary(read_nanogpt_tokenizer(directory / META), show_path(directory / META))
@@ -74,7 +76,8 @@ def _read_directory(directory: Path) -> Vocabulary | None:
 def _look_near(directory: Path, dataset: str | None) -> Vocabulary | None:
     found = _read_directory(directory)
     if found is None and dataset and Path(dataset).name == dataset:  # a name, not a path to anywhere
-        beside = directory.absolute().parent / "data" / dataset / META
-        if os.path.isfile(beside):  # noqa: PTH113 - never raises
-            return Vocabulary(read_nanogpt_tokenizer(beside), show_path(beside))
+        for place in (directory, directory.absolute().parent):  # that of `export`, and nanoGPT's
+            meta = place / "data" / dataset / META
+            if os.path.isfile(meta):  # noqa: PTH113 - never raises
+                return Vocabulary(read_nanogpt_tokenizer(meta), show_path(meta))
     return found

@@ -62,16 +62,12 @@ def test_import_says_what_it_found_and_left_out(run, checkpoint, tmp_path):
         ("sample", "--prompt", "abc", "--max_new_tokens", 5, "--temperature", 0),
         ("step", "--text", "abc"),
         ("attention", "--text", "abc"),
-        ("parameters",),
     ],
 )
 def test_the_place_is_as_good_as_the_import(run, checkpoint, tmp_path, words):
     assert run("import", checkpoint, "--out_dir", tmp_path / "run").status == 0
     name, *rest = words
-    given = ["--model"] * (name == "parameters")
-    if run.args[0] == "torch_gpt" and name == "parameters":
-        pytest.skip("numpy_gpt has this command")
-    results = [run(name, *given, place, *rest) for place in (tmp_path / "run", checkpoint, checkpoint.parent)]
+    results = [run(name, place, *rest) for place in (tmp_path / "run", checkpoint, checkpoint.parent)]
     assert [result.status for result in results] == [0, 0, 0], results
     outputs = {result.out.replace(str(checkpoint), "X").replace(str(tmp_path / "run"), "X") for result in results[:2]}
     assert len({" ".join(output.split()) for output in outputs}) == 1
@@ -81,6 +77,7 @@ def test_the_library_and_handcalc_take_it_too(checkpoint, capsys):
     assert load_model(checkpoint).predict("abc").probabilities.shape == (3, 11)
     assert trace(["abc", "--model", str(checkpoint), "--only", "probabilities"]) == 0
     assert "0 a" in capsys.readouterr().out
+    assert "wte.weight" in runner("numpy_gpt", capsys)("parameters", "--model", checkpoint).out
 
 
 @pytest.mark.parametrize("write", ["gpt_by_hand", "mingpt", "llmc"])

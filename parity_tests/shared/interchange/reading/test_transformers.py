@@ -27,7 +27,7 @@ from torch_gpt.engine import TorchEngine
 
 _FRACTION = 1e-7
 _STEPS, _RATE, _NEW_TOKENS = 5, 1e-2, 30
-_ACTIVATIONS = ["gelu_new", "gelu_pytorch_tanh", "gelu_accurate", "gelu", "relu"]
+_ACTIVATIONS = ["gelu_new", "gelu_pytorch_tanh", "gelu_accurate", "gelu_fast", "gelu", "relu"]
 
 
 @pytest.fixture(scope="module")
