@@ -4,8 +4,9 @@ Texts are lines of invented words: a million bytes drawn at random (a few words 
 and repeated to the requested size, in ASCII letters, or in accented, Cyrillic, Chinese and emoji characters. Each
 measurement is a separate process, on one core if the system allows that; memory is the peak beyond the imports. The
 copy reads, hashes (SHA-256), writes and syncs the same text once; token files of characters are twice as long as the
-text, which is read twice for them. Text and token files need about six times ``--megabytes`` of space for temporary
-files.
+text, which is read twice for them. For byte pairs a vocabulary of 512 tokens is
+learned, too, and the text is read three times. Text and token files need about six times ``--megabytes`` of space for
+temporary files.
 """
 
 from __future__ import annotations
@@ -60,13 +61,16 @@ def write_text(path: Path, letters: str, megabytes: int) -> None:
 def run_job(job: str, text: Path, place: Path, kind: Any) -> dict[str, float]:
     """Copy, prepare or open in this process; return seconds, and bytes of peak memory beyond the imports."""
     from gpt_data.texts.corpora import open_corpus
+    from gpt_data.tokens.bpe_tokenizer import bpe_library
     from gpt_data.tokens.text_corpus import prepare_text
 
+    if kind == "bpe":
+        bpe_library()  # its import, too
     before, start = peak_memory(), time.perf_counter()
     if job == "copy":
         _copy(text, place)
     elif job == "prepare":
-        prepare_text([text], place, kind=kind)
+        prepare_text([text], place, kind=kind, vocab_size=512 if kind == "bpe" else None)
     else:
         open_corpus(place)
     return {"seconds": time.perf_counter() - start, "memory": peak_memory() - before}
@@ -95,7 +99,10 @@ def measure(directory: Path, script: str, kind: str, megabytes: int) -> list[str
     for path in (*corpus.iterdir(), text):
         path.unlink()
     corpus.rmdir()
-    speed = {job: f"{size / result['seconds']:.0f} MB/s" for job, result in results.items()}
+    speed = {
+        job: f"{size / result['seconds']:.{int(size < 10 * result['seconds'])}f} MB/s"
+        for job, result in results.items()
+    }
     memory = {job: f"{result['memory'] / 1e6:.1f} MB" for job, result in results.items()}
     ratio = f"{results['prepare']['seconds'] / results['copy']['seconds']:.1f}"
     first = (f"{kind}, {script}", f"{size:.0f} MB", speed["prepare"], speed["copy"])
@@ -107,6 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_parser(__doc__)
     parser.add_argument("--megabytes", type=at_least_one, default=1000, help="of text prepared as characters")
     parser.add_argument("--words_megabytes", type=at_least_one, default=100, help="of text prepared as words")
+    parser.add_argument("--bpe_megabytes", type=at_least_one, default=10, help="of text prepared as byte pairs")
     parser.add_argument("--only", choices=list(SCRIPTS), help="only this kind of text, and only as characters")
     parser.add_argument("--job", nargs=4, help=argparse.SUPPRESS)  # a single measurement, in this process
     return run_command(_run, parser, arguments)
@@ -121,7 +129,8 @@ def _run(options: argparse.Namespace) -> int:
     print(f"Python {platform.python_version()}, {platform.machine()}, {pinned}\n")
     print(markdown_row(HEADER), markdown_row(["---"] * len(HEADER)), sep="\n")
     with tempfile.TemporaryDirectory() as directory:
-        for kind, megabytes in (("characters", options.megabytes), ("words", options.words_megabytes)):
+        sizes = {"characters": options.megabytes, "words": options.words_megabytes, "bpe": options.bpe_megabytes}
+        for kind, megabytes in sizes.items():
             for script in SCRIPTS:
                 if options.only is None or (script, kind) == (options.only, "characters"):
                     print(markdown_row(measure(Path(directory), script, kind, megabytes)), flush=True)

@@ -28,8 +28,13 @@ def visible_word(trace: Trace, token: int) -> str:
 
 
 def visible_text(trace: Trace, stop: int) -> str:
-    """Return the words before position ``stop`` as a text whose last space is visible."""
+    """Return the words before position ``stop`` as a text whose last space is visible.
+
+    If no word is a space by itself, all spaces are visible: they belong to words, and the page does not explain ␣.
+    """
     text = "".join(trace.vocabulary[token] for token in trace.plan.tokens[:stop])
+    if " " not in trace.vocabulary:
+        return make_visible(text)
     words = " ".join(map(make_visible, text.removesuffix(" ").split(" ")))
     if not text.endswith(" "):
         return words

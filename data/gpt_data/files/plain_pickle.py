@@ -71,5 +71,5 @@ def _check(content: bytes, largest: int) -> None:
 
 
 def _check_number(argument: object, largest: int) -> None:
-    if type(argument) is not int or not 0 <= argument <= largest:
+    if not isinstance(argument, int) or not 0 <= argument <= largest:
         raise NotPlainError(f"its numbers must lie in 0 … {largest}")

@@ -33,7 +33,7 @@ BYTE_SYMBOLS = {byte: chr(byte) for byte in _VISIBLE} | {byte: chr(256 + place) 
 """The symbol of each byte, in the order of GPT-2's own first 256 tokens."""
 _BYTES = {symbol: byte for byte, symbol in BYTE_SYMBOLS.items()}
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SLICE = 1 << 17  # characters encoded at a time
+_SLICE = 1 << 13  # characters encoded at a time: the library needs a hundred times their memory
 # Between a character and the white space after it there is always a boundary, as no token has white space inside or
 # at its end unless all of it is white space. The text is searched backwards.
 _CUT = re.compile(r"[ \t\n\r]\S")
@@ -97,9 +97,8 @@ class BpeTokenizer:
             If the text is empty, contains half a surrogate pair or a byte that is no token, or the library is missing.
         """
         library = self._library
-        slices = (text[start : start + _SLICE] for start in range(0, len(require_text(text)), _SLICE))
         parts: list[npt.NDArray[np.int64]] = []
-        for piece in separable_pieces(slices):
+        for piece in separable_pieces([require_text(text)]):
             self._check_piece(piece)
             parts.append(np.array(library.encode(piece, add_special_tokens=False).ids, dtype=np.int64))
         return np.concatenate(parts)
@@ -187,9 +186,9 @@ def bpe_library() -> Any:
 
 
 def separable_pieces(pieces: Iterable[str]) -> Iterator[str]:
-    """Yield the same text in pieces that can be encoded one by one: no token crosses from one into the next."""
+    """Yield the same text in short pieces that can be encoded one by one: no token crosses from one into the next."""
     rest: list[str] = []
-    for piece in pieces:
+    for piece in (text[start : start + _SLICE] for text in pieces for start in range(0, len(text), _SLICE)):
         found = _CUT.search(piece[::-1])
         cut = len(piece) - found.start() - 1 if found else 0
         if cut:

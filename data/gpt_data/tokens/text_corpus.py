@@ -65,7 +65,7 @@ def prepare_text(
     for path in paths:
         open_regular(path).close()  # report a missing last file before spending minutes on the first
     check_directory(place)
-    meta: dict[str, Any] = {"name": name or place.resolve().name, "phrases": None}
+    meta: dict[str, Any] = {"name": name or place.resolve().name, "tokenizer": None, "phrases": None}
     with make_directory(place):
         if kind == "bpe":
             _write_byte_pairs(paths, place, share, vocab_size, tokenizer, meta)

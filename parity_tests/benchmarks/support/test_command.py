@@ -69,6 +69,7 @@ def test_unknown_options_end_in_one_line(name, capsys):
         ("sampling --threads 0", "--threads: must be at least 1, not '0'"),
         ("token_files --megabytes 0", "--megabytes: must be at least 1, not '0'"),
         ("token_files --words_megabytes -3", "--words_megabytes: must be at least 1, not '-3'"),
+        ("token_files --bpe_megabytes 0", "--bpe_megabytes: must be at least 1, not '0'"),
         ("training_step --seconds inf", "--seconds: must be at least 0 and finite, not 'inf'"),
         ("training_step --rounds 0", "--rounds: must be at least 1, not '0'"),
     ],

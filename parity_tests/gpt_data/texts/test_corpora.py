@@ -123,7 +123,7 @@ def test_unknown_dataset(tmp_path, monkeypatch):
         assert refusal(open_dataset, name).startswith("unknown dataset ")
     (tmp_path / "empty").mkdir()
     message = refusal(open_dataset, "empty")
-    assert message.startswith("empty must contain token files, and has neither our meta.json nor nanoGPT's meta.pkl; ")
+    assert message.startswith("empty must contain token files, and has neither our meta.json nor nanoGPT's meta.pkl")
     assert refusal(open_dataset, "empty", tmp_path / "file").startswith("only the corpus 'shakespeare' has a source")
     (tmp_path / "empty" / "meta.json").write_text("{}")
     assert "format_version" in refusal(open_dataset, "empty")

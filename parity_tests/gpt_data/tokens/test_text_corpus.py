@@ -115,8 +115,8 @@ def test_other_shares_are_refused(tmp_path, value):
 
 def test_missing_files_and_unknown_kinds(tmp_path):
     assert "name at least one text file" in text_refusal([], tmp_path / "own")
-    assert "kind must be characters or words, not 'bpe'" in text_refusal(
-        write_files(tmp_path, "ab"), tmp_path / "own", "bpe"
+    assert "kind must be characters or words or bpe, not 'byte'" in text_refusal(
+        write_files(tmp_path, "ab"), tmp_path / "own", "byte"
     )
     assert "kind must be" in text_refusal(write_files(tmp_path, "ab"), tmp_path / "own", ["words"])
     assert not (tmp_path / "own").exists()
@@ -215,7 +215,7 @@ def peak():  # getrusage's peak would include that of the parent process
 
 def growth(text, place):
     before = peak()
-    prepare_text([text], place, kind=sys.argv[2])
+    prepare_text([text], place, kind=sys.argv[2], vocab_size=270 if sys.argv[2] == "bpe" else None)
     open_corpus(place)
     return peak() - before
 
@@ -226,7 +226,7 @@ print(growth(folder / "text1.txt", folder / "large"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-@pytest.mark.parametrize(("kind", "times"), [("characters", 750_000), ("words", 50_000)])
+@pytest.mark.parametrize(("kind", "times"), [("characters", 750_000), ("words", 50_000), ("bpe", 30_000)])
 def test_memory_is_independent_of_the_text(tmp_path, kind, times):
     text = ODD[1:] * 10_000
     write_files(tmp_path, text, text * (times // 10_000))
