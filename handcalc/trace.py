@@ -82,8 +82,8 @@ def _parser() -> Parser:
     add(
         "--model",
         metavar="PATH",
-        help="a run or checkpoint directory of numpy_gpt train, a model of another program, or untrained: the tiny model before its training, with "
-        "which --update has much to learn (default: the tiny model)",
+        help="a run or checkpoint directory of numpy_gpt train, a model of another program, or untrained: the tiny "
+        "model before its training, with which --update has much to learn (default: the tiny model)",
     )
     add(
         "--set",

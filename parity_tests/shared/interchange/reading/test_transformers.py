@@ -1,8 +1,10 @@
 """Random models that the real ``transformers`` makes and writes are the same functions here, in both twins.
 
-Everything is computed in float64, whose rounding errors, about 1e-15, stay below 1e-8 even after five steps of AdamW:
-its division by √v + 1e-8 amplifies them by at most 1e8 times the learning rate. A wrong layout, activation, epsilon,
-scale or name is off by more than 1e-5. ``_FRACTION`` lies between, so that no verdict depends on how a machine rounds.
+Everything is computed in float64, whose rounding errors in these gradients are about 1e-13 (layer norm of one or two
+channels multiplies by 1/√ε). AdamW's division by √v + 1e-5 amplifies them by at most 1e5 times the learning rate, to
+1e-10; with its usual 1e-8, a gradient that is 0 but for rounding would move weights by as much as 1e-7. A wrong layout,
+activation, epsilon, scale or name is off by more than 1e-5. ``_FRACTION`` lies between, so that no verdict depends on
+how a machine rounds.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from parity_tests.support.comparator import assert_close
 from torch_gpt.engine import TorchEngine
 
 _FRACTION = 1e-7
-_STEPS, _RATE, _NEW_TOKENS = 5, 1e-2, 30
+_STEPS, _RATE, _EPSILON, _NEW_TOKENS = 5, 1e-2, 1e-5, 30
 _ACTIVATIONS = ["gelu_new", "gelu_pytorch_tanh", "gelu_accurate", "gelu_fast", "gelu", "relu"]
 
 
@@ -160,7 +162,7 @@ def _with_torch(checkpoint, tokens):
 
 
 def _recipe(checkpoint):
-    training = TrainingConfig(dtype="float64", weight_decay=0.1, grad_clip=1.0, beta1=0.9, beta2=0.95, max_iters=9)
+    training = TrainingConfig(dtype="float64", beta2=0.95, grad_clip=1.0, adam_epsilon=_EPSILON, max_iters=9)
     config = numpy_gpt.GPTConfig(**{**vars(checkpoint.config), "dropout": 0.0})
     return Recipe(name="model", dataset="", model=config, training=training)
 
@@ -184,6 +186,7 @@ def _check_training(theirs, checkpoint, tokens):
     optimizer = torch.optim.AdamW(
         [{"params": group, "weight_decay": decay} for group, decay in zip(groups, (0.1, 0.0), strict=True)],
         lr=_RATE,
+        eps=_EPSILON,
         betas=(0.9, 0.95),
     )
     engines = [
