@@ -13,7 +13,7 @@ from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.interventions import recorder_of
-from numpy_gpt.shared.model.parallel import parallel_map, slices_of
+from numpy_gpt.shared.model.parallel import parallel_map, product_threads, slices_of
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.token_checks import check_targets, check_tokens, count_targets
 
@@ -112,7 +112,8 @@ def sliced_loss_and_gradients(
 
     slices = _slices(parameters, tokens) if record is ignore else ()
     if len(slices) < 2:
-        loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, positions)
+        with product_threads(parameters.config, tokens.size):
+            loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, positions)
         return loss, out.copy_from(gradients)
     results = parallel_map(compute, slices)
     loss, gradients = next(results)
@@ -141,7 +142,11 @@ def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     def compute(rows: slice) -> Array:
         return _loss(parameters, tokens[rows], targets[rows], count)
 
-    total, *others = parallel_map(compute, _slices(parameters, tokens))
+    slices = _slices(parameters, tokens)
+    if len(slices) < 2:
+        with product_threads(parameters.config, tokens.size):
+            return _loss(parameters, tokens, targets, count)
+    total, *others = parallel_map(compute, slices)
     for other in others:
         total = total + other
     return total

@@ -7,9 +7,10 @@ resumed run computes exactly what the uninterrupted run would have computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import parameter_count
@@ -17,6 +18,9 @@ from numpy_gpt.shared.model.names import parameter_count
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _BUDGET = 1 << 21  # bytes of one layer's activations; with temporaries, about the cache of one core
+# Multiplications of the largest product of a layer. With fewer than the first number, OpenBLAS starts no second thread;
+# with more than the last, a second one gains more than it costs.
+_ONE_THREAD = range(1 << 18, 1 << 23)
 
 
 @lru_cache(maxsize=64)
@@ -50,6 +54,19 @@ def parallel_map(function: Callable[[_Item], _Result], items: Sequence[_Item]) -
 
     with blas.limit(limits=1), ThreadPoolExecutor(min(threads, len(items))) as pool:
         yield from pool.map(function, items)
+
+
+def product_threads(config: ModelConfig, positions: int) -> AbstractContextManager[object]:
+    """Limit NumPy's products to one thread if those of a step over this many positions are small.
+
+    The threads wait for each other in a busy loop before and after every product. So for small products a second thread
+    only makes the step slower: by a tenth to a quarter on an idle machine, and many times where other programs run.
+    """
+    if not isinstance(config, GPTConfig):
+        return nullcontext()
+    largest = positions * config.n_embd * max(config.n_hidden, config.vocab_size)
+    blas = _blas() if largest in _ONE_THREAD else None
+    return nullcontext() if blas is None else cast("AbstractContextManager[object]", blas.limit(limits=1))
 
 
 @lru_cache(maxsize=1)

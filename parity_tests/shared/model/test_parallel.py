@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from gpt_data.errors import UserError
-from numpy_gpt import BigramConfig, GPTConfig, initial_values, loss_and_gradients, parameters_from
+from numpy_gpt import BigramConfig, GPTConfig, initial_values, loss_and_gradients, model, parameters_from
 from numpy_gpt.model import loss_of, sliced_loss, sliced_loss_and_gradients
 from numpy_gpt.shared.model import parallel
 from numpy_gpt.shared.model.names import parameter_count
@@ -156,3 +158,37 @@ def test_no_slices_smaller_than_their_gradient():
     assert parameter_count(large) > 85e6
     assert len(parallel.slices_of(large, 2, 64, 4)) == 1
     assert len(parallel.slices_of(large, 64, 256, 4)) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "positions", "small"),
+    [
+        ("tiny", 128, False),
+        ("words", 256, True),
+        ("minigpt", 192, True),
+        ("tinygpt", 8192, False),
+        ("bigram", 8192, False),
+    ],
+)
+def test_small_products_run_on_one_thread(name, positions, small):
+    with threadpoolctl.threadpool_limits(2, "blas"):
+        before = _blas_threads()
+        with parallel.product_threads(preset(name).model, positions):
+            assert _blas_threads() == ([1] * len(before) if small else before)
+        assert _blas_threads() == before
+
+
+def test_a_step_of_small_products_runs_on_one_thread(monkeypatch):
+    limits = []
+    monkeypatch.setattr(parallel, "_BUDGET", 1 << 21)  # one slice
+    monkeypatch.setattr(model, "product_threads", lambda *sizes: limits.append(sizes) or nullcontext())
+    config = preset("words").model
+    parameters = parameters_from(config, initial_values(config, 0, "float32"))
+    tokens = np.zeros((32, 8), int)
+    sliced_loss(parameters, tokens, tokens)
+    sliced_loss_and_gradients(parameters, tokens, tokens, {}, parameters.empty_like())
+    assert limits == [(config, 256)] * 2
+
+
+def _blas_threads():
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
