@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("empty_directory")
 
 @pytest.mark.prove
 @pytest.mark.parametrize(("preset", "limit", "count"), [("tiny", 0.47, 1134), ("tiny16", 0.445, 6864)])
-@pytest.mark.parametrize("seed", [1337, 1, 2])
+@pytest.mark.parametrize("seed", [1337, 1])
 def test_presets_reach_their_loss(capsys, preset, limit, count, seed):
     # In float64 rounding moves the loss of `tiny` by less than 1e-5. The spread over seeds is 0.006: 0.436 to 0.456 for
     # `tiny`, 0.433 to 0.436 for `tiny16`.

@@ -103,7 +103,7 @@ def test_random_models(case: str, call: Call) -> None:
 
 
 @pytest.mark.prove
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     tokens=st.lists(st.integers(0, 5), min_size=2, max_size=6).map(tuple),
     digits=st.integers(3, 8),

@@ -75,7 +75,7 @@ def change(reader: Reader, trace: Trace, data: st.DataObject) -> Trace:
 
 
 @pytest.mark.prove
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(first=traces(), data=st.data())
 def test_any_edits_and_three_steps(first: Trace, data: st.DataObject, browser: Any) -> None:
     reader = open_page(browser, first)
