@@ -3,8 +3,8 @@
 Three implementations are interleaved, with one sequence each and a KV cache: numpy_gpt, torch_gpt, and idiomatic
 PyTorch. The first table is for whole contexts, from a prompt of one token until the context is full; the second for
 single tokens at two positions of the context, with and without the cache. The weights are the initial ones: the speed
-does not depend on them. With ``--shape gpt2``, it measures a model of GPT-2's size instead, beside Hugging Face's, from
-the start of a process to its first token, and tokens per second after it.
+does not depend on them. With ``--shape gpt2``, it compares a model of GPT-2's size with Hugging Face's instead: the
+time from the start of a process to its first token, and tokens per second after it.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
     parser.add_argument("--position_preset", default="shakespeare", help="the preset of the second table")
     parser.add_argument("--threads", type=thread_count, default=len(available_cores()), help="of NumPy and torch")
-    what = "measure a model of this size beside Hugging Face's instead of the presets; small is a trial"
+    what = "compare a model of this size with Hugging Face's, instead of the presets; small is a trial"
     parser.add_argument("--shape", choices=gpt2_sampling.SIZES, help=what)
     parser.add_argument(
         "--prompt", type=at_least_one, default=64, help="tokens of the prompt with --shape (default: 64)"

@@ -36,7 +36,17 @@ from numpy_gpt.shared.training.recipe import Recipe
 from numpy_gpt.shared.training.schedule import learning_rate_at
 
 BATCHES = 200  # random batches in an estimate
-HEADER = ("project", "preset", "steps", "parameters", "its", "its loss", "our loss", "validation loss", "seconds")
+HEADER = (
+    "project",
+    "preset",
+    "steps",
+    "parameters",
+    "its parameters",
+    "its loss",
+    "our loss",
+    "validation loss",
+    "seconds",
+)
 PROGRAMS = ("numpy_gpt", "torch_gpt")
 
 

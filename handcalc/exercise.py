@@ -54,8 +54,8 @@ _PROMPT = "Your answer (an empty line shows the solution): "
 _EPILOG = """\
 Without --worksheet, the command prints a question, reads one line as the answer, and says whether it is right or which
 mistake it looks like; then it shows the working. An empty line, or no line at all, shows the solution immediately. The
-same --seed gives the same question. Where nobody can type, as in a notebook that runs by itself, --answer has an answer
-marked.
+same --seed gives the same question. Where nobody can type, as in a notebook that runs by itself, give the
+answer with --answer.
 
 A worksheet is printed without its key. With --output, the questions and the key are two files, NAME-questions and
 NAME-key; both are written, or neither. Every third exercise also asks for a reason. A worksheet in HTML is for

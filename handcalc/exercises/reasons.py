@@ -17,8 +17,8 @@ REASONS: dict[str, tuple[Reason, ...]] = {
     "dot-product": (
         Reason(
             "What does a negative dot product say about the query and the key?",
-            "They point in roughly opposite directions: where one is high the other is low, so this key does not fit "
-            "the query, and its position gets little attention.",
+            "They point in different directions, more than 90 degrees apart: on the whole, where one is high the other "
+            "is low, so this key does not fit the query, and its position gets little attention.",
         ),
         Reason(
             "Why does a position never look at the positions after it?",
@@ -29,8 +29,8 @@ REASONS: dict[str, tuple[Reason, ...]] = {
     "scaling": (
         Reason(
             "Why are the scores divided by the square root of the head size, and not left as they are?",
-            "A dot product of more channels is a sum of more products, so it is typically √head_size times as large. "
-            "Without the scale, softmax would give almost everything to one position, and its gradients would vanish.",
+            "A dot product is a sum of head_size products, so it is typically √head_size times as large as one of "
+            "them. Unscaled, softmax would give almost everything to one position, and its gradients would vanish.",
         ),
         Reason(
             "Why the square root of the head size, and not the head size itself?",
@@ -45,20 +45,20 @@ REASONS: dict[str, tuple[Reason, ...]] = {
             "exponentials from becoming too large.",
         ),
         Reason(
-            "Why are exponentials used, and not the plain shares of the scores?",
-            "Scores may be negative or add up to 0, and then plain shares make no sense. Exponentials are positive, "
-            "and they turn a lead in score into a multiple.",
+            "Why are exponentials used, and not simply each score divided by the sum of the scores?",
+            "Scores may be negative or add up to 0, and then such shares make no sense. Exponentials are positive, "
+            "and they turn a difference between scores into a ratio.",
         ),
     ),
     "weighted-sum": (
         Reason(
             "Why can the result of attention never lie outside the range of the values that are averaged?",
-            "The attention weights are positive and add up to 1, so the result is a mean of the values.",
+            "No attention weight is negative, and they add up to 1, so the result is a weighted mean of the values.",
         ),
         Reason(
-            "Why is the result of attention added to the residual stream, and does not replace it?",
-            "What was known before is kept, each part only has to add what it found, and the gradient has a direct way "
-            "back to the earlier layers.",
+            "Why is the result of attention added to the residual stream instead of replacing it?",
+            "What was known before is kept, each part only has to add what it found, and the gradient has a direct "
+            "path back to the earlier layers.",
         ),
     ),
     "layer-norm": (
@@ -100,20 +100,20 @@ REASONS: dict[str, tuple[Reason, ...]] = {
         ),
         Reason(
             "Why do the gradients of all logits of one position add up to 0?",
-            "The probabilities add up to 1, and exactly one of them has 1 subtracted. Adding the same number to all "
-            "logits changes no probability, so it cannot change the loss.",
+            "The probabilities add up to 1, and 1 is subtracted from exactly one of them. Adding the same number to "
+            "all logits changes no probability, so it cannot change the loss.",
         ),
     ),
     "adamw": (
         Reason(
             "Why are both averages divided by 1 - beta^t in the first steps?",
-            "They start from 0 and are too small at first: after t steps only the share 1 - beta^t of their weights "
-            "belongs to gradients.",
+            "They start from 0 and are too small at first: after t steps the gradients have only the share 1 - beta^t "
+            "of the total weight, and the 0 at the start has the rest.",
         ),
         Reason(
             "Why do all weights move by about the same amount in a step, although their gradients differ a lot?",
-            "The average gradient is divided by the root of the average square, its typical size. What is left is "
-            "about 1 or -1, times the learning rate.",
+            "The average gradient is divided by the root of the average square, its typical size. What is left is a "
+            "number whose size is about 1 or less, times the learning rate.",
         ),
     ),
 }

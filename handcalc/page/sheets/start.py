@@ -28,7 +28,7 @@ def write_start(pen: Pen, model: str, changes: tuple[Change, ...]) -> None:
     ]
     if live.optimizer is not None:
         lines.append(f"The update is AdamW's: {write_optimizer(live.optimizer)} How to take the step: sheet {TRAIN}.")
-    lines.append(f"The weights are on the sheet {WEIGHTS}. A tensor's name in the Name Box leads to its cells.")
+    lines.append(f"The weights are on the sheet {WEIGHTS}. To go to a tensor, type its name into the Name Box.")
     if changes:
         lines.append(write_changes(changes))
     for row, line in enumerate(lines, FIRST_ROW):

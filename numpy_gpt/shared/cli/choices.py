@@ -85,7 +85,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, default_preset: str, *, se
     )
     add_source_flag(parser)
     what = "start from the weights of a trained model: a run, a checkpoint's directory, or a model of another program "
-    what += "(without PLACE: the model that ships); it is kept, but dropout may change and block_size shrink"
+    what += "(without PLACE: the model that ships); its shape stays, but dropout may change and block_size shrink"
     parser.add_argument("--init_from", type=path, nargs="?", const=SHIPPED_MODEL, metavar="PLACE", help=what)
     for title, config in (("model", GPTConfig), ("training", TrainingConfig)):
         group = parser.add_argument_group(title)

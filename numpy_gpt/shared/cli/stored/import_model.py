@@ -22,7 +22,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     parser.add_argument("place", type=path, metavar="PLACE", help=what)
     parser.add_argument("--out_dir", type=path, required=True, metavar="DIR", help="where the model is saved")
     what = (
-        "its vocabulary, if that is not beside it: a meta.pkl, a directory with tokenizer.json or with vocab.json and "
+        "its vocabulary, if that is not next to it: a meta.pkl, a directory with tokenizer.json or with vocab.json and "
         "merges.txt, or a prepared text"
     )
     parser.add_argument("--tokens", metavar="PLACE", help=what)

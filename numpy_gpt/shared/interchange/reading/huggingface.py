@@ -41,7 +41,7 @@ def read_config_file(directory: Path) -> dict[str, Any]:
 
 
 def read_huggingface(weights: Path, record: Mapping[str, Any], tokens: str | None) -> ForeignModel:
-    """Return the model of a file of weights or its index, and the content of the ``config.json`` beside it.
+    """Return the model of a file of weights or its index, and the content of the ``config.json`` next to it.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def _shards(index: Path) -> list[Path]:
         raise UserError(f"{show_path(index)} must have a weight_map, the file of each tensor; get the file again")
     for name in places.values():
         if not isinstance(name, str) or Path(name).name != name or name in (".", ".."):
-            raise UserError(f"{show_path(index)}: {describe(name)} must be the name of a file beside it")
+            raise UserError(f"{show_path(index)}: {describe(name)} must be the name of a file next to it")
     return [index.parent / name for name in sorted(set(places.values()))]
 
 

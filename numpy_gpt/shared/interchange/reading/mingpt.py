@@ -1,4 +1,4 @@
-"""minGPT's ``model.pt``, a bare state dict, with the ``config.json`` that its ``setup_logging`` writes beside it.
+"""minGPT's ``model.pt``, a bare state dict, with the ``config.json`` that its ``setup_logging`` writes next to it.
 
 The file of the weights does not say how many heads the model has; config.json has either the sizes or the name of one
 of minGPT's, in ``model``. It is written before the text is read, so its vocab_size and block_size may be null: they are

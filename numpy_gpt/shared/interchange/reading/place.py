@@ -90,6 +90,6 @@ def _config_beside(path: Path) -> dict[str, Any]:
     if not _is_file(path.parent / CONFIG):
         raise UserError(
             f"{show_path(path)} has weights, but neither how many heads they are for nor how matrices are stored: "
-            f"put the {CONFIG} of the program that wrote it beside it"
+            f"put the {CONFIG} of the program that wrote it next to it"
         )
     return read_config_file(path.parent)

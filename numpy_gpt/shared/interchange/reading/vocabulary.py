@@ -30,7 +30,7 @@ def find_vocabulary(place: Path, given: str | None, vocab_size: int, dataset: st
     """Return the vocabulary of a model in ``place``, a directory or a file of one.
 
     ``given`` is a meta.pkl, a directory with one or with the files of a byte-pair encoding, or a prepared text.
-    Otherwise these files are looked for beside the model, and nanoGPT's at data/DATASET beside its directory.
+    Otherwise these files are looked for next to the model, and nanoGPT's at data/DATASET next to its directory.
 
     Raises
     ------

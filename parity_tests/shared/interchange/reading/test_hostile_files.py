@@ -258,9 +258,9 @@ def test_shards(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
     index = tmp_path / "model.safetensors.index.json"
     for weight_map, message in (
-        ({"a": "../x.safetensors"}, "must be the name of a file beside it"),
-        ({"a": "/etc/passwd"}, "must be the name of a file beside it"),
-        ({"a": 3}, "must be the name of a file beside it"),
+        ({"a": "../x.safetensors"}, "must be the name of a file next to it"),
+        ({"a": "/etc/passwd"}, "must be the name of a file next to it"),
+        ({"a": 3}, "must be the name of a file next to it"),
         ({"a": "missing.safetensors"}, "No such file"),
         ([], "must have a weight_map"),
     ):
