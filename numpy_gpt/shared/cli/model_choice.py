@@ -14,6 +14,7 @@ from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint
 
 MODEL_HELP = "a run directory, or a model of another program, such as GPT-2's directory (default: the model that ships)"
+OUT_DIR_HELP = "a new or empty directory, or that of an earlier import or edit, which is replaced"
 
 
 class ModelChoice(NamedTuple):

@@ -118,10 +118,11 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     Raises
     ------
     UserError
-        If a weight is not finite, the directory contains anything other than a checkpoint, or it cannot be written; its
-        previous contents are then untouched and no new directory is left.
+        If a weight is not finite, the directory contains anything other than a checkpoint, it contains a training and
+        the checkpoint has none, or it cannot be written; its previous contents are then untouched and no new directory
+        is left.
     """
-    check_place(directory)
+    check_place(directory, may_train=checkpoint.moments is not None)
     real = directory.resolve()  # if the path is . or a link
     contents = _contents(checkpoint)
     try:
@@ -148,15 +149,19 @@ def is_saved(directory: Path, checkpoint: Checkpoint) -> bool:
         return False
 
 
-def check_place(directory: Path) -> None:
+def check_place(directory: Path, *, may_train: bool = True) -> None:
     """Refuse a directory that contains anything other than a checkpoint, because saving there would remove it.
+
+    ``may_train`` says whether it may be a checkpoint from which training can resume.
 
     Raises
     ------
     UserError
-        If it is a file, or contains a file that does not belong to a checkpoint.
+        If it is a file, or contains a file that does not belong to such a checkpoint.
     """
     check_replaceable(directory, "a checkpoint's", _REPLACEABLE.__contains__)
+    if not may_train and os.path.lexists(directory / OPTIMIZER_FILE):
+        raise UserError(f"training can be resumed from {show_path(directory)}, and would not be; choose another place")
 
 
 def _put_in_place(temporary: Path, directory: Path) -> None:

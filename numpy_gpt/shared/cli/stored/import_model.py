@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gpt_data.terminal import print_prose
 from gpt_data.wording import count_of, show_path
+from numpy_gpt.shared.cli.model_choice import OUT_DIR_HELP
 from numpy_gpt.shared.cli.parser import path
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.interchange.reading.foreign_model import ForeignModel
@@ -20,7 +21,7 @@ def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
         "a Hugging Face directory of GPT-2, a ckpt.pt of nanoGPT or GPT-by-Hand, a model.pt of minGPT, or llm.c's .bin"
     )
     parser.add_argument("place", type=path, metavar="PLACE", help=what)
-    parser.add_argument("--out_dir", type=path, required=True, metavar="DIR", help="where the model is saved")
+    parser.add_argument("--out_dir", type=path, required=True, metavar="DIR", help=OUT_DIR_HELP)
     what = (
         "its vocabulary, if that is not beside it: a meta.pkl, a directory with tokenizer.json or with vocab.json and "
         "merges.txt, or a prepared text"
@@ -48,7 +49,7 @@ def import_model(place: Path, tokens: str | None, out_dir: Path) -> int:
     """
     from numpy_gpt.shared.interchange.reading.place import read_foreign  # start-up time matters
 
-    check_place(out_dir)  # before a large file is read
+    check_place(out_dir, may_train=False)  # before a large file is read
     model = read_foreign(place, tokens)
     save_checkpoint(out_dir, model.checkpoint)
     for line in summary_lines(model):

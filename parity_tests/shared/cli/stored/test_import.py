@@ -73,6 +73,20 @@ def test_the_place_is_as_good_as_the_import(run, checkpoint, tmp_path, words):
     assert len({" ".join(output.split()) for output in outputs}) == 1
 
 
+def test_a_model_of_ours_is_not_read_without_its_tokens(run, checkpoint, tmp_path):
+    assert run("import", checkpoint, "--out_dir", tmp_path / "run").status == 0
+    file = tmp_path / "run" / "model.safetensors"
+    (tmp_path / "trained" / "checkpoints").mkdir(parents=True)
+    for words in (
+        ("import", tmp_path / "trained", "--out_dir", tmp_path / "again"),
+        ("import", tmp_path / "run", "--out_dir", tmp_path / "again"),
+        ("import", file, "--out_dir", tmp_path / "again"),
+        ("sample", file, "--prompt", "a"),
+    ):
+        assert_rejected(run(*words), "is a model of this project already: give this directory to any command")
+    assert not (tmp_path / "again").exists()
+
+
 def test_the_library_and_handcalc_take_it_too(checkpoint, capsys):
     assert load_model(checkpoint).predict("abc").probabilities.shape == (3, 11)
     assert trace(["abc", "--model", str(checkpoint), "--only", "probabilities"]) == 0
