@@ -14,6 +14,7 @@ from numpy_gpt.shared.interchange.reading.foreign_model import ForeignModel
 from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.runs.checkpoint import check_place, save_checkpoint
+from numpy_gpt.shared.runs.run_state import steps_taken
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
@@ -63,9 +64,8 @@ def summary_lines(model: ForeignModel) -> list[str]:
     config = require_gpt(model.checkpoint.config)
     tied = "tied" if config.tie_weights else "not tied"
     biases = "with biases" if config.bias else "without biases"
-    steps = f", after {count_of(model.checkpoint.step, 'step')}" if model.checkpoint.step else ""
     return [
-        f"found: {model.kind}{steps}",
+        f"found: {model.kind}{steps_taken(model.checkpoint.step, ', ')}",
         f"model: {count_of(parameter_count(config), 'parameter')} in {count_of(config.n_layer, 'layer')} of "
         f"{count_of(config.n_head, 'head')}, width {config.n_embd}, {config.block_size:,} positions, "
         f"{count_of(config.vocab_size, 'token')}, {config.activation}, {biases}, {tied}",

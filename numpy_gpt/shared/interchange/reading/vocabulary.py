@@ -42,7 +42,10 @@ def find_vocabulary(place: Path, given: str | None, vocab_size: int, dataset: st
         return Vocabulary(IdTokenizer(vocab_size), UNKNOWN)
     count = found.tokenizer.vocab_size
     if count > vocab_size:
-        raise UserError(f"the vocabulary of {found.source} has {count:,} tokens, but the model {vocab_size:,}")
+        raise UserError(
+            f"the vocabulary of {found.source} has {count:,} tokens, but the model has {vocab_size:,}; give the "
+            "model's own with import --tokens"
+        )
     padded = f", and {vocab_size - count:,} rows of the model have no token" if count < vocab_size else ""
     return Vocabulary(found.tokenizer, f"{count_of(count, 'token')} of {found.source}{padded}")
 
