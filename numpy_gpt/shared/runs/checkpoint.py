@@ -223,16 +223,20 @@ def _read_model(directory: Path, manifest: _Manifest) -> dict[str, Array]:
     return read_values(path, files[MODEL_FILE], config)
 
 
+def model_files(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Return the contents of the files in which a checkpoint stores its model, by name."""
+    if isinstance(checkpoint.config, GPTConfig):
+        return gpt2_files(checkpoint.config, checkpoint.tokenizer, checkpoint.values)
+    return {MODEL_FILE: tensor_bytes(checkpoint.values)}
+
+
 def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
     m, v = checkpoint.moments or ({}, {})
     parts = {"m": m, "v": v, "trained": checkpoint.trained or {}}
     tensors = {f"{kind}.{name}": array for kind, part in parts.items() for name, array in part.items()}
     if name := first_not_finite(checkpoint.values) or first_not_finite(tensors):
         raise UserError(f"a checkpoint must contain only finite numbers, but {name} does not; nothing was written")
-    if isinstance(checkpoint.config, GPTConfig):
-        contents = gpt2_files(checkpoint.config, checkpoint.tokenizer, checkpoint.values)
-    else:
-        contents = {MODEL_FILE: tensor_bytes(checkpoint.values)}
+    contents = model_files(checkpoint)
     if tensors:
         contents[OPTIMIZER_FILE] = tensor_bytes(tensors)
     contents[MANIFEST] = _manifest(checkpoint, contents)

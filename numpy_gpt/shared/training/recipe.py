@@ -130,7 +130,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a run took its initial weights: the place, the model's step there, and the SHA-256 of its safetensors."""
+    """Where a run took its initial weights: the place, the model's step there, and the SHA-256 of its file."""
 
     place: str
     step: Step
