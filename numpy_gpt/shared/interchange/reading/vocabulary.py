@@ -64,6 +64,8 @@ def _read_given(given: str) -> Vocabulary:
         if (tokenizer := read_bpe_directory(place.parent)) is not None:
             return Vocabulary(tokenizer, show_path(place.parent))
         raise UserError(f"--tokens {show_path(place)} must be a meta.pkl, or give the directory of a vocabulary")
+    if not os.path.lexists(place) and (given != place.name or place.suffix):
+        raise UserError(f"--tokens {show_path(place)}: there is no such file or directory; check the path")
     return Vocabulary(open_dataset(given).tokenizer, given)
 
 

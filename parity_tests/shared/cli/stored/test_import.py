@@ -111,6 +111,8 @@ def test_every_format_by_one_command(run, tmp_path, write):
 
 def test_what_is_no_model_is_refused(run, tmp_path, checkpoint):
     assert_rejected(run("import", tmp_path / "none", "--out_dir", tmp_path / "run"), "No such file")
+    nowhere = run("import", checkpoint, "--tokens", tmp_path / "meta.pickle", "--out_dir", tmp_path / "run")
+    assert_rejected(nowhere, "there is no such file or directory; check the path")
     (tmp_path / "text.txt").write_text("hello " * 20)
     assert_rejected(run("sample", tmp_path / "text.txt"), "give a run directory of")
     (tmp_path / "taken").mkdir()
