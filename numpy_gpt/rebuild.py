@@ -37,7 +37,7 @@ def rebuild(out_dir: Path) -> Checkpoint:
     UserError
         If ``out_dir`` cannot be written, or contains anything other than a checkpoint.
     """
-    check_place(out_dir)  # fail now rather than after training
+    check_place(out_dir, may_train=False)  # fail now rather than after training
     recipe = preset("tiny").override({"dtype": "float64"})
     corpus = load_corpus(recipe.dataset)
     engine = NumpyEngine(recipe, initial_values(recipe.model, recipe.training.seed, "float64"))

@@ -15,7 +15,6 @@ from gpt_data.floors.loss_floor import corpus_loss_floor
 from gpt_data.terminal import page_style, print_prose, wrap_prose
 from gpt_data.texts.corpora import Corpus, open_dataset
 from gpt_data.texts.re_encoding import re_encode
-from gpt_data.wording import count_of
 from numpy_gpt.shared.cli.choices import add_field_flag, add_source_flag, check_corpus, recipe_of
 from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
 from numpy_gpt.shared.cli.parser import print_record, read_options
@@ -23,6 +22,7 @@ from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_stat
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
+from numpy_gpt.shared.runs.run_state import steps_taken
 from numpy_gpt.shared.training.evaluation import evaluate as mean_loss_over
 from numpy_gpt.shared.training.evaluation import loss_estimates
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
@@ -90,9 +90,10 @@ def evaluate(options: EvaluateOptions, backend: Backend) -> int:
         values = dict(zip(names, (*losses, *estimates, floor and floor.loss), strict=True))
         print_record({"schema_version": SCHEMA_VERSION, "step": model.step, **values})
         return 0
-    steps = count_of(model.step, "step")
     style = page_style()
-    title = f"losses in nats per token after {steps}, over windows of {block_size} tokens at distance {stride}"
+    title = (
+        f"losses in nats per token{steps_taken(model.step)}, over windows of {block_size} tokens at distance {stride}"
+    )
     print(*(style("heading", line) for line in wrap_prose(title)), "", sep="\n")
     rows = [
         (name, f"{len(tokens):,}", f"{loss:.6f}", "-" if estimate is None else f"{estimate:.6f}")

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpt_data.terminal import print_prose
-from gpt_data.wording import count_of, show_path
+from gpt_data.wording import show_path
 from numpy_gpt.shared.cli.parser import path, read_options
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL, Checkpoint
 from numpy_gpt.shared.runs.run_directory import WHICH, load_checkpoint
+from numpy_gpt.shared.runs.run_state import steps_taken
 
 MODEL_HELP = "a run directory, or a model of another program, such as GPT-2's directory (default: the model that ships)"
+OUT_DIR_HELP = "a new or empty directory, or that of an earlier import or edit, which is replaced"
 
 
 class ModelChoice(NamedTuple):
@@ -55,7 +57,7 @@ def load_model(run: Path, which: str = "last") -> Checkpoint:
 def describe_model(step: int, choice: ModelChoice) -> str:
     """Return in words which model was chosen, and after how many steps of training."""
     best = ", best checkpoint" if choice.checkpoint == "best" else ""
-    return f"{name_model(choice.run)}{best}, after {count_of(step, 'step')}"
+    return f"{name_model(choice.run)}{best}{steps_taken(step, ', ')}"
 
 
 def name_model(place: Path) -> str:

@@ -163,7 +163,8 @@ def _notes(fields: Mapping[str, Any], unknown: list[str]) -> list[str]:
     if scaled:
         named = " and ".join(f"{name}={fields[name]}" for name in scaled)
         notes.append(
-            f"{named} is now in q's weights and biases: the same function up to rounding, but trained otherwise"
+            f"{named} {'are' if len(scaled) > 1 else 'is'} now in q's weights and biases: the same function up to "
+            "rounding, but training takes another path"
         )
     if note := single_dropout({name: fields[name] for name in _DROPOUTS})[1]:
         notes.append(note)

@@ -118,10 +118,11 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     Raises
     ------
     UserError
-        If a weight is not finite, the directory contains anything other than a checkpoint, or it cannot be written; its
-        previous contents are then untouched and no new directory is left.
+        If a weight is not finite, the directory contains anything other than a checkpoint, it contains a training and
+        the checkpoint has none, or it cannot be written; its previous contents are then untouched and no new directory
+        is left.
     """
-    check_place(directory)
+    check_place(directory, may_train=checkpoint.moments is not None)
     real = directory.resolve()  # if the path is . or a link
     contents = _contents(checkpoint)
     try:
@@ -148,15 +149,19 @@ def is_saved(directory: Path, checkpoint: Checkpoint) -> bool:
         return False
 
 
-def check_place(directory: Path) -> None:
+def check_place(directory: Path, *, may_train: bool = True) -> None:
     """Refuse a directory that contains anything other than a checkpoint, because saving there would remove it.
+
+    ``may_train`` says whether it may be a checkpoint from which training can resume.
 
     Raises
     ------
     UserError
-        If it is a file, or contains a file that does not belong to a checkpoint.
+        If it is a file, or contains a file that does not belong to such a checkpoint.
     """
     check_replaceable(directory, "a checkpoint's", _REPLACEABLE.__contains__)
+    if not may_train and os.path.lexists(directory / OPTIMIZER_FILE):
+        raise UserError(f"training can be resumed from {show_path(directory)}, and would not be; choose another place")
 
 
 def _put_in_place(temporary: Path, directory: Path) -> None:
@@ -218,16 +223,20 @@ def _read_model(directory: Path, manifest: _Manifest) -> dict[str, Array]:
     return read_values(path, files[MODEL_FILE], config)
 
 
+def model_files(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Return the contents of the files in which a checkpoint stores its model, by name."""
+    if isinstance(checkpoint.config, GPTConfig):
+        return gpt2_files(checkpoint.config, checkpoint.tokenizer, checkpoint.values)
+    return {MODEL_FILE: tensor_bytes(checkpoint.values)}
+
+
 def _contents(checkpoint: Checkpoint) -> dict[str, bytes]:
     m, v = checkpoint.moments or ({}, {})
     parts = {"m": m, "v": v, "trained": checkpoint.trained or {}}
     tensors = {f"{kind}.{name}": array for kind, part in parts.items() for name, array in part.items()}
     if name := first_not_finite(checkpoint.values) or first_not_finite(tensors):
         raise UserError(f"a checkpoint must contain only finite numbers, but {name} does not; nothing was written")
-    if isinstance(checkpoint.config, GPTConfig):
-        contents = gpt2_files(checkpoint.config, checkpoint.tokenizer, checkpoint.values)
-    else:
-        contents = {MODEL_FILE: tensor_bytes(checkpoint.values)}
+    contents = model_files(checkpoint)
     if tensors:
         contents[OPTIMIZER_FILE] = tensor_bytes(tensors)
     contents[MANIFEST] = _manifest(checkpoint, contents)

@@ -10,9 +10,18 @@ from typing import Annotated, Any
 
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import AtLeast
+from gpt_data.wording import count_of
 
 Step = Annotated[int, AtLeast(0)]
 """A number of steps taken, in what is read from files."""
+
+
+def steps_taken(step: int, before: str = " ") -> str:
+    """Return ``before`` and after how many steps of training a model is, or nothing if it is 0.
+
+    0 is also what a model has whose files do not say it, such as GPT-2.
+    """
+    return f"{before}after {count_of(step, 'step')}" if step else ""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
-from numpy_gpt.shared.runs.checkpoint import Checkpoint
-from numpy_gpt.shared.runs.tensor_files import tensor_bytes
+from numpy_gpt.shared.runs.checkpoint import Checkpoint, model_files
+from numpy_gpt.shared.runs.gpt2_files import MODEL_FILE
 from numpy_gpt.shared.training.presets import FINE_TUNING, PRESETS
 from numpy_gpt.shared.training.recipe import Origin, Recipe, stored_recipe
 
@@ -48,7 +48,7 @@ def recipe_from_weights(
         If a change contradicts the model, a name is unknown, or a value is out of range.
     """
     _check_kept(model.config, place, changes)
-    origin = Origin(place=place, step=model.step, sha256=hashlib.sha256(tensor_bytes(model.values)).hexdigest())
+    origin = Origin(place=place, step=model.step, sha256=hashlib.sha256(model_files(model)[MODEL_FILE]).hexdigest())
     recipe = replace(base, model=model.config, init_from=origin).override({**defaults, **changes})
     longest = model.config.block_size
     if isinstance(model.config, GPTConfig) and recipe.model.block_size > longest:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import From, convert
 from gpt_data.files.sealed_json import check_record
-from gpt_data.wording import count_of, describe, list_names, quote, show_path, suggest
+from gpt_data.wording import describe, list_names, quote, show_path, suggest
 from numpy_gpt.shared.model.config import (
     ModelConfig,
     check_types,
@@ -20,7 +20,7 @@ from numpy_gpt.shared.model.config import (
     use_builtin_numbers,
 )
 from numpy_gpt.shared.runs.checkpoint import MANIFEST, Checkpoint
-from numpy_gpt.shared.runs.run_state import Step
+from numpy_gpt.shared.runs.run_state import Step, steps_taken
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _LARGEST = 2.0**128 - 2.0**104  # of float32
@@ -130,14 +130,14 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a run took its initial weights: the place, the model's step there, and the SHA-256 of its safetensors."""
+    """Where a run took its initial weights: the place, the model's step there, and the SHA-256 of its file."""
 
     place: str
     step: Step
     sha256: str
 
     def __str__(self) -> str:
-        return f"the weights of {self.place}, after {count_of(self.step, 'step')}"
+        return f"the weights of {self.place}{steps_taken(self.step, ', ')}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,3 +146,5 @@ def test_scales_of_scores():
     read = config_from_gpt2({**GPT2, "n_layer": 2, "scale_attn_weights": False})
     assert np.allclose(read.score_scales, 8, rtol=1e-15)
     assert "scale_attn_weights=False is now in q's weights" in read.notes[0]
+    read = config_from_gpt2({**GPT2, "scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True})
+    assert "scale_attn_by_inverse_layer_idx=True are now in q's weights" in read.notes[0]

@@ -67,6 +67,13 @@ def test_other_contents_are_never_replaced(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
 
 
+def test_a_training_is_not_replaced_by_a_mere_model(tmp_path):
+    save_checkpoint(tmp_path / "c", _checkpoint())
+    with pytest.raises(UserError, match=r"training can be resumed from .*c, and would not be; choose another place"):
+        save_checkpoint(tmp_path / "c", replace(_checkpoint(), moments=None))
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == sorted(FILES)
+
+
 def test_saving_to_the_current_directory(tmp_path, monkeypatch):
     place = tmp_path / "new"
     place.mkdir()

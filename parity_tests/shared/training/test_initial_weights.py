@@ -39,6 +39,7 @@ def test_without_a_preset_the_recipe_is_the_models_own(model):
     origin = Origin(place="place", step=6000, sha256=_file_hash(SHIPPED_MODEL))
     assert recipe == replace(stored_recipe(model).override({"max_iters": 7}), init_from=origin)
     assert str(origin) == "the weights of place, after 6,000 steps"
+    assert str(replace(origin, step=0)) == "the weights of place"  # GPT-2's files do not say after how many
 
 
 def _file_hash(directory):

@@ -42,6 +42,7 @@ from numpy_gpt.shared.cli.parser import add_pager_flag, print_record, read_optio
 from numpy_gpt.shared.cli.program import Backend, Command, Program, initial_state_of, set_command
 from numpy_gpt.shared.cli.tables import Column, table_lines
 from numpy_gpt.shared.model.config_checks import check_place, require_attention
+from numpy_gpt.shared.runs.run_state import steps_taken
 
 SCHEMA_VERSION = 1
 _WINDOWS, _ABLATED_WINDOWS = 2000, 500  # an ablation reads the text again for each part
@@ -143,7 +144,7 @@ def _is_chosen(place: Head | Part, options: HeadsOptions) -> bool:
 
 def _title(corpus: Corpus, step: int, count: int, every: int, unit: str) -> str:
     amount = count_of(count, unit) + f" of {every:,}, evenly spread," * (count < every)
-    return f"attention after {count_of(step, 'step')}, over {amount} of the validation text of {quote(corpus.name)}"
+    return f"attention{steps_taken(step)}, over {amount} of the validation text of {quote(corpus.name)}"
 
 
 def _blocks(

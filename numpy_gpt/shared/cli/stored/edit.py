@@ -9,7 +9,13 @@ from pathlib import Path
 from gpt_data.errors import UserError
 from gpt_data.terminal import print_prose
 from gpt_data.wording import count_of, show_path
-from numpy_gpt.shared.cli.model_choice import ModelChoice, add_model_flags, load_model, read_model_choice
+from numpy_gpt.shared.cli.model_choice import (
+    OUT_DIR_HELP,
+    ModelChoice,
+    add_model_flags,
+    load_model,
+    read_model_choice,
+)
 from numpy_gpt.shared.cli.parser import path
 from numpy_gpt.shared.cli.program import Command, Program
 from numpy_gpt.shared.runs.checkpoint import save_checkpoint
@@ -21,7 +27,7 @@ SET_HELP = 'change this weight, as in --set "wte.weight[31,0]=0"; can be repeate
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     add_model_flags(parser)
     parser.add_argument("--set", action="append", default=[], metavar="WEIGHT=NUMBER", help=SET_HELP)
-    parser.add_argument("--out_dir", type=path, required=True, metavar="DIR", help="where the changed model is saved")
+    parser.add_argument("--out_dir", type=path, required=True, metavar="DIR", help=OUT_DIR_HELP)
     parser.set_defaults(
         command=lambda arguments: edit_model(read_model_choice(arguments), arguments.set, arguments.out_dir)
     )

@@ -42,8 +42,9 @@ def read_foreign(path: Path, tokens: str | None = None) -> ForeignModel:
     Raises
     ------
     UserError
-        If there is none, it cannot be known how it is to be read, or it is damaged.
+        If there is none, it is our own, it cannot be known how it is to be read, or it is damaged.
     """
+    _refuse_our_own(path)
     if os.path.isdir(path):  # noqa: PTH112 - never raises
         found = _files_in(path)
         if not found:
@@ -53,6 +54,20 @@ def read_foreign(path: Path, tokens: str | None = None) -> ForeignModel:
             raise UserError(f"{show_path(path)} has several models, {names}: give the path of one file")
         return _read_file(found[0], tokens)
     return _read_file(path, tokens)
+
+
+def _refuse_our_own(path: Path) -> None:
+    """Refuse a model of this project: its files are a GPT-2's, but without its tokens and its steps."""
+    is_directory = os.path.isdir(path)  # noqa: PTH112 - never raises
+    if not is_directory and path.suffix not in (".safetensors", ".json"):
+        return  # such as a ckpt.pt beside ours
+    directory = path if is_directory else path.parent
+    is_run = is_directory and os.path.lexists(path / CHECKPOINTS) and not _files_in(path)
+    if is_run or os.path.lexists(directory / MANIFEST):
+        raise UserError(
+            f"{show_path(directory)} is a model of this project already: give this directory to any command; "
+            "it needs no import"
+        )
 
 
 def _files_in(directory: Path) -> list[Path]:

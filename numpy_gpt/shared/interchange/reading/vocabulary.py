@@ -42,7 +42,10 @@ def find_vocabulary(place: Path, given: str | None, vocab_size: int, dataset: st
         return Vocabulary(IdTokenizer(vocab_size), UNKNOWN)
     count = found.tokenizer.vocab_size
     if count > vocab_size:
-        raise UserError(f"the vocabulary of {found.source} has {count:,} tokens, but the model {vocab_size:,}")
+        raise UserError(
+            f"the vocabulary of {found.source} has {count:,} tokens, but the model has {vocab_size:,}; give the "
+            "model's own with import --tokens"
+        )
     padded = f", and {vocab_size - count:,} rows of the model have no token" if count < vocab_size else ""
     return Vocabulary(found.tokenizer, f"{count_of(count, 'token')} of {found.source}{padded}")
 
@@ -61,6 +64,8 @@ def _read_given(given: str) -> Vocabulary:
         if (tokenizer := read_bpe_directory(place.parent)) is not None:
             return Vocabulary(tokenizer, show_path(place.parent))
         raise UserError(f"--tokens {show_path(place)} must be a meta.pkl, or give the directory of a vocabulary")
+    if not os.path.lexists(place) and (given != place.name or place.suffix):
+        raise UserError(f"--tokens {show_path(place)}: there is no such file or directory; check the path")
     return Vocabulary(open_dataset(given).tokenizer, given)
 
 

@@ -73,6 +73,20 @@ def test_the_place_is_as_good_as_the_import(run, checkpoint, tmp_path, words):
     assert len({" ".join(output.split()) for output in outputs}) == 1
 
 
+def test_a_model_of_ours_is_not_read_without_its_tokens(run, checkpoint, tmp_path):
+    assert run("import", checkpoint, "--out_dir", tmp_path / "run").status == 0
+    file = tmp_path / "run" / "model.safetensors"
+    (tmp_path / "trained" / "checkpoints").mkdir(parents=True)
+    for words in (
+        ("import", tmp_path / "trained", "--out_dir", tmp_path / "again"),
+        ("import", tmp_path / "run", "--out_dir", tmp_path / "again"),
+        ("import", file, "--out_dir", tmp_path / "again"),
+        ("sample", file, "--prompt", "a"),
+    ):
+        assert_rejected(run(*words), "is a model of this project already: give this directory to any command")
+    assert not (tmp_path / "again").exists()
+
+
 def test_the_library_and_handcalc_take_it_too(checkpoint, capsys):
     assert load_model(checkpoint).predict("abc").probabilities.shape == (3, 11)
     assert trace(["abc", "--model", str(checkpoint), "--only", "probabilities"]) == 0
@@ -97,6 +111,8 @@ def test_every_format_by_one_command(run, tmp_path, write):
 
 def test_what_is_no_model_is_refused(run, tmp_path, checkpoint):
     assert_rejected(run("import", tmp_path / "none", "--out_dir", tmp_path / "run"), "No such file")
+    nowhere = run("import", checkpoint, "--tokens", tmp_path / "meta.pickle", "--out_dir", tmp_path / "run")
+    assert_rejected(nowhere, "there is no such file or directory; check the path")
     (tmp_path / "text.txt").write_text("hello " * 20)
     assert_rejected(run("sample", tmp_path / "text.txt"), "give a run directory of")
     (tmp_path / "taken").mkdir()

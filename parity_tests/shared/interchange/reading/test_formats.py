@@ -144,7 +144,7 @@ def test_the_vocabulary_is_found(tmp_path, monkeypatch):
     assert found.checkpoint.tokenizer == CharacterTokenizer(("x",))
     assert found.tokens == f"1 token of {out / 'meta.pkl'}, and 10 rows of the model have no token"
     message = refusal(read_foreign, write_llmc(tmp_path / "small.bin", config_of(vocab_size=2), _two()), str(data))
-    assert "has 11 tokens, but the model 2" in message
+    assert "has 11 tokens, but the model has 2; give" in message
 
 
 def _two():
