@@ -112,8 +112,8 @@ def indices_to_work_out(trace: Trace, step: Step, selection: Selection, *, full:
 def count_chosen(trace: Trace, step: Step, selection: Selection) -> int:
     """Return how many single cells of a step are shown because they were asked for; 0 if the page is as without."""
     chosen = selection.cells_of(step.name)
-    same = selection.shows_whole(step.name) and chosen == [example_index(trace, step, selection)]
-    return 0 if same else len(chosen)
+    whole = selection.shows_whole(step.name)
+    return 0 if chosen and whole and chosen == [example_index(trace, step, selection)] else len(chosen)
 
 
 def _example_word(trace: Trace, step: Step, position: int) -> int:
