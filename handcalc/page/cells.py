@@ -31,9 +31,13 @@ def visible_text(trace: Trace, stop: int) -> str:
     """Return the words before position ``stop`` as a text whose last space is visible.
 
     If no word is a space by itself, all spaces are visible: they belong to words, and the page does not explain ␣.
+    Words that are only ids are separated by spaces.
     """
-    text = "".join(trace.vocabulary[token] for token in trace.plan.tokens[:stop])
+    tokens = trace.plan.tokens[:stop]
+    text = "".join(trace.vocabulary[token] for token in tokens)
     if " " not in trace.vocabulary:
+        if all(trace.vocabulary[token] == str(token) for token in trace.plan.tokens):
+            return " ".join(map(str, tokens))
         return make_visible(text)
     words = " ".join(map(make_visible, text.removesuffix(" ").split(" ")))
     if not text.endswith(" "):
