@@ -59,7 +59,7 @@ class TracedText(Trace):
         items = tuple(item for group in only for item in split_items(group))
         if only and not items:
             raise UserError(f"give the name of a step, such as {self.plan.steps[-1].name!r}, not {describe(only[0])}")
-        selection = choose_cells(Selection(items), self.plan.page_steps, self.plan.sizes)
+        selection = choose_cells(Selection(items, is_typed=False), self.plan.page_steps, self.plan.sizes)
         blocks = page_blocks(self, keep_worked_out(self, selection), full=False)
         return WorkedLines(block for block in blocks if isinstance(block, Calculation))
 

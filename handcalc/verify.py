@@ -11,8 +11,9 @@ What it guarantees:
   compared with the formula of its cell over the other numbers of the page, and then the page is written again from its
   numbers and compared: headings, labels, prose, and the tables behind "How far from float64". float64's numbers follow
   from the page only if it shows the model that ships. White space is not compared.
+- **A page of a part of a large model**, such as GPT-2, is also written again; that takes as long as working it out did.
 - **What was not checked is said**, counted by kind: lines that are no worked lines, weights and float64's numbers of a
-  model that only the writer of the page has, operands that are not on the page.
+  model that only the writer of the page has, numbers whose operands are not on the page.
 - A changed character can also make a file unreadable (JSON has no number 01): then the exit status is 2.
 - **Hostile files** take time in proportion to their length. A value that cancels is evaluated with more and more
   digits; if that takes more than the work that a line and a file may take, the line is not decided, which is neither

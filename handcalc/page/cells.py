@@ -31,9 +31,13 @@ def visible_text(trace: Trace, stop: int) -> str:
     """Return the words before position ``stop`` as a text whose last space is visible.
 
     If no word is a space by itself, all spaces are visible: they belong to words, and the page does not explain ␣.
+    Words that are only ids are separated by spaces.
     """
-    text = "".join(trace.vocabulary[token] for token in trace.plan.tokens[:stop])
+    tokens = trace.plan.tokens[:stop]
+    text = "".join(trace.vocabulary[token] for token in tokens)
     if " " not in trace.vocabulary:
+        if all(trace.vocabulary[token] == str(token) for token in trace.plan.tokens):
+            return " ".join(map(str, tokens))
         return make_visible(text)
     words = " ".join(map(make_visible, text.removesuffix(" ").split(" ")))
     if not text.endswith(" "):
@@ -112,8 +116,8 @@ def indices_to_work_out(trace: Trace, step: Step, selection: Selection, *, full:
 def count_chosen(trace: Trace, step: Step, selection: Selection) -> int:
     """Return how many single cells of a step are shown because they were asked for; 0 if the page is as without."""
     chosen = selection.cells_of(step.name)
-    same = selection.shows_whole(step.name) and chosen == [example_index(trace, step, selection)]
-    return 0 if same else len(chosen)
+    whole = selection.shows_whole(step.name)
+    return 0 if chosen and whole and chosen == [example_index(trace, step, selection)] else len(chosen)
 
 
 def _example_word(trace: Trace, step: Step, position: int) -> int:

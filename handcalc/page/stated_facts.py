@@ -137,6 +137,11 @@ def read_amount(text: str) -> int | None:
     return match and int(match[1])
 
 
+def states_part(text: str) -> bool:
+    """Return whether a page says that only some of the steps were worked out."""
+    return re.search(r"[0-9] numbers in [0-9]{1,9} of [0-9]{1,9} steps[.,]", text) is not None
+
+
 def write_step_shape(letters: str, shape: Sequence[int], chosen: int) -> str:
     """Return the shape of a step's tensor, and how many of its numbers were chosen with --only, unless it is 0."""
     if not shape:

@@ -68,7 +68,7 @@ def float64_training(parameters: Parameters, plan: Plan, state: AdamWState | Non
         raise UserError(
             "numbers must stay in the range of float64, for the comparison, and after an update at learning rate "
             f"{format_number(plan.optimizer.learning_rate)} they do not ({watch.name} overflows); try a lower "
-            "--learning_rate"
+            "learning_rate"
         )
     updated_loss = float(loss_of(updated, [plan.tokens], [plan.targets]))
     return Float64Step(float(loss), gradients, updated, updated_loss, state)

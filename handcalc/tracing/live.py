@@ -86,7 +86,7 @@ def evaluate_live(live: Live, weights: Arrays) -> Values:
                 values[index] = math.nan
             if not math.isfinite(values[index]):
                 raise UserError(
-                    f"numbers must stay in the range of float64, and {step.name} does not; try a lower --learning_rate "
+                    f"numbers must stay in the range of float64, and {step.name} does not; try a lower learning_rate "
                     "or a model with smaller weights"
                 )
     return Values(numbers, frozenset(masked))

@@ -142,7 +142,7 @@ def optimizer_of(recipe: Mapping[str, Any] | None, learning_rate: float | None =
     numbers = {name: Decimal(repr(getattr(training, name))) for name in Optimizer._fields}
     if learning_rate is not None:
         if not 0 <= learning_rate < float("inf"):
-            raise UserError(f"--learning_rate must be at least 0 and finite, not {learning_rate}")
+            raise UserError(f"learning_rate must be at least 0 and finite, not {learning_rate}")
         numbers["learning_rate"] = Decimal(repr(learning_rate))
     elif training.min_lr is not None:
         numbers["learning_rate"] = Decimal(repr(training.min_lr))

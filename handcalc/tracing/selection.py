@@ -25,7 +25,7 @@ class Selection(NamedTuple):
 
     ``words`` are the ids of the only words whose logits are split, in the steps of the attribution. ``cells`` are the
     single cells of ``--only``, as (name of the step, index); of their steps nothing else is shown, unless ``only`` has
-    the step's name.
+    the step's name. ``is_typed`` says whether errors name the options of the command, or the arguments of the library.
     """
 
     only: tuple[str, ...] = ()
@@ -34,6 +34,12 @@ class Selection(NamedTuple):
     position: int | None = None
     words: tuple[int, ...] | None = None
     cells: tuple[tuple[str, Index], ...] = ()
+    is_typed: bool = True
+
+    @property
+    def only_option(self) -> str:
+        """What an error says before a name of a step that was asked for."""
+        return "--only " if self.is_typed else ""
 
     @property
     def names_steps(self) -> bool:
@@ -112,7 +118,7 @@ def _find_cells(
     having = [step for step in found if _has_cell(sizes.shape(step.axes), index)]
     if not having:
         nearest = min(found, key=lambda step: abs(len(step.axes) - len(index)))
-        raise UserError(f"--only {quote(item)} does not exist: {_describe_axes(nearest, sizes)}")
+        raise UserError(f"{selection.only_option}{quote(item)} does not exist: {_describe_axes(nearest, sizes)}")
     shown = [step for step in having if index in indices_to_show(step, sizes, selection._replace(only=()))]
     if not shown:
         raise UserError(f"--only {quote(item)} is left out by --head or --position; leave one of them out")
@@ -147,7 +153,9 @@ def select_steps(steps: Sequence[Step], selection: Selection) -> list[Step]:
     for pattern in selection.only:
         matches = [pattern] if pattern in names else [name for name in names if _matches(name, pattern)]
         if not matches:
-            raise UserError(f"--only {quote(pattern)} matches no step{_why_no_step(pattern, steps)}")
+            raise UserError(
+                f"{selection.only_option}{quote(pattern)} matches no step{_why_no_step(pattern, steps, selection)}"
+            )
         wanted.update(matches)
     scope = "" if selection.layer is None else f".h.{selection.layer}."
     chosen = [step for step in steps if step.name in wanted and scope in f".{step.name}"]
@@ -180,16 +188,18 @@ def places_to_show(letter: str, sizes: Sizes, selection: Selection) -> Sequence[
     return range(getattr(sizes, letter)) if chosen is None else (chosen,)
 
 
-def _why_no_step(pattern: str, steps: Sequence[Step]) -> str:
+def _why_no_step(pattern: str, steps: Sequence[Step], selection: Selection) -> str:
     """Return the end of the message: that the name is a weight's, or which name was probably meant."""
     weights = dict.fromkeys(weights.name for step in steps for weights in step.weights)
     given = next((name for name in weights if _matches(name, pattern)), None)
+    backward, update = ("--backward", "--update") if selection.is_typed else ("backward=True", "update=True")
     if given is not None:
         return (
-            f": {given} is a weight, which is given and not worked out; add --backward for its gradient, "
-            f"{gradient_name(given)}, or --update for its new value"
+            f": {given} is a weight, which is given and not worked out; add {backward} for its gradient, "
+            f"{gradient_name(given)}, or {update} for its new value"
         )
-    return suggest(pattern, _known_words([step.name for step in steps])) or "; --list shows them"
+    shown = "--list shows them" if selection.is_typed else f"they are {list_names([step.name for step in steps], 5)}"
+    return suggest(pattern, _known_words([step.name for step in steps])) or f"; {shown}"
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -22,6 +22,7 @@ from handcalc.arithmetic.writing import arithmetic, cell_label, format_number
 from handcalc.formulas.step import Step
 from handcalc.page.cells import MASKED
 from handcalc.tracing.plan import Plan
+from handcalc.tracing.size import MOST_OPERANDS, count_operands
 from handcalc.verification.document import Document
 from handcalc.verification.line_check import OTHER_NUMBERS, Finding, LineChecker
 from handcalc.verification.line_reader import WorkedLine
@@ -31,6 +32,10 @@ from handcalc.verification.table_reader import TableCell
 
 OTHER_LINES = Kind("line of text", "lines of text", "not a worked line")
 OPERANDS = Kind("worked line", "worked lines", "only the arithmetic, because its operands are not on this page")
+NUMBERS = Kind(
+    *("number of a table", "numbers of tables"),
+    "only whether it is the same all over the page, because its operands are not on this page",
+)
 
 Reading = tuple[Decimal, str | None]
 """The value of a formula, and its arithmetic."""
@@ -57,6 +62,9 @@ def check_document(document: Document, digits: int | None) -> Report:
     findings, unchecked = list(document.findings), Counter[Kind]()
     used = document.digits if digits is None else digits
     checker = LineChecker()
+    if document.plan is not None and _claims_too_much(document, document.plan):
+        document = document._replace(plan=None)
+        findings.append(Finding(0, "", "a calculation is claimed that nobody can have worked out: it is far too large"))
     if document.plan is None or used != document.plan.digits:
         findings += [found for line in document.worked if (found := checker.check(line, used))]
         unchecked[OTHER_LINES] = _count_other_lines(document)
@@ -66,8 +74,18 @@ def check_document(document: Document, digits: int | None) -> Report:
         rewriting = compare_page(document, document.plan, page.numbers, findings)
         findings += rewriting.findings
         unchecked = rewriting.unchecked
-        unchecked[OPERANDS] = page.without_operands
+        unchecked |= page.unchecked
     return Report(sorted(dict.fromkeys(findings), key=lambda found: found.place), +unchecked)
+
+
+def _claims_too_much(document: Document, plan: Plan) -> bool:
+    """Return whether the formulas of the page's numbers are larger than those of any trace."""
+    cells = {(cell.name, cell.index) for section in document.sections for cell in section.cells}
+    counts, operands = Counter(name for name, _ in cells | {(line.name, line.index) for line in document.worked}), 0
+    for step in plan.page_steps:
+        if counts[step.name] and operands <= MOST_OPERANDS:
+            operands += counts[step.name] * count_operands(step.cell(*(n - 1 for n in plan.sizes.shape(step.axes))))
+    return operands > MOST_OPERANDS
 
 
 def _count_other_lines(document: Document) -> int:
@@ -88,7 +106,7 @@ class _PageCheck:
 
     def __init__(self, document: Document, plan: Plan, checker: LineChecker) -> None:
         self._document, self._plan, self._calculator = document, plan, Calculator(plan.digits)
-        self._checker, self.without_operands = checker, 0
+        self._checker, self.unchecked = checker, Counter[Kind]()
         self.numbers: MutableNumbers = defaultdict(dict)
         self._corrected: MutableNumbers = defaultdict(dict)
         self._has_slips = False
@@ -159,6 +177,7 @@ class _PageCheck:
             if _number(cell.text) != right:
                 problem = f"the table shows {cell.text:.60}, but it is {format_number(right)}"
                 yield Finding(cell.place, cell_label(step.name, index), problem)
+        self.unchecked[NUMBERS] += bool(cells) and not readings and not lines
         self._accept(step.name, index, right, printed)
         if printed and right not in printed and not carried:
             self._corrected[step.name][index] = right
@@ -194,7 +213,7 @@ class _PageCheck:
             problem = _difference(line.arithmetics[0], readings[0][1] or "")
             yield Finding(line.place, line.label, problem, OTHER_NUMBERS)
         else:
-            self.without_operands += not readings
+            self.unchecked[OPERANDS] += not readings
 
     def _check_masked(self, name: str, index: Index, expression: Masked) -> Iterator[Finding]:
         self.numbers[name][index] = self._corrected[name][index] = expression.value

@@ -23,16 +23,20 @@ from handcalc.page.stated_facts import (
     read_shape,
     read_short_tokens,
     read_tokens,
+    states_part,
 )
 from handcalc.tracing.plan import Plan, make_plan, optimizer_of
 from handcalc.tracing.size import MOST_NUMBERS
 from handcalc.verification.line_reader import step_ranges
 from handcalc.verification.table_reader import split_row
-from numpy_gpt.shared.model.config import ACTIVATIONS, KINDS, GPTConfig, config_from_dict
+from numpy_gpt.shared.model.config import ACTIVATIONS, KINDS, BigramConfig, GPTConfig, ModelConfig, config_from_dict
 from numpy_gpt.shared.model.names import parameter_count
 
 MOST_LAYERS = 1000
 """The most layers that a page may claim: its steps are planned before anything else is compared."""
+
+MOST_WIDTH = 1_000_000
+"""The most operands that one number of each step may have together, on a page of a part; GPT-2 XL has 450,000."""
 
 _BIAS = re.compile(r"\.d?bias")
 _HEAD = re.compile(r"lm_head\.d?weight")
@@ -59,10 +63,10 @@ def plan_of_text(lines: list[str]) -> Plan | None:
     tokens, targets = read_tokens(token_rows(lines))
     if not tokens:
         tokens, targets = ([token for _, token in pairs] for pairs in read_short_tokens(text))
-    likeliest: Plan | None = None
+    likeliest, is_part = None, states_part(text)
     variants = list(_gpt_variants(steps)) if "n_layer" in shape else [{}]
     for optimizer, variant in product(_optimizers(text), variants):
-        plan = _plan(shape | variant, tokens, targets, optimizer, digits)
+        plan = _plan(shape | variant, tokens, targets, optimizer, digits, is_part=is_part)
         if plan is not None and _has_stated_size(plan, text):
             return plan
         likeliest = likeliest or plan
@@ -126,7 +130,13 @@ def plan_of_json(record: Mapping[str, Any]) -> Plan | None:
 
 
 def _plan(
-    config: Mapping[str, Any], tokens: list[int], targets: list[int], optimizer: Optimizer | None, digits: int
+    config: Mapping[str, Any],
+    tokens: list[int],
+    targets: list[int],
+    optimizer: Optimizer | None,
+    digits: int,
+    *,
+    is_part: bool = False,
 ) -> Plan | None:
     """Return the plan, or None if no such model exists or can have been traced."""
     try:
@@ -134,8 +144,17 @@ def _plan(
             return None
         known = {"kind", *(item.name for item in fields(KINDS.get(config.get("kind", "gpt"), GPTConfig)))}
         model = config_from_dict({name: value for name, value in config.items() if name in known})
-        if not tokens or max(*tokens, *targets, 0) >= model.vocab_size or parameter_count(model) > MOST_NUMBERS:
+        if not tokens or max(*tokens, *targets, 0) >= model.vocab_size:
+            return None
+        if _width(model) > MOST_WIDTH if is_part else parameter_count(model) > MOST_NUMBERS:
             return None
         return make_plan(model, tuple(tokens), tuple(targets), optimizer if targets else None, digits=digits)
     except (UserError, ValueError, TypeError, ArithmeticError):
         return None
+
+
+def _width(model: ModelConfig) -> int:
+    """Return about how many operands one number of each step has."""
+    if isinstance(model, BigramConfig):
+        return model.vocab_size
+    return model.vocab_size + model.block_size + (model.n_layer + 1) * (model.n_embd + model.n_hidden)

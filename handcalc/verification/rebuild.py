@@ -9,40 +9,33 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from gpt_data.errors import UserError
 from gpt_data.tokens.token_text import padded_vocabulary
 from handcalc.arithmetic.calculator import MOST_DIGITS, Calculator
-from handcalc.arithmetic.expression import Index, Masked
+from handcalc.arithmetic.expression import Index, Masked, MutableNumbers
 from handcalc.arithmetic.notation import read_literal
 from handcalc.formulas.attribution import is_attribution
-from handcalc.formulas.step import AGAIN, UPDATED, indices_of
-from handcalc.page.closing import FLOAT64_DIGITS, name_probability, read_float64, read_largest_difference
+from handcalc.formulas.step import AGAIN, indices_of
 from handcalc.page.stated_facts import is_tokens_title, read_changes, read_model
 from handcalc.tracing.changes import compare_with_unchanged
-from handcalc.tracing.float64 import Float64Step, float64_parameters, float64_probabilities, float64_training
-from handcalc.tracing.plan import PROBABILITIES, Plan
-from handcalc.tracing.selection import Selection, places_to_show
-from handcalc.tracing.size import MOST_NUMBERS, size_of
+from handcalc.tracing.part import find_needed
+from handcalc.tracing.plan import Plan
+from handcalc.tracing.selection import Selection, indices_to_show, steps_to_show
+from handcalc.tracing.size import MOST_NUMBERS, is_too_large, size_of
 from handcalc.tracing.trace import Change, Trace, explain, extend, load_model, round_weights
 from handcalc.verification.document import Document, Section
+from handcalc.verification.float64_ranges import known_float64, stated_float64
 from handcalc.verification.plan_reader import join_words
 from handcalc.verification.word_reader import UNKNOWN, read_words
-from numpy_gpt.shared.model.names import gradient_name
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.edits import Edit, edit_weights
 
-PRECISION = 1e-10
-"""How far machines may differ in float64's numbers, relative to each: far more than they do."""
-
-_UNKNOWN = 1e300
 _OPERANDS_PER_CHARACTER, _CHARACTERS_PER_CHARACTER, _FREE = 20, 4, 1_000_000
 
 
@@ -67,30 +60,80 @@ def rebuild(document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index,
     """Return the traces, or None if the page is far too short for the calculation that it claims to show."""
     selection, full = _selection(document, plan)
     size, length = size_of(plan, selection, full=full), document.length
+    if selection.names_steps and is_too_large(size, plan.config):
+        return _rebuild_part(document, plan, numbers, selection, full=full)
     if size.characters > _FREE + _CHARACTERS_PER_CHARACTER * length or size.numbers > MOST_NUMBERS:
         return None
     shown = {name for name in plan.weight_shapes if numbers.get(name)}
     complete = shown == set(plan.weight_shapes) and size.operands <= _FREE + _OPERANDS_PER_CHARACTER * length
-    model, changes = _reference(plan, numbers), _changes(document, plan)
-    if model is not None and changes:
-        model = edit_weights(model, [Edit(name, index, float(after)) for name, index, _, after in changes])
+    changes = _changes(document, plan)
+    model = _reference(plan, numbers, changes)
     all_numbers, masked = _fill(plan, numbers, complete=complete)
-    vocabulary, calculator = read_words(document, plan), Calculator(plan.digits)
-    weights = {name: all_numbers[name] for name in plan.weight_shapes}
+    base, weights, words = _describe(document, plan, all_numbers, masked, model)
+    base = _compare(base, changes, model)
+    base = _explain(base, selection, numbers, complete=complete)
+    selection = _existing_cells(selection, base)
+    exact = known_float64(base, document, model) if model else stated_float64(base, document, selection)
+    traces = [base._replace(float64=float64, training=training) for float64, training in exact]
+    return Rebuilt(traces, selection, full, complete, model is not None, weights, words)
+
+
+class _Shown(dict[Index, Decimal]):
+    """Numbers of a page; one that is not on it counts as 0."""
+
+    def __missing__(self, index: Index) -> Decimal:
+        return Decimal(0)
+
+
+def _rebuild_part(
+    document: Document, plan: Plan, numbers: Mapping[str, Mapping[Index, Decimal]], selection: Selection, *, full: bool
+) -> Rebuilt | None:
+    """Return the trace of a part of a model that is too large to be worked out whole, as ``trace_part`` makes it."""
+    try:
+        needed = find_needed(plan, selection, full=full)
+    except UserError:  # no such part can have been traced
+        return None
+    shown: MutableNumbers = {name: _Shown(numbers.get(name, {})) for name in plan.weight_shapes}
+    masked = set()
+    for step in plan.page_steps:
+        known = numbers.get(step.name, {})
+        shown[step.name] = _Shown({index: known.get(index, Decimal(0)) for index in needed.get(step.name, ())})
+    for step in steps_to_show(plan.page_steps, selection, full=full):
+        cells = indices_to_show(step, plan.sizes, selection)
+        masked |= {(step.name, index) for index in cells if isinstance(step.cell(*index), Masked)}
+    changes = _changes(document, plan)
+    model = _reference(plan, numbers, changes)
+    trace, weights, words = _describe(document, plan, shown, frozenset(masked), model)
+    trace = trace._replace(changes=tuple(changes))
+    return Rebuilt([trace], _existing_cells(selection, trace), full, False, model is not None, weights, words)
+
+
+def _describe(
+    document: Document,
+    plan: Plan,
+    numbers: MutableNumbers,
+    masked: frozenset[tuple[str, Index]],
+    model: Checkpoint | None,
+) -> tuple[Trace, MutableNumbers, int]:
+    """Return the trace of these numbers, its weights, and how many words of its vocabulary are on the page.
+
+    ``model`` is the model that ships, if the page shows it.
+    """
+    vocabulary = read_words(document, plan)
+    weights = {name: numbers[name] for name in plan.weight_shapes}
     name = document.record["model"].get("name") if document.record else _model_name(document)
     text = document.record.get("text", "") if document.record else ""
     if model is not None:
         vocabulary = padded_vocabulary(model.tokenizer, plan.config.vocab_size)
-        name, weights = _shipped_model()[1], round_weights(model.values, calculator)
-    base = Trace(plan, name or "", vocabulary, text, all_numbers, masked, [], None)
-    base = _compare(base, changes, model)
-    base = _explain(base, selection, numbers, complete=complete)
-    cells = tuple((step, index) for step, index in selection.cells if index in base.numbers[step])
-    selection = selection._replace(cells=cells)  # the others are findings of their own
-    exact = _known_float64(base, document, model) if model else _stated_float64(base, document, selection)
-    traces = [base._replace(float64=float64, training=training) for float64, training in exact]
-    return Rebuilt(
-        traces, selection, full, complete, model is not None, weights, sum(word != UNKNOWN for word in vocabulary)
+        name, weights = _shipped_model()[1], round_weights(model.values, Calculator(plan.digits))
+    words = sum(word != UNKNOWN for word in vocabulary)
+    return Trace(plan, name or "", vocabulary, text, numbers, masked, [], None), weights, words
+
+
+def _existing_cells(selection: Selection, trace: Trace) -> Selection:
+    """Return the selection without cells that do not exist, which are findings of their own."""
+    return selection._replace(
+        cells=tuple((step, index) for step, index in selection.cells if index in trace.numbers[step])
     )
 
 
@@ -232,8 +275,10 @@ def _shipped_model() -> tuple[Checkpoint, str]:
     return load_model(None)
 
 
-def _reference(plan: Plan, numbers: Mapping[str, Mapping[Index, Decimal]]) -> Checkpoint | None:
-    """Return the model that ships if most weights of the page are exactly its own."""
+def _reference(
+    plan: Plan, numbers: Mapping[str, Mapping[Index, Decimal]], changes: Sequence[Change]
+) -> Checkpoint | None:
+    """Return the model that ships, with the changes, if most weights of the page are exactly its own."""
     model, _ = _shipped_model()
     if model.config != plan.config:
         return None
@@ -241,128 +286,6 @@ def _reference(plan: Plan, numbers: Mapping[str, Mapping[Index, Decimal]]) -> Ch
     if own != round_weights(model.values, Calculator(plan.digits)):
         return None  # another model may look the same
     same = [value == own[name].get(index) for name in own for index, value in numbers.get(name, {}).items()]
-    return model if same and sum(same) > len(same) / 2 else None
-
-
-Float64 = tuple[list[list[float]], Float64Step | None]
-
-
-def _known_float64(trace: Trace, document: Document, model: Checkpoint) -> Iterator[Float64]:
-    """Yield float64's numbers, and the least and the largest that any machine computes.
-
-    JSON has all their digits, so those of the page are taken if they are among these.
-    """
-    exact = float64_parameters(trace.plan.config, model.values)
-    probabilities = float64_probabilities(exact, trace.plan.tokens)
-    training = float64_training(exact, trace.plan) if trace.plan.targets else None
-    stated = _probabilities_of_json(document.record)
-    for position, row in stated.items():
-        if 0 <= position < len(probabilities) and len(row) == len(probabilities[position]):
-            pairs = zip(probabilities[position], row, strict=True)
-            probabilities[position] = [_nearly(number, other) for number, other in pairs]
-    for factor in (1.0, 1 - PRECISION, 1 + PRECISION):
-        rows = probabilities if stated else [[number * factor for number in row] for row in probabilities]
-        yield rows, None if training is None else _scaled(training, factor)
-
-
-def _nearly(number: float, stated: Decimal | None) -> float:
-    """Return the number as it is stated, if that is the same but for rounding."""
-    other = float(stated) if stated is not None else number
-    return other if abs(other - number) <= PRECISION * number else number
-
-
-def _scaled(training: Float64Step, factor: float) -> Float64Step:
-    def scale(arrays: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: array * factor for name, array in arrays.items()}
-
-    updated = None if training.updated is None else scale(training.updated)
-    after = None if training.updated_loss is None else training.updated_loss * factor
-    return Float64Step(training.loss * factor, scale(training.gradients), updated, after)
-
-
-def _stated_float64(trace: Trace, document: Document, selection: Selection) -> Iterator[Float64]:
-    """Yield float64's probabilities as the page rounds them, and all that its other numbers may be."""
-    positions = range(trace.plan.sizes.t)
-    if document.record:
-        stated = _probabilities_of_json(document.record)
-    else:
-        shown = places_to_show("t", trace.plan.sizes, selection)
-        stated = dict(zip(shown, read_float64(document.lines).values(), strict=False))
-    ranges: dict[Index, Range] = {
-        (position, word): _range(stated.get(position, []), word, trace, position, exact=bool(document.record))
-        for position in positions
-        for word in range(trace.plan.sizes.v)
-    }
-    for choice, way in _choices(ranges, trace, read_largest_difference(document.lines)):
-        rows = [[choice[position, word] for word in range(trace.plan.sizes.v)] for position in positions]
-        yield rows, _unknown_training(trace, way) if trace.plan.targets else None
-
-
-Range = tuple[float, float, float, float]
-"""What a float64 can be: as it is stated, its least and its largest value, and the calculator's number."""
-
-
-def _choices(
-    ranges: Mapping[Index, Range], trace: Trace, largest: str
-) -> Iterator[tuple[Mapping[Index, float], float]]:
-    """Yield choices of all float64's probabilities: as stated, the least, the largest.
-
-    If the page says where the largest difference is, and it can be there, it is there in the first one and in another,
-    with the largest and the least difference that it can have.
-    """
-    nearest = {place: min(max(own, low), high) for place, (_, low, high, own) in ranges.items()}
-    least = max(abs(number - ranges[place][3]) for place, number in nearest.items())
-    for place, (_, low, high, own) in ranges.items():
-        far = high if high - own > own - low else low
-        named = " ".join(f"{name_probability(trace, *place)}.".split())
-        if abs(far - own) >= least and largest.endswith(named):
-            near = own + (least if far > own else -least)
-            yield nearest | {place: far}, 0.0
-            yield nearest | {place: near if abs(nearest[place] - own) < least else nearest[place]}, 0.0
-            break
-    else:
-        yield {place: stated for place, (stated, *_) in ranges.items()}, 0.0
-    yield {place: low for place, (_, low, _, _) in ranges.items()}, -1.0
-    yield {place: high for place, (_, _, high, _) in ranges.items()}, 1.0
-
-
-def _range(row: Sequence[Decimal | None], word: int, trace: Trace, position: int, *, exact: bool) -> Range:
-    """Return what a probability can be that the page states, rounded unless it is ``exact``."""
-    own = trace.numbers[PROBABILITIES][position, word]
-    stated = row[word] if word < len(row) else None
-    if stated is None or not stated.is_finite():
-        stated = own
-    digits = min(trace.plan.digits, FLOAT64_DIGITS)
-    half = Decimal(f"5e{stated.adjusted() - digits}") if stated and not exact else Decimal(0)
-    return float(stated), float(stated - half), float(stated + half), float(own)
-
-
-def _probabilities_of_json(record: Mapping[str, Any]) -> dict[int, list[Decimal | None]]:
-    rows: dict[int, list[Decimal | None]] = {}
-    with suppress(KeyError, TypeError):
-        for one in record["probabilities"]:
-            number = one["float64"]
-            rows.setdefault(one["position"], []).append(Decimal(number) if isinstance(number, float) else None)
-    return rows
-
-
-def _unknown_training(trace: Trace, way: float) -> Float64Step:
-    """Return a training step in float64 of which nothing is known: the numbers of the page, 0, or enormous ones."""
-
-    def arrays(prefix: str, names: Mapping[str, str]) -> dict[str, Any]:
-        shapes = trace.plan.weight_shapes
-        return {
-            name: np.full(shapes[name], max(way, 0.0) * _UNKNOWN)
-            if way
-            else np.array([float(number) for number in trace.numbers[prefix + source].values()])
-            for name, source in names.items()
-        }
-
-    def loss(name: str) -> float:
-        return max(way, 0.0) * _UNKNOWN if way else float(trace.numbers[name][()])
-
-    gradients = arrays("", {name: gradient_name(name) for name in trace.plan.weight_shapes})
-    if trace.plan.optimizer is None:
-        return Float64Step(loss("loss"), gradients, None, None)
-    updated = arrays(f"{UPDATED}.", {name: name for name in trace.plan.weight_shapes})
-    return Float64Step(loss("loss"), gradients, updated, loss(f"{UPDATED}.loss"))
+    if not same or sum(same) <= len(same) / 2:
+        return None
+    return edit_weights(model, [Edit(name, index, float(after)) for name, index, _, after in changes])

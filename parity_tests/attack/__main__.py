@@ -59,7 +59,7 @@ def _import_everything(programs: Sequence[str]) -> None:
     """Import what the programs import when they need it, so that the children have it already."""
     modules = ["numpy_gpt.engine", "numpy_gpt.by_hand.engine", "safetensors.numpy", "difflib", "tomllib", "shutil"]
     modules += ["handcalc.page.json_format", "handcalc.page.markdown", "threadpoolctl"]
-    modules += ["matplotlib.figure", "plotext"]
+    modules += ["matplotlib.figure", "plotext", "tokenizers"]
     if "torch_gpt" in programs:
         modules += ["torch_gpt.running", "tensorboardX"]
     for module in (*modules, *(DOORS[program].module for program in programs)):

@@ -22,7 +22,7 @@ _BOUNDS = {
 """What keeps a command short, and always the same; it is added unless the option was drawn."""
 _PLACES = (
     *("config", "source", "out_dir", "output", "png", "html", "model", "run", "runs", "resume", "file", "files"),
-    *("dataset", "init_from"),
+    *("dataset", "init_from", "place", "tokenizer"),
 )
 _NOT_DRAWN = ("help", "debug")  # --debug asks for a traceback
 _NOT_NUMBERS = ("abc", "", "1.5x", "\x1b[31m", "x" * 100_000, "½")

@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import struct
+import zipfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -167,6 +168,8 @@ def mutate_pickle(rng: Random, path: Path) -> None:
     """Change the dict in a pickle, and perhaps the protocol; or make it one that runs code."""
     value = pickle.loads(path.read_bytes())  # our own file
     change, protocol = rng.random(), rng.randrange(6)
+    if rng.random() < 0.3:  # as other programs write it
+        value |= {"itos": [*value["itos"].values()], "stoi": {}, "special_tokens": {"<bos>": 0}}
     if change < 0.2:
         value = rng.choice((_Call(), {**value, "vocab_size": _Call()}, [_Call()], set(), b"", object(), {1: {}}))
     elif change < 0.9:
@@ -175,6 +178,38 @@ def mutate_pickle(rng: Random, path: Path) -> None:
         path.write_bytes(pickle.dumps(value, protocol))
     except (pickle.PicklingError, UnicodeEncodeError, RecursionError):
         path.write_bytes(pickle.dumps(_Call(), protocol))
+
+
+def mutate_torch_file(rng: Random, path: Path) -> None:
+    """Change a file of torch.save: its pickle, or the numbers of a tensor; or let the pickle run code."""
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in records if name.endswith("data.pkl"))
+    change = rng.random()
+    if change < 0.2:
+        records[name] = pickle.dumps(rng.choice((_Call(), {"model": _Call()}, [_Call()])), 2)
+    elif change < 0.7:
+        pickled = bytearray(records[name])
+        for _ in range(rng.choice((1, 1, 4))):
+            pickled[rng.randrange(len(pickled))] = rng.randrange(256)
+        records[name] = bytes(pickled)
+    else:
+        name = rng.choice([*records])
+        records[name] = rng.choice((b"", records[name][:-1], records[name] * 2, rng.randbytes(len(records[name]))))
+    if rng.random() < 0.1:
+        del records[rng.choice([*records])]
+    with zipfile.ZipFile(path, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as new:
+        for record, content in records.items():
+            new.writestr(record, content)
+
+
+def mutate_header(rng: Random, path: Path) -> None:
+    """Change numbers in the header of a file of llm.c, which begins with 256 whole numbers."""
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.choice((1, 1, 2))):
+        value = rng.choice((0, 1, -1, 2, 5, 3, 2**31 - 1, -(2**31), 65536, rng.randrange(300)))
+        struct.pack_into("<i", content, 4 * rng.randrange(8), value)
+    path.write_bytes(content)
 
 
 def mutate_recipe(rng: Random, path: Path) -> None:
@@ -196,5 +231,7 @@ CONTENT_DAMAGES: dict[str, Callable[[Random, Path], None]] = {
     "tensors": mutate_tensors,
     "pickle": mutate_pickle,
     "recipe": mutate_recipe,
+    "torch file": mutate_torch_file,
+    "header": mutate_header,
 }
 """Format → a function that changes a file of it."""

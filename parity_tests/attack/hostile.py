@@ -28,7 +28,8 @@ n_embd 4 6 8
 n_head 1 2
 n_layer 0 1 2
 block_size 2 4 8
-vocab_size 32 40
+vocab_size 32 40 260
+tokenizer vocabulary huggingface
 activation relu gelu_erf gelu_tanh
 dropout 0 0.1 0.5
 batch_size 1 2 5
@@ -45,7 +46,7 @@ eval_iters 0 1 2
 dtype float32 float64 bfloat16 float16
 seed 0 7 999999999999999999999999999999
 preset tiny tiny16 tiny-characters bigram shakespeare Tiny mingpt
-dataset tiny tiny-characters letters lexicon phrases nanogpt ./tiny
+dataset tiny tiny-characters letters lexicon phrases pairs nanogpt ids ./tiny
 corpus text text text tiny shakespeare
 files input.txt homework.txt
 max_new_tokens 0 1 5
@@ -59,11 +60,11 @@ window 1 2
 snapshots 0 2 3
 by_hand 1 2 full full:2
 html new.html
-stop world ' ' be
+stop world ' ' be '\\n' '' hello-world
 device cpu auto cuda cuda:9 mps meta xpu
 compile no
 text 'to be' 'hello world'
-prompt to 'hello world' FILE:prompt.txt
+prompt to 'hello world' FILE:prompt.txt 'to\\tbe'
 digits 1 2 4 9 34
 worksheet 1 3
 val_share 0.1 0.5 0.99
@@ -71,13 +72,14 @@ level 1 2 3
 layer 0 1
 head 0 1
 file trace.txt trace.md trace.json averaging.txt homework.txt - sheet-key.txt
-run run torch-run bigram single
+run run torch-run bigram single huggingface llmc/gpt2_124M.bin
 runs run torch-run bigram
 topic softmax gelu
 windows 20 40
-model run torch-run bigram single
+model run torch-run bigram single huggingface nanogpt-model
 resume run torch-run bigram single
-init_from run torch-run bigram single
+init_from run torch-run bigram single shards nanogpt-model
+place huggingface shards pickled nanogpt-model llmc/gpt2_124M.bin nanogpt-model/ckpt.pt run
 config recipe.toml
 out_dir new new/below letters run
 output page input.txt

@@ -12,7 +12,7 @@ from parity_tests.attack.bytes_damage import BYTE_DAMAGES
 from parity_tests.attack.content_damage import CONTENT_DAMAGES, reseal_in
 from parity_tests.attack.node_damage import replace_node
 from parity_tests.attack.sandbox import Attack, Damage, Streams
-from parity_tests.attack.template import DATA, RUNS, newest_of
+from parity_tests.attack.template import DATA, FOREIGN, LLMC_MODEL, RUNS, newest_of
 
 
 class Kind(NamedTuple):
@@ -64,8 +64,29 @@ _DATA_READERS = (
     "numpy_gpt evaluate bigram --dataset {top} --eval_iters 1",
     f"numpy_gpt compare tiny --dataset {{top}} --seed 1,2 {_SHORT}",
 )
+_FOREIGN_READERS = (
+    "numpy_gpt import {top} --out_dir new",
+    "torch_gpt import {place} --out_dir new",
+    "numpy_gpt sample {top} --max_new_tokens 2",
+    "numpy_gpt parameters --model {top}",
+    "torch_gpt step {top} --text 'to be' --device cpu",
+    f"numpy_gpt train --init_from {{top}} --dataset ids --out_dir new {_SHORT}",
+    "numpy_gpt export {top} --format huggingface --out_dir new",
+    "handcalc.trace 'to be' --model {top}",
+)
+_LLMC_READERS = tuple(
+    command.replace("{top}", LLMC_MODEL).replace("{place}", LLMC_MODEL) for command in _FOREIGN_READERS
+)
+_BPE_READERS = (
+    "numpy_gpt prepare text input.txt --tokens bpe --tokenizer {top} --out_dir new",
+    "torch_gpt prepare text prompt.txt --tokens bpe --tokenizer {top} --val_share 0.5 --out_dir new --json",
+)
+_ID_READERS = (
+    f"numpy_gpt train tiny --dataset {{top}} --vocab_size 32 --out_dir new {_SHORT}",
+    f"torch_gpt train --init_from run --dataset {{top}} --vocab_size 32 --out_dir new {_SHORT} --device cpu",
+)
 _PAGE_READERS = ("handcalc.verify {place}", "handcalc.verify {place} --digits 4 --all", "handcalc.verify - < {place}")
-_OURS = ("letters", "lexicon", "phrases")
+_OURS = ("letters", "lexicon", "phrases", "pairs")
 
 
 def _tensors(name: str) -> Kind:
@@ -111,6 +132,29 @@ KINDS = {
     "data directory": Kind(DATA, _DATA_READERS),
     "meta.pkl": Kind(("nanogpt/meta.pkl",), _DATA_READERS, "pickle"),
     "nanoGPT token file": Kind(("nanogpt/train.bin", "nanogpt/val.bin"), _DATA_READERS, is_endless=True),
+    "token file of bare ids": Kind(("ids/train.bin", "ids/val.bin"), _ID_READERS, is_endless=True),
+    "byte-pair vocabulary": Kind(("vocabulary/vocab.json",), _BPE_READERS, "JSON"),
+    "merges": Kind(("vocabulary/merges.txt",), _BPE_READERS),
+    "foreign JSON": Kind(
+        tuple(
+            f"{place}/{name}"
+            for place in ("huggingface", "shards", "pickled")
+            for name in ("config.json", "tokenizer.json", "tokenizer_config.json")
+        )
+        + ("shards/model.safetensors.index.json",) * 3,
+        _FOREIGN_READERS,
+        "JSON",
+        weight=2,
+    ),
+    "foreign tensors": Kind(
+        ("huggingface/model.safetensors", "shards/model-00001-of-00002.safetensors"), _FOREIGN_READERS, "tensors"
+    ),
+    "torch file": Kind(
+        ("pickled/pytorch_model.bin", "nanogpt-model/ckpt.pt"), _FOREIGN_READERS, "torch file", weight=2
+    ),
+    "llm.c model": Kind((LLMC_MODEL,), _LLMC_READERS, "header"),
+    "llm.c tokenizer": Kind(("llmc/gpt2_tokenizer.bin",), _LLMC_READERS, "header"),
+    "foreign directory": Kind(FOREIGN, _FOREIGN_READERS),
     "text": Kind(
         ("input.txt",),
         (

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shlex
 import shutil
 from pathlib import Path
 
+from safetensors.numpy import load_file, save_file
+
+from gpt_data.tokens.bpe_tokenizer import BYTE_SYMBOLS
+from numpy_gpt.shared.interchange.writing.torch_file import torch_file
 from parity_tests.attack.sandbox import HERE, Attack, run_attack
 
 _TEXT = "To be, or not to be: that is the question.\nWhether 'tis nobler – naïve Ünïcode – to suffer.\n" * 8
@@ -18,7 +23,10 @@ steps still to take. The bigram model was trained on ``letters``."""
 LINKS = {"dangling": "missing"}
 """Links whose targets do not exist."""
 
-DATA = ("letters", "lexicon", "phrases", "nanogpt")
+DATA = ("letters", "lexicon", "phrases", "pairs", "nanogpt", "ids")
+FOREIGN = ("huggingface", "shards", "pickled", "nanogpt-model")
+"""Directories with models of other programs."""
+LLMC_MODEL = "llmc/gpt2_124M.bin"
 
 _PLAIN_FILES = {
     "input.txt": _TEXT,
@@ -30,10 +38,13 @@ _PLAIN_FILES = {
 _COMMANDS = (
     "numpy_gpt prepare text input.txt --out_dir letters --val_share 0.3",
     "numpy_gpt prepare text input.txt --out_dir lexicon --val_share 0.3 --tokens words",
+    "numpy_gpt prepare text input.txt --out_dir pairs --val_share 0.3 --tokens bpe --vocab_size 260",
     "numpy_gpt prepare tiny --out_dir phrases",
     f"numpy_gpt train tiny {_SHORT} --ema_decay 0.9 --snapshots 3 --out_dir run",
     f"torch_gpt train tiny {_SHORT} --device cpu --out_dir torch-run",
     f"numpy_gpt train bigram {_SHORT} --dataset letters --out_dir bigram",
+    "numpy_gpt export run --format huggingface --out_dir huggingface",
+    "numpy_gpt export run --format llmc --out_dir llmc",
     "handcalc.trace 'to be' --backward --output trace.txt",
     "handcalc.trace hello --format markdown --output trace.md",
     "handcalc.trace hello --full --only attn.v,attn.weights --format json --output trace.json",
@@ -59,6 +70,9 @@ def make_template(place: Path, *, with_torch: bool = True) -> Path:
             shutil.rmtree(here / run / "checkpoints" / "step-000000006")
     shutil.copytree(here / newest_of("run"), here / "single")
     _write_nanogpt(here / "nanogpt", _TEXT)
+    _write_ids(here / "ids")
+    _write_models(here)
+    _write_byte_pairs(here / "vocabulary")
     return template
 
 
@@ -81,6 +95,48 @@ def _write_nanogpt(place: Path, text: str) -> None:
     (place / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": len(itos), "itos": itos, "stoi": stoi}))
     (place / "train.bin").write_bytes(b"".join(tokens[:-100]))
     (place / "val.bin").write_bytes(b"".join(tokens[-100:]))
+
+
+def _write_ids(place: Path) -> None:
+    """Write token files of bare ids below 32, without a word about them."""
+    place.mkdir()
+    for split, count in (("train", 300), ("val", 60)):
+        (place / f"{split}.bin").write_bytes(b"".join((token % 32).to_bytes(2, "little") for token in range(count)))
+
+
+def _write_models(here: Path) -> None:
+    """Write the exported model in other forms: sharded, as files of torch.save, and as nanoGPT's checkpoint."""
+    values = load_file(here / "huggingface" / "model.safetensors")
+    names = sorted(values)
+    for place in ("shards", "pickled"):
+        shutil.copytree(here / "huggingface", here / place)
+        (here / place / "model.safetensors").unlink()
+    (here / "pickled" / "pytorch_model.bin").write_bytes(torch_file(values))
+    where = {name: f"model-{1 + place % 2:05d}-of-00002.safetensors" for place, name in enumerate(names)}
+    for shard in sorted(set(where.values())):
+        part = {name: values[name] for name in names if where[name] == shard}
+        save_file(part, here / "shards" / shard, {"format": "pt"})
+    index = {"metadata": {"total_size": sum(value.nbytes for value in values.values())}, "weight_map": where}
+    (here / "shards" / "model.safetensors.index.json").write_text(json.dumps(index))
+    sizes = json.loads((here / "huggingface" / "config.json").read_text())
+    arguments = {name: sizes[name] for name in ("n_layer", "n_head", "n_embd", "vocab_size")}
+    arguments |= {"block_size": sizes["n_positions"], "bias": True, "dropout": 0.0}
+    linear = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
+    model = {
+        f"transformer.{name}": value.T.copy() if name.endswith(linear) else value for name, value in values.items()
+    }
+    model["lm_head.weight"] = model["transformer.wte.weight"]
+    (here / "nanogpt-model").mkdir()
+    saved = {"model": model, "optimizer": {}, "model_args": arguments, "iter_num": 9, "config": {"dataset": "letters"}}
+    (here / "nanogpt-model" / "ckpt.pt").write_bytes(torch_file(saved))
+
+
+def _write_byte_pairs(place: Path) -> None:
+    """Write a byte-pair vocabulary in the form of GPT-2: all bytes, two merges and the end of a text."""
+    symbols = [*BYTE_SYMBOLS.values(), "to", "be", "<|endoftext|>"]
+    place.mkdir()
+    (place / "vocab.json").write_text(json.dumps({symbol: token for token, symbol in enumerate(symbols)}))
+    (place / "merges.txt").write_text("#version: 0.2\nt o\nb e\n", encoding="utf-8")
 
 
 def make_sandbox(template: Path, place: Path) -> Path:

@@ -189,7 +189,7 @@ def check_any_finished(results: Sequence[Result]) -> None:
         If every run did.
     """
     if all(result.error for result in results):
-        raise UserError("every run diverged; try a lower --learning_rate, or a higher --warmup_iters")
+        raise UserError("every run diverged; try a lower learning_rate, or a higher warmup_iters")
 
 
 def plan_trials(

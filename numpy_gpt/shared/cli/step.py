@@ -166,7 +166,7 @@ def take_steps(engine: Engine, tokens: Tokens, first: int, steps: int, rate: flo
 def _check_finite(*values: float) -> None:
     if bad := [value for value in values if not math.isfinite(value)]:
         raise UserError(
-            f"the loss and its gradient's norm must be finite, but one becomes {bad[0]}; try a lower --learning_rate"
+            f"the loss and its gradient's norm must be finite, but one becomes {bad[0]}; try a lower learning_rate"
         )
 
 

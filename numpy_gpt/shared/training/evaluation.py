@@ -58,7 +58,7 @@ def evaluate_run(engine: Evaluable, recipe: Recipe, corpus: Corpus, step: int, r
         if loss is not None and not math.isfinite(loss):  # nor could a checkpoint or metrics contain it
             raise Diverged(
                 f"the {name} must be finite, but is {loss} after step {step}; no checkpoint of it was written; "
-                "train again with a lower --learning_rate, or a higher --warmup_iters"
+                "train again with a lower learning_rate, or a higher warmup_iters"
             )
     train_loss, val_loss = losses
     return Evaluation(step, train_loss, val_loss, rate, *estimates)

@@ -75,7 +75,7 @@ def weights_for(model: Checkpoint, recipe: Recipe) -> dict[str, Array]:
         values["wpe.weight"] = values["wpe.weight"][: recipe.model.block_size]
     values = {name: array.astype(dtype) for name, array in values.items()}
     if name := first_not_finite(values):
-        raise UserError(f"{name} has weights that are too large for {dtype}; use --dtype float64")
+        raise UserError(f"{name} has weights that are too large for {dtype}; use dtype=float64")
     return values
 
 

@@ -215,7 +215,7 @@ class _TrainingRun:
             if name := first_not_finite(model.values):  # the update overflowed; the next step would find it
                 raise Diverged(
                     f"the weights must be finite, but {name} is not after step {state.step}; "
-                    f"{show_path(self._out_dir)} keeps its last checkpoint; try a lower --learning_rate"
+                    f"{show_path(self._out_dir)} keeps its last checkpoint; try a lower learning_rate"
                 )
             if self._engine.group.rank == 0:
                 save_snapshot(self._out_dir, model)
@@ -275,5 +275,5 @@ def _divergence_message(engine: Engine, result: StepResult, step: int, out_dir: 
     unchanged = "" if first.startswith("the parameter") else "the weights are unchanged since the step before, and "
     return (
         f"the {what} must be finite, but is {value} at step {step}{where}; {unchanged}{show_path(out_dir)} keeps its "
-        "last checkpoint; try a lower --learning_rate"
+        "last checkpoint; try a lower learning_rate"
     )

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gpt_data.tokens.id_tokenizer import IdTokenizer
+from handcalc.page.text import text_lines
 from handcalc.trace import main
+from handcalc.tracing.plan import make_plan
+from handcalc.tracing.selection import Selection
+from handcalc.tracing.trace import Trace, load_model, trace_model
+from handcalc.verification.document import read_document
+from handcalc.verification.page_check import check_document
 from handcalc.verify import main as verify
 
 Capture = pytest.CaptureFixture[str]
@@ -34,6 +42,20 @@ def test_a_cell_is_one_worked_line(capsys: Capture) -> None:
         assert "each position gives" in step and "(8.5)" in step and "1 of 18 numbers chosen" in step
         assert re.findall(r"^    (\S+\]) = \S+/\S+ = ", step, re.MULTILINE) == [f"h.{layer}.attn.weights[0,2,0]"]
         assert "head 0" not in step and "t \\ s" not in step
+
+
+def test_ids_are_separated_by_spaces() -> None:
+    """Of a vocabulary that is not known, the words of a text are its ids."""
+    trace = ids_trace("1 2 13 4")
+    lines = "\n".join(text_lines(trace, Selection(), full=False))
+    assert 'After "1 2 13 4" the likeliest' in lines and "P(4 | 1 2 13)" in lines
+    assert not check_document(read_document(lines), None).findings
+
+
+def ids_trace(text: str) -> Trace:
+    model = replace(load_model("untrained")[0], tokenizer=IdTokenizer(32))
+    plan = make_plan(model.config, tuple(model.tokenizer.encode(text).tolist()), digits=4)
+    return trace_model(model, "ids", text, plan)
 
 
 def test_a_masked_cell_says_so(capsys: Capture) -> None:

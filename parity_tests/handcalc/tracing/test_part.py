@@ -51,6 +51,27 @@ def test_the_page_is_the_same(monkeypatch, capsys):
     assert whole[whole.index("Layer 1: attention") :] == part[part.index("Layer 1: attention") :]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--only", "logits"],
+        ["--only", "softmax.exponentials,probabilities[1,1]", "--position", "1"],
+        ["--only", "losses,loss", "--backward", "--full"],
+        ["--only", "updated.logits", "--update"],
+        ["--only", "updated.embedding.token,updated.embedding.position", "--update", "--position", "1"],
+        ["--only", "updated.h.0.attn.k", "--update", "--full", "--head", "1"],
+    ],
+)
+def test_all_that_a_page_shows_is_worked_out(monkeypatch, capsys, words):
+    """Also what no formula of the steps needs: which word is the likeliest, and all of a table of new weights."""
+    assert main(["once upon", *words]) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setattr(size, "MOST_NUMBERS", 100)
+    assert main(["once upon", *words]) == 0
+    part = capsys.readouterr().out
+    assert whole.split("\n\n\n", 1)[1] == part.split("\n\n\n", 1)[1]
+
+
 @pytest.mark.parametrize("words", [["--format", "json", "--only", "logits"], ["--layer", "0"], []])
 def test_without_named_steps_a_large_trace_is_refused(monkeypatch, capsys, words):
     monkeypatch.setattr(size, "MOST_NUMBERS", 100)

@@ -144,7 +144,7 @@ def test_errors_come_before_progress(numpy_run):
 def test_error_if_all_runs_diverge(numpy_run):
     result = numpy_run(*QUICK, "--learning_rate", "1e37,1e38", "--min_lr", "1e37", "--warmup_iters", "0")
     assert result.status == 2
-    assert result.err.splitlines()[-1].startswith("error: every run diverged; try a lower --learning_rate")
+    assert result.err.splitlines()[-1].startswith("error: every run diverged; try a lower learning_rate")
     assert result.out.count("diverged: the ") == 2
 
 

@@ -52,7 +52,7 @@ def test_training_that_overflows(run, rate, dtype):
     assert result.status == 2
     (error,) = _errors(result)
     assert "must be finite, but is" in error
-    assert "try a lower --learning_rate" in error
+    assert "try a lower learning_rate" in error
 
 
 @pytest.mark.parametrize("flag", ["learning_rate", "min_lr", "weight_decay", "grad_clip", "adam_epsilon"])

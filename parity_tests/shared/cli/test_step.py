@@ -172,7 +172,7 @@ def test_dropout_and_accumulation_are_ignored(program, run):
         (["--text", "hello world", "--learning_rate", "nan"], "must be a number, not 'nan'"),
         (["--text", "hello world", "--learning_rate", "-1"], "learning_rate must be at least 0 and finite, not -1.0"),
         (["--text", "hello world", "--learning_rate", "inf"], "learning_rate must be at least 0 and finite, not inf"),
-        (["--text", "hello world", "--learning_rate", "1e300", "--steps", "2"], "try a lower --learning_rate"),
+        (["--text", "hello world", "--learning_rate", "1e300", "--steps", "2"], "try a lower learning_rate"),
         (["--text", "hello world", "--steps", "0"], "--steps must be at least 1, not 0"),
         (["--text", "hello world", "--top", "-2"], "--top must be at least 1, not -2"),
         (["nowhere", "--text", "hello world"], "no model at nowhere"),

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from gpt_data.errors import UserError
 from numpy_gpt.library import load_model
 from numpy_gpt.shared.attention.drawing.page import maps_page
 from numpy_gpt.shared.library.guesses import Guesses
@@ -109,3 +110,24 @@ def test_worked_lines_are_chosen_by_name_pattern_or_index():
     assert str(lines).splitlines()[0] == str(lines[0]) == f"h.1.attn.scores[0,1,0] = {lines[0].arithmetic} = 6.596"
     assert len(trace.lines("attn.scores")) == 2  # one number in each layer
     assert len(trace.lines()) >= len(trace.plan.steps)
+
+
+@pytest.mark.parametrize(
+    ("only", "problem"),
+    [
+        ("scors", "^'scors' matches no step; did you mean 'scores'"),
+        ("zzzzzz", "^'zzzzzz' matches no step; they are 'embedding.token', "),
+        ("wte.weight", "add backward=True for its gradient, wte.dweight, or update=True"),
+        ("loss[0]", "^'loss' matches no step"),
+        ("logits[0,99]", "^'logits\\[0,99\\]' does not exist"),
+    ],
+)
+def test_errors_about_worked_lines_name_no_options_of_a_command(only, problem):
+    with pytest.raises(UserError, match=problem) as caught:
+        load_model().trace("hello world").lines(only)
+    assert "--" not in str(caught.value)
+
+
+def test_an_update_that_overflows_names_the_argument():
+    with pytest.raises(UserError, match=r"try a lower learning_rate$"):
+        load_model().trace("hello world", update=True, learning_rate=1e300)
