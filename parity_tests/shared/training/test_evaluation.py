@@ -81,7 +81,7 @@ def test_mean_loss_is_over_the_targets_that_count(kind):
 def test_nonfinite_loss_suggests_a_remedy():
     engine = _engine()
     engine.parameters["ln_f.weight"][:] = np.nan
-    with pytest.raises(Diverged, match=r"after step 7; .*; train again with .*--warmup_iters$"):
+    with pytest.raises(Diverged, match=r"after step 7; .*; train again with .*higher warmup_iters$"):
         evaluate_run(engine, engine.recipe, CORPUS, 7, 1e-3)
 
 
