@@ -283,97 +283,15 @@ def test_a_change_without_a_known_derivative_has_no_gradient(twin):
         ours.model_backward(np.ones_like(logits), cache)
 
 
-def _predict(twin: str, record: Any, fused: bool = False) -> Any:
+def predict_changed(twin: str, record: Any, fused: bool = False) -> Any:
     if twin == "numpy_gpt":
         return ours.predict(parameters_from(CONFIG, CASE.parameters()), CASE.tokens(), record)
     parameters = twin_parameters_from(CONFIG, CASE.parameters())
     return twins.predict(parameters, CONFIG, CASE.tokens(), record, fused).numpy()
 
 
-def _returning(wanted: str, value: Any) -> Any:
+def returning(wanted: str, value: Any) -> Any:
     return lambda name, array: value if name == wanted else None
-
-
-WRONG_CHANGES = [
-    (
-        {"h.0.attn.Q": Intervention(0)},
-        r"'h\.0\.attn\.Q' cannot be changed; did you mean 'h\.0\.attn\.q'\?; these can: e",
-    ),
-    ({"h.2.attn.q": Intervention(0)}, r"'h\.2\.attn\.q' cannot be changed.*N from 0 to 1"),
-    ({"h.0.attn.masked": Intervention(0)}, r"'h\.0\.attn\.masked' cannot be changed"),
-    (
-        {"logits": Intervention(np.ones(6))},
-        r"the scale of 'logits' must be a number, or float64 that broadcasts to \(2, 5",
-    ),
-    (
-        {"logits": Intervention(0, np.ones((3, 1, 1, 1)))},
-        r"the shift of 'logits' must be .*, not float64 \(3, 1, 1, 1\)",
-    ),
-    ({"logits": Intervention(0, np.ones(7, np.float32))}, r"not float32 \(7,\)"),
-]
-
-
-@pytest.mark.parametrize("twin", ["numpy_gpt", "torch_gpt"])
-@pytest.mark.parametrize(("changes", "message"), WRONG_CHANGES)
-def test_a_wrong_change_is_refused(twin, changes, message):
-    with pytest.raises(UserError, match=message):
-        _predict(twin, intervene(changes))
-
-
-@pytest.mark.parametrize("twin", ["numpy_gpt", "torch_gpt"])
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("h.0.attn.masked", np.zeros((2, 2, 5, 5)), r"'h\.0\.attn\.masked' cannot be changed"),
-        (
-            "h.0.attn.q",
-            np.zeros((2, 2, 5, 4)),
-            r"for 'h\.0\.attn\.q' must be None or float64 \(2, 2, 5, 3\), not float64 ",
-        ),
-        ("h.0.attn.q", np.zeros((2, 2, 5, 3), np.float32), r"not float32 \(2, 2, 5, 3\)"),
-        ("h.0.attn.q", [1.0], r"record returns for 'h\.0\.attn\.q' must be a .*, not \[1\.0\]"),
-        ("h.0.attn.q", np.ma.zeros((2, 2, 5, 3)), "must not be a masked array"),
-    ],
-)
-def test_what_a_function_returns_must_fit(twin, name, value, message):
-    with pytest.raises(UserError, match=message):
-        _predict(twin, _returning(name, value))
-
-
-def test_a_gradient_cannot_be_changed():
-    with pytest.raises(UserError, match=r"'h\.0\.attn\.dq' cannot be changed"):
-        ours.loss_and_gradients(
-            parameters_from(CONFIG, CASE.parameters()),
-            CASE.tokens(),
-            CASE.targets(),
-            record=_returning("h.0.attn.dq", np.zeros((2, 2, 5, 3))),
-        )
-    with pytest.raises(UserError, match=r"'h\.0\.attn\.dq' cannot be changed"):
-        twins.loss_and_gradients(
-            twin_parameters_from(CONFIG, CASE.parameters()),
-            CONFIG,
-            CASE.tokens(),
-            CASE.targets(),
-            record=_returning("h.0.attn.dq", torch.zeros((2, 2, 5, 3))),
-        )
-
-
-@pytest.mark.parametrize(
-    "arguments", [{"scale": np.nan}, {"scale": np.array([np.inf])}, {"shift": np.array([np.nan])}, {"shift": np.inf}]
-)
-@pytest.mark.parametrize("kind", [Intervention, TwinIntervention])
-def test_a_change_to_nan_is_refused(kind, arguments):
-    with pytest.raises(UserError, match="must be finite"):
-        kind(**arguments)
-    if kind is TwinIntervention:
-        with pytest.raises(UserError, match="must be finite"):
-            kind(**{name: torch.tensor(value) for name, value in arguments.items()})
-
-
-def test_a_change_inside_a_fused_operation_is_refused():
-    with pytest.raises(UserError, match=r"'h\.1\.attn\.weights' is inside a fused operation here"):
-        _predict("torch_gpt", intervene({"h.1.attn.weights": Intervention(0.5)}), fused=True)
-    assert _predict("torch_gpt", intervene({"h.1.attn.heads": Intervention(0.5)}), fused=True).shape == (2, 5, 7)
 
 
 def test_a_change_in_place_is_an_error():
@@ -381,16 +299,16 @@ def test_a_change_in_place_is_an_error():
         array[...] = 0
 
     with pytest.raises(ValueError, match="read-only"):
-        _predict("numpy_gpt", write)
+        predict_changed("numpy_gpt", write)
 
 
 def test_interventions_combine():
     one, other = {"h.0.attn.q": Intervention(0)}, {"h.0.mlp.out": Intervention(0)}
     for twin in ("numpy_gpt", "torch_gpt"):
-        together = _predict(twin, intervene(one | other))
-        assert_identical(f"probabilities ({twin})", _predict(twin, intervene(one, intervene(other))), together)
+        together = predict_changed(twin, intervene(one | other))
+        assert_identical(f"probabilities ({twin})", predict_changed(twin, intervene(one, intervene(other))), together)
         with pytest.raises(UserError, match="give what intervene returns as record itself"):
-            _predict(twin, partial(lambda record, name, array: record(name, array), intervene(one)))
+            predict_changed(twin, partial(lambda record, name, array: record(name, array), intervene(one)))
     with pytest.raises(UserError, match=r"'h\.0\.attn\.q' is changed twice"):
         intervene(one, intervene(one))
     with pytest.raises(UserError, match=r"changes must be Interventions by name, not 0 for 'logits'"):
@@ -402,7 +320,7 @@ def test_interventions_combine():
 def test_what_a_function_returns_remains_the_users(twin, name):
     patch = CASE.normal("patch", activation_shapes(CONFIG, 2, 5)[name])
     before = patch.tobytes()
-    found = _predict(twin, _returning(name, patch))
+    found = predict_changed(twin, returning(name, patch))
     assert patch.tobytes() == before
     patch.flags.writeable = False
-    assert_identical(f"probabilities (read-only, {twin})", _predict(twin, _returning(name, patch)), found)
+    assert_identical(f"probabilities (read-only, {twin})", predict_changed(twin, returning(name, patch)), found)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpt_data.checks import to_path
 from gpt_data.wording import count_of, one_line, short_repr
-from numpy_gpt.shared.cli.choices import RecipeChoice
 from numpy_gpt.shared.cli.compare import (
     SECONDS,
     UNITS,
@@ -29,9 +27,8 @@ from numpy_gpt.shared.cli.program import Backend
 from numpy_gpt.shared.html_table import html_paragraph, html_table
 from numpy_gpt.shared.library.display import NoDisplay, NotebookDisplay, is_notebook
 from numpy_gpt.shared.library.model import Model
-from numpy_gpt.shared.library.run import DEFAULT_PRESET, Run, RunPaths
+from numpy_gpt.shared.library.run import Run, RunPaths, read_choice
 from numpy_gpt.shared.model.argument_checks import check_flags
-from numpy_gpt.shared.training.presets import preset as preset_of
 from numpy_gpt.shared.training.stopping import Interrupted
 from numpy_gpt.shared.training.trainer import Display
 
@@ -81,12 +78,9 @@ def compare_models(
         If it is interrupted; the finished runs stay in the directory.
     """
     check_flags(progress=progress)
-    if preset is not None:
-        preset_of(preset)
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in recipe_fields.items()}
     field, values = changing_field(fields, "field", "")
-    out_dir, _, init_from, config, source = (None if path is None else to_path(path) for path in paths)
-    choice = RecipeChoice(preset, DEFAULT_PRESET, config, source, init_from, fields)
+    out_dir, _, choice = read_choice(preset, fields, paths)
     with open_comparison(out_dir, field) as directory:
         trials = plan_trials(choice, field, values, backend, directory)
         try:

@@ -97,6 +97,22 @@ class RunPaths(NamedTuple):
     source: str | os.PathLike[str] | None
 
 
+def read_choice(
+    preset: str | None, recipe_fields: Mapping[str, Any], paths: RunPaths
+) -> tuple[Path | None, Path | None, RecipeChoice]:
+    """Return out_dir, resume, and the choice of the recipe, as the command line would give them.
+
+    Raises
+    ------
+    UserError
+        If there is no such preset, or a path is not one.
+    """
+    if preset is not None:
+        preset_of(preset)
+    out_dir, resume, init_from, config, source = (None if path is None else to_path(path) for path in paths)
+    return out_dir, resume, RecipeChoice(preset, DEFAULT_PRESET, config, source, init_from, recipe_fields)
+
+
 def train_model(
     backend: Backend,
     load_model: Callable[[Path], Model],
@@ -116,10 +132,7 @@ def train_model(
         If it is interrupted; a checkpoint is saved first.
     """
     check_flags(progress=progress)
-    if preset is not None:
-        preset_of(preset)
-    out_dir, resume, init_from, config, source = (None if path is None else to_path(path) for path in paths)
-    choice = RecipeChoice(preset, DEFAULT_PRESET, config, source, init_from, recipe_fields)
+    out_dir, resume, choice = read_choice(preset, recipe_fields, paths)
     options = TrainOptions(choice, resume, out_dir, tensorboard=False, json=False)
     run = new_run(options, backend) if resume is None else resumed_run(resume, options)
     engine = backend.make_engine(run.recipe, run.initial)

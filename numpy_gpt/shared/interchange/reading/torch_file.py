@@ -80,6 +80,7 @@ def read_torch_file(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
+# NotImplementedError and RuntimeError are what zipfile raises for a compression or an encryption that it does not know.
 _DAMAGE = (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, struct.error, OSError)
 
 
