@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity_tests.tolerances.rounding import ELEMENTARY, Bounded, Float64, bounded
+from numpy_gpt.tolerances.rounding import ELEMENTARY, Bounded, Float64, bounded
 
 ROOT = math.sqrt(2 / math.pi)
 CUBIC = 0.044715

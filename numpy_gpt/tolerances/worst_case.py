@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from parity_tests.tolerances.activation import activation, activation_backward
-from parity_tests.tolerances.layer_norm import layer_norm, layer_norm_backward
-from parity_tests.tolerances.linear import add, concatenate, linear, matmul, mean, multiply, scale, scatter_rows, total
-from parity_tests.tolerances.rounding import Bounded, bounded, exact, shaped
-from parity_tests.tolerances.softmax import cross_entropy, cross_entropy_backward, recomputed, softmax, softmax_backward
+from numpy_gpt.tolerances.activation import activation, activation_backward
+from numpy_gpt.tolerances.layer_norm import layer_norm, layer_norm_backward
+from numpy_gpt.tolerances.linear import add, concatenate, linear, matmul, mean, multiply, scale, scatter_rows, total
+from numpy_gpt.tolerances.rounding import Bounded, bounded, exact, shaped
+from numpy_gpt.tolerances.softmax import cross_entropy, cross_entropy_backward, recomputed, softmax, softmax_backward
 
 __all__ = [
     "activation",
@@ -35,5 +35,5 @@ __all__ = [
 
 def causal(scores: Bounded) -> Bounded:
     """Return scores (…, T, S) with −inf where s > t: exact, on both sides the same."""
-    future = ~np.tri(*scores.shape[-2:], dtype=bool)
+    future = np.logical_not(np.tri(*scores.shape[-2:], dtype=np.bool_))
     return bounded(np.where(future, -np.inf, scores.value), np.where(future, 0.0, scores.error), scores)
