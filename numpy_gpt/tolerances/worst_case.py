@@ -1,8 +1,9 @@
-"""The worst-case operations in one namespace, for ``statement``: worst_case.linear, worst_case.softmax and so on."""
+"""The worst-case operations in one namespace: worst_case.linear, worst_case.softmax and so on."""
 
 import numpy as np
 
 from numpy_gpt.tolerances.activation import activation, activation_backward
+from numpy_gpt.tolerances.elementary import divide, exponential, norm, root, row_mean, shift, smooth, subtract
 from numpy_gpt.tolerances.layer_norm import layer_norm, layer_norm_backward
 from numpy_gpt.tolerances.linear import add, concatenate, linear, matmul, mean, multiply, scale, scatter_rows, total
 from numpy_gpt.tolerances.rounding import Bounded, bounded, exact, shaped
@@ -16,19 +17,27 @@ __all__ = [
     "concatenate",
     "cross_entropy",
     "cross_entropy_backward",
+    "divide",
     "exact",
+    "exponential",
     "layer_norm",
     "layer_norm_backward",
     "linear",
     "matmul",
     "mean",
     "multiply",
+    "norm",
     "recomputed",
+    "root",
+    "row_mean",
     "scale",
     "scatter_rows",
     "shaped",
+    "shift",
+    "smooth",
     "softmax",
     "softmax_backward",
+    "subtract",
     "total",
 ]
 
