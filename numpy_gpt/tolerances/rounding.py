@@ -31,8 +31,13 @@ class Rounding(NamedTuple):
         return product / (1 - product)
 
 
+BFLOAT16 = Rounding(2.0**-8, 2.0**-126)
+
+
 def rounding(dtype: DTypeLike) -> Rounding:
-    """Return the Rounding of float32 (u = 2⁻²⁴) or float64 (u = 2⁻⁵³)."""
+    """Return the Rounding of float64 (u = 2⁻⁵³), float32 (2⁻²⁴), float16 (2⁻¹¹) or "bfloat16" (2⁻⁸)."""
+    if isinstance(dtype, str) and dtype == "bfloat16":  # NumPy does not know it
+        return BFLOAT16
     info = np.finfo(np.dtype(dtype))
     return Rounding(float(info.eps) / 2, float(info.tiny))
 
