@@ -30,6 +30,13 @@ class Given(NamedTuple):
     theirs: dict[str, Any]
 
 
+class Change(NamedTuple):
+    """A mistake, and the arrays in which it is made."""
+
+    mistake: Mistake
+    applies: Callable[[Node], bool] = lambda node: True
+
+
 class Evaluation:
     """Values of arrays by name, with chosen operations and mistakes; every array is computed once."""
 
@@ -40,24 +47,22 @@ class Evaluation:
         setting: Setting,
         operations: Any,
         dtype: str,
-        mistakes: Iterable[Mistake] = (),
-        only: Callable[[Node], bool] = lambda node: True,
+        changes: Iterable[Change] = (),
     ) -> None:
         self.graph, self.given, self.setting, self.dtype = graph, given, setting, dtype
-        self.rules: dict[str, Any] = {}
-        self.wraps: dict[str, Any] = {}
-        for mistake in mistakes:
-            self.rules |= mistake.rules
-            self.wraps |= mistake.wraps
-            operations = mistake.operations(operations) if mistake.operations else operations
-        self.operations, self._only = operations, only
+        self._changes: dict[str, list[Change]] = {}
+        for change in changes:
+            for kind in change.mistake.kinds:
+                self._changes.setdefault(kind, []).append(change)
+            operations = change.mistake.operations(operations) if change.mistake.operations else operations
+        self.operations = operations
         self._memo: dict[str, tuple[Value, int]] = {}
         self._trail = 0
 
     def value(self, name: str) -> Value:
         """Return the port's own array, or else what follows."""
         if name in self.given.theirs:
-            return self._leaf(name, self.given.theirs[name])
+            return self._leaf(name, self.given.theirs[name], self.operations.stored)
         if name not in self._memo:
             self._memo[name] = self.computed(name)
         value, trail = self._memo[name]
@@ -85,32 +90,34 @@ class Evaluation:
         assert node.place is not None
         names = [prefix_of(node.step) + node.place.name(key) for key in keys]
         self._trail |= sum(self.graph.nodes[name].bit for name in names if name in self.graph.nodes)
-        kinds = [f"{node.place.operation.name}:{key}" for key in keys]
-        changed = any((kind in self.rules or kind in self.wraps) for kind in kinds) and self._only(node)
+        changed = any(self._changed(f"{node.place.operation.name}:{key}", node) for key in keys)
         return changed or any(name in self.given.theirs for name in names)
+
+    def _changed(self, kind: str, node: Node) -> list[Change]:
+        return [change for change in self._changes.get(kind, ()) if change.applies(node)]
 
     def _rule(self, node: Node) -> Value:
         if node.array is None:
             return self._input(node)
         scope = Scope(self, node)
-        changes = self._only(node)
-        rule = self.rules.get(node.kind, node.array.rule) if changes else node.array.rule
+        rule, wraps = node.array.rule, []
+        for change in self._changed(node.kind, node):
+            rule = change.mistake.rules.get(node.kind, rule)
+            wraps += [change.mistake.wraps[node.kind]] if node.kind in change.mistake.wraps else []
         value = rule(scope)
-        if changes and node.kind in self.wraps:
-            value = self.wraps[node.kind](scope, value)
+        for wrap in wraps:
+            value = wrap(scope, value)
         return value
 
     def _input(self, node: Node) -> Value:
         if node.kind in ("tokens", "targets"):
             return np.asarray(self.given.inputs[node.name])
-        value = self._leaf(node.name, self.given.inputs[node.name])
-        if node.kind in self.wraps and self._only(node):
-            value = self.wraps[node.kind](Scope(self, node), value)
-        return value
+        coarse = self.dtype in ("bfloat16", "float16")  # a port in such numbers has rounded the pack's weights
+        return self._leaf(node.name, self.given.inputs[node.name], self.operations.stored if coarse else self.operations.exact)
 
-    def _leaf(self, name: str, array: Any) -> Value:
+    def _leaf(self, name: str, array: Any, enter: Callable[[Any, str], Value]) -> Value:
         if name not in self._memo:
-            self._memo[name] = self.operations.exact(array, self.dtype), 0
+            self._memo[name] = enter(array, self.dtype), 0
         return self._memo[name][0]
 
 

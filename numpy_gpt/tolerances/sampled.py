@@ -33,6 +33,10 @@ class Sampled:
         """Return an input that has no error; ``dtype`` is not used."""
         return np.asarray(array, np.float64)
 
+    def stored(self, array: Any, dtype: Any = None) -> Float64:
+        """Return an array that may be a rounded copy of what was computed with."""
+        return self.once(np.asarray(array, np.float64))
+
     def rounded(self, value: Float64, *terms: Term) -> Float64:
         """Return the value, moved at random by the roundings of all terms."""
         if self.unit == 0:

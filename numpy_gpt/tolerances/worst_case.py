@@ -6,7 +6,7 @@ from numpy_gpt.tolerances.activation import activation, activation_backward
 from numpy_gpt.tolerances.elementary import divide, exponential, norm, root, row_mean, shift, smooth, subtract
 from numpy_gpt.tolerances.layer_norm import layer_norm, layer_norm_backward
 from numpy_gpt.tolerances.linear import add, concatenate, linear, matmul, mean, multiply, scale, scatter_rows, total
-from numpy_gpt.tolerances.rounding import Bounded, bounded, exact, shaped
+from numpy_gpt.tolerances.rounding import Bounded, bounded, exact, shaped, stored
 from numpy_gpt.tolerances.softmax import cross_entropy, cross_entropy_backward, recomputed, softmax, softmax_backward
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "smooth",
     "softmax",
     "softmax_backward",
+    "stored",
     "subtract",
     "total",
 ]
