@@ -7,13 +7,9 @@ import argparse
 from gpt_data.files.streams import finish_without_output
 from gpt_data.terminal import print_prose
 from gpt_data.wording import show_path
-from numpy_gpt.golden.pack.case import SEED
-from numpy_gpt.golden.pack.contents import LEVELS
-from numpy_gpt.golden.pack.layouts import LAYOUTS
+from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED
 from numpy_gpt.shared.cli.parser import EXIT_STATUS, Parser, add_debug_flag, path, whole_number
 from numpy_gpt.shared.cli.program import Command, Program
-
-_DTYPES = ("float32", "float64")
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
@@ -45,7 +41,7 @@ def _add_pack_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", choices=LEVELS, default="all", help=what)
     what = "how matrices are stored: (in, out); (out, in) as in torch; or as in llm.c (default: ours)"
     parser.add_argument("--layout", choices=LAYOUTS, default="ours", help=what)
-    parser.add_argument("--dtype", choices=_DTYPES, default="float32", help="of the stored numbers (default: float32)")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the stored numbers (default: float32)")
     parser.add_argument(
         "--seed", type=whole_number, default=SEED, help=f"of texts and initial values (default: {SEED})"
     )

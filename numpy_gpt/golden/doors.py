@@ -10,12 +10,10 @@ import numpy as np
 from gpt_data.checks import to_path, whole_number
 from gpt_data.errors import UserError
 from gpt_data.wording import describe
-from numpy_gpt.golden.pack.case import SEED
-from numpy_gpt.golden.pack.contents import LEVELS
-from numpy_gpt.golden.pack.layouts import LAYOUTS
+from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED, Form
 from numpy_gpt.golden.pack.model import case_named
 from numpy_gpt.golden.pack.reading import Pack, read_pack
-from numpy_gpt.golden.pack.writing import Form, write_pack
+from numpy_gpt.golden.pack.writing import write_pack
 
 
 def golden_pack(
@@ -47,7 +45,7 @@ def golden_pack(
     for name, value, known in (
         ("level", level, LEVELS),
         ("layout", layout, LAYOUTS),
-        ("dtype", dtype, ("float32", "float64")),
+        ("dtype", dtype, DTYPES),
     ):
         if value not in known:
             raise UserError(f"{name} must be one of {', '.join(known)}, not {describe(value)}")

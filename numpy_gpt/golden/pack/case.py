@@ -19,10 +19,9 @@ from numpy_gpt.shared.training.randomness import dropout_masks
 Optimizer = Mapping[str, float]
 """``beta1``, ``beta2``, ``epsilon``, ``weight_decay``, and ``grad_clip``, the largest norm of the gradient."""
 
-SEED = 22
 _CONFIG = GPTConfig(vocab_size=11, block_size=8, n_layer=3, n_head=2, n_embd=6)
 _BATCH, _TIME = 4, 5
-_OPTIMIZER = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-4, "weight_decay": 0.1, "grad_clip": 3.0}
+_OPTIMIZER = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-4, "weight_decay": 0.1, "grad_clip": 0.8}
 _RATE = 0.01
 _RATES = (1.0, 2.0, 0.5)
 """The learning rates of successive steps, as multiples of the largest but one; they repeat."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,6 @@ from numpy_gpt.golden.graph import GIVEN, Graph, prefix_of
 from numpy_gpt.golden.pack.case import Optimizer
 from numpy_gpt.shared.model.config import ACTIVATIONS, GPTConfig
 from numpy_gpt.shared.model.names import Shape, dropout_shapes
-
-Level = Literal["all", "blocks", "ends"]
-LEVELS = ("all", "blocks", "ends")
-"""How much a pack contains: every array; what the blocks hand to each other; what llm.c's own file has."""
 
 ITEM_SIZES = {"F32": 4, "F64": 8, "I32": 4}
 _ENDS = re.compile(r"logits|loss|(clipping|updated)\..+|(.+\.)?d(weight|bias)")

@@ -19,7 +19,6 @@ from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import EMBEDDING_USE, HEAD_USE, Shape
 
 _NO_PARAMETERS = (EMBEDDING_USE, HEAD_USE, "config.bias")
-LAYOUTS = ("ours", "torch", "llm.c")
 _OF_PARAMETER = re.compile(r"((?:step\d+\.)?(?:(?:clipped|m|v|updated)\.)?)(.+\.)(d?)(weight|bias)")
 
 

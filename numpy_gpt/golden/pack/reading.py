@@ -14,8 +14,9 @@ from gpt_data.files.json_values import AtLeast, From
 from gpt_data.files.regular_file import open_regular
 from gpt_data.files.sealed_json import check_record, read_sealed
 from gpt_data.wording import describe, list_names, quote, short_repr, show_path
-from numpy_gpt.golden.pack.contents import LEVELS, Entry, entries_of
-from numpy_gpt.golden.pack.layouts import LAYOUTS, in_layout, stored_shape
+from numpy_gpt.golden.pack.contents import Entry, entries_of
+from numpy_gpt.golden.pack.form import LAYOUTS, LEVELS
+from numpy_gpt.golden.pack.layouts import in_layout, stored_shape
 from numpy_gpt.golden.pack.writing import FORMAT, FORMAT_VERSION, RECORD, TABLE, TENSORS
 from numpy_gpt.shared.interchange.reading.safetensors_file import read_safetensors
 from numpy_gpt.shared.interchange.reading.stored_tensor import StoredTensor

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gpt_data.files.atomic import atomic_files, make_directory
 from gpt_data.files.sealed_json import seal
 from numpy_gpt.golden.pack.case import Case
 from numpy_gpt.golden.pack.contents import Entry, entries_of
+from numpy_gpt.golden.pack.form import Form
 from numpy_gpt.golden.pack.layouts import file_order, in_layout, stored_axes, stored_shape
 from numpy_gpt.golden.pack.recording import record_case
 from numpy_gpt.golden.pack.tolerances import tolerances_of
@@ -25,14 +27,6 @@ FORMAT, FORMAT_VERSION = "numpy-gpt golden pack", 1
 COLUMNS = ("offset", "dtype", "dims", "name", "equation", "axes", "skip")
 _NUMBERS = {"F32": "<f4", "F64": "<f8", "I32": "<i4"}
 _HASHED_AT_ONCE = 1 << 20  # bytes
-
-
-class Form(NamedTuple):
-    """How a pack is written: one of ``LEVELS``, of ``LAYOUTS``, and float32 or float64."""
-
-    level: str = "all"
-    layout: str = "ours"
-    dtype: str = "float32"
 
 
 def write_pack(directory: Path, case: Case, form: Form, about: Mapping[str, Any]) -> None:
@@ -56,8 +50,10 @@ def write_pack(directory: Path, case: Case, form: Form, about: Mapping[str, Any]
         header.write(header_path().read_bytes())
         for file in files:
             file.flush()
+        written = partial(_read_array, Path(tensors.name), by_name, offsets, form.layout)
+        tolerance = tolerances_of(case, written)
         described = {name: _describe(file) for name, file in ((TENSORS, tensors), (TABLE, table))}
-        record.write(seal(_record(case, form, about, described)))
+        record.write(seal(_record(case, form, about, described, tolerance)))
 
 
 def header_path() -> Path:
@@ -92,6 +88,16 @@ def _write_array(
     file.write(stored.data)
 
 
+def _read_array(
+    path: Path, entries: Mapping[str, Entry], offsets: Mapping[str, int], layout: str, name: str
+) -> Any | None:
+    entry = entries.get(name)
+    if entry is None:
+        return None
+    numbers = np.fromfile(path, _NUMBERS[entry.dtype], prod(entry.shape), offset=offsets[name])
+    return in_layout(name, numbers.reshape(stored_shape(entry, layout)), layout)
+
+
 def _table(entries: list[Entry], offsets: Mapping[str, int], layout: str) -> bytes:
     lines = ["\t".join(COLUMNS)]
     for entry in entries:
@@ -110,7 +116,9 @@ def _describe(file: BinaryIO) -> dict[str, Any]:
         return {"bytes": written.tell(), "sha256": digest.hexdigest()}
 
 
-def _record(case: Case, form: Form, about: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
+def _record(
+    case: Case, form: Form, about: Mapping[str, Any], files: Mapping[str, Any], tolerance: Mapping[str, Any]
+) -> dict[str, Any]:
     batch, time = case.batch_shape
     return {
         "format": FORMAT,
@@ -124,5 +132,5 @@ def _record(case: Case, form: Form, about: Mapping[str, Any], files: Mapping[str
         "steps": case.steps,
         **form._asdict(),
         "files": files,
-        "tolerance": tolerances_of(case),
+        "tolerance": tolerance,
     }
