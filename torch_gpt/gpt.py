@@ -14,6 +14,7 @@ from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.names import EMBEDDING_USE, HEAD_USE
 from numpy_gpt.shared.model.record import Record, ignore, scoped
 from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import block_forward
@@ -22,7 +23,7 @@ from torch_gpt.layers.embedding import embedding_forward, embedding_fused
 from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.parameters import by_block, check_parameters, check_tensor, head, on_host, tensor_from
-from torch_gpt.record import recorder_of
+from torch_gpt.record import recorder_of, use_of
 
 Masks = Mapping[str, Array | Tensor]
 """Dropout masks by the names of ``shared.names.dropout_shapes``, of the parameters' dtype."""
@@ -82,7 +83,10 @@ def logits_of(
     layer_norm = layer_norm_fused if fused else layer_norm_forward
     linear = linear_fused if fused else linear_forward
 
-    x = embedding(tokens, parameters["wte.weight"], parameters["wpe.weight"], scoped(record, "embedding"))  # (12.1)
+    wte, to_logits = parameters["wte.weight"], head(parameters, config)
+    if config.tie_weights:
+        wte, to_logits = use_of(record, EMBEDDING_USE, wte), use_of(record, HEAD_USE, to_logits)
+    x = embedding(tokens, wte, parameters["wpe.weight"], scoped(record, "embedding"))  # (12.1)
     if "embedding.dropout" in masks:
         x = dropout_forward(x, masks["embedding.dropout"])
         record("embedding.dropout", x)
@@ -96,7 +100,7 @@ def logits_of(
     x = x[:, -1:] if last else x
     weight, bias = parameters["ln_f.weight"], parameters.get("ln_f.bias")
     x = layer_norm(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
-    logits: Tensor = record("logits", linear(x, head(parameters, config).T, None))  # (12.3)
+    logits: Tensor = record("logits", linear(x, to_logits.T, None))  # (12.3)
     return logits
 
 

@@ -8,9 +8,7 @@ from handcalc.arithmetic.expression import Cells, total
 from handcalc.formulas.softmax import softmax_steps
 from handcalc.formulas.step import Sizes, Step, Weights, gradient, gradient_step
 from numpy_gpt.shared.model.config import GPTConfig
-
-HEAD = "head.weight"
-"""A tied matrix in its use as the output head; that part of its gradient is ``head.dweight``."""
+from numpy_gpt.shared.model.names import HEAD_USE
 
 _SOFTMAX_MEANINGS = {
     "max": "The largest logit of each position; subtracting it keeps the exponentials at 1 or below.",
@@ -60,7 +58,7 @@ def head_gradient_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
         "the start is added later."
     )
     yield gradient_step(
-        HEAD if config.tie_weights else matrix,
+        HEAD_USE if config.tie_weights else matrix,
         "vc",
         "dweight[v,c] = Σ_t dlogits[t,v]·ln_f.out[t,c]",
         "12.5",

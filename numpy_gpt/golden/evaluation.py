@@ -112,6 +112,11 @@ class Evaluation:
         finally:
             self._trail = outer
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Free computed arrays that nothing will need again."""
+        for name in names:
+            self._memo.pop(name, None)
+
     def touched(self, node: Node, keys: Sequence[str]) -> bool:
         """Return whether the port has one of a place's arrays, or a mistake changes it; the others count as computed."""
         assert node.place is not None
