@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from numpy_gpt.adamw import adamw_state, adamw_step
@@ -58,13 +61,13 @@ def random_job(seed: int, *, steps: int = 2, scale: float | None = None) -> Job:
     return Job(config, parameters, tokens, targets, rates, optimizer, masks if config.dropout else ())
 
 
-def reference(job: Job) -> Arrays:
-    """Return numpy_gpt's own arrays for a job in float64, under the names of a pack."""
-    parameters = parameters_from(job.config, {name: x.astype(np.float64) for name, x in job.parameters.items()})
+def reference(job: Job, dtype: str = "float64") -> Arrays:
+    """Return numpy_gpt's own arrays for a job, under the names of a pack."""
+    parameters = parameters_from(job.config, {name: x.astype(dtype) for name, x in job.parameters.items()})
     state, arrays = adamw_state(parameters), {}
     for step in range(job.steps):
         found: Arrays = {}
-        masks = job.masks[step] if job.masks else None
+        masks = {name: x.astype(dtype) for name, x in job.masks[step].items()} if job.masks else None
         loss, gradients = loss_and_gradients(
             parameters, job.tokens[step], job.targets[step], masks, record=keep_in(found)
         )
@@ -136,3 +139,28 @@ def _quiet_noisy(rng: np.random.Generator, config: GPTConfig, name: str, shape: 
 SCALES = {"loud": _loud, "quiet": _quiet, "quiet-noisy": _quiet_noisy}
 """Loud weights show mistakes; quiet ones are GPT-2's initial weights, where biases are 0 and norms are 1; with
 quiet-noisy, biases and norms are a little off."""
+
+
+class GivenPack(NamedTuple):
+    """A pack that was never written: what a checker reads of one."""
+
+    config: GPTConfig
+    optimizer: Mapping[str, float]
+    learning_rates: Sequence[float]
+    batch: int
+    time: int
+    steps: int
+    level: str
+    arrays: Mapping[str, np.ndarray]
+
+
+def pack_of(job: Job) -> GivenPack:
+    """Return the pack of a job."""
+    given: Arrays = {}
+    for step in range(job.steps):
+        prefix = "" if step == 0 else f"step{step + 1}."
+        given |= {prefix + "tokens": job.tokens[step], prefix + "targets": job.targets[step]}
+        given |= {f"{prefix}mask.{name}": x for name, x in job.masks[step].items()} if job.masks else {}
+    arrays = given | dict(job.parameters) | reference(job)
+    _, batch, time = job.tokens.shape
+    return GivenPack(job.config, job.optimizer, job.rates, batch, time, job.steps, "all", arrays)

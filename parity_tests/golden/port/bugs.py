@@ -24,6 +24,8 @@ LINEAR = [
     Bug("weight_misread@*attproj", "h.N.attn.out", "attention's output matrix is used transposed", _WEIGHT),
     Bug("weight_misread:fwd@*attproj", "h.N.attn.out", "the same, only forward", _WEIGHT),
     Bug("weight_misread:bwd@*attproj", "h.N.attn.dmerged", "the same, only backward", _WEIGHT),
+    Bug("loaded_misread@*attproj", "h.N.attn.c_proj.weight", "attention's matrix is loaded transposed", _WEIGHT),
+    Bug("loaded_misread@*fc", "h.N.mlp.c_fc.weight", "c_fc is loaded as (out, in)", _WEIGHT),
     Bug("weight_misread@*qkv", "h.N.attn.qkv", "c_attn's numbers are read as (out, in)", _WEIGHT),
     Bug("weight_misread@*fc", "h.N.mlp.hidden", "c_fc's numbers are read as (out, in)", _WEIGHT),
     Bug("weight_misread@*fcproj", "h.N.mlp.out", "the MLP's c_proj is read as (out, in)", _WEIGHT),

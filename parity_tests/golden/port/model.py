@@ -24,14 +24,14 @@ from parity_tests.golden.port.ends import (
     loss_backward,
     loss_forward,
 )
-from parity_tests.golden.port.linear import Tensors, add_to
+from parity_tests.golden.port.linear import Tensors, add_to, misread
 from parity_tests.golden.port.norm import norm_backward, norm_forward
 from parity_tests.golden.port.settings import Settings
 from parity_tests.golden.port.switches import Switches
 
 Step = dict[str, Tensor]
-"""Every array of a step: activations by their names, their gradients as ``d_name``, gradients of parameters as
-``grad_name``, then ``clip_name``, ``m_name``, ``v_name`` and ``new_name``."""
+"""Every array of a step: in the first the parameters as ``file_name``, then activations by their names, their gradients
+as ``d_name``, gradients of parameters as ``grad_name``, then ``clip_name``, ``m_name``, ``v_name`` and ``new_name``."""
 
 
 def train(
@@ -43,7 +43,8 @@ def train(
     bug: Switches,
 ) -> list[Step]:
     """Return every array of every step, for batches of tokens and targets (B, T), dropout masks and learning rates."""
-    p = dict(weights)
+    p = {name: misread(x) if bug("loaded_misread", name[:-1]) else x for name, x in weights.items()}
+    loaded = {"file_" + name: x for name, x in p.items()}
     if bug("head_untied_copy"):
         p["head"] = p["wte"]
     m, v = ({name: torch.zeros_like(x) for name, x in p.items()} for _ in range(2))
@@ -65,7 +66,7 @@ def train(
             p |= {name: x for name, x in weights.items() if name.startswith("l0_")}
         for prefix, tensors in (("m_", m), ("v_", v), ("new_", p)):
             step |= {prefix + name: x for name, x in tensors.items()}
-        steps.append(step)
+        steps.append(loaded | step if number == 1 else step)
     return steps
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from numpy_gpt.shared.model.config import GPTConfig
@@ -79,7 +80,7 @@ _HEADS = ("l_q", "l_k", "l_v", "l_atty")
 """Stored (B, T, H, D); the project has (B, H, T, D)."""
 
 _NORM_INPUT = {"lnf_in": "ln_f.dx", "l_ln1_in": "ln_1.dx", "l_ln2_in": "ln_2.dx"}
-_UPDATE = {"clip_": "clipped.", "m_": "m.", "v_": "v.", "new_": "updated."}
+_UPDATE = {"file_": "", "clip_": "clipped.", "m_": "m.", "v_": "v.", "new_": "updated."}
 _OTHERS = {
     "norm": "clipping.norm",
     "clip_scale": "clipping.scale",
@@ -113,7 +114,7 @@ def project_name(name: str) -> str | None:
 def to_project(name: str, tensor: Tensor) -> np.ndarray:
     """Return the numbers of a tensor of the port with the project's axes."""
     key = re.sub(r"(^|_)l\d+_", r"\1l_", name)
-    array = tensor.detach().numpy()
+    array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy has no bfloat16
     if key.endswith(_OUT_IN):
         return np.ascontiguousarray(array.T)
     if key.removeprefix("d_") in _HEADS:
