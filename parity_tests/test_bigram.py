@@ -21,6 +21,7 @@ from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.model.names import activation_shapes, dropout_shapes, parameter_shapes
 from numpy_gpt.shared.model.record import keep_in
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.tolerances import rounding
 from parity_tests.layers.harness import (
     Layer,
     assert_gradients_are_differences,
@@ -31,7 +32,6 @@ from parity_tests.layers.harness import (
 from parity_tests.support.comparator import assert_close, assert_identical
 from parity_tests.support.lockstep import allowed_by, controls, field_of, lockstep, new_engine
 from parity_tests.support.strategies import Case, bigram_cases, ignored_shares
-from parity_tests.tolerances import rounding
 from parity_tests.tolerances.model import bigram
 from torch_gpt import bigram as twin
 from torch_gpt import decoding as twin_decoding

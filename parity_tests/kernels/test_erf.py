@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numpy_gpt.kernels.erf import erf
+from numpy_gpt.tolerances.rounding import ELEMENTARY, rounding
 from parity_tests.support.comparator import assert_close, assert_identical
-from parity_tests.tolerances.rounding import ELEMENTARY, rounding
 
 DTYPES = (np.float32, np.float64)
 UNITS = 6

@@ -16,8 +16,8 @@ from torch import Tensor
 from numpy_gpt.gradcheck import check_gradients
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.record import Record, ignore, keep_in
+from numpy_gpt.tolerances import between_two, exact, worst_case
 from parity_tests.support.comparator import assert_close, assert_identical
-from parity_tests.tolerances import between_two, exact, worst_case
 from parity_tests.tolerances.sensitivity import between_two_statistical, deviations
 from torch_gpt.record import with_gradients
 

@@ -1,14 +1,5 @@
-"""Tolerances that are computed from shapes, dtype and data, never guessed (Higham 2002, chapters 2 to 4).
+"""What proves the computed tolerances of numpy_gpt.tolerances, and what extends them to whole models.
 
-Every function here takes and returns ``Bounded`` values: the float64 value of an array, and how far one correct
-implementation in another dtype may be from it. Errors of the inputs are propagated, so that composing the layers gives
-the bound of a whole block. ``statement`` states that composition once; it runs over the worst-case bounds here
-(``worst_case``) and over the tape of ``sensitivity``.
-
-The bounds hold for one implementation. Two that are compared with each other may differ by twice as much: that is all
-that ``between_two`` does.
+``statement`` states the composition of the layers once; it runs over the worst-case bounds (``numpy_gpt.tolerances``)
+and over the tape of ``sensitivity``. ``formulas`` compares each formula with 60-digit truth.
 """
-
-from parity_tests.tolerances.rounding import Bounded, Rounding, between_two, exact, rounding
-
-__all__ = ["Bounded", "Rounding", "between_two", "exact", "rounding"]

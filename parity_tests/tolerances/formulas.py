@@ -12,7 +12,8 @@ import numpy as np
 
 from numpy_gpt.layers import activation, cross_entropy, embedding, layer_norm, linear, softmax
 from numpy_gpt.shared.model.record import keep_in
-from parity_tests.tolerances import Bounded, exact, statement, worst_case
+from numpy_gpt.tolerances import Bounded, exact, worst_case
+from parity_tests.tolerances import statement
 
 EPSILON = 1e-5
 Arrays = dict[str, Any]

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from parity_tests.tolerances.rounding import Float64, rounding
+from numpy_gpt.tolerances.rounding import Float64, rounding
 from parity_tests.tolerances.tape import Tape
 
 Computation = Callable[[Tape], Mapping[str, Any]]

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from parity_tests.tolerances.activation import CUBIC, ROOT, Activation
-from parity_tests.tolerances.layer_norm import LayerNorm
-from parity_tests.tolerances.rounding import ELEMENTARY
-from parity_tests.tolerances.softmax import CrossEntropy, Softmax
+from numpy_gpt.tolerances.activation import CUBIC, ROOT, Activation
+from numpy_gpt.tolerances.layer_norm import LayerNorm
+from numpy_gpt.tolerances.rounding import ELEMENTARY
+from numpy_gpt.tolerances.softmax import CrossEntropy, Softmax
 
 Term = tuple[Any, Tensor]  # how many roundings, of what magnitude
 

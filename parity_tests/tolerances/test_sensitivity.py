@@ -9,9 +9,9 @@ from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.record import keep_in
+from numpy_gpt.tolerances.rounding import rounding
 from parity_tests.support.strategies import Case, cases
 from parity_tests.tolerances.model import gpt
-from parity_tests.tolerances.rounding import rounding
 from parity_tests.tolerances.sensitivity import STATISTICAL_FACTOR, Scalars, deviations
 
 ORDINARY = Case(GPTConfig(vocab_size=5, block_size=4, n_layer=2, n_head=2, n_embd=6), 2, 4, 0, 0.3)

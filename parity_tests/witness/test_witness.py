@@ -11,10 +11,10 @@ from numpy_gpt import model as numpy_twin
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
+from numpy_gpt.tolerances.rounding import rounding
 from parity_tests.support import comparator
 from parity_tests.tolerances.formulas import as_mpmath
 from parity_tests.tolerances.model import gpt
-from parity_tests.tolerances.rounding import rounding
 from parity_tests.tolerances.sensitivity import STATISTICAL_FACTOR, deviations
 from parity_tests.witness.model import truth
 from parity_tests.witness.scalar import DIGITS, Scalar, backward

@@ -14,8 +14,8 @@ from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.record import keep_in
 from numpy_gpt.shared.training.presets import preset
+from numpy_gpt.tolerances.rounding import rounding
 from parity_tests.support.comparator import assert_identical
-from parity_tests.tolerances.rounding import rounding
 from torch_gpt.engine import TorchEngine
 
 TOKENIZER = WordTokenizer(tuple("abcdefghijklmnopqrstuvwxyz12345 "))

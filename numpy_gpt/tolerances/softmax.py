@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity_tests.tolerances.linear import mean
-from parity_tests.tolerances.rounding import ELEMENTARY, Bounded, Float64, bounded
+from numpy_gpt.tolerances.linear import mean
+from numpy_gpt.tolerances.rounding import ELEMENTARY, Bounded, Float64, bounded
 
 _LARGEST_EXPONENT = 50.0  # e^50 times any probability is vacuous anyway; the clip keeps exp from overflowing
 

@@ -31,8 +31,13 @@ class Rounding(NamedTuple):
         return product / (1 - product)
 
 
+BFLOAT16 = Rounding(2.0**-8, 2.0**-126)
+
+
 def rounding(dtype: DTypeLike) -> Rounding:
-    """Return the Rounding of float32 (u = 2⁻²⁴) or float64 (u = 2⁻⁵³)."""
+    """Return the Rounding of float64 (u = 2⁻⁵³), float32 (2⁻²⁴), float16 (2⁻¹¹) or "bfloat16" (2⁻⁸)."""
+    if isinstance(dtype, str) and dtype == "bfloat16":  # NumPy does not know it
+        return BFLOAT16
     info = np.finfo(np.dtype(dtype))
     return Rounding(float(info.eps) / 2, float(info.tiny))
 
@@ -61,6 +66,14 @@ def exact(array: ArrayLike, dtype: DTypeLike | None = None) -> Bounded:
     array = np.asarray(array)
     value = array.astype(np.float64)
     return Bounded(value, np.zeros_like(value), rounding(array.dtype if dtype is None else dtype))
+
+
+def stored(array: ArrayLike, dtype: DTypeLike) -> Bounded:
+    """Return an array of which one side has a copy in ``dtype``: what it computes with may be off by a rounding."""
+    model = rounding(dtype)
+    value = np.asarray(array, np.float64)
+    size = np.where(np.isfinite(value), np.abs(value), 0.0)
+    return Bounded(value, model.unit * size + np.where(size > 0, model.underflow, 0.0), model)
 
 
 def bounded(value: Float64, error: Any, like: Bounded) -> Bounded:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity_tests.tolerances.rounding import Bounded, bounded
+from numpy_gpt.tolerances.rounding import Bounded, bounded
 
 
 class LayerNorm(NamedTuple):

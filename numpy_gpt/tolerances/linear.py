@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from parity_tests.tolerances.rounding import Bounded, bounded
+from numpy_gpt.tolerances.rounding import Bounded, bounded
 
 
 def matmul(a: Bounded, b: Bounded) -> Bounded:
@@ -80,7 +80,7 @@ def scatter_rows(x: Bounded, index: np.ndarray, rows: int) -> Bounded:
     value, error, magnitude = (np.zeros((rows, x.shape[-1])) for _ in range(3))
     for target, part in ((value, x.value), (error, x.error), (magnitude, x.magnitude)):
         np.add.at(target, index, part)
-    count = np.bincount(index.ravel(), minlength=rows)[:, None]
+    count = np.bincount(index.ravel(), minlength=rows)[:, None].astype(np.float64)
     return bounded(value, error + x.rounding.gamma(count - 1) * magnitude, x)
 
 

@@ -1,0 +1,210 @@
+"""Evaluating the graph from given arrays: what a port has is taken as it is, and the rest follows from that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numpy_gpt.golden.graph import Graph, Node, prefix_of
+from numpy_gpt.golden.operations.operation import Mistake, NotApplicable, Value
+from numpy_gpt.shared.model.config import GPTConfig
+
+
+class Setting(NamedTuple):
+    """What is known besides arrays: AdamW's numbers and the learning rate of every step."""
+
+    optimizer: Mapping[str, float]
+    learning_rates: Sequence[float]
+
+
+class Given(NamedTuple):
+    """The arrays that computations start from.
+
+    ``inputs`` are the pack's parameters, masks, and by step tokens and targets; ``theirs`` are the port's own arrays, in
+    float64, complete: cells that do not count have been filled in.
+    """
+
+    inputs: Mapping[str, Any]
+    theirs: dict[str, Any]
+
+
+class Change(NamedTuple):
+    """A mistake, and the arrays in which it is made."""
+
+    mistake: Mistake
+    applies: Callable[[Node], bool] = lambda node: True
+
+
+class Evaluation:
+    """Values of arrays by name, with chosen operations and mistakes; every array is computed once."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        given: Given,
+        setting: Setting,
+        operations: Any,
+        dtype: str,
+        changes: Iterable[Change] = (),
+    ) -> None:
+        self.graph, self.given, self.setting, self.dtype = graph, given, setting, dtype
+        self._changes: dict[str, list[Change]] = {}
+        for change in changes:
+            for kind in change.mistake.kinds:
+                self._changes.setdefault(kind, []).append(change)
+            operations = change.mistake.operations(operations) if change.mistake.operations else operations
+        self.operations = operations
+        self._memo: dict[str, tuple[Value, int]] = {}
+        self._trail = 0
+
+    def value(self, name: str) -> Value:
+        """Return the port's own array, or else what follows."""
+        if name in self.given.theirs:
+            return self._leaf(name, self.given.theirs[name], self.operations.stored)
+        if name not in self._memo:
+            self._memo[name] = self.computed(name)
+        value, trail = self._memo[name]
+        self._trail |= trail
+        return value
+
+    def computed(self, name: str) -> tuple[Value, int]:
+        """Return what follows for an array, even if the port has it, and the bits of all arrays computed for it.
+
+        Raises
+        ------
+        NotApplicable
+            If a mistake cannot be made with these shapes.
+        """
+        node = self.graph.nodes[name]
+        outer, self._trail = self._trail, node.bit
+        try:
+            value = self._rule(node)
+            return value, self._trail
+        finally:
+            self._trail = outer
+
+    def touched(self, node: Node, keys: Sequence[str]) -> bool:
+        """Return whether the port has one of a place's arrays, or a mistake changes it; all of them count as computed."""
+        assert node.place is not None
+        names = [prefix_of(node.step) + node.place.name(key) for key in keys]
+        self._trail |= sum(self.graph.nodes[name].bit for name in names if name in self.graph.nodes)
+        changed = any(self._changed(f"{node.place.operation.name}:{key}", node) for key in keys)
+        return changed or any(name in self.given.theirs for name in names)
+
+    def _changed(self, kind: str, node: Node) -> list[Change]:
+        return [change for change in self._changes.get(kind, ()) if change.applies(node)]
+
+    def _rule(self, node: Node) -> Value:
+        if node.array is None:
+            return self._input(node)
+        scope = Scope(self, node)
+        rule, wraps = node.array.rule, []
+        for change in self._changed(node.kind, node):
+            rule = change.mistake.rules.get(node.kind, rule)
+            wraps += [change.mistake.wraps[node.kind]] if node.kind in change.mistake.wraps else []
+        value = rule(scope)
+        for wrap in wraps:
+            value = wrap(scope, value)
+        return value
+
+    def _input(self, node: Node) -> Value:
+        if node.kind in ("tokens", "targets"):
+            return np.asarray(self.given.inputs[node.name])
+        coarse = self.dtype in ("bfloat16", "float16")  # a port in such numbers has rounded the pack's weights
+        return self._leaf(node.name, self.given.inputs[node.name], self.operations.stored if coarse else self.operations.exact)
+
+    def _leaf(self, name: str, array: Any, enter: Callable[[Any, str], Value]) -> Value:
+        if name not in self._memo:
+            self._memo[name] = enter(array, self.dtype), 0
+        return self._memo[name][0]
+
+
+class Scope:
+    """What a rule sees: the arrays of its own place by their short names, the operations, and the numbers."""
+
+    def __init__(self, evaluation: Evaluation, node: Node) -> None:
+        self.evaluation, self.node = evaluation, node
+        self.o = evaluation.operations
+
+    def __getitem__(self, key: str) -> Value:
+        return self.at(self.node.place.name(key) if self.node.place else key)
+
+    def at(self, plain: str, step: int | None = None) -> Value:
+        """Return an array by its full name within a step, by default this one; a parameter as it is in that step."""
+        step = self.node.step if step is None else step
+        if plain in self.evaluation.graph.parameters and step > 1:
+            plain, step = f"updated.{plain}", step - 1
+        return self.evaluation.value(prefix_of(step) + plain)
+
+    def link(self, key: str) -> str:
+        """Return the name that a link stands for."""
+        assert self.node.place is not None
+        return self.node.place.links.get(key, "")
+
+    def has(self, key: str) -> bool:
+        """Return whether the model has the array or parameter."""
+        assert self.node.place is not None
+        plain = self.node.place.name(key)
+        return plain in self.evaluation.graph.parameters or plain in self.evaluation.graph.nodes
+
+    def get(self, key: str) -> Value | None:
+        """Return an array, or None if the model does not have it."""
+        return self[key] if self.has(key) else None
+
+    def touched(self, *keys: str) -> bool:
+        """Return whether a formula for all of these arrays at once does not apply."""
+        return self.evaluation.touched(self.node, keys)
+
+    def right(self, key: str) -> Value:
+        """Return what the right rule gives for an array of this place."""
+        assert self.node.place is not None
+        return self.node.place.operation.arrays[key].rule(self)
+
+    def require(self, condition: bool) -> None:
+        """Say that a mistake cannot be made here unless the condition holds.
+
+        Raises
+        ------
+        NotApplicable
+            If it does not.
+        """
+        if not condition:
+            raise NotApplicable
+
+    def mask(self, name: str) -> Value | None:
+        """Return a dropout mask as an exact input, or None."""
+        assert self.node.place is not None
+        full = prefix_of(self.node.step) + "mask." + self.node.place.name(name)
+        inputs = self.evaluation.given.inputs
+        return self.o.exact(inputs[full], self.evaluation.dtype) if full in inputs else None
+
+    @property
+    def config(self) -> GPTConfig:
+        """The model's config."""
+        return self.evaluation.graph.config
+
+    @property
+    def tokens(self) -> Any:
+        """The step's tokens (B, T)."""
+        return np.asarray(self.evaluation.given.inputs[prefix_of(self.node.step) + "tokens"])
+
+    @property
+    def targets(self) -> Any:
+        """The step's targets (B, T)."""
+        return np.asarray(self.evaluation.given.inputs[prefix_of(self.node.step) + "targets"])
+
+    @property
+    def optimizer(self) -> Mapping[str, float]:
+        """AdamW's numbers."""
+        return self.evaluation.setting.optimizer
+
+    @property
+    def step(self) -> int:
+        """The step, counted from 1."""
+        return self.node.step
+
+    def learning_rate(self, step: int | None = None) -> float:
+        """Return the rate of a step, by default this one."""
+        return self.evaluation.setting.learning_rates[(self.node.step if step is None else step) - 1]

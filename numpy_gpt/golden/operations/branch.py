@@ -1,0 +1,151 @@
+"""A branch and the residual stream that it joins (§10), forward and backward; attention and feed-forward each have one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy_gpt.golden.operations.operation import BACKWARD, Operation, Value
+
+BRANCH = Operation("branch")
+_STREAM = "B,T,C"
+
+
+@BRANCH.array("out_dropout", _STREAM, "7.1")
+def out_dropout(s: Any) -> Value:
+    """Multiply by the mask."""
+    return s.o.multiply(s["out"], s.mask("out_dropout"))
+
+
+def _branch(s: Any) -> Value:
+    return s["out"] if s.mask("out_dropout") is None else s["out_dropout"]
+
+
+@BRANCH.array("residual", _STREAM, "10.1")
+def residual(s: Any) -> Value:
+    """Add the branch to the stream."""
+    return s.o.add(s["stream"], _branch(s))
+
+
+# Backward.
+
+
+@BRANCH.array("dresidual", _STREAM, "10.3", BACKWARD)
+def dresidual(s: Any) -> Value:
+    """Add what came through the next norm and around it; behind the last block there is only the norm."""
+    return s.o.add(s["dnorm"], s["dbypass"]) if s.link("dbypass") else s["dnorm"]
+
+
+@BRANCH.array("dout_dropout", _STREAM, "10.4", BACKWARD)
+def dout_dropout(s: Any) -> Value:
+    """Pass the gradient on."""
+    return s["dresidual"]
+
+
+@BRANCH.array("dout", _STREAM, "10.4", BACKWARD)
+def dout(s: Any) -> Value:
+    """Undo the dropout, if any."""
+    mask = s.mask("out_dropout")
+    return s["dresidual"] if mask is None else s.o.multiply(s["dout_dropout"], mask)
+
+
+# Mistakes.
+
+BRANCH.mistake(
+    "branch.no_stream",
+    "the residual connection is forgotten: the branch replaces the stream",
+    "10.1",
+    {"residual": lambda s: s.o.scale(_branch(s), 1.0)},
+)
+BRANCH.mistake(
+    "branch.no_branch",
+    "the branch's result is not added to the stream",
+    "10.1",
+    {"residual": lambda s: s.o.scale(s["stream"], 1.0)},
+)
+BRANCH.mistake(
+    "branch.normed_stream",
+    "the branch is added to its normed input, not to the stream: the residual is taken after the norm",
+    "10.1",
+    {"residual": lambda s: s.o.add(s["normed"], _branch(s))},
+)
+BRANCH.mistake(
+    "branch.twice", "the branch is added twice", "10.1", wraps={"residual": lambda s, right: s.o.add(right, _branch(s))}
+)
+BRANCH.mistake(
+    "branch.averaged",
+    "stream and branch are averaged, not added",
+    "10.1",
+    wraps={"residual": lambda s, right: s.o.scale(right, 0.5)},
+)
+
+
+def _normed(s: Any, x: Value) -> Value:
+    parts = s.o.layer_norm(x, s.config.layer_norm_epsilon, kernel=True)
+    scaled = s.o.multiply(parts.normalized, s.at(s.link("norm") + "weight"))
+    return s.o.add(scaled, s.at(s.link("norm") + "bias")) if s.config.bias else scaled
+
+
+BRANCH.mistake(
+    "branch.post_norm",
+    "the norm comes after the addition (post-LN), and the branch reads the stream itself",
+    "10.1",
+    {
+        "residual": lambda s: _normed(s, s.o.add(s["stream"], _branch(s))),
+        "attention:qkv": lambda s: s.o.linear(s["stream"], s["c_attn.weight"], s.get("c_attn.bias")),
+        "feed_forward:hidden": lambda s: s.o.linear(s["stream"], s["c_fc.weight"], s.get("c_fc.bias")),
+    },
+)
+BRANCH.mistake(
+    "branch.norm_of_branch",
+    "the branch's result is normed before it is added",
+    "10.1",
+    {
+        "residual": lambda s: s.o.add(s["stream"], _normed(s, _branch(s))),
+        "attention:qkv": lambda s: s.o.linear(s["stream"], s["c_attn.weight"], s.get("c_attn.bias")),
+        "feed_forward:hidden": lambda s: s.o.linear(s["stream"], s["c_fc.weight"], s.get("c_fc.bias")),
+    },
+)
+
+
+def _parallel(s: Any) -> Value:
+    parts = s.o.layer_norm(s["earlier"], s.config.layer_norm_epsilon, kernel=True)
+    prefix = s.link("x").removesuffix("out")
+    x = s.o.multiply(parts.normalized, s.at(prefix + "weight"))
+    x = s.o.add(x, s.at(prefix + "bias")) if s.config.bias else x
+    return s.o.linear(x, s["c_fc.weight"], s.get("c_fc.bias"))
+
+
+BRANCH.mistake(
+    "branch.parallel",
+    "attention and feed-forward run in parallel: the second norm reads the block's input",
+    "10.2",
+    {"feed_forward:hidden": _parallel},
+)
+BRANCH.mistake(
+    "branch.bypass_lost",
+    "the gradient that goes around the norm is lost: only the branch passes it back",
+    "10.3",
+    {"dresidual": lambda s: s.o.scale(s["dnorm"], 1.0), "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0)},
+)
+
+
+def _bypass_only(s: Any) -> Value:
+    s.require(bool(s.link("dbypass")))
+    return s.o.scale(s["dbypass"], 1.0)
+
+
+BRANCH.mistake(
+    "branch.branch_gradient_lost",
+    "the gradient through the branch is lost: only the bypass passes it back",
+    "10.3",
+    {"dresidual": _bypass_only, "embedding:dsum": _bypass_only},
+)
+BRANCH.mistake(
+    "branch.bypass_twice",
+    "the gradient that goes around the norm is added twice",
+    "10.3",
+    {
+        "dresidual": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
+        "embedding:dsum": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
+    },
+)
