@@ -60,6 +60,8 @@ class _Walk:
     def run(self, tell_limits: bool) -> Findings:
         with np.errstate(all="ignore"):
             for name in self._names:
+                self._comparer.complete(name)
+            for name in self._names:
                 self._visit(name)
             cannot_tell, unseen = limits(self._comparer, self._names) if tell_limits else ([], [])
         named = {mistake.id for finding in self._findings for mistake in finding.causes}
@@ -80,8 +82,8 @@ class _Walk:
         )
 
     def _visit(self, name: str) -> None:
+        self._comparer.complete(name)
         found = self._comparer.compare(name)
-        self._comparer.complete(name, found)
         if found.times <= 1 or self._follows_roughly(name, found):
             self._follow(name, found)
             return
@@ -156,7 +158,7 @@ class _Walk:
             self._causes.append((finding, bits))
         self._explained.add(stem(self._nodes[name]))
         self._comparer.adopt([*self._comparer.changes, *best.changes])
-        self._comparer.complete(name, self._comparer.compare(name))
+        self._comparer.complete(name)
 
     def _put(self, name: str, found: Comparison) -> None:
         node = self._nodes[name]
