@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import AtLeast, From
 from gpt_data.files.regular_file import open_regular
@@ -128,7 +129,7 @@ def read_pack(pack: str | os.PathLike[str]) -> Pack:
 
 def pack_place(pack: str | os.PathLike[str]) -> Path:
     """Return the directory of a pack; that of a shipped one if no other directory has its name."""
-    place = Path(pack)
+    place = to_path(pack)
     if str(pack) in SHIPPED_PACKS and not os.path.lexists(place):
         return Path(__file__).parent.parent / "packs" / str(pack)
     return place
