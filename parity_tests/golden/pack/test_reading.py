@@ -11,6 +11,7 @@ import pytest
 from gpt_data.errors import UserError
 from gpt_data.files.sealed_json import seal
 from numpy_gpt.golden.pack.case import default_case
+from numpy_gpt.golden.pack.form import SHIPPED_PACKS
 from numpy_gpt.golden.pack.reading import read_pack
 from numpy_gpt.golden.pack.recording import record_case
 
@@ -24,6 +25,24 @@ def test_what_is_read_is_what_was_recorded(default_pack):
     assert len(pack.arrays) == len(pack.entries)
     assert "h.9.attn.q" not in pack.arrays
     assert "golden of 1,239 arrays" in repr(pack)
+
+
+@pytest.mark.parametrize("name", SHIPPED_PACKS)
+def test_the_packs_that_ship_are_what_is_computed(name, default_pack):
+    shipped, fresh = read_pack(name), {"gpt2": default_pack}[name]
+    assert shipped.place.name == name
+    assert shipped.entries == fresh.entries
+    for file in ("golden.tsv", "golden.h"):
+        assert (shipped.place / file).read_bytes() == (fresh.place / file).read_bytes()
+    for array in fresh.arrays:
+        ours, theirs = fresh.arrays[array], shipped.arrays[array]
+        off = np.abs(np.where(np.isfinite(ours), theirs - ours, 0))  # a masked score is −inf in both
+        assert np.max(off) <= 2.0**-23 * np.max(np.abs(ours), where=np.isfinite(ours), initial=0), array
+
+
+def test_a_directory_of_the_name_of_a_shipped_pack_goes_first(small):
+    small.place.rename("gpt2")
+    assert read_pack("gpt2").steps == 1
 
 
 def test_no_pack():
