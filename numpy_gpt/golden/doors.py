@@ -52,7 +52,7 @@ def golden_pack(
     for name, value, known in (("level", level, LEVELS), ("layout", layout, LAYOUTS), ("dtype", dtype, DTYPES)):
         _check_choice(name, value, known)
     place = to_path(directory)
-    case, called = case_named(None if model is None else os.fspath(model), steps, seed)
+    case, called = case_named(None if model is None else os.fspath(to_path(model)), steps, seed)
     about = {"model": called, "seed": seed, "versions": {"numpy": np.__version__}}
     with np.errstate(all="ignore"):  # what overflows is inf or NaN
         write_pack(place, case, Form(level, layout, dtype), about)
