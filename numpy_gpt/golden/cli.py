@@ -9,14 +9,14 @@ from typing import NamedTuple
 from gpt_data.files.streams import finish_without_output
 from gpt_data.terminal import join_lines, page_style, print_prose, show
 from gpt_data.wording import count_of, show_path
-from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED, STEPS
+from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED, SHIPPED_PACKS, STEPS
 from numpy_gpt.shared.cli.commands import add_command
 from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, path, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Command, Program
 
 SCHEMA_VERSION = 1
 _PORT_DTYPES = ("float64", "float32", "bfloat16", "float16")
-_DIRECTORY = "a pack's directory, or gpt2, the pack that ships"
+_DIRECTORY = f"a pack's directory, or one that ships: {', '.join(SHIPPED_PACKS)}"
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
