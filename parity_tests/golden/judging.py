@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from numpy_gpt.golden.check.checking import check
 from numpy_gpt.golden.graph import Graph
-
 from parity_tests.golden.causes import CAUSES
 from parity_tests.golden.dumps import dump
 from parity_tests.golden.jobs import job_for, pack_of
@@ -133,7 +133,7 @@ def _findings(case: Case) -> tuple[str, list[Any] | None]:
 def _first(case: Case, right: Arrays, wrong: Arrays) -> str:
     """Return the first array, in the order of computation, that differs; empty if none does."""
     for name, node in _graph(case.scale, case.bug.needs).nodes.items():
-        if name not in wrong or name not in right:
+        if name not in wrong or name not in right or _is_amplified(name):
             continue
         a, b = right[name], wrong[name]
         if node.skip == "future":
@@ -144,6 +144,11 @@ def _first(case: Case, right: Arrays, wrong: Arrays) -> str:
         if not off <= LEAST[case.dtype] * np.abs(np.where(np.isfinite(a), a, 0)).max(initial=0):
             return name
     return ""
+
+
+def _is_amplified(name: str) -> bool:
+    """Return whether an array shows rounding: the key bias has a gradient of 0, which AdamW divides by its own size."""
+    return name.endswith("attn.c_attn.bias") and "updated." in name
 
 
 def _config(case: Case) -> Any:
