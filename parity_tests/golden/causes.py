@@ -122,7 +122,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "bypass_before_norm@*mlp": (r"norm\.added_before",),
     "bypass_before_norm@*attn": (r"norm\.added_before",),
     "post_norm": (r"branch\.post_norm",),
-    "final_norm_forgotten": (r"head\.unnormed",),
+    "final_norm_forgotten": (r"head\.(unnormed|dweight_input)",),
     "positions_from_one": (r"embedding\.d?positions_from_1",),
     "positions_from_one:bwd": (r"embedding\.d?positions_from_1",),
     "positions_forgotten": (r"embedding\.no_position",),
@@ -167,7 +167,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "bf16_products": (r"precision\.bfloat16",),
     "fp16_products": (r"precision\.float16",),
     "tf32_products": (r"precision\.tf32",),
-    "bf16_accumulation": (r"precision\.bfloat16_accumulation",),
+    "bf16_accumulation": (r"precision\.bfloat16_(sums|accumulation)",),
 }
 
 CAUSES |= {  # of no list, but the checker knows them
