@@ -63,6 +63,9 @@ class Evaluation:
             operations = change.mistake.operations(operations) if change.mistake.operations else operations
         self.operations = operations
         self._memo: dict[str, tuple[Value, int]] = {}
+        self._leaves: dict[str, Value] = {}
+        self.applied = False
+        """Whether a mistake has changed an array."""
         self._trail = 0
 
     def value(self, name: str) -> Value:
@@ -90,10 +93,6 @@ class Evaluation:
 
         ``trail`` are the bits of the arrays that it may need, as far as that is known.
 
-        Raises
-        ------
-        NotApplicable
-            If a mistake cannot be made with these shapes.
         """
         bit = self.graph.nodes[name].bit
         for milestone in self.graph.milestones:  # one after the other, so that no recursion is deeper than a block
@@ -127,6 +126,10 @@ class Evaluation:
         changed = any(self._changed(f"{node.place.operation.name}:{key}", node) for key in keys)
         return changed or any(name in self.given.theirs for name in names)
 
+    def value_of(self, value: Value) -> Any:
+        """Return the plain numbers of a value."""
+        return value.value if isinstance(value, Bounded) else value
+
     def _changed(self, kind: str, node: Node) -> list[Change]:
         return [change for change in self._changes.get(kind, ()) if change.applies(node)]
 
@@ -138,10 +141,16 @@ class Evaluation:
         for change in self._changed(node.kind, node):
             rule = change.mistake.rules.get(node.kind, rule)
             wraps += [change.mistake.wraps[node.kind]] if node.kind in change.mistake.wraps else []
-        value = rule(scope)
-        for wrap in wraps:
-            value = wrap(scope, value)
-        return self._at_least(value, node.array.rule(scope)) if rule is not node.array.rule else value
+        try:
+            value = rule(scope)
+            for wrap in wraps:
+                value = wrap(scope, value)
+        except NotApplicable:
+            return node.array.rule(scope)
+        if rule is node.array.rule and not wraps:
+            return value
+        self.applied = True
+        return self._at_least(value, node.array.rule(scope))
 
     def _at_least(self, value: Value, right: Value) -> Value:
         """Return a mistake's value with the right rule's bound, if that is wider: few of the mistakes have sharp ones."""
@@ -152,15 +161,18 @@ class Evaluation:
     def _input(self, node: Node) -> Value:
         if node.kind in ("tokens", "targets"):
             return np.asarray(self.given.inputs[node.name])
+        for change in self._changed(node.kind, node):
+            return change.mistake.wraps[node.kind](Scope(self, node), self._input_value(node))
+        return self._input_value(node)
+
+    def _input_value(self, node: Node) -> Value:
         coarse = self.dtype in ("bfloat16", "float16")  # a port in such numbers has rounded the pack's weights
-        return self._leaf(
-            node.name, self.given.inputs[node.name], self.operations.stored if coarse else self.operations.exact
-        )
+        return (self.operations.stored if coarse else self.operations.exact)(self.given.inputs[node.name], self.dtype)
 
     def _leaf(self, name: str, array: Any, enter: Callable[[Any, str], Value]) -> Value:
-        if name not in self._memo:
-            self._memo[name] = enter(array, self.dtype), 0
-        return self._memo[name][0]
+        if name not in self._leaves:
+            self._leaves[name] = enter(array, self.dtype)
+        return self._leaves[name]
 
 
 class Scope:
@@ -203,6 +215,19 @@ class Scope:
         """Return what the right rule gives for an array of this place."""
         assert self.node.place is not None
         return self.node.place.operation.arrays[key].rule(self)
+
+    def own(self, key: str) -> Any:
+        """Return the port's own array of this place, from which a mistake reads its constant.
+
+        Raises
+        ------
+        NotApplicable
+            If the port does not have it.
+        """
+        assert self.node.place is not None
+        name = prefix_of(self.node.step) + self.node.place.name(key)
+        self.require(name in self.evaluation.given.theirs)
+        return self.evaluation.given.theirs[name]
 
     def require(self, condition: bool) -> None:
         """Say that a mistake cannot be made here unless the condition holds.

@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     @property
     def times(self) -> float:
         """The largest error in units of what is allowed."""
-        return float(_quotient(self.off, self.allowed).max(initial=0.0))
+        return float(quotients(self.off, self.allowed).max(initial=0.0))
 
     @property
     def largest(self) -> float:
@@ -47,7 +47,8 @@ class Comparison(NamedTuple):
         return float(scale * np.sqrt(np.mean((finite / scale) ** 2))) if scale > 0 else 0.0
 
 
-def _quotient(off: Float64, allowed: Float64) -> Float64:
+def quotients(off: Float64, allowed: Float64) -> Float64:
+    """Return the errors in units of what is allowed."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found: Float64 = np.where(off == 0, 0.0, off / allowed)
     return found

@@ -54,7 +54,11 @@ BRANCH.mistake(
     "branch.no_stream",
     "the residual connection is forgotten: the branch replaces the stream",
     "10.1",
-    {"residual": lambda s: s.o.scale(_branch(s), 1.0)},
+    {
+        "residual": lambda s: s.o.scale(_branch(s), 1.0),
+        "dresidual": lambda s: s.o.scale(s["dnorm"], 1.0),
+        "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0),
+    },
 )
 BRANCH.mistake(
     "branch.no_branch",
@@ -66,7 +70,13 @@ BRANCH.mistake(
     "branch.normed_stream",
     "the branch is added to its normed input, not to the stream: the residual is taken after the norm",
     "10.1",
-    {"residual": lambda s: s.o.add(s["normed"], _branch(s))},
+    {
+        "residual": lambda s: s.o.add(s["normed"], _branch(s)),
+        "attention:dx": lambda s: s.o.add(s.right("dx"), s["dstream"]),
+        "feed_forward:dx": lambda s: s.o.add(s.right("dx"), s["dstream"]),
+        "dresidual": lambda s: s.o.scale(s["dnorm"], 1.0),
+        "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0),
+    },
 )
 BRANCH.mistake(
     "branch.twice", "the branch is added twice", "10.1", wraps={"residual": lambda s, right: s.o.add(right, _branch(s))}
@@ -85,14 +95,41 @@ def _normed(s: Any, x: Value) -> Value:
     return s.o.add(scaled, s.at(s.link("norm") + "bias")) if s.config.bias else scaled
 
 
+def _after_addition(s: Any) -> Any:
+    """Return layer norm's arrays for the sum of stream and branch, with which a post-LN block goes on."""
+    s.require(bool(s.link("after")))
+    x = s.o.add(s.at(s.link("x")), s.at(s.link("after")))
+    return s.o.layer_norm(x, s.config.layer_norm_epsilon, kernel=True)
+
+
+def _flat(s: Any, value: Value) -> Value:
+    return s.o.shaped(value, lambda a: a[..., 0])
+
+
+_POST_NORM = {
+    "residual": lambda s: s.o.scale(s.at(s.link("norm") + "out"), 1.0),
+    "attention:qkv": lambda s: s.o.linear(s["stream"], s["c_attn.weight"], s.get("c_attn.bias")),
+    "feed_forward:hidden": lambda s: s.o.linear(s["stream"], s["c_fc.weight"], s.get("c_fc.bias")),
+    "norm:mean": lambda s: _flat(s, _after_addition(s).mean),
+    "norm:centered": lambda s: _after_addition(s).centered,
+    "norm:variance": lambda s: _flat(s, _after_addition(s).variance),
+    "norm:rstd": lambda s: _flat(s, _after_addition(s).rstd),
+    "norm:normalized": lambda s: _after_addition(s).normalized,
+}
+BRANCH.mistake(
+    "branch.post_norm",
+    "the norm comes after the addition (post-LN), and the branch reads the stream itself",
+    "10.1",
+    _POST_NORM,
+)
 BRANCH.mistake(
     "branch.post_norm",
     "the norm comes after the addition (post-LN), and the branch reads the stream itself",
     "10.1",
     {
         "residual": lambda s: _normed(s, s.o.add(s["stream"], _branch(s))),
-        "attention:qkv": lambda s: s.o.linear(s["stream"], s["c_attn.weight"], s.get("c_attn.bias")),
-        "feed_forward:hidden": lambda s: s.o.linear(s["stream"], s["c_fc.weight"], s.get("c_fc.bias")),
+        "attention:qkv": _POST_NORM["attention:qkv"],
+        "feed_forward:hidden": _POST_NORM["feed_forward:hidden"],
     },
 )
 BRANCH.mistake(
