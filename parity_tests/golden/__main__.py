@@ -7,6 +7,7 @@ configs, and two bugs at once.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -98,10 +99,10 @@ def false_alarms(configs: int, first: int = 0) -> dict[int, tuple[str, ...]]:
 
 
 def with_any_future(name: str, array: np.ndarray) -> np.ndarray:
-    """Return scores before the mask with zeros for the future, which a port need not compute."""
-    if not name.endswith(("attn.scores", "attn.scaled")):
+    """Return scores before the mask with other numbers for the future, which a port need not compute."""
+    if not re.search(r"attn\.(d?scores|d?scaled|dmasked|softmax\.exponentials|dweights(_dropout)?)$", name):
         return array
-    return np.where(np.tril(np.ones(array.shape[-2:], bool)), array, array.dtype.type(0))
+    return np.where(np.tril(np.ones(array.shape[-2:], bool)), array, array.dtype.type(7))
 
 
 def print_pairs(count: int, column: Column, *, verbose: bool) -> None:
