@@ -107,7 +107,7 @@ def _add_check_flags(parser: argparse.ArgumentParser, program: Program) -> None:
 
 
 def _check(options: CheckOptions) -> int:
-    from numpy_gpt.golden.check.checking import report
+    from numpy_gpt.golden.check.report import report
     from numpy_gpt.golden.doors import check_theirs
     from numpy_gpt.golden.pack.reading import read_pack
     from numpy_gpt.golden.theirs.names import read_name_map

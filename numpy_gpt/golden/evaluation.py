@@ -24,12 +24,14 @@ class Given(NamedTuple):
     """The arrays that computations start from.
 
     ``inputs`` are the pack's parameters, masks, and by step tokens and targets; ``theirs`` are the port's own arrays, in
-    float64, complete: cells that do not count have been filled in, and ``doubt`` is how far those may be off.
+    float64, complete: cells that do not count have been filled in, and ``doubt`` is how far
+    those may be off; ``raw`` are the port's arrays as they came.
     """
 
     inputs: Mapping[str, Any]
     theirs: dict[str, Any]
-    doubt: dict[str, Any]
+    doubt: dict[str, Any] = {}
+    raw: Mapping[str, Any] = {}
 
 
 class Change(NamedTuple):
@@ -137,20 +139,17 @@ class Evaluation:
         if node.array is None:
             return self._input(node)
         scope = Scope(self, node)
-        rule, wraps = node.array.rule, []
+        value, right = None, node.array.rule
         for change in self._changed(node.kind, node):
-            rule = change.mistake.rules.get(node.kind, rule)
-            wraps += [change.mistake.wraps[node.kind]] if node.kind in change.mistake.wraps else []
-        try:
-            value = rule(scope)
-            for wrap in wraps:
-                value = wrap(scope, value)
-        except NotApplicable:
-            return node.array.rule(scope)
-        if rule is node.array.rule and not wraps:
-            return value
-        self.applied = True
-        return self._at_least(value, node.array.rule(scope))
+            try:
+                if node.kind in change.mistake.rules:
+                    value = change.mistake.rules[node.kind](scope)
+                if node.kind in change.mistake.wraps:
+                    value = change.mistake.wraps[node.kind](scope, right(scope) if value is None else value)
+            except NotApplicable:
+                continue
+            self.applied = True
+        return right(scope) if value is None else self._at_least(value, right(scope))
 
     def _at_least(self, value: Value, right: Value) -> Value:
         """Return a mistake's value with the right rule's bound, if that is wider: few of the mistakes have sharp ones."""
@@ -161,9 +160,10 @@ class Evaluation:
     def _input(self, node: Node) -> Value:
         if node.kind in ("tokens", "targets"):
             return np.asarray(self.given.inputs[node.name])
+        value = self._input_value(node)
         for change in self._changed(node.kind, node):
-            return change.mistake.wraps[node.kind](Scope(self, node), self._input_value(node))
-        return self._input_value(node)
+            value, self.applied = change.mistake.wraps[node.kind](Scope(self, node), value), True
+        return value
 
     def _input_value(self, node: Node) -> Value:
         coarse = self.dtype in ("bfloat16", "float16")  # a port in such numbers has rounded the pack's weights

@@ -27,7 +27,7 @@ def check(pack: Any, arrays: Mapping[str, Any], dtype: str | None = None, *, tel
     names = [name for name in graph.nodes if name in arrays]
     dtype = dtype or _dtype_of([np.asarray(arrays[name]) for name in names if graph.nodes[name].phase != GIVEN])
     theirs = {name: np.asarray(arrays[name], np.float64) for name in names if graph.nodes[name].kind not in _INTEGERS}
-    given = Given(pack.arrays, theirs, {})
+    given = Given(pack.arrays, dict(theirs), {}, theirs)
     comparer = Comparer(graph, given, Setting(pack.optimizer, pack.learning_rates), dtype)
     return _Walk(comparer, names).run(tell_limits)
 
@@ -76,6 +76,7 @@ class _Walk:
             [mistake for mistake in cannot_tell if mistake.id not in named],
             [mistake for mistake in unseen if mistake.id not in named],
             self._comparer.dtype,
+            self._comparer.graph.steps,
         )
 
     def _visit(self, name: str) -> None:
@@ -127,7 +128,16 @@ class _Walk:
             if bits & found.trail and name not in finding.also:
                 finding.also.append(name)
                 finding.residual = max(finding.residual, found.times)
-                self._explained.add(stem(self._nodes[name]))
+                self._add_explained(name, found, {mistake.id for mistake in finding.causes})
+
+    def _add_explained(self, name: str, found: Comparison, causes: set[str]) -> None:
+        """Remember that mistakes are made in such arrays, if this one would not follow without them."""
+        if stem(self._nodes[name]) in self._explained:
+            return
+        others = [change for change in self._comparer.changes if change.mistake.id not in causes]
+        off = self._comparer.off(name, self._comparer.with_changes(others))
+        if quotients(off, found.allowed).max(initial=0.0) > 1:
+            self._explained.add(stem(self._nodes[name]))
 
     def _accept(self, name: str, found: Comparison, explanations: Sequence[Explanation]) -> None:
         best = explanations[0]
@@ -146,6 +156,7 @@ class _Walk:
             self._causes.append((finding, bits))
         self._explained.add(stem(self._nodes[name]))
         self._comparer.adopt([*self._comparer.changes, *best.changes])
+        self._comparer.complete(name, self._comparer.compare(name))
 
     def _put(self, name: str, found: Comparison) -> None:
         node = self._nodes[name]

@@ -114,11 +114,15 @@ class Comparer:
         value = evaluation.computed(name, self.compare(name).trail)[0]
         return self._counted(name, difference(self.given.theirs[name], value))
 
+    def off_at_all(self, name: str, evaluation: Evaluation) -> Float64:
+        """Return how far an array is off, with the cells that do not count."""
+        return difference(self.given.raw[name], evaluation.computed(name, self.compare(name).trail)[0])
+
     def complete(self, name: str, found: Comparison) -> None:
         """Fill the cells of an array that do not count with what follows for them."""
         if self.graph.nodes[name].skip == FUTURE:
-            del self._found[name]
-            theirs = self.given.theirs[name]
+            self._found.pop(name, None)
+            theirs = self.given.raw[name]
             past = np.tri(*theirs.shape[-2:], dtype=np.bool_)
             self.given.theirs[name] = np.where(past, theirs, found.value)
             self.given.doubt[name] = np.where(past, 0.0, found.allowed)

@@ -98,7 +98,7 @@ class Explainer:
                 break
         fits = fits or self._in_some_places(name, found, attempts) or self._pairs(name, found, attempts)
         attempts.sort(key=lambda attempt: attempt.left)
-        return self._best(fits), attempts[0] if attempts and attempts[0].left < 0.5 else None
+        return self._best(name, fits), attempts[0] if attempts and attempts[0].left < 0.5 else None
 
     def _fits(
         self, name: str, found: Comparison, known: Sequence[Mistake], scopes: Scopes, attempts: list[Attempt]
@@ -181,7 +181,7 @@ class Explainer:
                         fits.append(fit)
         return fits
 
-    def _best(self, fits: Sequence[Explanation]) -> list[Explanation]:
+    def _best(self, name: str, fits: Sequence[Explanation]) -> list[Explanation]:
         """Keep the explanations that agree best with the port's other arrays, one for each mistake."""
         if len(fits) < 2:
             return list(fits)
@@ -191,9 +191,16 @@ class Explainer:
         least = min(score.size for _, score in likely)
         kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.1)]
         best: dict[tuple[str, ...], Explanation] = {}
-        for fit, _ in sorted(kept, key=lambda pair: (-pair[1].count, pair[1].size)):
+        for fit, _ in sorted(kept, key=lambda pair: (-pair[1].count, self._off_at_all(name, pair[0]), pair[1].size)):
             best.setdefault(fit.identifiers, fit)
         return list(best.values())
+
+    def _off_at_all(self, name: str, explanation: Explanation) -> float:
+        """Return the largest error with the cells that do not count, by which versions of a mistake may differ."""
+        if not self._nodes[name].skip:
+            return 0.0
+        changes = [*self._comparer.changes, *explanation.changes]
+        return float(self._comparer.off_at_all(name, self._comparer.with_changes(changes)).max(initial=0.0))
 
     def _score(self, explanation: Explanation) -> Score:
         """Return how well the port's arrays agree with an explanation, in the passes that it names or in both."""

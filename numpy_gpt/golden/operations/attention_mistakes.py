@@ -189,11 +189,23 @@ ATTENTION.mistake(
     "8.4",
     {"masked": _cut(1)},
 )
+
+
+def _guarded(s: Any) -> Value:
+    """Return the exponentials, 0 in a row without any allowed score."""
+    return s.o.smooth(lambda a: np.nan_to_num(np.exp(a - a.max(-1, keepdims=True))), s["masked"])
+
+
 ATTENTION.mistake(
     "attention.mask_early",
     "the mask is off by one: a position does not see itself",
     "8.4",
-    {"masked": _cut(-1), "weights": lambda s: _zero_where_empty(s)},
+    {
+        "masked": _cut(-1),
+        "softmax.exponentials": _guarded,
+        "softmax.sum": lambda s: s.o.total(s["softmax.exponentials"], -1),
+        "weights": lambda s: _zero_where_empty(s),
+    },
 )
 ATTENTION.mistake(
     "attention.mask_early",
@@ -222,8 +234,10 @@ def _own_constant(s: Any, added: bool) -> Value:
     future = s.own("masked")[..., ~past]
     s.require(future.size > 0 and bool(np.isfinite(future).all()))
     if not added:
+        s.require(float(np.ptp(future)) == 0)
         return s.o.hide(s["scaled"], past, float(np.median(future)))
     constant = float(np.median(future - s.evaluation.value_of(s["scaled"])[..., ~past]))
+    s.require(constant < -1)
     return s.o.smooth(lambda a: np.where(past, a, a + constant), s["scaled"], roundings=4)
 
 
@@ -260,21 +274,29 @@ ATTENTION.mistake(
     "8.4",
     {"masked": _cut(0, 0.0)},
 )
-ATTENTION.mistake(
-    "attention.mask_after",
-    "the mask is applied after the softmax, so that a row's weights do not sum to 1",
-    "8.5",
-    {"weights": lambda s: s.o.smooth(lambda a: np.tril(softmax_over(a, -1)), s["scaled"])},
-)
+_AFTER = {"weights": lambda s: s.o.smooth(lambda a: np.tril(softmax_over(a, -1)), s["scaled"])}
+for _rules in ({"masked": lambda s: s.o.scale(s["scaled"], 1.0), **_AFTER}, _AFTER):
+    ATTENTION.mistake(
+        "attention.mask_after",
+        "the mask is applied after the softmax, so that a row's weights do not sum to 1",
+        "8.5",
+        _rules,
+    )
+
+
+def _divided_by_sum(e: Any, axis: int) -> Any:
+    total = e.sum(axis, keepdims=True)
+    return e / np.where(total > 0, total, 1.0)
+
 
 for _name, _words, _axis in (("queries", "the queries", -2), ("heads", "the heads", 1)):
 
     def _exponentials(s: Any, axis: int = _axis) -> Value:
-        return s.o.smooth(lambda a: np.exp(a - a.max(axis, keepdims=True)), s["masked"])
+        return s.o.smooth(lambda a: np.nan_to_num(np.exp(a - a.max(axis, keepdims=True))), s["masked"])
 
     def _divided(s: Any, axis: int = _axis) -> Value:
         if s.touched("softmax.exponentials"):
-            return s.o.smooth(lambda e: e / e.sum(axis, keepdims=True), s["softmax.exponentials"])
+            return s.o.smooth(lambda e: _divided_by_sum(e, axis), s["softmax.exponentials"])
         return s.o.smooth(lambda a: softmax_over(a, axis), s["masked"])
 
     def _sum_over(p: Any, dp: Any, axis: int = _axis) -> Any:

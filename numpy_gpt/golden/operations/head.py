@@ -42,13 +42,19 @@ def _without_norm(s: Any) -> Value:
     return _product(s, s["stream"], s["head"])
 
 
-def _at_last_norm(rule: Callable[[Any], Value], key: str) -> Callable[[Any], Value]:
-    """Return a rule that holds for ln_f only."""
-    return lambda s: rule(s) if s.node.plain.startswith("ln_f.") else s.right(key)
+def _nothing(key: str) -> Callable[[Any], Value]:
+    """Return a rule for a gradient of ln_f's parameters: 0, because the norm is not used."""
+
+    def rule(s: Any) -> Value:
+        s.require(s.node.plain.startswith("ln_f."))
+        return s.o.scale(s.right(key), 0.0)
+
+    return rule
 
 
 def _without_last_norm(s: Any) -> Value:
-    return s.o.scale(s.at("ln_f.dout"), 1.0) if s.link("dnorm") == "ln_f.dx" else s.right(s.node.kind.split(":")[1])
+    s.require(s.link("dnorm") == "ln_f.dx")
+    return s.o.scale(s.at("ln_f.dout"), 1.0)
 
 
 HEAD.mistake(
@@ -58,8 +64,8 @@ HEAD.mistake(
     {
         "logits": _without_norm,
         "dweight": lambda s: _of_stream(s),
-        "norm:dweight": _at_last_norm(lambda s: s.o.scale(s.right("dweight"), 0.0), "dweight"),
-        "norm:dbias": _at_last_norm(lambda s: s.o.scale(s.right("dbias"), 0.0), "dbias"),
+        "norm:dweight": _nothing("dweight"),
+        "norm:dbias": _nothing("dbias"),
         "branch:dresidual": _without_last_norm,
     },
 )
@@ -242,7 +248,7 @@ for _parts in (2, 3, 4):
         _factor(
             "loss.accumulated",
             "gradients of parts of the batch are added without dividing by the number of parts",
-            lambda s, parts=_parts: float(parts),
+            lambda s, parts=_parts: float(parts) if parts != len(s.tokens) else 1.0,
             both=_both,
         )
 _factor("loss.dlogits_sign", "the gradient of the loss has the wrong sign", lambda s: -1.0, both=False)
@@ -261,7 +267,7 @@ LOSS.mistake(
     "11.1",
     {
         **_other_targets(lambda s: np.maximum(s.targets, 0)),
-        "loss": lambda s: s.o.mean(s["losses"]),
+        "loss": lambda s: s.o.scale(s.o.mean(s["losses"]), _padded(s) ** 0),
     },
 )
 
