@@ -32,8 +32,8 @@ VERDICTS = {
 """The marks of the table. ``located`` is the first array that is wrong, without a cause."""
 
 LEAST = {"float32": 1e-6, "float64": 1e-14}
-"""A mistake that changes no dumped array by more, relative to its largest entry, cannot be seen; nor can one that changes
-it by less than three times what rounding changes it in the right port."""
+"""A mistake that changes no dumped array by more, relative to its largest entry, cannot be seen; nor can one that
+changes none by three times as much as rounding changes it in the right port."""
 
 
 class Case(NamedTuple):
