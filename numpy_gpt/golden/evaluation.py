@@ -10,6 +10,7 @@ import numpy as np
 from numpy_gpt.golden.graph import Graph, Node, prefix_of
 from numpy_gpt.golden.operations.operation import Mistake, NotApplicable, Value
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.tolerances import Bounded
 
 
 class Setting(NamedTuple):
@@ -23,11 +24,12 @@ class Given(NamedTuple):
     """The arrays that computations start from.
 
     ``inputs`` are the pack's parameters, masks, and by step tokens and targets; ``theirs`` are the port's own arrays, in
-    float64, complete: cells that do not count have been filled in.
+    float64, complete: cells that do not count have been filled in, and ``doubt`` is how far those may be off.
     """
 
     inputs: Mapping[str, Any]
     theirs: dict[str, Any]
+    doubt: dict[str, Any]
 
 
 class Change(NamedTuple):
@@ -48,7 +50,11 @@ class Evaluation:
         operations: Any,
         dtype: str,
         changes: Iterable[Change] = (),
+        base: Evaluation | None = None,
+        bits: int = 0,
     ) -> None:
+        """Start with nothing computed; what does not depend on ``bits`` is taken from ``base``, if there is one."""
+        self._base, self._bits = base, bits
         self.graph, self.given, self.setting, self.dtype = graph, given, setting, dtype
         self._changes: dict[str, list[Change]] = {}
         for change in changes:
@@ -62,21 +68,42 @@ class Evaluation:
     def value(self, name: str) -> Value:
         """Return the port's own array, or else what follows."""
         if name in self.given.theirs:
-            return self._leaf(name, self.given.theirs[name], self.operations.stored)
+            value = self._leaf(name, self.given.theirs[name], self.operations.stored)
+            if name in self.given.doubt and isinstance(value, Bounded):
+                return Bounded(value.value, value.error + self.given.doubt[name], value.rounding)
+            return value
         if name not in self._memo:
-            self._memo[name] = self.computed(name)
+            self._memo[name] = self._known(name) or self._computed(name)
         value, trail = self._memo[name]
         self._trail |= trail
         return value
 
-    def computed(self, name: str) -> tuple[Value, int]:
+    def _known(self, name: str) -> tuple[Value, int] | None:
+        if self._base is None:
+            return None
+        self._base.value(name)
+        found = self._base._memo[name]
+        return None if found[1] & self._bits else found
+
+    def computed(self, name: str, trail: int = -1) -> tuple[Value, int]:
         """Return what follows for an array, even if the port has it, and the bits of all arrays computed for it.
+
+        ``trail`` are the bits of the arrays that it may need, as far as that is known.
 
         Raises
         ------
         NotApplicable
             If a mistake cannot be made with these shapes.
         """
+        bit = self.graph.nodes[name].bit
+        for milestone in self.graph.milestones:  # one after the other, so that no recursion is deeper than a block
+            if milestone.bit >= bit:
+                break
+            if milestone.bit & trail:
+                self.value(milestone.name)
+        return self._computed(name)
+
+    def _computed(self, name: str) -> tuple[Value, int]:
         node = self.graph.nodes[name]
         outer, self._trail = self._trail, node.bit
         try:
@@ -91,10 +118,12 @@ class Evaluation:
             self._memo.pop(name, None)
 
     def touched(self, node: Node, keys: Sequence[str]) -> bool:
-        """Return whether the port has one of a place's arrays, or a mistake changes it; all of them count as computed."""
+        """Return whether the port has one of a place's arrays, or a mistake changes it; the others count as computed."""
         assert node.place is not None
         names = [prefix_of(node.step) + node.place.name(key) for key in keys]
-        self._trail |= sum(self.graph.nodes[name].bit for name in names if name in self.graph.nodes)
+        for name in names:
+            if name in self.graph.nodes and name not in self.given.theirs:
+                self._trail |= self.graph.nodes[name].bit
         changed = any(self._changed(f"{node.place.operation.name}:{key}", node) for key in keys)
         return changed or any(name in self.given.theirs for name in names)
 
@@ -112,13 +141,21 @@ class Evaluation:
         value = rule(scope)
         for wrap in wraps:
             value = wrap(scope, value)
-        return value
+        return self._at_least(value, node.array.rule(scope)) if rule is not node.array.rule else value
+
+    def _at_least(self, value: Value, right: Value) -> Value:
+        """Return a mistake's value with the right rule's bound, if that is wider: few of the mistakes have sharp ones."""
+        if not isinstance(value, Bounded) or value.shape != right.shape:
+            return value
+        return Bounded(value.value, np.fmax(value.error, np.nan_to_num(right.error)), value.rounding)
 
     def _input(self, node: Node) -> Value:
         if node.kind in ("tokens", "targets"):
             return np.asarray(self.given.inputs[node.name])
         coarse = self.dtype in ("bfloat16", "float16")  # a port in such numbers has rounded the pack's weights
-        return self._leaf(node.name, self.given.inputs[node.name], self.operations.stored if coarse else self.operations.exact)
+        return self._leaf(
+            node.name, self.given.inputs[node.name], self.operations.stored if coarse else self.operations.exact
+        )
 
     def _leaf(self, name: str, array: Any, enter: Callable[[Any, str], Value]) -> Value:
         if name not in self._memo:

@@ -12,7 +12,7 @@ from numpy_gpt.golden.operations.embedding import EMBEDDING
 from numpy_gpt.golden.operations.feed_forward import FEED_FORWARD
 from numpy_gpt.golden.operations.head import HEAD, LOSS
 from numpy_gpt.golden.operations.norm import NORM
-from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, UPDATE, Array, Operation
+from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, UPDATE, Array, Mistake, Operation
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import Shape, parameter_shapes
 
@@ -75,6 +75,10 @@ class Graph:
                             self._add(place, array, step)
         for bit, (name, node) in enumerate(self.nodes.items()):
             self.nodes[name] = node._replace(bit=1 << bit)
+        self._bits_of_kind: dict[str, int] = {}
+        for node in self.nodes.values():
+            self._bits_of_kind[node.kind] = self._bits_of_kind.get(node.kind, 0) | node.bit
+        self.milestones = [node for node in self.nodes.values() if node.kind in _MILESTONES]
 
     def _has_mask(self, array: Array) -> bool:
         return self.dropout or not array.name.endswith("dropout")
@@ -96,6 +100,10 @@ class Graph:
 
     def _put(self, node: Node) -> None:
         self.nodes[node.name] = node
+
+    def bits(self, mistake: Mistake) -> int:
+        """Return the bits of all arrays that a mistake changes; all bits if it changes every product."""
+        return -1 if mistake.operations else sum(self._bits_of_kind.get(kind, 0) for kind in mistake.kinds)
 
     def axes_of(self, parameter: str) -> str:
         """Return the axes of a parameter, in letters."""
@@ -151,6 +159,7 @@ def prefix_of(step: int) -> str:
     return f"step{step}." if step > 1 else ""
 
 
+_MILESTONES = ("branch:residual", "branch:dresidual", "adamw:updated")
 _PARAMETER_AXES = {
     "wte.weight": "V,C",
     "wpe.weight": "block_size,C",

@@ -83,7 +83,7 @@ def smooth(function: Callable[..., Float64], *inputs: Bounded, roundings: int = 
     like = inputs[0]
     with np.errstate(all="ignore"):
         out = np.asarray(function(*(each.value for each in inputs)), np.float64)
-        error: Any = roundings * like.rounding.unit * np.abs(out) + like.rounding.underflow
+        error: Any = roundings * like.rounding.unit * row_size(out) + like.rounding.underflow
         for place, each in enumerate(inputs):
             if each.error.any():
                 sides = []
@@ -92,3 +92,9 @@ def smooth(function: Callable[..., Float64], *inputs: Bounded, roundings: int = 
                     sides.append(np.abs(function(*moved) - out))
                 error = error + np.nan_to_num(np.maximum(*sides))
     return bounded(out, np.nan_to_num(error), like)
+
+
+def row_size(out: Float64) -> Float64:
+    """Return the largest size in each row, where finite: terms that cancel in one entry show in its neighbours."""
+    size = np.where(np.isfinite(out), np.abs(out), 0.0)
+    return size.max(-1, keepdims=True, initial=0.0) if size.ndim else size

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from numpy_gpt.tolerances.activation import CUBIC, ROOT, Activation, erf, erfc
+from numpy_gpt.tolerances.elementary import row_size
 from numpy_gpt.tolerances.layer_norm import LayerNorm
 from numpy_gpt.tolerances.rounding import ELEMENTARY, Float64
 from numpy_gpt.tolerances.softmax import CrossEntropy, Softmax
@@ -59,7 +60,11 @@ class Sampled:
 
     def causal(self, scores: Float64) -> Float64:
         """Mask: exact."""
-        return np.where(np.tri(*scores.shape[-2:], dtype=np.bool_), scores, -np.inf)
+        return self.hide(scores, np.tri(*scores.shape[-2:], dtype=np.bool_))
+
+    def hide(self, scores: Float64, allowed: Any, instead: float = -np.inf) -> Float64:
+        """Put one number where the scores are not allowed: exact."""
+        return np.where(allowed, scores, instead)
 
     def matmul(self, a: Float64, b: Float64) -> Float64:
         """K roundings of |a||b|."""
@@ -124,7 +129,8 @@ class Sampled:
     def smooth(self, function: Callable[..., Float64], *inputs: Float64, roundings: int = 8) -> Float64:
         """Return any smooth function, with some roundings."""
         with np.errstate(all="ignore"):
-            return self.once(np.asarray(function(*inputs), np.float64), roundings)
+            out = np.asarray(function(*inputs), np.float64)
+        return out if self.unit == 0 else self.rounded(out, (roundings, row_size(out)))
 
     def scatter_rows(self, x: Float64, index: Any, rows: int) -> Float64:
         """Add up m terms for each row."""

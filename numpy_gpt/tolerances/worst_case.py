@@ -1,6 +1,7 @@
 """The worst-case operations in one namespace: worst_case.linear, worst_case.softmax and so on."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numpy_gpt.tolerances.activation import activation, activation_backward
 from numpy_gpt.tolerances.elementary import divide, exponential, norm, root, row_mean, shift, smooth, subtract
@@ -20,6 +21,7 @@ __all__ = [
     "divide",
     "exact",
     "exponential",
+    "hide",
     "layer_norm",
     "layer_norm_backward",
     "linear",
@@ -45,5 +47,10 @@ __all__ = [
 
 def causal(scores: Bounded) -> Bounded:
     """Return scores (…, T, S) with −inf where s > t: exact, on both sides the same."""
-    future = np.logical_not(np.tri(*scores.shape[-2:], dtype=np.bool_))
-    return bounded(np.where(future, -np.inf, scores.value), np.where(future, 0.0, scores.error), scores)
+    return hide(scores, np.tri(*scores.shape[-2:], dtype=np.bool_))
+
+
+def hide(scores: Bounded, allowed: NDArray[np.bool_], instead: float = -np.inf) -> Bounded:
+    """Return the scores where they are allowed, and one number elsewhere."""
+    constant = scores.rounding.unit * abs(instead) if np.isfinite(instead) else 0.0
+    return bounded(np.where(allowed, scores.value, instead), np.where(allowed, scores.error, constant), scores)

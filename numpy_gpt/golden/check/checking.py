@@ -27,7 +27,7 @@ def check(pack: Any, arrays: Mapping[str, Any], dtype: str | None = None, *, tel
     names = [name for name in graph.nodes if name in arrays]
     dtype = dtype or _dtype_of([np.asarray(arrays[name]) for name in names if graph.nodes[name].phase != GIVEN])
     theirs = {name: np.asarray(arrays[name], np.float64) for name in names if graph.nodes[name].kind not in _INTEGERS}
-    given = Given(pack.arrays, theirs)
+    given = Given(pack.arrays, theirs, {})
     comparer = Comparer(graph, given, Setting(pack.optimizer, pack.learning_rates), dtype)
     return _Walk(comparer, names).run(tell_limits)
 
@@ -60,7 +60,7 @@ class _Walk:
         with np.errstate(all="ignore"):
             for name in self._names:
                 self._visit(name)
-            cannot_tell, unseen = limits(self._comparer, self._explainer, self._names) if tell_limits else ([], [])
+            cannot_tell, unseen = limits(self._comparer, self._names) if tell_limits else ([], [])
         named = {mistake.id for finding in self._findings for mistake in finding.causes}
         missing = [
             name
@@ -79,7 +79,7 @@ class _Walk:
 
     def _visit(self, name: str) -> None:
         found = self._comparer.compare(name)
-        self._comparer.complete(name, found.value)
+        self._comparer.complete(name, found)
         if found.times <= 1:
             self._follow(name, found)
             return
@@ -124,7 +124,7 @@ class _Walk:
                 finding = self._findings[-1]
                 finding.residual = best.times
                 finding.causes = [each.mistake for each in explanations] if len(best.changes) == 1 else [change.mistake]
-                self._causes.append((finding, self._explainer.bits(change.mistake)))
+                self._causes.append((finding, self._comparer.graph.bits(change.mistake)))
         self._comparer.adopt([*self._comparer.changes, *best.changes])
 
     def _put(self, name: str, found: Comparison) -> None:

@@ -71,42 +71,56 @@ class Comparer:
         self._reset()
 
     def _reset(self) -> None:
-        self._bounded = self.evaluation(worst_case, self.changes)
-        self._samples = self._sampled(self.changes)
+        self._plain = self._evaluation(Sampled())
+        self._bounded = self._evaluation(worst_case)
+        self._samples = [self._evaluation(Sampled(_NOISE_UNIT, seed)) for seed in range(SAMPLES)]
+        self._found: dict[str, Comparison] = {}
 
     def adopt(self, changes: Sequence[Change]) -> None:
         """Take these mistakes for granted from now on."""
         self.changes = list(changes)
         self._reset()
 
-    def evaluation(self, operations: Any, changes: Sequence[Change]) -> Evaluation:
-        """Return an evaluation with other operations or mistakes."""
-        return Evaluation(self.graph, self.given, self.setting, operations, self.dtype, changes)
+    def _evaluation(self, operations: Any) -> Evaluation:
+        return Evaluation(self.graph, self.given, self.setting, operations, self.dtype, self.changes)
 
-    def plain(self, changes: Sequence[Change]) -> Evaluation:
-        """Return an evaluation without bounds, which is quick."""
-        return self.evaluation(Sampled(), changes)
-
-    def _sampled(self, changes: Sequence[Change]) -> list[Evaluation]:
-        return [self.evaluation(Sampled(_NOISE_UNIT, seed), changes) for seed in range(SAMPLES)]
+    def with_changes(self, changes: Sequence[Change], base: Evaluation | None = None) -> Evaluation:
+        """Return an evaluation with other mistakes than the known ones, by default without bounds, which is quick."""
+        base = self._plain if base is None else base
+        other = {
+            id(change): change
+            for change in (*changes, *self.changes)
+            if (change in changes) != (change in self.changes)
+        }
+        bits = 0
+        for change in other.values():
+            bits |= self.graph.bits(change.mistake)
+        return Evaluation(self.graph, self.given, self.setting, base.operations, self.dtype, changes, base, bits)
 
     def compare(self, name: str) -> Comparison:
         """Compare an array with what follows for it, with the mistakes that are known."""
-        return self._compare(name, self._bounded, self._samples)
+        if name not in self._found:
+            self._found[name] = self._compare(name, self._bounded, self._samples)
+        return self._found[name]
 
     def compare_with(self, name: str, changes: Sequence[Change]) -> Comparison:
         """Compare an array with what follows for it with these mistakes."""
-        return self._compare(name, self.evaluation(worst_case, changes), self._sampled(changes))
+        samples = [self.with_changes(changes, base) for base in self._samples]
+        return self._compare(name, self.with_changes(changes, self._bounded), samples)
 
     def off(self, name: str, evaluation: Evaluation) -> Float64:
         """Return only how far an array is off."""
-        return self._counted(name, difference(self.given.theirs[name], evaluation.computed(name)[0]))
+        value = evaluation.computed(name, self.compare(name).trail)[0]
+        return self._counted(name, difference(self.given.theirs[name], value))
 
-    def complete(self, name: str, value: Float64) -> None:
+    def complete(self, name: str, found: Comparison) -> None:
         """Fill the cells of an array that do not count with what follows for them."""
         if self.graph.nodes[name].skip == FUTURE:
+            del self._found[name]
             theirs = self.given.theirs[name]
-            self.given.theirs[name] = np.where(np.tri(*theirs.shape[-2:], dtype=np.bool_), theirs, value)
+            past = np.tri(*theirs.shape[-2:], dtype=np.bool_)
+            self.given.theirs[name] = np.where(past, theirs, found.value)
+            self.given.doubt[name] = np.where(past, 0.0, found.allowed)
 
     def _compare(self, name: str, bounded: Evaluation, samples: Sequence[Evaluation]) -> Comparison:
         with np.errstate(all="ignore"):

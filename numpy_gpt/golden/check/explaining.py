@@ -11,11 +11,12 @@ from numpy_gpt.golden.check.comparing import Comparer, Comparison
 from numpy_gpt.golden.evaluation import Change
 from numpy_gpt.golden.graph import Node
 from numpy_gpt.golden.operations.mistakes import all_mistakes
-from numpy_gpt.golden.operations.operation import BACKWARD, Mistake, NotApplicable
+from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, Mistake, NotApplicable
 
 CUT = 4.0
 """A cause cuts the error at least so many times."""
 _ROUNDED_CUT = 8.0  # for lower precision, whose exact roundings cannot be reproduced from rounded numbers
+_CLEARLY = 3.0  # an explanation whose errors are so many times as large as another's is worse
 _PAIRS = 4  # of the mistakes that come nearest, so many are tried together with each other one
 
 
@@ -29,6 +30,13 @@ class Explanation(NamedTuple):
     def mistake(self) -> Mistake:
         """The mistake; of several, the last."""
         return self.changes[-1].mistake
+
+
+class Score(NamedTuple):
+    """How many arrays follow only with an explanation, less those that follow only without it; and how far off they are."""
+
+    count: int
+    size: float
 
 
 class Attempt(NamedTuple):
@@ -45,15 +53,7 @@ class Explainer:
         self._comparer, self._names = comparer, names
         self._nodes = comparer.graph.nodes
         self._mistakes = all_mistakes()
-        self._bits: dict[str, int] = {}
-        for node in self._nodes.values():
-            self._bits[node.kind] = self._bits.get(node.kind, 0) | node.bit
-
-    def bits(self, mistake: Mistake) -> int:
-        """Return the bits of all arrays that a mistake changes; all bits if it changes every product."""
-        if mistake.operations is not None:
-            return -1
-        return sum(self._bits.get(kind, 0) for kind in mistake.kinds)
+        self._forward = sum(node.bit for node in self._nodes.values() if node.phase == FORWARD)
 
     def without_known(self, name: str) -> list[Change] | None:
         """Return the known changes after restricting one so that the array follows: a mistake in some layers only."""
@@ -72,25 +72,39 @@ class Explainer:
         """Return all explanations, and if there is none the nearest attempt."""
         node = self._nodes[name]
         attempts: list[Attempt] = []
+        for scopes in (_likely_scopes, _other_scopes):
+            fits = self._fits(name, found, known, scopes, attempts)
+            if fits:
+                break
+        fits = fits or self._in_one_layer(name, found, attempts) or self._pairs(name, found, attempts)
+        attempts.sort(key=lambda attempt: attempt.left)
+        return self._best(name, fits), attempts[0] if attempts and attempts[0].left < 0.5 else None
+
+    def _fits(
+        self,
+        name: str,
+        found: Comparison,
+        known: Sequence[Mistake],
+        scopes: Callable[[Mistake, Node, bool, bool], list[Change]],
+        attempts: list[Attempt],
+    ) -> list[Explanation]:
+        node, identifiers = self._nodes[name], {mistake.id for mistake in known}
         fits: list[Explanation] = []
-        identifiers = {mistake.id for mistake in known}
         for mistake in sorted(self._mistakes, key=lambda mistake: mistake.id not in identifiers):
-            if not self.bits(mistake) & found.trail:
+            if not self._comparer.graph.bits(mistake) & found.trail:
                 continue
-            for change in _scopes(mistake, node):
+            for change in scopes(mistake, node, mistake.id in identifiers, self._has_forward(mistake)):
                 left, fit = self._try(name, found, (change,))
                 attempts.append(Attempt(change, left))
                 if fit is not None:
                     fits.append(fit)
                     break
             if fits and fits[-1].mistake.id in identifiers:
-                return fits[-1:], None
-        exact = [fit for fit in fits if not fit.mistake.size_only]
-        fits = exact or fits
-        if not fits:
-            fits = self._in_one_layer(name, found, attempts) or self._pairs(name, found, attempts)
-        attempts.sort(key=lambda attempt: attempt.left)
-        return self._best(fits), attempts[0] if attempts and attempts[0].left < 0.5 else None
+                return fits[-1:]
+        return [fit for fit in fits if not fit.mistake.size_only] or fits
+
+    def _has_forward(self, mistake: Mistake) -> bool:
+        return bool(self._comparer.graph.bits(mistake) & self._forward)
 
     def _try(self, name: str, found: Comparison, changes: tuple[Change, ...]) -> tuple[float, Explanation | None]:
         """Return to what part the changes cut the error, and the explanation if they are one."""
@@ -99,7 +113,7 @@ class Explainer:
         try:
             if mistake.size_only:
                 return 1.0, self._sized(name, found, every, changes)
-            off = self._comparer.off(name, self._comparer.plain(every))
+            off = self._comparer.off(name, self._comparer.with_changes(every))
             left = _part(off, found)
             if mistake.operations is not None and _spread(off) <= found.spread / _ROUNDED_CUT:
                 return left, Explanation(changes, float((off / found.allowed).max()))
@@ -159,38 +173,44 @@ class Explainer:
                         fits.append(fit)
         return fits
 
-    def _best(self, fits: Sequence[Explanation]) -> list[Explanation]:
-        """Keep the explanations with which most of the port's other arrays follow, one for each mistake."""
+    def _best(self, name: str, fits: Sequence[Explanation]) -> list[Explanation]:
+        """Keep the explanations that agree best with the port's other arrays, one for each mistake."""
         best: dict[tuple[str, ...], Explanation] = {}
         for fit in sorted(fits, key=lambda fit: fit.times):
             best.setdefault(tuple(change.mistake.id for change in fit.changes), fit)
         if len(best) < 2:
             return list(best.values())
-        counts = {key: self._explained(fit) for key, fit in best.items()}
-        return [fit for key, fit in best.items() if counts[key] == max(counts.values())]
+        scores = {key: self._score(fit) for key, fit in best.items()}
+        most = max(score.count for score in scores.values())
+        likely = [key for key in best if scores[key].count >= most - 1]
+        least = min(scores[key].size for key in likely)
+        return [best[key] for key in likely if scores[key].size <= max(_CLEARLY * least, 0.1)]
 
-    def _explained(self, explanation: Explanation) -> int:
-        """Count the port's arrays that follow with an explanation and that it has a part in."""
+    def _score(self, explanation: Explanation) -> Score:
+        """Return how well the port's arrays agree with an explanation, in the passes that it names or in both."""
         bits = 0
         for change in explanation.changes:
-            bits |= self.bits(change.mistake)
-        every = [*self._comparer.changes, *explanation.changes]
-        narrow = self._comparer.plain(every)
-        wide = self._comparer.plain([*self._comparer.changes, *(Change(each.mistake) for each in explanation.changes)])
-        count = 0
+            bits |= self._comparer.graph.bits(change.mistake)
+        known = self._comparer.changes
+        narrow = [*known, *explanation.changes]
+        wide = [*known, *(Change(each.mistake) for each in explanation.changes)]
+        return max((self._agreement(changes, bits) for changes in (narrow, wide)), key=lambda score: score.count)
+
+    def _agreement(self, changes: Sequence[Change], bits: int) -> Score:
+        evaluation, count, squares = self._comparer.with_changes(changes), 0, []
         for name in self._names:
             comparison = self._comparer.compare(name)
-            if comparison.trail & bits:
-                offs = []
-                for evaluation in (narrow, wide):
-                    try:
-                        offs.append(
-                            float(_quotients(self._comparer.off(name, evaluation), comparison.allowed).max(initial=0))
-                        )
-                    except NotApplicable:
-                        continue
-                count += bool(offs) and min(offs) <= 2
-        return count
+            if not comparison.trail & bits:
+                continue
+            try:
+                off = self._comparer.off(name, evaluation)
+            except NotApplicable:
+                continue
+            times = float(_quotients(off, comparison.allowed).max(initial=0.0))
+            if times <= 2:
+                squares.append(times**2)
+            count += int(times <= 2) - int(comparison.times <= 1)
+        return Score(count, float(np.sqrt(np.mean(squares))) if squares else np.inf)
 
 
 def _hashable(attempt: Attempt) -> bool:
@@ -214,11 +234,18 @@ def _spread(off: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(off)))) if off.size else 0.0
 
 
-def _scopes(mistake: Mistake, node: Node) -> list[Change]:
-    """Return a mistake as it may have been made: in the array's own pass only, and in both."""
-    if node.phase == BACKWARD:
-        return [Change(mistake, _in_phase(BACKWARD)), Change(mistake), Change(mistake, _not_in_phase(BACKWARD))]
-    return [Change(mistake, _not_in_phase(BACKWARD)), Change(mistake)]
+def _likely_scopes(mistake: Mistake, node: Node, is_known: bool, has_forward: bool) -> list[Change]:
+    """Return a mistake as it is usually made: forward, or backward, or in both passes."""
+    if node.phase != BACKWARD:
+        return [Change(mistake, _not_in_phase(BACKWARD))]
+    return [Change(mistake, _in_phase(BACKWARD))] if is_known or not has_forward else [Change(mistake)]
+
+
+def _other_scopes(mistake: Mistake, node: Node, is_known: bool, has_forward: bool) -> list[Change]:
+    """Return a mistake as it is made more rarely: in one pass, though the other one has it as well."""
+    if node.phase != BACKWARD:
+        return [Change(mistake)]
+    return [Change(mistake, _in_phase(BACKWARD)), Change(mistake, _not_in_phase(BACKWARD))] if has_forward else []
 
 
 def _in_phase(phase: str) -> Callable[[Node], bool]:

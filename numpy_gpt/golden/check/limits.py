@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from numpy_gpt.golden.check.comparing import Comparer, difference
-from numpy_gpt.golden.check.explaining import Explainer
 from numpy_gpt.golden.evaluation import Change
 from numpy_gpt.golden.operations.mistakes import all_mistakes
 from numpy_gpt.golden.operations.operation import Mistake, NotApplicable
 
 
-def limits(comparer: Comparer, explainer: Explainer, names: Sequence[str]) -> tuple[list[Mistake], list[Mistake]]:
+def limits(comparer: Comparer, names: Sequence[str]) -> tuple[list[Mistake], list[Mistake]]:
     """Return the mistakes that change no array by more than is allowed, and those that no array depends on."""
     found = {name: comparer.compare(name) for name in names}
     visible: set[str] = set()
@@ -20,12 +19,12 @@ def limits(comparer: Comparer, explainer: Explainer, names: Sequence[str]) -> tu
     for mistake in all_mistakes():
         if mistake.id in visible or mistake.size_only:
             continue
-        bits = explainer.bits(mistake)
+        bits = comparer.graph.bits(mistake)
         places = [name for name in names if found[name].trail & bits]
-        evaluation = comparer.plain([*comparer.changes, Change(mistake)])
+        evaluation = comparer.with_changes([*comparer.changes, Change(mistake)])
         for name in places:
             try:
-                value = evaluation.computed(name)[0]
+                value = evaluation.computed(name, found[name].trail)[0]
             except NotApplicable:
                 continue
             possible.setdefault(mistake.id, mistake)
@@ -44,7 +43,7 @@ def limits(comparer: Comparer, explainer: Explainer, names: Sequence[str]) -> tu
 
 def _made_in(comparer: Comparer, mistake: Mistake) -> bool:
     """Return whether the model has an array in which the mistake can be made."""
-    evaluation = comparer.plain([Change(mistake)])
+    evaluation = comparer.with_changes([*comparer.changes, Change(mistake)])
     for node in comparer.graph.nodes.values():
         if node.kind in mistake.kinds and node.step == comparer.graph.steps:
             try:

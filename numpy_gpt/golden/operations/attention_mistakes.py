@@ -175,41 +175,31 @@ ATTENTION.mistake(
 # The mask.
 
 
-def _cut(offset: int, value: float) -> Rule:
+def _cut(offset: int, instead: float = -np.inf) -> Rule:
     def rule(s: Any) -> Value:
-        def cut(a: Any) -> Any:
-            allowed = np.tri(a.shape[-2], a.shape[-1], offset, dtype=np.bool_)
-            return np.where(allowed, a, value if value == -np.inf else 0.0)
-
-        shaped = s.o.shaped(s["scaled"], cut)
-        return shaped if value == -np.inf else _with_constant(s, shaped, offset, value)
+        time = s.tokens.shape[1]
+        return s.o.hide(s["scaled"], np.tri(time, time, offset, dtype=np.bool_), instead)
 
     return rule
-
-
-def _with_constant(s: Any, shaped: Value, offset: int, value: float) -> Value:
-    time = s.tokens.shape[1]
-    future = np.where(np.tri(time, time, offset, dtype=np.bool_), 0.0, value)
-    return s.o.smooth(lambda a: a + future, shaped, roundings=0)
 
 
 ATTENTION.mistake(
     "attention.mask_late",
     "the mask is off by one: a position sees the next one too",
     "8.4",
-    {"masked": _cut(1, -np.inf)},
+    {"masked": _cut(1)},
 )
 ATTENTION.mistake(
     "attention.mask_early",
     "the mask is off by one: a position does not see itself",
     "8.4",
-    {"masked": _cut(-1, -np.inf), "weights": lambda s: _zero_where_empty(s)},
+    {"masked": _cut(-1), "weights": lambda s: _zero_where_empty(s)},
 )
 ATTENTION.mistake(
     "attention.mask_early",
     "the mask is off by one: a position does not see itself",
     "8.4",
-    {"masked": _cut(-1, -np.inf)},
+    {"masked": _cut(-1)},
 )
 ATTENTION.mistake(
     "attention.no_mask",
@@ -221,11 +211,7 @@ ATTENTION.mistake(
     "attention.mask_transposed",
     "the mask is transposed: positions see only the future",
     "8.4",
-    {
-        "masked": lambda s: s.o.shaped(
-            s["scaled"], lambda a: np.where(np.tri(a.shape[-1], dtype=np.bool_).T, a, -np.inf)
-        )
-    },
+    {"masked": lambda s: s.o.hide(s["scaled"], np.tri(s.tokens.shape[1], dtype=np.bool_).T)},
 )
 for _constant in (
     -10.0,
@@ -430,14 +416,23 @@ ATTENTION.mistake(
         )
     },
 )
+
+
+def _unmasked(s: Any) -> Value:
+    """Return dscores with the future's part of the weights' gradient, as if no mask had been there."""
+    time = s.tokens.shape[1]
+    past = np.tri(time, time, dtype=np.bool_)
+    scale = 1 / math.sqrt(s.config.head_size)
+    return s.o.smooth(lambda d, lost: np.where(past, d, scale * lost), s["dscores"], dused(s))
+
+
 ATTENTION.mistake(
     "attention.dmask_lost",
-    "gradients flow to the future: the weights' gradient is not masked",
+    "gradients flow to the future: the scores' gradient is not masked",
     "8.19",
     {
-        "dmasked": lambda s: s.o.smooth(
-            lambda p, dp: np.where(p > 0, p * (dp - _dot(p, dp)), dp), s["weights"], dused(s)
-        )
+        "dq": lambda s: s.o.matmul(_unmasked(s), s["k"]),
+        "dk": lambda s: s.o.matmul(s.o.shaped(_unmasked(s), transposed), s["q"]),
     },
 )
 for _key in ("dq", "dk", "dv"):

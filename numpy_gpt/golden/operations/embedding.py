@@ -194,12 +194,6 @@ EMBEDDING.mistake(
     wraps={"dposition": lambda s, right: s.o.scale(right, 1 / len(s.tokens))},
 )
 EMBEDDING.mistake(
-    "embedding.bypass_lost",
-    "the gradient that goes around the first block is lost",
-    "10.4",
-    {"dsum": lambda s: s.o.scale(s["dnorm"], 1.0)},
-)
-EMBEDDING.mistake(
     "dropout.not_rescaled",
     "dropout does not divide by 1 − rate",
     "7.1",
