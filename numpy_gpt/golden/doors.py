@@ -82,8 +82,8 @@ def golden_check(
         _check_choice("dtype", dtype, PORT_DTYPES)
     if not isinstance(pack, Pack):
         pack = read_pack(pack)
-    if names is not None:
-        check_mapping("names", names)
+    if not isinstance(names, Mapping | None):
+        raise UserError(f"names must be a mapping of the port's names to the pack's, not {describe(names)}")
     if isinstance(theirs, str | os.PathLike):
         return check_theirs(pack, read_theirs(theirs, pack, names), dtype)
     check_mapping("theirs", theirs)

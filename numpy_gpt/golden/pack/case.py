@@ -19,7 +19,9 @@ from numpy_gpt.shared.training.randomness import dropout_masks
 Optimizer = Mapping[str, float]
 """``beta1``, ``beta2``, ``epsilon``, ``weight_decay``, and ``grad_clip``, the largest norm of the gradient."""
 
-_CONFIG = GPTConfig(vocab_size=11, block_size=8, n_layer=3, n_head=2, n_embd=6)
+CONFIG = GPTConfig(vocab_size=11, block_size=8, n_layer=3, n_head=2, n_embd=6)
+"""The default model's: sizes of which no two are equal."""
+
 _BATCH, _TIME = 4, 5
 _OPTIMIZER = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-4, "weight_decay": 0.1, "grad_clip": 0.8}
 _RATE = 0.01
@@ -57,19 +59,20 @@ class Case(NamedTuple):
         return batch, time
 
 
-def default_case(steps: int, seed: int) -> Case:
-    """Return the small model that shows mistakes: loud weights, no zeros, no axes that could be swapped unseen."""
+def default_case(steps: int, seed: int, config: GPTConfig = CONFIG) -> Case:
+    """Return the model that shows mistakes: loud weights, no zeros, a large mean."""
     rng = np.random.default_rng([seed, 0])
     values = {}
-    for name, shape in parameter_shapes(_CONFIG).items():
+    for name, shape in parameter_shapes(config).items():
         normal = rng.normal(size=shape)
         if len(shape) == 2:
             loudness = next((size for end, size in _LOUDNESS.items() if name.endswith(end)), 0.5)
             values[name] = loudness * normal
         else:
             values[name] = 0.3 * normal + name.endswith(".weight")
-    values[f"h.{_CONFIG.n_layer - 2}.mlp.c_proj.bias"] += _MEAN
-    return case_of(_CONFIG, values, _OPTIMIZER, _RATE, steps, seed, (_BATCH, _TIME))
+    if (shifted := f"h.{config.n_layer - 2}.mlp.c_proj.bias") in values:
+        values[shifted] += _MEAN
+    return case_of(config, values, _OPTIMIZER, _RATE, steps, seed, (_BATCH, _TIME))
 
 
 def case_of(
