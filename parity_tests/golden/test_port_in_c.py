@@ -6,22 +6,22 @@ import re
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from numpy_gpt.golden.check.checking import check
 from numpy_gpt.golden.doors import golden_check, golden_pack
-from numpy_gpt.golden.pack.case import case_of
+from numpy_gpt.golden.pack.case import default_case
 from numpy_gpt.golden.pack.form import Form
 from numpy_gpt.golden.pack.reading import read_pack
 from numpy_gpt.golden.pack.writing import write_pack
 from numpy_gpt.golden.theirs.reading import read_theirs
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.names import parameter_shapes
 from parity_tests.support.command import run_numpy_gpt
 from parity_tests.support.compilers import compile_c
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "docs" / "port-in-c" / "gpt.c"
+GUIDE = (ROOT / "docs" / "check-a-port.md").read_text(encoding="utf-8")
 HEADER = f"-I{ROOT / 'numpy_gpt' / 'golden'}"
 BUGS = {
     1: "attention.dk_transposed",
@@ -30,18 +30,17 @@ BUGS = {
     4: "embedding.overwritten",
     5: "adamw.vectors_decay",
 }
-OPTIMIZER = {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "weight_decay": 0.1, "grad_clip": 0.0}
 VARIANTS = (
-    GPTConfig(vocab_size=7, block_size=4, n_layer=1, n_head=1, n_embd=4, tie_weights=False, activation="gelu_erf"),
+    GPTConfig(vocab_size=7, block_size=5, n_layer=1, n_head=1, n_embd=4, tie_weights=False, activation="gelu_erf"),
     GPTConfig(vocab_size=7, block_size=6, n_layer=1, n_head=3, n_embd=6, bias=False, activation="relu"),
     GPTConfig(vocab_size=5, block_size=6, n_layer=2, n_head=2, n_embd=4, bias=False, tie_weights=False),
-    GPTConfig(vocab_size=5, block_size=4, n_layer=0, n_head=1, n_embd=2),
+    GPTConfig(vocab_size=5, block_size=6, n_layer=0, n_head=1, n_embd=2),
 )
 
 
 @pytest.fixture(scope="module")
-def default_pack(tmp_path_factory):
-    return golden_pack(tmp_path_factory.mktemp("pack"))
+def shipped():
+    return read_pack("gpt2")
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +57,32 @@ def run(program, pack, theirs):
     return done.stdout
 
 
+def assert_losses_in_guide(printed, mistake):
+    """Compare the losses that a port printed with those of the guide, which have four decimals."""
+    row = next(line for line in GUIDE.splitlines() if line.startswith(f"| {mistake} |"))
+    losses = [float(loss) for loss in re.findall(r"loss ([\d.]+)", printed)]
+    assert losses == pytest.approx([float(loss) for loss in row.split("|")[2:5]], rel=0, abs=6e-5)
+
+
 def pack_of(config, place):
-    rng = np.random.default_rng(3)
-    values = {name: rng.normal(size=shape) for name, shape in parameter_shapes(config).items()}
-    case = case_of(config, values, OPTIMIZER, 0.01, steps=2, seed=4, batch_shape=(2, config.block_size - 1))
+    case = default_case(steps=2, seed=4, config=config)
     write_pack(place, case, Form(dtype="float64"), {"model": "a variant", "seed": 4, "versions": {}})
     return read_pack(place)
 
 
-def test_it_follows_and_writes_every_array(program, default_pack, tmp_path, capsys):
-    printed = run(program, default_pack, tmp_path / "theirs.golden")
-    assert printed.count("\n") == default_pack.steps
-    status, out, err = run_numpy_gpt(capsys, "golden", "check", default_pack.place, tmp_path / "theirs.golden")
+def test_it_follows_and_writes_every_array(program, shipped, tmp_path, capsys):
+    printed = run(program, shipped, tmp_path / "theirs.golden")
+    assert_losses_in_guide(printed, "none")
+    status, out, err = run_numpy_gpt(capsys, "golden", "check", shipped.place, tmp_path / "theirs.golden")
     assert (status, err) == (0, ""), out
-    theirs = read_theirs(tmp_path / "theirs.golden", default_pack, None).arrays
+    theirs = read_theirs(tmp_path / "theirs.golden", shipped).arrays
     settings = ("config.", "optimizer.")
-    names = [entry.name for entry in default_pack.entries if not entry.name.startswith(settings)]
+    names = [entry.name for entry in shipped.entries if not entry.name.startswith(settings)]
     assert [name for name in names if name not in theirs and not name.endswith("learning_rate")] == []
 
 
 def test_it_follows_tiny(program, tmp_path):
-    pack = golden_pack(tmp_path / "tiny", "tiny")
+    pack = golden_pack(tmp_path / "tiny", "tiny", steps=2)
     run(program, pack, tmp_path / "theirs.golden")
     assert golden_check(pack, tmp_path / "theirs.golden").follows
 
@@ -96,10 +100,12 @@ def test_it_follows_every_variant(config, real, tmp_path):
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_each_bug_is_named(bug, default_pack, tmp_path):
+def test_each_bug_is_named(bug, shipped, tmp_path):
     compile_c(SOURCE, tmp_path / "gpt", HEADER, f"-DBUG={bug}")
-    run(tmp_path / "gpt", default_pack, tmp_path / "theirs.golden")
-    findings = golden_check(default_pack, tmp_path / "theirs.golden").findings
+    printed = run(tmp_path / "gpt", shipped, tmp_path / "theirs.golden")
+    assert_losses_in_guide(printed, f"`-DBUG={bug}`")
+    theirs = read_theirs(tmp_path / "theirs.golden", shipped).arrays
+    findings = check(shipped, theirs, tell_limits=False).findings
     assert [[cause.id for cause in finding.causes] for finding in findings] == [[BUGS[bug]]]
 
 
