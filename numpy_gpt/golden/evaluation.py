@@ -24,12 +24,14 @@ class Given(NamedTuple):
     """The arrays that computations start from.
 
     ``inputs`` are the pack's parameters, masks, and by step tokens and targets; ``theirs`` are the port's own arrays, in
-    float64, complete: cells that do not count have been filled in, and ``doubt`` is how far those may be off.
+    float64, complete: cells that do not count have been filled in, and ``doubt`` is how far
+    those may be off; ``raw`` are the port's arrays as they came.
     """
 
     inputs: Mapping[str, Any]
     theirs: dict[str, Any]
-    doubt: dict[str, Any]
+    doubt: dict[str, Any] = {}
+    raw: Mapping[str, Any] = {}
 
 
 class Change(NamedTuple):
@@ -63,6 +65,9 @@ class Evaluation:
             operations = change.mistake.operations(operations) if change.mistake.operations else operations
         self.operations = operations
         self._memo: dict[str, tuple[Value, int]] = {}
+        self._leaves: dict[str, Value] = {}
+        self.applied = False
+        """Whether a mistake has changed an array."""
         self._trail = 0
 
     def value(self, name: str) -> Value:
@@ -90,10 +95,6 @@ class Evaluation:
 
         ``trail`` are the bits of the arrays that it may need, as far as that is known.
 
-        Raises
-        ------
-        NotApplicable
-            If a mistake cannot be made with these shapes.
         """
         bit = self.graph.nodes[name].bit
         for milestone in self.graph.milestones:  # one after the other, so that no recursion is deeper than a block
@@ -127,6 +128,10 @@ class Evaluation:
         changed = any(self._changed(f"{node.place.operation.name}:{key}", node) for key in keys)
         return changed or any(name in self.given.theirs for name in names)
 
+    def value_of(self, value: Value) -> Any:
+        """Return the plain numbers of a value."""
+        return value.value if isinstance(value, Bounded) else value
+
     def _changed(self, kind: str, node: Node) -> list[Change]:
         return [change for change in self._changes.get(kind, ()) if change.applies(node)]
 
@@ -134,14 +139,17 @@ class Evaluation:
         if node.array is None:
             return self._input(node)
         scope = Scope(self, node)
-        rule, wraps = node.array.rule, []
+        value, right = None, node.array.rule
         for change in self._changed(node.kind, node):
-            rule = change.mistake.rules.get(node.kind, rule)
-            wraps += [change.mistake.wraps[node.kind]] if node.kind in change.mistake.wraps else []
-        value = rule(scope)
-        for wrap in wraps:
-            value = wrap(scope, value)
-        return self._at_least(value, node.array.rule(scope)) if rule is not node.array.rule else value
+            try:
+                if node.kind in change.mistake.rules:
+                    value = change.mistake.rules[node.kind](scope)
+                if node.kind in change.mistake.wraps:
+                    value = change.mistake.wraps[node.kind](scope, right(scope) if value is None else value)
+            except NotApplicable:
+                continue
+            self.applied = True
+        return right(scope) if value is None else self._at_least(value, right(scope))
 
     def _at_least(self, value: Value, right: Value) -> Value:
         """Return a mistake's value with the right rule's bound, if that is wider: few of the mistakes have sharp ones."""
@@ -152,15 +160,19 @@ class Evaluation:
     def _input(self, node: Node) -> Value:
         if node.kind in ("tokens", "targets"):
             return np.asarray(self.given.inputs[node.name])
+        value = self._input_value(node)
+        for change in self._changed(node.kind, node):
+            value, self.applied = change.mistake.wraps[node.kind](Scope(self, node), value), True
+        return value
+
+    def _input_value(self, node: Node) -> Value:
         coarse = self.dtype in ("bfloat16", "float16")  # a port in such numbers has rounded the pack's weights
-        return self._leaf(
-            node.name, self.given.inputs[node.name], self.operations.stored if coarse else self.operations.exact
-        )
+        return (self.operations.stored if coarse else self.operations.exact)(self.given.inputs[node.name], self.dtype)
 
     def _leaf(self, name: str, array: Any, enter: Callable[[Any, str], Value]) -> Value:
-        if name not in self._memo:
-            self._memo[name] = enter(array, self.dtype), 0
-        return self._memo[name][0]
+        if name not in self._leaves:
+            self._leaves[name] = enter(array, self.dtype)
+        return self._leaves[name]
 
 
 class Scope:
@@ -203,6 +215,19 @@ class Scope:
         """Return what the right rule gives for an array of this place."""
         assert self.node.place is not None
         return self.node.place.operation.arrays[key].rule(self)
+
+    def own(self, key: str) -> Any:
+        """Return the port's own array of this place, from which a mistake reads its constant.
+
+        Raises
+        ------
+        NotApplicable
+            If the port does not have it.
+        """
+        assert self.node.place is not None
+        name = prefix_of(self.node.step) + self.node.place.name(key)
+        self.require(name in self.evaluation.given.theirs)
+        return self.evaluation.given.theirs[name]
 
     def require(self, condition: bool) -> None:
         """Say that a mistake cannot be made here unless the condition holds.

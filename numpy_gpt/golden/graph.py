@@ -125,12 +125,16 @@ class Graph:
     def _block(self, layer: int) -> Iterator[Place]:
         at, stream = f"h.{layer}.", self._stream(layer)
         middle = f"{at}attn.residual"
-        yield Place(NORM, f"{at}ln_1.", {"x": stream, "dresidual": f"{at}attn.dresidual"}, layer)
+        yield Place(
+            NORM, f"{at}ln_1.", {"x": stream, "dresidual": f"{at}attn.dresidual", "after": f"{at}attn.out"}, layer
+        )
         links = {"x": f"{at}ln_1.out", "stream": stream, "dx": f"{at}ln_1.dout", "dstream": f"{at}attn.dresidual"}
         yield Place(ATTENTION, f"{at}attn.", links, layer)
         beyond = {"dnorm": f"{at}ln_2.dx", "dbypass": f"{at}mlp.dresidual", "norm": f"{at}ln_1."}
         yield Place(BRANCH, f"{at}attn.", {"stream": stream, "normed": f"{at}ln_1.out", **beyond}, layer)
-        yield Place(NORM, f"{at}ln_2.", {"x": middle, "dresidual": f"{at}mlp.dresidual"}, layer)
+        yield Place(
+            NORM, f"{at}ln_2.", {"x": middle, "dresidual": f"{at}mlp.dresidual", "after": f"{at}mlp.out"}, layer
+        )
         links = {"x": f"{at}ln_2.out", "stream": middle, "dx": f"{at}ln_2.dout", "dstream": f"{at}mlp.dresidual"}
         yield Place(FEED_FORWARD, f"{at}mlp.", {**links, "earlier": stream}, layer)
         beyond = {**self._from_above(layer + 1), "norm": f"{at}ln_2."}

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from numpy_gpt.golden.check.comparing import Comparer, Comparison
-from numpy_gpt.golden.check.explaining import Explainer, Explanation
+from numpy_gpt.golden.check.comparing import Comparer, Comparison, quotients
+from numpy_gpt.golden.check.explaining import ROUNDED_CUT, Explainer, Explanation, spread, stem
 from numpy_gpt.golden.check.findings import Finding, Findings
 from numpy_gpt.golden.check.limits import limits
 from numpy_gpt.golden.check.where import describe_error
@@ -27,7 +27,7 @@ def check(pack: Any, arrays: Mapping[str, Any], dtype: str | None = None, *, tel
     names = [name for name in graph.nodes if name in arrays]
     dtype = dtype or _dtype_of([np.asarray(arrays[name]) for name in names if graph.nodes[name].phase != GIVEN])
     theirs = {name: np.asarray(arrays[name], np.float64) for name in names if graph.nodes[name].kind not in _INTEGERS}
-    given = Given(pack.arrays, theirs, {})
+    given = Given(pack.arrays, dict(theirs), {}, theirs)
     comparer = Comparer(graph, given, Setting(pack.optimizer, pack.learning_rates), dtype)
     return _Walk(comparer, names).run(tell_limits)
 
@@ -54,6 +54,7 @@ class _Walk:
         self._following: list[str] = []
         self._doubtful: list[str] = []
         self._suspects = 0
+        self._explained: set[str] = set()
         self._causes: list[tuple[Finding, int]] = []
 
     def run(self, tell_limits: bool) -> Findings:
@@ -80,27 +81,45 @@ class _Walk:
     def _visit(self, name: str) -> None:
         found = self._comparer.compare(name)
         self._comparer.complete(name, found)
-        if found.times <= 1:
+        if found.times <= 1 or self._follows_roughly(name, found):
             self._follow(name, found)
             return
-        narrowed = self._explainer.without_known(name)
+        narrowed = self._explainer.narrowed(name, found, self._explained)
         if narrowed is not None:
             self._comparer.adopt(narrowed)
             self._following.append(name)
             return
-        known = [change.mistake for change in self._comparer.changes]
-        if found.trail & self._suspects:
-            self._doubtful.append(name)
-            return
-        explanations, nearest = self._explainer.explain(name, found, known)
-        if not explanations:
-            self._put(name, found)
-            if nearest is not None:
-                self._findings[-1].nearest = nearest.change.mistake
-                self._findings[-1].nearest_cut = 1 / max(nearest.left, 1e-9)
+        same = next(
+            (finding for finding in self._findings if not finding.causes and self._is_like(name, finding)), None
+        )
+        if same is not None or found.trail & self._suspects:
+            (self._doubtful if same is None else same.also).append(name)
             self._suspects |= found.trail
             return
-        self._accept(name, found, explanations, known)
+        explanations, nearest = self._explainer.explain(
+            name, found, [change.mistake for change in self._comparer.changes]
+        )
+        if explanations:
+            self._accept(name, found, explanations)
+            return
+        self._put(name, found)
+        if nearest is not None:
+            self._findings[-1].nearest = nearest.change.mistake
+            self._findings[-1].nearest_cut = 1 / max(nearest.left, 1e-9)
+        self._suspects |= found.trail
+
+    def _is_like(self, name: str, finding: Finding) -> bool:
+        """Return whether an array is the same as that of a finding, in another layer or step."""
+        return stem(self._nodes[name]) == stem(self._nodes[finding.tensor])
+
+    def _follows_roughly(self, name: str, found: Comparison) -> bool:
+        """Return whether lower precision explains an array as well as it can, though not each number."""
+        known = self._comparer.changes
+        others = [change for change in known if change.mistake.operations is None]
+        if len(others) == len(known):
+            return False
+        without = self._comparer.off(name, self._comparer.with_changes(others))
+        return spread(found.off) <= spread(without) / ROUNDED_CUT
 
     def _follow(self, name: str, found: Comparison) -> None:
         self._following.append(name)
@@ -108,31 +127,41 @@ class _Walk:
             if bits & found.trail and name not in finding.also:
                 finding.also.append(name)
                 finding.residual = max(finding.residual, found.times)
+                self._add_explained(name, found, {mistake.id for mistake in finding.causes})
 
-    def _accept(self, name: str, found: Comparison, explanations: Sequence[Explanation], known: Sequence[Any]) -> None:
+    def _add_explained(self, name: str, found: Comparison, causes: set[str]) -> None:
+        """Remember that mistakes are made in such arrays, if this one would not follow without them."""
+        if stem(self._nodes[name]) in self._explained:
+            return
+        others = [change for change in self._comparer.changes if change.mistake.id not in causes]
+        off = self._comparer.off(name, self._comparer.with_changes(others))
+        if quotients(off, found.allowed).max(initial=0.0) > 1:
+            self._explained.add(stem(self._nodes[name]))
+
+    def _accept(self, name: str, found: Comparison, explanations: Sequence[Explanation]) -> None:
         best = explanations[0]
-        identifiers = {mistake.id for mistake in known}
-        continued = [finding for finding, _ in self._causes if any(m.id == best.mistake.id for m in finding.causes)]
-        if best.mistake.id in identifiers and continued:
-            continued[0].also.append(name)
-            continued[0].residual = max(continued[0].residual, best.times)
-        else:
-            for change in best.changes:
-                if change.mistake.id in identifiers:
-                    continue
-                self._put(name, found)
-                finding = self._findings[-1]
-                finding.residual = best.times
-                finding.causes = [each.mistake for each in explanations] if len(best.changes) == 1 else [change.mistake]
-                self._causes.append((finding, self._comparer.graph.bits(change.mistake)))
+        for change in best.changes:
+            bits = self._comparer.graph.bits(change.mistake)
+            continued = [finding for finding, _ in self._causes if change.mistake.id in {m.id for m in finding.causes}]
+            if continued:
+                continued[0].also.append(name)
+                continued[0].residual = max(continued[0].residual, best.times)
+                self._causes.append((continued[0], bits))
+                continue
+            self._put(name, found)
+            finding = self._findings[-1]
+            finding.residual = best.times
+            finding.causes = [each.mistake for each in explanations] if len(best.changes) == 1 else [change.mistake]
+            self._causes.append((finding, bits))
+        self._explained.add(stem(self._nodes[name]))
         self._comparer.adopt([*self._comparer.changes, *best.changes])
+        self._comparer.complete(name, self._comparer.compare(name))
 
     def _put(self, name: str, found: Comparison) -> None:
         node = self._nodes[name]
         theirs = self._comparer.given.theirs[name]
         wrong = found.off > found.allowed
-        with np.errstate(divide="ignore", invalid="ignore"):
-            quotient = np.where(found.off == 0, 0.0, found.off / found.allowed)
+        quotient = quotients(found.off, found.allowed)
         place = np.unravel_index(int(np.argmax(quotient)), quotient.shape) if quotient.ndim else ()
         where = describe_error(node, theirs, found.value, wrong)
         allowed = np.broadcast_to(found.allowed, found.off.shape)

@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     @property
     def times(self) -> float:
         """The largest error in units of what is allowed."""
-        return float(_quotient(self.off, self.allowed).max(initial=0.0))
+        return float(quotients(self.off, self.allowed).max(initial=0.0))
 
     @property
     def largest(self) -> float:
@@ -47,7 +47,8 @@ class Comparison(NamedTuple):
         return float(scale * np.sqrt(np.mean((finite / scale) ** 2))) if scale > 0 else 0.0
 
 
-def _quotient(off: Float64, allowed: Float64) -> Float64:
+def quotients(off: Float64, allowed: Float64) -> Float64:
+    """Return the errors in units of what is allowed."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found: Float64 = np.where(off == 0, 0.0, off / allowed)
     return found
@@ -113,11 +114,15 @@ class Comparer:
         value = evaluation.computed(name, self.compare(name).trail)[0]
         return self._counted(name, difference(self.given.theirs[name], value))
 
+    def off_at_all(self, name: str, evaluation: Evaluation) -> Float64:
+        """Return how far an array is off, with the cells that do not count."""
+        return difference(self.given.raw[name], evaluation.computed(name, self.compare(name).trail)[0])
+
     def complete(self, name: str, found: Comparison) -> None:
         """Fill the cells of an array that do not count with what follows for them."""
         if self.graph.nodes[name].skip == FUTURE:
-            del self._found[name]
-            theirs = self.given.theirs[name]
+            self._found.pop(name, None)
+            theirs = self.given.raw[name]
             past = np.tri(*theirs.shape[-2:], dtype=np.bool_)
             self.given.theirs[name] = np.where(past, theirs, found.value)
             self.given.doubt[name] = np.where(past, 0.0, found.allowed)

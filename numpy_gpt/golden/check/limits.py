@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numpy_gpt.golden.check.comparing import Comparer, difference
 from numpy_gpt.golden.evaluation import Change
 from numpy_gpt.golden.operations.mistakes import all_mistakes
-from numpy_gpt.golden.operations.operation import Mistake, NotApplicable
+from numpy_gpt.golden.operations.operation import Mistake
 
 
 def limits(comparer: Comparer, names: Sequence[str]) -> tuple[list[Mistake], list[Mistake]]:
@@ -23,9 +23,8 @@ def limits(comparer: Comparer, names: Sequence[str]) -> tuple[list[Mistake], lis
         places = [name for name in names if found[name].trail & bits]
         evaluation = comparer.with_changes([*comparer.changes, Change(mistake)])
         for name in places:
-            try:
-                value = evaluation.computed(name, found[name].trail)[0]
-            except NotApplicable:
+            value = evaluation.computed(name, found[name].trail)[0]
+            if not evaluation.applied and mistake.operations is None:
                 continue
             possible.setdefault(mistake.id, mistake)
             touched.add(mistake.id)
@@ -46,9 +45,7 @@ def _made_in(comparer: Comparer, mistake: Mistake) -> bool:
     evaluation = comparer.with_changes([*comparer.changes, Change(mistake)])
     for node in comparer.graph.nodes.values():
         if node.kind in mistake.kinds and node.step == comparer.graph.steps:
-            try:
-                evaluation.computed(node.name)
-            except NotApplicable:
-                continue
-            return True
+            evaluation.computed(node.name)
+            if evaluation.applied:
+                return True
     return False

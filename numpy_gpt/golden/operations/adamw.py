@@ -113,9 +113,15 @@ def _denominator(s: Any, v: Value, second: float) -> Value:
 
 # Mistakes in clipping.
 
+
+def _not_scaled(s: Any) -> Value:
+    return s.o.scale(_scale(s, _ADDED), 1 / float(s.evaluation.value_of(_scale(s, _ADDED))))
+
+
 CLIPPING.mistake(
     "clipping.missing", "the gradient is not clipped", "13.2", {"adamw:clipped": lambda s: s.o.scale(_gradient(s), 1.0)}
 )
+CLIPPING.mistake("clipping.missing", "the gradient is not clipped", "13.2", {"scale": _not_scaled})
 
 
 def _per_tensor(s: Any) -> Value:
@@ -125,12 +131,13 @@ def _per_tensor(s: Any) -> Value:
     return s.o.multiply(_gradient(s), own)
 
 
-CLIPPING.mistake(
-    "clipping.per_tensor",
-    "each tensor is clipped by its own norm, not all by the norm of the whole gradient",
-    "13.2",
-    {"adamw:clipped": _per_tensor},
-)
+for _rules in ({}, {"scale": _not_scaled}):
+    CLIPPING.mistake(
+        "clipping.per_tensor",
+        "each tensor is clipped by its own norm, not all by the norm of the whole gradient",
+        "13.2",
+        {"adamw:clipped": _per_tensor, **_rules},
+    )
 CLIPPING.mistake(
     "clipping.without_epsilon",
     "clipping divides by the norm without adding 1e-6",
@@ -147,16 +154,20 @@ CLIPPING.mistake(
         )
     },
 )
-CLIPPING.mistake(
-    "clipping.by_value",
-    "each number is clipped by itself, not the gradient by its norm",
-    "13.2",
-    {
-        "adamw:clipped": lambda s: s.o.smooth(
-            lambda g: np.clip(g, -s.optimizer["grad_clip"], s.optimizer["grad_clip"]), _gradient(s), roundings=0
-        )
-    },
-)
+
+
+def _by_value(s: Any) -> Value:
+    limit = s.optimizer["grad_clip"]
+    return s.o.smooth(lambda g: np.clip(g, -limit, limit), _gradient(s), roundings=0)
+
+
+for _rules in ({}, {"scale": _not_scaled}):
+    CLIPPING.mistake(
+        "clipping.by_value",
+        "each number is clipped by itself, not the gradient by its norm",
+        "13.2",
+        {"adamw:clipped": _by_value, **_rules},
+    )
 CLIPPING.mistake(
     "clipping.squared_norm",
     "the norm is not the root of the sum of squares: the root is forgotten",
@@ -195,6 +206,9 @@ for _by, _words in ((-1, "one too small: it is counted from 0"), (1, "one too la
         "13.6",
         {"updated": lambda s, by=_by: _update(s, step=s.step + by)},
     )
+ADAMW.mistake(
+    "adamw.step_constant", "the step in the bias corrections stays 1", "13.6", {"updated": lambda s: _update(s, step=1)}
+)
 
 
 def _with_rate(by: int) -> Any:

@@ -116,9 +116,9 @@ def dused(s: Any) -> Value:
     return s.o.matmul(s["dheads"], s.o.shaped(s["v"], transposed))
 
 
-def recomputed(s: Any) -> Value:
-    """Return the weights as a fused backward pass may recompute them."""
-    return s.o.recomputed(s["weights"], s["q"], s["k"], 1 / math.sqrt(s.config.head_size))
+def recomputed(s: Any, weights: Value) -> Value:
+    """Return weights as a fused backward pass may recompute them."""
+    return s.o.recomputed(weights, s["q"], s["k"], 1 / math.sqrt(s.config.head_size))
 
 
 @ATTENTION.array("dweights_dropout", _SCORES, "8.11", BACKWARD, skip=FUTURE)
@@ -137,14 +137,13 @@ def dweights(s: Any) -> Value:
 @ATTENTION.array("dv", _HEADS, "8.12", BACKWARD)
 def dv(s: Any) -> Value:
     """Sum over the queries that attended."""
-    mask, weights = s.mask("weights_dropout"), recomputed(s)
-    return s.o.matmul(s.o.shaped(weights if mask is None else s.o.multiply(weights, mask), transposed), s["dheads"])
+    return s.o.matmul(s.o.shaped(recomputed(s, used_weights(s)), transposed), s["dheads"])
 
 
 @ATTENTION.array("dmasked", _SCORES, "8.13", BACKWARD, skip=FUTURE)
 def dmasked(s: Any) -> Value:
     """Undo the softmax."""
-    return s.o.softmax_backward(s["dweights"], recomputed(s), (s["dheads"], s["heads"]))
+    return s.o.softmax_backward(s["dweights"], recomputed(s, s["weights"]), (s["dheads"], s["heads"]))
 
 
 @ATTENTION.array("dscaled", _SCORES, "8.19", BACKWARD, skip=FUTURE)

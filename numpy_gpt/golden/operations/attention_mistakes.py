@@ -189,11 +189,23 @@ ATTENTION.mistake(
     "8.4",
     {"masked": _cut(1)},
 )
+
+
+def _guarded(s: Any) -> Value:
+    """Return the exponentials, 0 in a row without any allowed score."""
+    return s.o.smooth(lambda a: np.nan_to_num(np.exp(a - a.max(-1, keepdims=True))), s["masked"])
+
+
 ATTENTION.mistake(
     "attention.mask_early",
     "the mask is off by one: a position does not see itself",
     "8.4",
-    {"masked": _cut(-1), "weights": lambda s: _zero_where_empty(s)},
+    {
+        "masked": _cut(-1),
+        "softmax.exponentials": _guarded,
+        "softmax.sum": lambda s: s.o.total(s["softmax.exponentials"], -1),
+        "weights": lambda s: _zero_where_empty(s),
+    },
 )
 ATTENTION.mistake(
     "attention.mask_early",
@@ -213,6 +225,29 @@ ATTENTION.mistake(
     "8.4",
     {"masked": lambda s: s.o.hide(s["scaled"], np.tri(s.tokens.shape[1], dtype=np.bool_).T)},
 )
+
+
+def _own_constant(s: Any, added: bool) -> Value:
+    """Take the number that the port itself has in the future."""
+    time = s.tokens.shape[1]
+    past = np.tri(time, time, dtype=np.bool_)
+    future = s.own("masked")[..., ~past]
+    s.require(future.size > 0 and bool(np.isfinite(future).all()))
+    if not added:
+        s.require(float(np.ptp(future)) == 0)
+        return s.o.hide(s["scaled"], past, float(np.median(future)))
+    constant = float(np.median(future - s.evaluation.value_of(s["scaled"])[..., ~past]))
+    s.require(constant < -1)
+    return s.o.smooth(lambda a: np.where(past, a, a + constant), s["scaled"], roundings=4)
+
+
+for _added in (False, True):
+    ATTENTION.mistake(
+        "attention.mask_finite",
+        "the mask is a finite number, not −inf: where scores are low, the future has weight",
+        "8.4",
+        {"masked": lambda s, added=_added: _own_constant(s, added)},
+    )
 for _constant in (
     -10.0,
     -50.0,
@@ -239,24 +274,44 @@ ATTENTION.mistake(
     "8.4",
     {"masked": _cut(0, 0.0)},
 )
-ATTENTION.mistake(
-    "attention.mask_after",
-    "the mask is applied after the softmax, so that a row's weights do not sum to 1",
-    "8.5",
-    {"weights": lambda s: s.o.smooth(lambda a: np.tril(softmax_over(a, -1)), s["scaled"])},
-)
-ATTENTION.mistake(
-    "attention.softmax_queries",
-    "the softmax runs over the queries, not over the keys",
-    "8.5",
-    {"weights": lambda s: s.o.smooth(lambda a: softmax_over(a, -2), s["masked"])},
-)
-ATTENTION.mistake(
-    "attention.softmax_heads",
-    "the softmax runs over the heads, not over the keys",
-    "8.5",
-    {"weights": lambda s: s.o.smooth(lambda a: softmax_over(a, 1), s["masked"])},
-)
+_AFTER = {"weights": lambda s: s.o.smooth(lambda a: np.tril(softmax_over(a, -1)), s["scaled"])}
+for _rules in ({"masked": lambda s: s.o.scale(s["scaled"], 1.0), **_AFTER}, _AFTER):
+    ATTENTION.mistake(
+        "attention.mask_after",
+        "the mask is applied after the softmax, so that a row's weights do not sum to 1",
+        "8.5",
+        _rules,
+    )
+
+
+def _divided_by_sum(e: Any, axis: int) -> Any:
+    total = e.sum(axis, keepdims=True)
+    return e / np.where(total > 0, total, 1.0)
+
+
+for _name, _words, _axis in (("queries", "the queries", -2), ("heads", "the heads", 1)):
+
+    def _exponentials(s: Any, axis: int = _axis) -> Value:
+        return s.o.smooth(lambda a: np.nan_to_num(np.exp(a - a.max(axis, keepdims=True))), s["masked"])
+
+    def _divided(s: Any, axis: int = _axis) -> Value:
+        if s.touched("softmax.exponentials"):
+            return s.o.smooth(lambda e: _divided_by_sum(e, axis), s["softmax.exponentials"])
+        return s.o.smooth(lambda a: softmax_over(a, axis), s["masked"])
+
+    def _sum_over(p: Any, dp: Any, axis: int = _axis) -> Any:
+        return p * (dp - (p * np.where(p > 0, dp, 0.0)).sum(axis, keepdims=True))
+
+    ATTENTION.mistake(
+        f"attention.softmax_{_name}",
+        f"the softmax runs over {_words}, not over the keys",
+        "8.5",
+        {
+            "softmax.exponentials": _exponentials,
+            "weights": _divided,
+            "dmasked": lambda s, f=_sum_over: s.o.smooth(f, s["weights"], s["dweights"]),
+        },
+    )
 
 
 def _zero_where_empty(s: Any) -> Value:
@@ -353,16 +408,15 @@ ATTENTION.mistake(
 
 
 def _softmax_backward(identifier: str, sentence: str, formula: Callable[[Any, Any], Any]) -> None:
-    ATTENTION.mistake(
-        identifier,
-        sentence,
-        "8.13",
-        {
-            "dmasked": lambda s: s.o.smooth(
-                lambda p, dp: np.where(p > 0, formula(p, dp), 0.0), recomputed(s), s["dweights"]
+    for masks in (True, False):
+
+        def rule(s: Any, masks: bool = masks) -> Value:
+            weights = recomputed(s, s["weights"])
+            return s.o.smooth(
+                lambda p, dp: np.where((p > 0) | (not masks), formula(p, dp), 0.0), weights, s["dweights"]
             )
-        },
-    )
+
+        ATTENTION.mistake(identifier, sentence, "8.13", {"dmasked": rule})
 
 
 def _dot(p: Any, dp: Any) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from numpy_gpt.golden.operations.operation import BACKWARD, Operation, Value
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.names import gradient_name
 
 EMBEDDING = Operation("embedding")
 
@@ -120,23 +122,50 @@ EMBEDDING.mistake(
     "3.1",
     {"position": _shifted_rows(-1), "wpe.dweight": _dwpe_shifted(-1)},
 )
-EMBEDDING.mistake(
-    "embedding.position_first",
-    "every position takes the first row of wpe",
-    "3.1",
-    {"position": lambda s: s.o.shaped(s["wpe.weight"], lambda a: a[np.zeros(s.tokens.shape[1], int)])},
+
+
+def _declare_places(identifier: str, sentence: str, places: Callable[[Any], Any]) -> None:
+    """Declare a wrong row for each position, forward and backward; ``places`` gets a Scope, and returns T rows."""
+    EMBEDDING.mistake(
+        identifier,
+        sentence,
+        "3.1",
+        {
+            "position": lambda s: s.o.shaped(s["wpe.weight"], lambda a: a[places(s)]),
+            "wpe.dweight": lambda s: s.o.scatter_rows(s["dposition"], places(s), s.config.block_size),
+        },
+    )
+
+
+def _time(s: Any) -> int:
+    return int(s.tokens.shape[1])
+
+
+_declare_places(
+    "embedding.position_first", "every position takes the first row of wpe", lambda s: np.zeros(_time(s), int)
 )
-EMBEDDING.mistake(
+_declare_places(
     "embedding.position_last",
     "every position takes the last position's row of wpe",
-    "3.1",
-    {"position": lambda s: s.o.shaped(s["wpe.weight"], lambda a: a[np.full(s.tokens.shape[1], s.tokens.shape[1] - 1)])},
+    lambda s: np.full(_time(s), _time(s) - 1),
 )
-EMBEDDING.mistake(
+_declare_places(
     "embedding.position_reversed",
     "positions are counted from the end of the sequence",
+    lambda s: np.arange(_time(s))[::-1],
+)
+
+
+def _by_sequence(s: Any) -> Value:
+    s.require(len(s.tokens) <= s.config.block_size)
+    return s.o.add(s["token"], s.o.shaped(s["wpe.weight"], lambda a: a[: len(s.tokens), None]))
+
+
+EMBEDDING.mistake(
+    "embedding.position_by_sequence",
+    "wpe is indexed by the place in the batch, not by the position",
     "3.1",
-    {"position": lambda s: s.o.shaped(s["wpe.weight"], lambda a: a[: s.tokens.shape[1]][::-1])},
+    {"sum": _by_sequence},
 )
 EMBEDDING.mistake(
     "embedding.position_by_token",
@@ -144,9 +173,15 @@ EMBEDDING.mistake(
     "3.1",
     {"sum": lambda s: s.o.add(s["token"], s.o.shaped(s["wpe.weight"], lambda a: a[s.tokens % len(a)]))},
 )
-EMBEDDING.mistake(
-    "embedding.no_position", "the position embedding is forgotten", "3.1", {"sum": lambda s: s.o.scale(s["token"], 1.0)}
-)
+for _rules in (
+    {"sum": lambda s: s.o.scale(s["token"], 1.0)},
+    {
+        "position": lambda s: s.o.scale(position(s), 0.0),
+        "dposition": lambda s: s.o.scale(dposition(s), 0.0),
+        "wpe.dweight": lambda s: s.o.scale(dwpe(s), 0.0),
+    },
+):
+    EMBEDDING.mistake("embedding.no_position", "the position embedding is forgotten", "3.1", _rules)
 EMBEDDING.mistake(
     "embedding.scaled",
     "the token embedding is multiplied by √C, as in the original transformer but not in GPT",
@@ -174,6 +209,51 @@ EMBEDDING.mistake(
     "12.6",
     {"wte.dweight": lambda s: _tied_part(s, "head.dweight")},
 )
+
+
+def _norm_with_copy(s: Any) -> Value:
+    s.require(s.config.tie_weights)
+    return s.o.norm([*(s.at(gradient_name(name)) for name in s.evaluation.graph.parameters), s.at("head.dweight")])
+
+
+def _copied_head(s: Any, step: int) -> Value:
+    """Return the head as a separate copy, which is trained on its own gradient."""
+    s.require(s.config.tie_weights)
+    if step == 1:
+        return s.at("wte.weight", 1)
+    o, numbers, before = s.o, s.optimizer, step - 1
+    m = v = None
+    for earlier in range(1, step):
+        g = o.multiply(s.at("head.dweight", earlier), s.at("clipping.scale", earlier))
+        m = _averaged(o, m, g, numbers["beta1"])
+        v = _averaged(o, v, o.multiply(g, g), numbers["beta2"])
+    root = o.scale(o.root(v), (1 - numbers["beta2"] ** before) ** -0.5)
+    change = o.divide(m, o.shift(root, numbers["epsilon"]))
+    rate = s.learning_rate(before)
+    kept = o.scale(_copied_head(s, before), 1 - rate * numbers["weight_decay"])
+    return o.subtract(kept, o.scale(change, rate / (1 - numbers["beta1"] ** before)))
+
+
+def _averaged(o: Any, before: Value | None, new: Value, beta: float) -> Value:
+    added = o.scale(new, 1 - beta)
+    return added if before is None else o.add(o.scale(before, beta), added)
+
+
+def _copy_logits(s: Any) -> Value:
+    return s.o.matmul(s["x"], s.o.shaped(_copied_head(s, s.step), lambda a: a.T))
+
+
+EMBEDDING.mistake(
+    "embedding.untied_copy",
+    "the head is a copy of the embedding with a gradient of its own: it is not tied",
+    "12.6",
+    {
+        "wte.dweight": lambda s: _tied_part(s, "dweight"),
+        "clipping:norm": _norm_with_copy,
+        "head:logits": _copy_logits,
+        "head:dx": lambda s: s.o.matmul(s["dlogits"], _copied_head(s, s.step)),
+    },
+)
 EMBEDDING.mistake(
     "embedding.tied_embedding_only",
     "the tied gradient is only the embedding's part: that of the head is lost",
@@ -193,39 +273,34 @@ EMBEDDING.mistake(
     "3.3",
     wraps={"dposition": lambda s, right: s.o.scale(right, 1 / len(s.tokens))},
 )
-EMBEDDING.mistake(
-    "dropout.not_rescaled",
-    "dropout does not divide by 1 − rate",
-    "7.1",
-    {
-        "dropout": lambda s: _unscaled(s, "sum", "dropout"),
-        "dsum": lambda s: _unscaled(s, "ddropout", "dropout"),
-        "attention:weights_dropout": lambda s: _unscaled(s, "weights", "weights_dropout"),
-        "attention:dweights": lambda s: _unscaled(s, "dweights_dropout", "weights_dropout"),
-        "branch:out_dropout": lambda s: _unscaled(s, "out", "out_dropout"),
-        "branch:dout": lambda s: _unscaled(s, "dout_dropout", "out_dropout"),
-    },
-)
-EMBEDDING.mistake(
-    "dropout.scaled_by_keep",
-    "dropout multiplies by 1 − rate, where it should divide",
-    "7.1",
-    {
-        "dropout": lambda s: _unscaled(s, "sum", "dropout", 1),
-        "dsum": lambda s: _unscaled(s, "ddropout", "dropout", 1),
-        "attention:weights_dropout": lambda s: _unscaled(s, "weights", "weights_dropout", 1),
-        "attention:dweights": lambda s: _unscaled(s, "dweights_dropout", "weights_dropout", 1),
-        "branch:out_dropout": lambda s: _unscaled(s, "out", "out_dropout", 1),
-        "branch:dout": lambda s: _unscaled(s, "dout_dropout", "out_dropout", 1),
-    },
-)
+for _identifier, _sentence, _factor in (
+    ("not_rescaled", "dropout does not divide by 1 − rate", lambda rate: 1 - rate),
+    ("scaled_by_keep", "dropout multiplies by 1 − rate, where it should divide", lambda rate: (1 - rate) ** 2),
+    ("scaled_by_rate", "dropout divides by the rate, not by 1 − rate", lambda rate: (1 - rate) / rate),
+    ("scaled_twice", "dropout divides by 1 − rate twice", lambda rate: 1 / (1 - rate)),
+):
+    EMBEDDING.mistake(
+        f"dropout.{_identifier}",
+        _sentence,
+        "7.1",
+        {
+            key: lambda s, x=x, mask=mask, factor=_factor: _rescaled(s, x, mask, factor)
+            for key, x, mask in (
+                ("dropout", "sum", "dropout"),
+                ("dsum", "ddropout", "dropout"),
+                ("attention:weights_dropout", "weights", "weights_dropout"),
+                ("attention:dweights", "dweights_dropout", "weights_dropout"),
+                ("branch:out_dropout", "out", "out_dropout"),
+                ("branch:dout", "dout_dropout", "out_dropout"),
+            )
+        },
+    )
 
 
-def _unscaled(s: Any, key: str, mask: str, power: int = 0) -> Value:
+def _rescaled(s: Any, key: str, mask: str, factor: Callable[[float], float]) -> Value:
     kept = s.mask(mask)
-    s.require(kept is not None)
-    rate = s.config.dropout
-    return s.o.multiply(s[key], s.o.scale(kept, (1 - rate) ** (1 + power)))
+    s.require(kept is not None and s.config.dropout > 0)
+    return s.o.multiply(s[key], s.o.scale(kept, factor(s.config.dropout)))
 
 
 def _written(s: Any, places: Any) -> Value:

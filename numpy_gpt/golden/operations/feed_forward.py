@@ -164,7 +164,24 @@ def _declare_constants(identifier: str, words: str, root: float, cubic: float) -
     FEED_FORWARD.mistake(identifier, words, "5.1", {"gelu.argument": argument_of, "dhidden": slope})
 
 
-for _constant in (0.0, 0.0044715, 0.044, 0.0447, 0.04471, 0.04475, 0.045, 0.04715, 0.047715, 0.0474715, 0.44715):
+def _own_cubic(s: Any) -> float:
+    """Read the constant from the port's own arguments of tanh."""
+    own, x = s.own("gelu.argument"), s.evaluation.value_of(s["hidden"])
+    return float(np.linalg.lstsq((ROOT * x**3).reshape(-1, 1), (own - ROOT * x).ravel(), rcond=None)[0][0])
+
+
+FEED_FORWARD.mistake(
+    "activation.cubic",
+    "GELU's constant is not 0.044715",
+    "5.1",
+    {
+        "gelu.argument": lambda s: s.o.smooth(lambda x: ROOT * (x + _own_cubic(s) * x**3), s["hidden"]),
+        "dhidden": lambda s: s.o.smooth(
+            lambda d, x: d * _tanh_slope(x, cubic=_own_cubic(s)), s["dactivated"], s["hidden"]
+        ),
+    },
+)
+for _constant in (0.0, 0.0044715, 0.04, 0.044, 0.0447, 0.04471, 0.04475, 0.045, 0.04715, 0.047715, 0.0474715, 0.44715):
     _declare_constants("activation.cubic", f"GELU's constant is {_constant:g}, not 0.044715", ROOT, _constant)
 for _constant in (
     0.79,

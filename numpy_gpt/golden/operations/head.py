@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numpy_gpt.golden.operations.linear import misread, rows, transposed
+from numpy_gpt.golden.operations.linear import READINGS, misread, miswritten, rows, transposed
 from numpy_gpt.golden.operations.operation import BACKWARD, Operation, Value
 from numpy_gpt.golden.operations.softmax import declare_softmax
 
@@ -42,16 +42,56 @@ def _without_norm(s: Any) -> Value:
     return _product(s, s["stream"], s["head"])
 
 
-HEAD.mistake("head.unnormed", "the last norm (ln_f) is forgotten", "12.3", {"logits": _without_norm})
+def _nothing(key: str) -> Callable[[Any], Value]:
+    """Return a rule for a gradient of ln_f's parameters: 0, because the norm is not used."""
+
+    def rule(s: Any) -> Value:
+        s.require(s.node.plain.startswith("ln_f."))
+        return s.o.scale(s.right(key), 0.0)
+
+    return rule
+
+
+def _without_last_norm(s: Any) -> Value:
+    s.require(s.link("dnorm") == "ln_f.dx")
+    return s.o.scale(s.at("ln_f.dout"), 1.0)
+
+
 HEAD.mistake(
-    "head.transposed",
-    "the head's table is read as if it were stored (C, V): it is (V, C)",
+    "head.unnormed",
+    "the last norm (ln_f) is forgotten",
     "12.3",
     {
-        "logits": lambda s: _product(s, s["x"], s.o.shaped(s["head"], misread)),
-        "dx": lambda s: s.o.matmul(s["dlogits"], s.o.shaped(s["head"], misread)),
+        "logits": _without_norm,
+        "dweight": lambda s: _of_stream(s),
+        "norm:dweight": _nothing("dweight"),
+        "norm:dbias": _nothing("dbias"),
+        "branch:dresidual": _without_last_norm,
     },
 )
+HEAD.mistake("head.unnormed", "the last norm (ln_f) is forgotten", "12.3", {"logits": _without_norm})
+for _reading in READINGS:
+    HEAD.mistake(
+        "head.transposed",
+        "the head's table is read as if it were stored (C, V): it is (V, C)",
+        "12.3",
+        {
+            "logits": lambda s, reading=_reading: _product(s, s["x"], s.o.shaped(s["head"], reading)),
+            "dx": lambda s, reading=_reading: s.o.matmul(s["dlogits"], s.o.shaped(s["head"], reading)),
+        },
+    )
+    HEAD.mistake(
+        "head.transposed",
+        "the head's table is read as if it were stored (C, V): it is (V, C)",
+        "12.3",
+        {
+            "logits": lambda s, reading=_reading: _product(s, s["x"], s.o.shaped(s["head"], reading)),
+            "dx": lambda s, reading=_reading: s.o.matmul(s["dlogits"], s.o.shaped(s["head"], reading)),
+            "dweight": lambda s, reading=_reading: s.o.shaped(
+                s.right("dweight"), miswritten if reading is misread else misread
+            ),
+        },
+    )
 
 
 def _embedding_as_head(s: Any) -> Value:
@@ -92,12 +132,13 @@ HEAD.mistake(
     "head.dweight_input",
     "the head's gradient takes the stream before the last norm",
     "12.5",
-    {
-        "dweight": lambda s: s.o.matmul(
-            s.o.shaped(s.o.shaped(s["dlogits"], rows), transposed), s.o.shaped(s["stream"], rows)
-        )
-    },
+    {"dweight": lambda s: _of_stream(s)},
 )
+
+
+def _of_stream(s: Any) -> Value:
+    return s.o.matmul(s.o.shaped(s.o.shaped(s["dlogits"], rows), transposed), s.o.shaped(s["stream"], rows))
+
 
 # The loss.
 
@@ -202,6 +243,14 @@ _factor(
     lambda s: 1 / _count(s),
     both=False,
 )
+for _parts in (2, 3, 4):
+    for _both in (True, False):
+        _factor(
+            "loss.accumulated",
+            "gradients of parts of the batch are added without dividing by the number of parts",
+            lambda s, parts=_parts: float(parts) if parts != len(s.tokens) else 1.0,
+            both=_both,
+        )
 _factor("loss.dlogits_sign", "the gradient of the loss has the wrong sign", lambda s: -1.0, both=False)
 LOSS.mistake(
     "loss.padding",
@@ -219,6 +268,56 @@ LOSS.mistake(
     {
         **_other_targets(lambda s: np.maximum(s.targets, 0)),
         "loss": lambda s: s.o.mean(s["losses"]),
+    },
+)
+
+
+def _at_padding(s: Any, value: Callable[[Any], Any], count: Callable[[Any], float]) -> Value:
+    ignored = s.targets < 0
+    s.require(bool(ignored.any()))
+
+    def formula(p: Any) -> Any:
+        onehot = np.zeros_like(p)
+        np.put_along_axis(onehot, np.maximum(s.targets, 0)[..., None], 1.0, -1)
+        rows_of = np.where(ignored[..., None], value(p - np.where(ignored[..., None], 0.0, onehot)), p - onehot)
+        return rows_of / count(s)
+
+    return s.o.smooth(formula, s["probabilities"])
+
+
+LOSS.mistake(
+    "loss.padding_gradient",
+    "positions whose target does not count pass a gradient back",
+    "11.3",
+    {"dlogits": lambda s: _at_padding(s, lambda p: p, _count)},
+)
+LOSS.mistake(
+    "loss.padding_gradient",
+    "positions whose target does not count pass a gradient back",
+    "11.3",
+    {
+        "dlogits": lambda s: s.o.scale(
+            s.o.cross_entropy_backward(s["probabilities"], np.maximum(s.targets, 0)), _padded(s)
+        )
+    },
+)
+
+
+def _padded(s: Any) -> float:
+    s.require(bool((s.targets < 0).any()))
+    return s.targets.size / _count(s)
+
+
+LOSS.mistake(
+    "loss.padding_predicted",
+    "positions whose target does not count are predicted, as token 0",
+    "11.1",
+    {
+        **_other_targets(lambda s: np.maximum(s.targets, 0)),
+        "loss": lambda s: s.o.scale(s.o.mean(s["losses"]), _padded(s)),
+        "dlogits": lambda s: s.o.scale(
+            s.o.cross_entropy_backward(s["probabilities"], np.maximum(s.targets, 0)), _padded(s)
+        ),
     },
 )
 LOSS.mistake(

@@ -24,6 +24,14 @@ def misread(a: Any) -> Any:
     return a.reshape(a.shape[::-1]).T
 
 
+def miswritten(a: Any) -> Any:
+    """Write the numbers of the transpose (O, I) where a matrix (I, O) is expected."""
+    return a.T.reshape(a.shape)
+
+
+READINGS = (misread, miswritten)
+
+
 class Linear(NamedTuple):
     """A linear layer inside an operation.
 
@@ -86,12 +94,13 @@ def _declare_mistakes(operation: Operation, layer: Linear) -> None:
             rules[dx] = lambda s: s.o.matmul(s[dout], s.o.shaped(s.o.shaped(s[f"{weight}.weight"], change), transposed))
         return rules
 
-    operation.mistake(
-        f"{at}.transposed",
-        f"{name}.weight is read as if it were stored (out, in): it is (in, out)",
-        forward,
-        with_weight(misread, both=True),
-    )
+    for reading in READINGS:
+        operation.mistake(
+            f"{at}.transposed",
+            f"{name}.weight is read as if it were stored (out, in): it is (in, out)",
+            forward,
+            with_weight(reading, both=True),
+        )
     operation.mistake(
         f"{at}.no_bias",
         f"{name}.bias is forgotten",
@@ -110,22 +119,25 @@ def _declare_mistakes(operation: Operation, layer: Linear) -> None:
         backward,
         {dx: lambda s: s.o.matmul(s[dout], s.o.shaped(s[f"{weight}.weight"], lambda w: transposed(misread(w))))},
     )
-    operation.mistake(
-        f"{at}.dweight_transposed",
-        f"the gradient of {name}.weight is transposed: doutᵀ x, not xᵀ dout",
-        backward,
-        wraps={f"{weight}.dweight": lambda s, right: s.o.shaped(right, lambda w: w.T.reshape(w.shape))},
-    )
-    for which, keep, words in (("last", -1, "the last"), ("first", 0, "the first")):
+    for reading in READINGS:
         operation.mistake(
-            f"{at}.batch_{which}",
-            f"the gradients of {name} are those of {words} sequence of the batch, not the sum over the batch",
+            f"{at}.dweight_transposed",
+            f"the gradient of {name}.weight is transposed: doutᵀ x, not xᵀ dout",
             backward,
-            {
-                f"{weight}.dweight": _of_one(x, dout, keep),
-                f"{weight}.dbias": lambda s, keep=keep: s.o.total(s.o.shaped(s[dout], lambda a: rows(a[keep])), 0),
-            },
+            wraps={f"{weight}.dweight": lambda s, right, reading=reading: s.o.shaped(right, reading)},
         )
+    for which, keep, words in (("last", -1, "the last"), ("first", 0, "the first")):
+        rules = {
+            f"{weight}.dweight": _of_one(x, dout, keep),
+            f"{weight}.dbias": lambda s, keep=keep: s.o.total(s.o.shaped(s[dout], lambda a: rows(a[keep])), 0),
+        }
+        for part in (rules, *({key: rule} for key, rule in rules.items())):
+            operation.mistake(
+                f"{at}.batch_{which}",
+                f"the gradients of {name} are those of {words} sequence of the batch, not the sum over the batch",
+                backward,
+                part,
+            )
     operation.mistake(
         f"{at}.batch_mean",
         f"the gradients of {name} are divided by the batch size once more",

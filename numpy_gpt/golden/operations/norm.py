@@ -110,7 +110,35 @@ def _summed(s: Any, value: Value) -> Value:
     return s.o.total(s.o.shaped(value, lambda a: a.reshape(-1, a.shape[-1])), 0)
 
 
-# Mistakes.
+# Mistakes. Where one changes how the result depends on x, so does its gradient, which a port by autograd has.
+
+
+def _row_gradient(function: Callable[[Any, float], Any]) -> Any:
+    """Return a rule for dx: the gradient of a function of rows, by complex steps (Squire & Trapp 1998)."""
+
+    def gradient(x: Any, g: Any, epsilon: float) -> Any:
+        tiny = 1e-30
+        columns = []
+        for channel in range(x.shape[-1]):
+            moved = x.astype(complex)
+            moved[..., channel] += 1j * tiny
+            columns.append((function(moved, epsilon).imag / tiny * g).sum(-1))
+        return np.stack(columns, -1)
+
+    return lambda s: s.o.smooth(
+        lambda x, g: gradient(x, g, s.config.layer_norm_epsilon),
+        s["x"],
+        s["dnormalized"],
+        roundings=s.config.n_embd + 8,
+    )
+
+
+def _centered(x: Any) -> Any:
+    return x - x.mean(-1, keepdims=True)
+
+
+def _squares(x: Any) -> Any:
+    return (x * x).mean(-1, keepdims=True)
 
 
 def _reciprocal(s: Any, value: Value) -> Value:
@@ -141,19 +169,30 @@ NORM.mistake(
     "norm.unbiased",
     "the variance is divided by C − 1, not by C",
     "4.3",
+    {
+        "dx": _row_gradient(
+            lambda x, e: _centered(x) / np.sqrt(_squares(_centered(x)) * x.shape[-1] / max(x.shape[-1] - 1, 1) + e)
+        )
+    },
     wraps={"variance": lambda s, right: s.o.scale(right, s.config.n_embd / max(s.config.n_embd - 1, 1))},
 )
 NORM.mistake(
     "norm.no_square_root",
     "the root is forgotten: 1/(variance + ε)",
     "4.4",
-    {"rstd": lambda s: _reciprocal(s, s.o.shift(s["variance"], s.config.layer_norm_epsilon))},
+    {
+        "rstd": lambda s: _reciprocal(s, s.o.shift(s["variance"], s.config.layer_norm_epsilon)),
+        "dx": _row_gradient(lambda x, e: _centered(x) / (_squares(_centered(x)) + e)),
+    },
 )
 NORM.mistake(
     "norm.not_centered",
     "the mean is not subtracted",
     "4.5",
-    {"normalized": lambda s: s.o.multiply(s["x"], _column(s, "rstd"))},
+    {
+        "normalized": lambda s: s.o.multiply(s["x"], _column(s, "rstd")),
+        "dx": _row_gradient(lambda x, e: x / np.sqrt(_squares(_centered(x)) + e)),
+    },
 )
 NORM.mistake(
     "norm.rms",
@@ -162,17 +201,15 @@ NORM.mistake(
     {
         "variance": lambda s: s.o.shaped(s.o.row_mean(s.o.multiply(s["x"], s["x"])), _flat),
         "normalized": lambda s: s.o.multiply(s["x"], _column(s, "rstd")),
+        "dx": _row_gradient(lambda x, e: x / np.sqrt(_squares(x) + e)),
     },
 )
-NORM.mistake(
-    "norm.no_weight",
-    "the norm's weight γ is forgotten",
-    "4.6",
-    {
-        "out": lambda s: s.o.add(s["normalized"], s["bias"]) if s.has("bias") else s.o.scale(s["normalized"], 1.0),
-        "dnormalized": lambda s: s.o.scale(s["dout"], 1.0),
-    },
-)
+_NO_WEIGHT = {
+    "out": lambda s: s.o.add(s["normalized"], s["bias"]) if s.has("bias") else s.o.scale(s["normalized"], 1.0),
+    "dnormalized": lambda s: s.o.scale(s["dout"], 1.0),
+}
+for _rules in (_NO_WEIGHT, {**_NO_WEIGHT, "dweight": lambda s: s.o.scale(dweight(s), 0.0)}):
+    NORM.mistake("norm.no_weight", "the norm's weight γ is forgotten", "4.6", _rules)
 NORM.mistake(
     "norm.weight_plus_1",
     "the norm multiplies by 1 + γ, not by γ",
@@ -189,7 +226,15 @@ def _without_bias(s: Any) -> Value:
     return s.o.multiply(s["normalized"], s["weight"])
 
 
-NORM.mistake("norm.no_bias", "the norm's bias β is forgotten", "4.6", {"out": _without_bias})
+for _rules in ({"out": _without_bias}, {"out": _without_bias, "dbias": lambda s: s.o.scale(dbias(s), 0.0)}):
+    NORM.mistake("norm.no_bias", "the norm's bias β is forgotten", "4.6", _rules)
+for _letter, _key in (("γ", "dweight"), ("β", "dbias")):
+    NORM.mistake(
+        f"norm.{_key}_zero",
+        f"the gradient of {_letter} is forgotten: it is 0",
+        "4.7",
+        wraps={_key: lambda s, right: s.o.scale(right, 0.0)},
+    )
 
 
 def _one_pass(s: Any) -> Value:
@@ -307,17 +352,19 @@ NORM.mistake(
     {"dweight": lambda s: _summed(s, s["dout"])},
 )
 for _which, _keep in (("last", -1), ("first", 0)):
-    NORM.mistake(
-        f"norm.batch_{_which}",
-        f"the gradients of γ and β are those of the {_which} sequence, not the sum over the batch",
-        "4.7",
-        {
-            "dweight": lambda s, keep=_keep: s.o.total(
-                s.o.shaped(s.o.multiply(s["dout"], s["normalized"]), lambda a: a[keep]), 0
-            ),
-            "dbias": lambda s, keep=_keep: s.o.total(s.o.shaped(s["dout"], lambda a: a[keep]), 0),
-        },
-    )
+    _both = {
+        "dweight": lambda s, keep=_keep: s.o.total(
+            s.o.shaped(s.o.multiply(s["dout"], s["normalized"]), lambda a: a[keep]), 0
+        ),
+        "dbias": lambda s, keep=_keep: s.o.total(s.o.shaped(s["dout"], lambda a: a[keep]), 0),
+    }
+    for _rules in (_both, *({key: rule} for key, rule in _both.items())):
+        NORM.mistake(
+            f"norm.batch_{_which}",
+            f"the gradients of γ and β are those of the {_which} sequence, not the sum over the batch",
+            "4.7",
+            _rules,
+        )
 NORM.mistake(
     "norm.batch_mean",
     "the gradients of γ and β are divided by the batch size once more",
