@@ -118,7 +118,7 @@ def _check(options: CheckOptions) -> int:
     if options.json:
         print_record({"schema_version": SCHEMA_VERSION, **findings.as_json()})
     else:
-        from numpy_gpt.golden.check.checking import report
+        from numpy_gpt.golden.check.report import report
 
         print(report(findings))
     return findings.status

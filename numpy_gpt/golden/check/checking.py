@@ -76,6 +76,7 @@ class _Walk:
             [mistake for mistake in cannot_tell if mistake.id not in named],
             [mistake for mistake in unseen if mistake.id not in named],
             self._comparer.dtype,
+            self._comparer.graph.steps,
         )
 
     def _visit(self, name: str) -> None:

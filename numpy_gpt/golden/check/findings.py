@@ -60,12 +60,19 @@ class Findings:
     cannot_tell: list[Mistake]
     unseen: list[Mistake]
     dtype: str
+    steps: int
     notes: list[str] = field(default_factory=list)
 
     @property
     def follows(self) -> bool:
         """Whether every array of the port follows from its earlier ones."""
         return not self.findings
+
+    @property
+    def compared(self) -> int:
+        """The number of arrays that were compared."""
+        found = {name for finding in self.findings for name in (finding.tensor, *finding.also)}
+        return len(found.union(self.following, self.doubtful))
 
     @property
     def status(self) -> int:
@@ -78,7 +85,7 @@ class Findings:
             "follows": self.follows,
             "dtype": self.dtype,
             "findings": [finding.as_json() for finding in self.findings],
-            "compared": len(self.following) + len(self.doubtful) + len(self.findings),
+            "compared": self.compared,
             "following": self.following,
             "doubtful": self.doubtful,
             "not_compared": self.not_compared,

@@ -267,7 +267,7 @@ LOSS.mistake(
     "11.1",
     {
         **_other_targets(lambda s: np.maximum(s.targets, 0)),
-        "loss": lambda s: s.o.mean(s["losses"]),
+        "loss": lambda s: s.o.scale(s.o.mean(s["losses"]), _padded(s) ** 0),
     },
 )
 
