@@ -13,7 +13,7 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.golden.check.checking import check
 from numpy_gpt.golden.check.findings import Findings
-from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED, STEPS, Form
+from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, MOST_STEPS, SEED, STEPS, Form
 from numpy_gpt.golden.pack.model import case_named
 from numpy_gpt.golden.pack.reading import Pack, read_pack
 from numpy_gpt.golden.pack.writing import write_pack
@@ -46,7 +46,8 @@ def golden_pack(
     UserError
         If an argument is out of range, there is no such model, or the directory cannot be written.
     """
-    whole_number("steps", steps, 1)
+    if whole_number("steps", steps, 1) > MOST_STEPS:
+        raise UserError(f"steps must be at most {MOST_STEPS:,}, not {describe(steps)}; each step is a copy of the model")
     whole_number("seed", seed, 0)
     for name, value, known in (("level", level, LEVELS), ("layout", layout, LAYOUTS), ("dtype", dtype, DTYPES)):
         _check_choice(name, value, known)
