@@ -66,6 +66,8 @@ def test_the_commands_print_what_the_guide_shows(capsys):
                 wanted = wanted[:-1]
                 printed = printed[: len(wanted)]
             assert printed == wanted, line
+    exec(block("python", "Reading the report"), {})
+    assert capsys.readouterr().out.startswith("h.0.attn.scaled ")
 
 
 def test_all_documents_have_the_same_three_lines():

@@ -107,6 +107,10 @@ def test_each_bug_is_named(bug, shipped, tmp_path):
     theirs = read_theirs(tmp_path / "theirs.golden", shipped).arrays
     findings = check(shipped, theirs, tell_limits=False).findings
     assert [[cause.id for cause in finding.causes] for finding in findings] == [[BUGS[bug]]]
+    if bug == 3:
+        readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+        assert f"With `-DBUG={bug}`" in readme
+        assert f'the check says "{findings[0].causes[0].sentence}"' in readme
 
 
 @pytest.mark.parametrize(
