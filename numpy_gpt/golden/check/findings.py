@@ -15,8 +15,9 @@ class Finding:
     """An array that does not follow, or several with one cause.
 
     ``off`` and ``allowed`` are those of the number that is farthest off in units of what is allowed, ``times`` that
-    quotient; ``residual`` is the same quotient with the cause taken into account; ``also`` are other arrays that the cause
-    explains; ``nearest`` is a mistake that explains the error in part.
+    quotient; ``residual`` is the same quotient with the cause taken into account; ``also`` are other arrays that the
+    cause explains, or without a cause the same array in other places; ``nearest`` is a mistake that explains the error
+    in part.
     """
 
     tensor: str
@@ -51,7 +52,11 @@ class Finding:
 
 @dataclass
 class Findings:
-    """The result of a check; ``following`` are the arrays that follow, ``doubtful`` those that depend on unexplained ones."""
+    """The result of a check.
+
+    ``following`` are the arrays that follow, ``doubtful`` those that depend on unexplained ones; ``cannot_tell`` are
+    mistakes that would change the arrays by less than is allowed, ``unseen`` those that no array depends on.
+    """
 
     findings: list[Finding]
     following: list[str]
