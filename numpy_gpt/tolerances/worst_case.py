@@ -5,6 +5,7 @@ import numpy as np
 from numpy_gpt.tolerances.activation import activation, activation_backward
 from numpy_gpt.tolerances.layer_norm import layer_norm, layer_norm_backward
 from numpy_gpt.tolerances.linear import add, concatenate, linear, matmul, mean, multiply, scale, scatter_rows, total
+from numpy_gpt.tolerances.rms_norm import rms_norm, rms_norm_backward
 from numpy_gpt.tolerances.rounding import Bounded, bounded, exact, shaped
 from numpy_gpt.tolerances.softmax import cross_entropy, cross_entropy_backward, recomputed, softmax, softmax_backward
 
@@ -24,6 +25,8 @@ __all__ = [
     "mean",
     "multiply",
     "recomputed",
+    "rms_norm",
+    "rms_norm_backward",
     "scale",
     "scatter_rows",
     "shaped",
