@@ -12,7 +12,7 @@ from handcalc.arithmetic.calculator import Calculator
 from handcalc.formulas.adamw import Optimizer
 from handcalc.formulas.model import backward_steps, forward_steps, steps_again, update_steps, why_steps
 from handcalc.formulas.step import Sizes, Step
-from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
+from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.model.token_checks import check_length
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
@@ -77,8 +77,6 @@ def make_plan(
         If there are more tokens than the model can see, or ``digits`` is out of range.
     """
     check_length(len(tokens), config.block_size)
-    if isinstance(config, GPTConfig) and config.norm != "layer_norm":
-        raise UserError(f"handcalc works out models with norm='layer_norm', and this one has {config.norm!r}")
     digits = Calculator(digits).digits
     steps = list(forward_steps(config, tokens, targets, digits=digits))
     if targets:
