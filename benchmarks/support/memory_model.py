@@ -45,7 +45,7 @@ def kept_per_token(config: GPTConfig, time: int) -> int:
 
     A layer keeps
 
-    - 2·(C + 1) for its two norms: the normalized values and 1/σ; with RMSNorm 2, as its output is the normalized values,
+    - 2·(C + 1) for its two norms: the normalized values and 1/σ; with RMSNorm, 2: y itself is the normalized values,
     - C + C + C + F for the inputs of its four linear layers: both norms' outputs, the merged heads, and the activated
       values,
     - 3·C for queries, keys and values,
