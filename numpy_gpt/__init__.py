@@ -13,9 +13,9 @@
 
 ``layers`` contains the mathematics of each layer, and ``kernels`` the code that makes it fast. ``gpt`` combines the
 layers, ``bigram`` is a single-table baseline, ``model`` computes the loss and gradients of both, ``engine`` trains,
-``library`` offers a trained model as one object, and ``shared`` is everything without mathematics. ``gradcheck`` checks
-whether a gradient is right. A name is imported when it is first used, so that the command line handles Ctrl-C from its
-start.
+``library`` offers a trained model as one object, ``golden`` checks ports of the model to other languages, and
+``shared`` is everything without mathematics. ``gradcheck`` checks whether a gradient is right. A name is imported when
+it is first used, so that the command line handles Ctrl-C from its start.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gpt_data.lazy_imports import TYPE_CHECKING, lazy_names
 
 if TYPE_CHECKING:
     from numpy_gpt.bigram import bigram_backward, bigram_forward
+    from numpy_gpt.golden.doors import golden_check, golden_pack
     from numpy_gpt.gpt import gpt_backward, gpt_forward
     from numpy_gpt.gradcheck import GradientError, check_gradients, gradient_errors
     from numpy_gpt.library import compare, load_model, train
@@ -44,6 +45,8 @@ __all__ = [
     "bigram_forward",
     "check_gradients",
     "compare",
+    "golden_check",
+    "golden_pack",
     "gpt_backward",
     "gpt_forward",
     "gradient_errors",
@@ -62,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "numpy_gpt.bigram": ("bigram_backward", "bigram_forward"),
+        "numpy_gpt.golden.doors": ("golden_check", "golden_pack"),
         "numpy_gpt.gpt": ("gpt_backward", "gpt_forward"),
         "numpy_gpt.gradcheck": ("GradientError", "check_gradients", "gradient_errors"),
         "numpy_gpt.library": ("compare", "load_model", "train"),

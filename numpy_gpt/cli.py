@@ -14,6 +14,7 @@ from gpt_data.errors import UserError
 from gpt_data.files.streams import finish_without_output
 from numpy_gpt.by_hand.choice import ByHand, read_by_hand
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.golden.cli import GOLDEN
 from numpy_gpt.shared.cli.commands import add_command, program_parser
 from numpy_gpt.shared.cli.parameters import PARAMETERS
 from numpy_gpt.shared.cli.parser import path, run_command
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_command(commands, PROGRAM, PARAMETERS)
     add_command(commands, PROGRAM, REBUILD)
+    add_command(commands, PROGRAM, GOLDEN)
     return run_command(lambda arguments: int(arguments.command(arguments)), parser, argv)
 
 

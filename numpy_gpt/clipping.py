@@ -33,6 +33,13 @@ def clip_gradients(gradients: Parameters, max_norm: float) -> float:
     """
     check_max_norm(max_norm)
     norm = global_norm(gradients)
-    if max_norm > 0 and not (scale := max_norm / (norm + 1e-6)) >= 1:  # so that a NaN norm makes every gradient NaN
+    if (scale := clipping_scale(norm, max_norm)) != 1:
         gradients.flat *= scale
     return norm
+
+
+def clipping_scale(norm: float, max_norm: float) -> float:
+    """Return the factor of ``clip_gradients``, at most 1; NaN if the norm is, so that every gradient becomes NaN."""
+    if max_norm > 0 and not (scale := max_norm / (norm + 1e-6)) >= 1:
+        return scale
+    return 1.0

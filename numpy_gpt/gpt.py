@@ -17,6 +17,7 @@ from numpy_gpt.shared.model.array_checks import check_cotangent, check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.interventions import recorder_of, scales_of, with_scaled_gradients
+from numpy_gpt.shared.model.names import EMBEDDING_USE, HEAD_USE, gradient_name
 from numpy_gpt.shared.model.record import Record, ignore, scoped, unflattened
 from numpy_gpt.shared.model.token_checks import check_tokens
 
@@ -144,6 +145,9 @@ def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     batch, time, vocab_size = dlogits.shape
     positions = unflattened(record, batch, time)
     dx, dhead_transposed, _ = linear_backward(dlogits.reshape(-1, vocab_size), cache.head)  # (12.4), (12.5) undo (12.3)
+    tied = require_gpt(cache.parameters.config).tie_weights
+    if tied:
+        record(gradient_name(HEAD_USE), dhead_transposed.T)
     if cache.ln_f is not None:
         dx, dweight, dbias = norm_backward(dx, cache.ln_f, scoped(positions, "ln_f"))
         gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}
@@ -159,7 +163,8 @@ def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
         record("embedding.ddropout", dx)
         dx = dropout_backward(dx, cache.embedding_mask)
     dwte, dwpe = embedding_backward(dx, cache.embedding, scoped(record, "embedding"))  # undoes (12.1)
-    if require_gpt(cache.parameters.config).tie_weights:
+    if tied:
+        record(gradient_name(EMBEDDING_USE), dwte)
         dwte += dhead_transposed.T  # (12.6): one matrix in two places, so both gradients add
     gradients |= {"wte.weight": dwte, "wpe.weight": dwpe, "lm_head.weight": dhead_transposed.T}
     return {name: gradients[name] for name in cache.parameters}  # drops the entries of absent biases and of a tied head

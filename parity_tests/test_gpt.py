@@ -10,7 +10,7 @@ import pytest
 from gpt_data.errors import UserError
 from numpy_gpt import GPTConfig, check_gradients, gpt_backward, gpt_forward, loss_and_gradients, loss_of, predict
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.model.names import activation_shapes, dropout_shapes, gradient_name, parameter_shapes
+from numpy_gpt.shared.model.names import activation_shapes, dropout_shapes, gradient_name, parameter_shapes, use_shapes
 from numpy_gpt.shared.model.record import keep_in
 
 SMALL = {"vocab_size": 7, "block_size": 5, "n_layer": 2, "n_head": 2, "n_embd": 6}
@@ -98,10 +98,11 @@ def test_activations_are_recorded_in_order(activation, dropout):
     forward = {name: np.shape(array) for name, array in kept.items() if name in expected}
     assert forward == expected
     assert list(forward) == list(expected)
-    gradient_shapes = {gradient_name(name): shape for name, shape in expected.items()}
+    uses = {gradient_name(name): shape for name, shape in use_shapes(config, 2, 3).items()}
+    gradient_shapes = {gradient_name(name): shape for name, shape in expected.items()} | uses
     backward = {name: np.shape(array) for name, array in kept.items() if name not in expected}
     assert backward.items() <= gradient_shapes.items()
-    assert {"embedding.dsum", "h.0.attn.dq", "h.1.attn.dweights", "h.1.mlp.dhidden", "dlogits"} <= set(backward)
+    assert {"embedding.dsum", "h.0.attn.dq", "h.1.attn.dweights", "h.1.mlp.dhidden", "dlogits", *uses} <= set(backward)
 
 
 def test_recording_changes_nothing():

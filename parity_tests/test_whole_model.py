@@ -15,7 +15,7 @@ from hypothesis import assume, given
 
 from numpy_gpt import model as ours
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.model.names import activation_shapes
+from numpy_gpt.shared.model.names import activation_shapes, gradient_name, use_shapes
 from numpy_gpt.shared.model.record import keep_in
 from parity_tests.support.comparator import assert_close, assert_identical
 from parity_tests.support.strategies import Case, cases, ignored_shares
@@ -94,9 +94,10 @@ def test_every_activation_and_gradient_agrees(dtype, case, ignored):
 
     near_ties = _near_ties(computed["numpy_gpt"])
     names = set(activation_shapes(case.config, case.batch, case.time, dropout=case.config.dropout > 0))
-    assert names | set(case.parameters()) <= set(computed["numpy_gpt"])
+    uses = {gradient_name(name) for name in use_shapes(case.config, case.batch, case.time)}
+    assert names | uses | set(case.parameters()) <= set(computed["numpy_gpt"])
     assert set(computed["numpy_gpt"]) <= set(computed["explicit"])
-    assert {"logits", "loss", *case.parameters()} <= set(computed["fused"])
+    assert {"logits", "loss", *uses, *case.parameters()} <= set(computed["fused"])
     for (one, ours_here), (other, theirs) in combinations(computed.items(), 2):
         if other == "fused" and case.config.n_embd < 3:
             continue  # rows of one or two channels are constant or nearly so: docs/verdicts.md, "a constant row"

@@ -14,6 +14,7 @@ from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model.config_checks import require_gpt
+from numpy_gpt.shared.model.names import EMBEDDING_USE, HEAD_USE
 from numpy_gpt.shared.model.record import Record, ignore, scoped
 from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import block_forward
@@ -22,7 +23,7 @@ from torch_gpt.layers.embedding import embedding_forward, embedding_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
 from torch_gpt.layers.norm import norm_forward
 from torch_gpt.parameters import by_block, check_parameters, check_tensor, head, on_host, tensor_from
-from torch_gpt.record import recorder_of
+from torch_gpt.record import recorder_of, use_of
 
 Masks = Mapping[str, Array | Tensor]
 """Dropout masks by the names of ``shared.names.dropout_shapes``, of the parameters' dtype."""
@@ -81,7 +82,10 @@ def logits_of(
     embedding = embedding_fused if fused else embedding_forward
     linear = linear_fused if fused else linear_forward
 
-    x = embedding(tokens, parameters["wte.weight"], parameters["wpe.weight"], scoped(record, "embedding"))  # (12.1)
+    wte, to_logits = parameters["wte.weight"], head(parameters, config)
+    if config.tie_weights:
+        wte, to_logits = use_of(record, EMBEDDING_USE, wte), use_of(record, HEAD_USE, to_logits)
+    x = embedding(tokens, wte, parameters["wpe.weight"], scoped(record, "embedding"))  # (12.1)
     if "embedding.dropout" in masks:
         x = dropout_forward(x, masks["embedding.dropout"])
         record("embedding.dropout", x)
@@ -97,7 +101,7 @@ def logits_of(
     x = x[:, -1:] if last else x
     if not config.has_embedding_norm:
         x = norm_forward(x, parameters, "ln_f", config, record, fused)
-    logits: Tensor = record("logits", linear(x, head(parameters, config).T, None))  # (12.3), or (19.9)
+    logits: Tensor = record("logits", linear(x, to_logits.T, None))  # (12.3), or (19.9)
     return logits
 
 

@@ -18,12 +18,21 @@ from numpy_gpt.shared.model.argument_checks import check_record
 from numpy_gpt.shared.model.array_checks import check_array
 from numpy_gpt.shared.model.config import ModelConfig
 from numpy_gpt.shared.model.interventions import Interventions, Recorder, intervene, unknown_gradient
-from numpy_gpt.shared.model.names import gradient_name
+from numpy_gpt.shared.model.names import gradient_name, is_use
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.record import keep_in as keep_arrays_in
 from torch_gpt.parameters import check_tensor, tensor_from
 
-__all__ = ["Intervention", "TensorRecorder", "as_arrays", "intervene", "keep_in", "recorder_of", "with_gradients"]
+__all__ = [
+    "Intervention",
+    "TensorRecorder",
+    "as_arrays",
+    "intervene",
+    "keep_in",
+    "recorder_of",
+    "use_of",
+    "with_gradients",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +56,13 @@ class Intervention(interventions.Intervention):
 
 class TensorRecorder(Recorder):
     """A Recorder of tensors; a change may be given as a NumPy array too."""
+
+    def __call__(self, name: str, array: Tensor) -> Tensor:
+        """Return the tensor, or what was made of it; only a listener to gradients hears of a use."""
+        if is_use(name) and not isinstance(self._hear, _GradientListener):
+            return array
+        changed: Tensor = super().__call__(name, array)
+        return changed
 
     def _show(self, array: Tensor) -> Tensor:
         return array
@@ -94,21 +110,38 @@ def with_gradients(record: Record) -> Record:
     if isinstance(record, Interventions):
         return Interventions(record.changes, with_gradients(record.record))
 
-    def hear(name: str, tensor: Tensor, error: str) -> None:
+    return _GradientListener(record)
+
+
+class _GradientListener:
+    """What ``with_gradients`` returns."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __call__(self, name: str, tensor: Tensor) -> Tensor:
+        """Pass the tensor on now, unless it is a use of one that has a name already, and its gradient in backward."""
+        later = gradient_name(name)
+        if not is_use(name):
+            self._hear(name, tensor, unknown_gradient(later))
+        if tensor.requires_grad:
+            error = f"{later!r} cannot be changed; change {name!r} by intervene"
+            tensor.register_hook(lambda gradient: self._hear(later, gradient, error))  # type: ignore[no-untyped-call]
+        return tensor
+
+    def _hear(self, name: str, tensor: Tensor, error: str) -> None:
         shown = tensor.detach()
-        heard = record(name, shown)
+        heard = self._record(name, shown)
         if heard is not None and heard is not shown:
             raise UserError(error)
 
-    def listen(name: str, tensor: Tensor) -> Tensor:
-        later = gradient_name(name)
-        hear(name, tensor, unknown_gradient(later))
-        if tensor.requires_grad:
-            error = f"{later!r} cannot be changed; change {name!r} by intervene"
-            tensor.register_hook(lambda gradient: hear(later, gradient, error))  # type: ignore[no-untyped-call]
-        return tensor
 
-    return listen
+def use_of(record: Record, name: str, tensor: Tensor) -> Tensor:
+    """Return the tensor for one of the uses in ``use_shapes``, whose share of its gradient ``with_gradients`` hears."""
+    if record is ignore:
+        return tensor
+    use: Tensor = record(name, tensor.view_as(tensor))
+    return use
 
 
 def as_arrays(record: Record) -> Record:

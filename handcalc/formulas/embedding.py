@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from handcalc.arithmetic.expression import ZERO, Cells, Expression, total
-from handcalc.formulas.head import HEAD
 from handcalc.formulas.step import Sizes, Step, Weights, gradient, gradient_step
 from handcalc.formulas.tokens import Token, cell_of_token, terms_where
 from numpy_gpt.shared.model.config import GPTConfig
-
-LOOKED_UP = "embedding.weight"
-"""A tied matrix in its use as the token embedding; that part of its gradient is ``embedding.dweight``."""
+from numpy_gpt.shared.model.names import EMBEDDING_USE, HEAD_USE
 
 
 def embedding_steps(tokens: tuple[Token, ...], sizes: Sizes) -> Iterator[Step]:
@@ -85,7 +82,7 @@ def _position_gradient_step(sizes: Sizes) -> Step:
 
 def _lookup_gradient_step(config: GPTConfig, tokens: tuple[Token, ...]) -> Step:
     return gradient_step(
-        LOOKED_UP if config.tie_weights else "wte.weight",
+        EMBEDDING_USE if config.tie_weights else "wte.weight",
         "vc",
         "dweight[v,c] = Σ of dtoken[t,c] over all positions t of word v, 0 if there are none",
         "3.2",
@@ -109,7 +106,7 @@ def looked_up_gradient(drows: Cells, tokens: tuple[Token, ...]) -> Callable[[int
 
 
 def _tied_gradient_step() -> Step:
-    head, looked_up = gradient(HEAD), gradient(LOOKED_UP)
+    head, looked_up = gradient(HEAD_USE), gradient(EMBEDDING_USE)
     return gradient_step(
         "wte.weight",
         "vc",

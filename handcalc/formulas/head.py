@@ -9,10 +9,7 @@ from handcalc.formulas.norms.norm import head_input
 from handcalc.formulas.softmax import softmax_steps
 from handcalc.formulas.step import Sizes, Step, Weights, gradient, gradient_step
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.names import gradient_name
-
-HEAD = "head.weight"
-"""A tied matrix in its use as the output head; that part of its gradient is ``head.dweight``."""
+from numpy_gpt.shared.model.names import HEAD_USE, gradient_name
 
 _SOFTMAX_MEANINGS = {
     "max": "The largest logit of each position; subtracting it keeps the exponentials at 1 or below.",
@@ -62,7 +59,7 @@ def head_gradient_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
         "the start is added later."
     )
     yield gradient_step(
-        HEAD if config.tie_weights else matrix,
+        HEAD_USE if config.tie_weights else matrix,
         "vc",
         f"dweight[v,c] = Σ_t dlogits[t,v]·{read}[t,c]",
         "12.5",

@@ -69,6 +69,7 @@ def attention_forward(
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     qkv, c_attn = linear_forward(x, c_attn_weight, c_attn_bias)  # (8.1)
+    record("qkv", qkv)
     q, k, v = split_qkv(qkv, n_head)
     q, k, v = record("q", q), record("k", k), record("v", v)
     if past is not None:
@@ -122,6 +123,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     np.matmul(dscores.swapaxes(-1, -2), cache.q, out=dk)  # (8.16) undoes (8.2): summed over queries, hence transposed
     if record is not ignore:
         dq[...], dk[...], dv[...] = record("dq", dq), record("dk", dk), record("dv", dv)
+    record("dqkv", dqkv)
     # (8.17) undoes (8.1). (8.18): softmax ignores a shift of its row, so the gradient of the key bias (the middle
     # third) is zero, apart from rounding.
     dx, dc_attn_weight, dc_attn_bias = linear_backward(dqkv, cache.c_attn)

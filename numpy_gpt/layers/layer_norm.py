@@ -69,4 +69,6 @@ def layer_norm_backward(dy: Array, cache: LayerNormCache, record: Record = ignor
     # part along the constant vector, and hardly any along `normalized`: both are subtracted.
     dx = dnormalized - row_mean_keepdims(dnormalized)
     dx -= normalized * row_mean_keepdims(dnormalized * normalized)
-    return multiply_per_row_(dx, rstd), dweight, dbias
+    multiply_per_row_(dx, rstd)
+    record("dx", dx)
+    return dx, dweight, dbias

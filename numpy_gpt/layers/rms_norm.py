@@ -44,4 +44,6 @@ def rms_norm_backward(dy: Array, cache: RMSNormCache, record: Record = ignore) -
 
     # (19.4) undoes (19.3) to (19.1). Scaling x hardly changes y, so dx has hardly any part along y: it is subtracted.
     dx = dy - normalized * row_mean_keepdims(dy * normalized)
-    return multiply_per_row_(dx, rrms)
+    multiply_per_row_(dx, rrms)
+    record("dx", dx)
+    return dx

@@ -22,7 +22,7 @@ ROOT = math.sqrt(2 / math.pi)
 CUBIC = 0.044715
 CURVATURE = 0.8
 erf = np.vectorize(math.erf, otypes=[np.float64])
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 class Activation(NamedTuple):
@@ -108,7 +108,7 @@ def _inner(x: Float64, kind: str) -> _Inner:
         return _Inner(w, np.tanh(w), complement, complement * (2 - complement), ROOT * (1 + 3 * CUBIC * x**2), 8)
     z = x / math.sqrt(2)
     rate = 2 / math.sqrt(math.pi) * np.exp(-(z**2))
-    return _Inner(z, erf(z), _erfc(np.abs(z)), rate, np.full_like(x, 1 / math.sqrt(2)), 4)
+    return _Inner(z, erf(z), erfc(np.abs(z)), rate, np.full_like(x, 1 / math.sqrt(2)), 4)
 
 
 def _saturated(inner: _Inner, unit: float) -> NDArray[np.bool_]:

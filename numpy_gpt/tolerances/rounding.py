@@ -68,6 +68,14 @@ def exact(array: ArrayLike, dtype: DTypeLike | None = None) -> Bounded:
     return Bounded(value, np.zeros_like(value), rounding(array.dtype if dtype is None else dtype))
 
 
+def stored(array: ArrayLike, dtype: DTypeLike) -> Bounded:
+    """Return an array of which one side has a copy in ``dtype``: what it computes with may be off by a rounding."""
+    model = rounding(dtype)
+    value = np.asarray(array, np.float64)
+    size = np.where(np.isfinite(value), np.abs(value), 0.0)
+    return Bounded(value, model.unit * size + np.where(size > 0, model.underflow, 0.0), model)
+
+
 def bounded(value: Float64, error: Any, like: Bounded) -> Bounded:
     """Return a result in ``like``'s dtype; the error may be a scalar or broadcast."""
     return Bounded(value, np.broadcast_to(np.asarray(error, np.float64), value.shape), like.rounding)

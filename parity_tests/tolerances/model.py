@@ -57,6 +57,8 @@ def gpt(
     dhead = ops.shaped(dhead, lambda a: a.swapaxes(-1, -2))
     gradients |= {"wte.weight": dwte, "wpe.weight": dwpe, "lm_head.weight": dhead}
     if "lm_head.weight" not in parameters:
+        record("head.dweight", dhead)
+        record("embedding.dweight", dwte)
         gradients["wte.weight"] = ops.add(dwte, dhead)
     return {name: gradients[name] for name in parameters}
 

@@ -64,6 +64,7 @@ def layer_norm_backward(ops: Any, dout: Value, norm: Norm, record: Record) -> tu
     dnormalized = ops.multiply(dout, norm.weight)
     record("dnormalized", dnormalized)
     dx = ops.layer_norm_backward(dnormalized, norm.normalized, norm.rstd, norm.x)
+    record("dx", dx)
     return dx, ops.total(products, 0), ops.total(rows, 0) if norm.has_bias else None
 
 
@@ -84,7 +85,9 @@ def rms_norm(ops: Any, x: Value, epsilon: float, record: Record) -> tuple[Value,
 
 def rms_norm_backward(ops: Any, dout: Value, norm: RMSNorm, record: Record) -> Value:
     """Return dx."""
-    return ops.rms_norm_backward(hear(record, "dout", dout), norm.normalized, norm.rrms)
+    dx = ops.rms_norm_backward(hear(record, "dout", dout), norm.normalized, norm.rrms)
+    record("dx", dx)
+    return dx
 
 
 def normalize(
@@ -132,6 +135,7 @@ def attention(
 ) -> tuple[Value, Backward]:
     """Return the output and the backward pass, a function of dout that returns dx and the parameters' gradients."""
     qkv = ops.linear(x, p["c_attn.weight"], p.get("c_attn.bias"))
+    record("qkv", qkv)
     q, k, v = (ops.shaped(qkv, _head_part(n_head, part)) for part in range(3))
     q, k, v = hear(record, "q", q), hear(record, "k", k), hear(record, "v", v)
     factor = 1 / math.sqrt(q.shape[-1])
@@ -173,6 +177,7 @@ def _attention_backward(
     dq, dk = ops.matmul(dscores, k), ops.matmul(ops.shaped(dscores, _transposed), q)
     dq, dk, dv = hear(record, "dq", dq), hear(record, "dk", dk), hear(record, "dv", dv)
     dqkv = ops.concatenate([ops.shaped(part, _merged) for part in (dq, dk, dv)], -1)
+    record("dqkv", dqkv)
     dx, dattn, dattn_bias = linear_backward(ops, dqkv, saved.x, p["c_attn.weight"], "c_attn.bias" in p)
     names = ("c_attn.weight", "c_attn.bias", "c_proj.weight", "c_proj.bias")
     return dx, dict(zip(names, (dattn, dattn_bias, dproj, dproj_bias), strict=True))

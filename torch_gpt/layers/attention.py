@@ -112,6 +112,7 @@ def split_heads(qkv: Tensor, n_head: int, record: Record = ignore) -> tuple[Tens
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
+    record("qkv", qkv)
     batch, time = qkv.shape[:2]
     # The 3C columns are q, k and v, C each; in each, head h has the columns h·D to h·D + D − 1:
     # (B, T, C) → (B, T, H, D) → (B, H, T, D)

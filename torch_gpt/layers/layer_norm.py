@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.model.record import Record, ignore
+from torch_gpt.record import use_of
 
 
 def layer_norm_forward(
@@ -18,6 +19,7 @@ def layer_norm_forward(
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
+    x = use_of(record, "x", x)
     mean = x.mean(dim=-1)  # (4.1)
     record("mean", mean)
     centered = x - mean.unsqueeze(-1)  # (4.2)
@@ -42,6 +44,7 @@ def layer_norm_fused(x: Tensor, weight: Tensor, bias: Tensor | None, epsilon: fl
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
+    x = use_of(record, "x", x)
     out: Tensor = functional.layer_norm(x, weight.shape, weight, bias, epsilon)
     out = record("out", out)
     return out

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from numpy_gpt.shared.model.record import Record, ignore
+from torch_gpt.record import use_of
 
 
 def rms_norm_forward(x: Tensor, epsilon: float, record: Record = ignore) -> Tensor:
@@ -15,6 +16,7 @@ def rms_norm_forward(x: Tensor, epsilon: float, record: Record = ignore) -> Tens
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
+    x = use_of(record, "x", x)
     mean_square = x.square().mean(dim=-1)  # (19.1)
     record("mean_square", mean_square)
     rrms = 1 / (mean_square + epsilon).sqrt()  # (19.2)
@@ -28,5 +30,6 @@ def rms_norm_fused(x: Tensor, epsilon: float, record: Record = ignore) -> Tensor
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
+    x = use_of(record, "x", x)
     out: Tensor = record("out", functional.rms_norm(x, x.shape[-1:], None, epsilon))
     return out

@@ -103,6 +103,7 @@ def _block_shapes(config: GPTConfig, b: int, t: int) -> dict[str, Shape]:
     per_head = (b, heads, t, config.head_size)
     return {
         **_norm_shapes(config, "ln_1", b, t),
+        "attn.qkv": (b, t, 3 * c),
         "attn.q": per_head,
         "attn.k": per_head,
         "attn.v": per_head,
@@ -199,6 +200,33 @@ def gradient_name(name: str) -> str:
     """Return the name of ∂loss/∂name: a d before its last part, ``h.0.attn.q`` → ``h.0.attn.dq``."""
     scope, dot, last = name.rpartition(".")
     return f"{scope}{dot}d{last}"
+
+
+def use_shapes(config: ModelConfig, batch: int, time: int) -> dict[str, Shape]:
+    """Return the name and shape of each use whose share of a gradient has a name of its own, in order of computation.
+
+    ``h.0.ln_1.x`` is the residual stream as this norm reads it: ``h.0.ln_1.dx`` is what comes back through the norm,
+    before what bypassed it is added. ``embedding.weight`` and ``head.weight`` are a tied matrix in its two places:
+    their gradients add up to ``wte.dweight``. A use is no activation, because its value has a name already.
+    """
+    if isinstance(config, BigramConfig):
+        return {}
+    norms = [f"h.{layer}.{norm}" for layer in range(config.n_layer) for norm in ("ln_1", "ln_2")]
+    norms = ["embedding.norm", *norms] if config.has_embedding_norm else [*norms, "ln_f"]
+    shapes: dict[str, Shape] = {f"{norm}.x": (batch, time, config.n_embd) for norm in norms}
+    if not config.tie_weights:
+        return shapes
+    matrix = config.vocab_size, config.n_embd
+    return {EMBEDDING_USE: matrix, **shapes, HEAD_USE: matrix}
+
+
+EMBEDDING_USE, HEAD_USE = "embedding.weight", "head.weight"
+"""A tied matrix in its two uses: as token embedding and as output head."""
+
+
+def is_use(name: str) -> bool:
+    """Return whether a name, which may lack its scope, is one of ``use_shapes``."""
+    return name in (EMBEDDING_USE, HEAD_USE) or name.rpartition(".")[2] == "x"
 
 
 def dropout_shapes(config: ModelConfig, batch: int, time: int) -> dict[str, Shape]:

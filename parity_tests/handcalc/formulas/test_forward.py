@@ -16,8 +16,8 @@ from handcalc.arithmetic.expression import Cells, Constant, Expression, sqrt
 from handcalc.formulas.step import Step
 from handcalc.tracing import plan
 from handcalc.tracing.trace import Trace
-from numpy_gpt.shared.model.names import activation_shapes
 from parity_tests.handcalc.formulas.rounding_bounds import Bounds, steps_outside
+from parity_tests.handcalc.formulas.training_reference import shown_shapes
 from parity_tests.handcalc.variants import MODELS
 
 
@@ -25,7 +25,7 @@ def test_step_names(trace_random: Callable[..., Trace]) -> None:
     gpts = {}, {"activation": "relu", "n_layer": 2}, {"n_layer": 0, "tie_weights": False}, {"norm": "rms_norm"}
     for changes in (*gpts, {"kind": "bigram"}):
         trace = trace_random((1, 0, 2), 4, **changes)
-        shapes = activation_shapes(trace.plan.config, 1, 3)
+        shapes = shown_shapes(trace.plan.config, 3)
         expected = {n: s if n == "embedding.position" else s[1:] for n, s in shapes.items() if not n.startswith("loss")}
         assert [(step.name, trace.plan.sizes.shape(step.axes)) for step in trace.plan.steps] == list(expected.items())
 

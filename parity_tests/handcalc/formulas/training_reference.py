@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from numpy_gpt.adamw import adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.model.config import BigramConfig
-from numpy_gpt.shared.model.names import gradient_name
+from numpy_gpt.shared.model.config import ModelConfig
+from numpy_gpt.shared.model.names import EMBEDDING_USE, HEAD_USE, Shape, activation_shapes, gradient_name
 from numpy_gpt.shared.model.record import keep_in
 from torch_gpt.model import loss_and_gradients as torch_loss_and_gradients
 from torch_gpt.record import keep_in as torch_keep_in
@@ -30,7 +29,6 @@ def numpy_step(trace: Trace, arrays: Arrays) -> Arrays:
     found = _record_all(parameters, trace)
     _, gradients = loss_and_gradients(parameters, [trace.plan.tokens], [trace.plan.targets])
     found |= {gradient_name(name): array.copy() for name, array in gradients.items()}
-    found |= _tied_gradient_parts(trace, arrays)
     found |= _update(trace, parameters, gradients)
     for name, gradient in gradients_of(found, trace).items():
         # AdamW's first step is the gradient divided by its own size: below this, rounding noise decides its sign.
@@ -76,16 +74,6 @@ def _update(trace: Trace, parameters: Parameters, gradients: Parameters) -> Arra
     return found
 
 
-def _tied_gradient_parts(trace: Trace, arrays: Arrays) -> Arrays:
-    """Return the two parts of a tied gradient: those of the same weights untied."""
-    config = trace.plan.config
-    if isinstance(config, BigramConfig) or not config.tie_weights:
-        return {}
-    untied = parameters_from(replace(config, tie_weights=False), arrays | {"lm_head.weight": arrays["wte.weight"]})
-    _, gradients = loss_and_gradients(untied, [trace.plan.tokens], [trace.plan.targets])
-    return {"head.dweight": gradients["lm_head.weight"], "embedding.dweight": gradients["wte.weight"]}
-
-
 def second_forward(trace: Trace) -> Arrays:
     """Return the activations of numpy_gpt with the trace's own new weights, as ``updated.…``."""
     arrays = {
@@ -102,15 +90,31 @@ def torch_step(trace: Trace, arrays: Arrays) -> Arrays:
     found: Arrays = {}
     record = torch_keep_in(found)
     torch_loss_and_gradients(parameters, trace.plan.config, [trace.plan.tokens], [trace.plan.targets], record=record)
-    return {name: _without_batch(name, array) for name, array in found.items()}
+    return without_batches(found)
 
 
 def _record_all(parameters: Parameters, trace: Trace) -> Arrays:
     found: Arrays = {}
     loss_and_gradients(parameters, [trace.plan.tokens], [trace.plan.targets], record=keep_in(found))
-    return {name: _without_batch(name, array) for name, array in found.items()}
+    return without_batches(found)
 
 
-def _without_batch(name: str, array: Any) -> Any:
-    """Return the array without its batch axis; positions and the loss have none."""
-    return array if name in ("embedding.position", "embedding.dposition", "loss", "dloss") else array[0]
+def shown_shapes(config: ModelConfig, time: int) -> dict[str, Shape]:
+    """Return the shape of every activation that a trace shows, for a batch of one text."""
+    return {name: shape for name, shape in activation_shapes(config, 1, time).items() if _is_shown(name)}
+
+
+def without_batches(recorded: Arrays) -> Arrays:
+    """Return what a trace shows of what a twin recorded, without batch axes.
+
+    Positions, the loss, and the parts of a tied matrix's gradient have no batch axis.
+    """
+    return {name: array if name in _WITHOUT_BATCH else array[0] for name, array in recorded.items() if _is_shown(name)}
+
+
+def _is_shown(name: str) -> bool:
+    return not name.endswith(("attn.qkv", "attn.dqkv"))  # a trace shows q, k and v one by one
+
+
+_WITHOUT_BATCH = {"embedding.position", "loss", EMBEDDING_USE, HEAD_USE}
+_WITHOUT_BATCH |= {gradient_name(name) for name in _WITHOUT_BATCH}

@@ -16,7 +16,7 @@ import torch_gpt
 from gpt_data.errors import UserError
 from numpy_gpt import BigramConfig, GPTConfig, initial_values
 from numpy_gpt.engine import NumpyEngine
-from numpy_gpt.shared.model.names import activation_shapes, gradient_name, parameter_shapes
+from numpy_gpt.shared.model.names import activation_shapes, gradient_name, parameter_shapes, use_shapes
 from numpy_gpt.shared.model.record import FirstNotFinite
 from numpy_gpt.shared.training.recipe import Recipe, TrainingConfig
 from torch_gpt.engine import TorchEngine
@@ -51,7 +51,8 @@ def test_what_is_kept_is_never_overwritten(config, engine_type):
     assert not [name for name, array in kept.items() if any(_share_memory(array, {"": part}) for part in parts)]
 
     names = {name for name in activation_shapes(config, 2, 5, dropout=config.dropout > 0)}
-    names |= {gradient_name(name) for name in names if engine_type is NumpyEngine} & set(kept)
+    uses = {gradient_name(name) for name in use_shapes(config, 2, 5)}
+    names |= uses | {gradient_name(name) for name in names if engine_type is NumpyEngine} & set(kept)
     assert names | {f"clipped.{name}" for name in parameter_shapes(config)} <= set(kept)
 
 
@@ -73,7 +74,7 @@ def test_every_recording_function_says_how_to_keep():
                 ours = function.__module__ == info.name and not name.startswith("_")
                 if ours and "record" in inspect.signature(function).parameters and "keep_in" not in function.__doc__:
                     silent.append(f"{info.name}.{name}")
-    for name in ("with_gradients", "as_arrays", "recorder_of"):
+    for name in ("with_gradients", "as_arrays", "recorder_of", "use_of"):
         silent.remove(f"torch_gpt.record.{name}")
     assert not silent
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from numpy_gpt.adamw import AdamWState, adamw_step
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import loss_and_gradients, predict
 from numpy_gpt.parameters import Parameters, parameters_from
-from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.names import gradient_name, parameter_shapes
 from numpy_gpt.shared.model.record import keep_in
+from parity_tests.handcalc.formulas.training_reference import without_batches
 
 Arrays = dict[str, Any]
 
@@ -31,11 +30,10 @@ def numpy_numbers(live: Live, inputs: Arrays, ids: tuple[int, ...], found_gradie
     if len(ids) == time:
         found: Arrays = {}
         predict(parameters, [ids], record=keep_in(found))
-        return {name: _without_batch(name, array) for name, array in found.items()}
+        return without_batches(found)
     found = _record(parameters, ids)
     _, gradients = loss_and_gradients(parameters, [ids[:-1]], [ids[1:]])
     found |= {gradient_name(name): array.copy() for name, array in gradients.items()}
-    found |= _tied_parts(live, weights, ids)
     if live.optimizer is not None:
         own = {name: found_gradients[gradient_name(name)].copy() for name in weights}
         updated, numbers = _update(live.optimizer, parameters, parameters_from(live.config, own), inputs)
@@ -48,21 +46,7 @@ def _record(parameters: Parameters, ids: tuple[int, ...]) -> Arrays:
     found: Arrays = {}
     loss_and_gradients(parameters, [ids[:-1]], [ids[1:]], record=keep_in(found))
     predict(parameters, [ids[:-1]], record=keep_in(found))
-    return {name: _without_batch(name, array) for name, array in found.items()}
-
-
-def _without_batch(name: str, array: Any) -> Any:
-    return array if name in ("embedding.position", "embedding.dposition", "loss", "dloss") else array[0]
-
-
-def _tied_parts(live: Live, weights: Arrays, ids: tuple[int, ...]) -> Arrays:
-    """Return the two parts of a tied gradient: those of the same weights untied."""
-    config = live.config
-    if isinstance(config, BigramConfig) or not config.tie_weights:
-        return {}
-    untied = parameters_from(replace(config, tie_weights=False), weights | {"lm_head.weight": weights["wte.weight"]})
-    _, gradients = loss_and_gradients(untied, [ids[:-1]], [ids[1:]])
-    return {"head.dweight": gradients["lm_head.weight"], "embedding.dweight": gradients["wte.weight"]}
+    return without_batches(found)
 
 
 def _update(

@@ -1,0 +1,60 @@
+"""All mistakes that a port may have made, in the order of the operations."""
+
+from __future__ import annotations
+
+from numpy_gpt.golden.operations import attention_mistakes as attention_mistakes  # declares them
+from numpy_gpt.golden.operations.adamw import ADAMW, CLIPPING
+from numpy_gpt.golden.operations.attention import ATTENTION
+from numpy_gpt.golden.operations.branch import BRANCH
+from numpy_gpt.golden.operations.embedding import EMBEDDING
+from numpy_gpt.golden.operations.feed_forward import FEED_FORWARD
+from numpy_gpt.golden.operations.head import HEAD, LOSS
+from numpy_gpt.golden.operations.linear import READINGS
+from numpy_gpt.golden.operations.norm import NORM
+from numpy_gpt.golden.operations.operation import Mistake, Operation
+from numpy_gpt.golden.operations.precision import PRECISION
+
+PARAMETERS = Operation("parameter")
+for _reading in READINGS:
+    PARAMETERS.mistakes.append(
+        Mistake(
+            "parameter.misread",
+            "the weight was loaded as if it were stored transposed: the pack has (in, out)",
+            "2.1",
+            wraps={
+                "parameter": lambda s, right, reading=_reading: s.o.shaped(
+                    right, lambda a: reading(a) if a.ndim > 1 else a
+                )
+            },
+        )
+    )
+OPERATIONS = (PARAMETERS, EMBEDDING, NORM, ATTENTION, FEED_FORWARD, BRANCH, HEAD, LOSS, CLIPPING, ADAMW, PRECISION)
+
+
+def all_mistakes() -> list[Mistake]:
+    """Return every mistake; several may be versions of one, with the same id."""
+    return [mistake for operation in OPERATIONS for mistake in operation.mistakes] + _in_all_linear_layers()
+
+
+def _in_all_linear_layers() -> list[Mistake]:
+    """Return the mistakes of one linear layer as they are where all layers share one function."""
+    layers: dict[str, list[list[Mistake]]] = {}
+    for operation in (ATTENTION, FEED_FORWARD):
+        for name in ("c_attn", "c_fc", "c_proj"):
+            found: dict[str, list[Mistake]] = {}
+            for mistake in operation.mistakes:
+                if mistake.id.startswith(f"{operation.name}.{name}."):
+                    found.setdefault(mistake.id.rsplit(".", 1)[1], []).append(mistake)
+            for ending, versions in found.items():
+                layers.setdefault(ending, []).append(versions)
+    return [
+        Mistake(
+            f"linear.{ending}",
+            f"in every linear layer: {version[0].sentence}",
+            version[0].equation,
+            {kind: rule for mistake in version for kind, rule in mistake.rules.items()},
+            {kind: wrap for mistake in version for kind, wrap in mistake.wraps.items()},
+        )
+        for ending, of_layers in layers.items()
+        for version in zip(*of_layers, strict=True)
+    ]
