@@ -107,7 +107,7 @@ def _add_check_flags(parser: argparse.ArgumentParser, program: Program) -> None:
 
 
 def _check(options: CheckOptions) -> int:
-    from numpy_gpt.golden.check.checking import report
+    from numpy_gpt.golden.check.report import report
     from numpy_gpt.golden.doors import check_theirs
     from numpy_gpt.golden.pack.reading import read_pack
     from numpy_gpt.golden.theirs.names import read_name_map
@@ -128,8 +128,8 @@ _PACK = Command(
     "write the arrays of a model's training steps to files that any language can read",
     _add_pack_flags,
     ("golden pack golden", "golden pack tiny-pack --model tiny --steps 1 --layout torch"),
-    "golden.tsv lists the arrays in the order of computation, with the place of each in golden.safetensors. The config,\n"
-    "and how far each array may be off, are in golden.json. docs/check-a-port.md has the details.",
+    "golden.tsv lists the arrays in the order of computation, with the place of each in golden.safetensors. The\n"
+    "config, and how far each array may be off, are in golden.json. docs/check-a-port.md has the details.",
 )
 _NAMES = Command(
     "names",

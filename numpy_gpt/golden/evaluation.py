@@ -23,15 +23,15 @@ class Setting(NamedTuple):
 class Given(NamedTuple):
     """The arrays that computations start from.
 
-    ``inputs`` are the pack's parameters, masks, and by step tokens and targets; ``theirs`` are the port's own arrays, in
-    float64, complete: cells that do not count have been filled in, and ``doubt`` is how far
+    ``inputs`` are the pack's parameters, masks, and by step tokens and targets; ``theirs`` are the port's own arrays,
+    in float64, complete: cells that do not count have been filled in, and ``doubt`` is how far
     those may be off; ``raw`` are the port's arrays as they came.
     """
 
     inputs: Mapping[str, Any]
     theirs: dict[str, Any]
-    doubt: dict[str, Any] = {}
-    raw: Mapping[str, Any] = {}
+    doubt: dict[str, Any]
+    raw: Mapping[str, Any]
 
 
 class Change(NamedTuple):
@@ -65,6 +65,7 @@ class Evaluation:
             operations = change.mistake.operations(operations) if change.mistake.operations else operations
         self.operations = operations
         self._memo: dict[str, tuple[Value, int]] = {}
+        self._active: set[str] = set()
         self._leaves: dict[str, Value] = {}
         self.applied = False
         """Whether a mistake has changed an array."""
@@ -106,12 +107,16 @@ class Evaluation:
 
     def _computed(self, name: str) -> tuple[Value, int]:
         node = self.graph.nodes[name]
+        if name in self._active:  # a mistake that is made in one place only may need its own result
+            raise NotApplicable
+        self._active.add(name)
         outer, self._trail = self._trail, node.bit
         try:
             value = self._rule(node)
             return value, self._trail
         finally:
             self._trail = outer
+            self._active.discard(name)
 
     def forget(self, names: Iterable[str]) -> None:
         """Free computed arrays that nothing will need again."""
@@ -119,7 +124,7 @@ class Evaluation:
             self._memo.pop(name, None)
 
     def touched(self, node: Node, keys: Sequence[str]) -> bool:
-        """Return whether the port has one of a place's arrays, or a mistake changes it; the others count as computed."""
+        """Return whether the port has one of these arrays, or a mistake changes one; the others count as computed."""
         assert node.place is not None
         names = [prefix_of(node.step) + node.place.name(key) for key in keys]
         for name in names:
@@ -152,7 +157,7 @@ class Evaluation:
         return right(scope) if value is None else self._at_least(value, right(scope))
 
     def _at_least(self, value: Value, right: Value) -> Value:
-        """Return a mistake's value with the right rule's bound, if that is wider: few of the mistakes have sharp ones."""
+        """Return a mistake's value with the right rule's bound, if that is wider: few mistakes have sharp ones."""
         if not isinstance(value, Bounded) or value.shape != right.shape:
             return value
         return Bounded(value.value, np.fmax(value.error, np.nan_to_num(right.error)), value.rounding)

@@ -1,4 +1,4 @@
-"""Every named array of a model's training steps, in the order of computation, and how each follows from earlier ones."""
+"""Every named array of a model's training steps, in order of computation, and how each follows from earlier ones."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The same operations with random rounding errors: the sharper tolerance of a long computation (Parker 1997).
 
 Bounds that are propagated from layer to layer multiply up. Here every operation moves its result by a normal random
-number of its rounding error's size, √k·u·magnitude for k roundings (Higham & Mary 2019); a few runs then show how far all
-of them together move every entry of every array. With ``unit`` 0 the operations are plain float64.
+number of its rounding error's size, √k·u·magnitude for k roundings (Higham & Mary 2019); a few runs then show how far
+all of them together move every entry of every array. With ``unit`` 0 the operations are plain float64.
 """
 
 from __future__ import annotations

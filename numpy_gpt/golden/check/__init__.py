@@ -1,1 +1,1 @@
-"""Checking a port: does each of its arrays follow from its own earlier ones, and if not, which mistake explains it?"""
+"""Whether each array of a port follows from its own earlier ones, and which mistake explains one that does not."""

@@ -19,9 +19,9 @@ from numpy_gpt.golden.graph import GIVEN, Graph
 def check(pack: Any, arrays: Mapping[str, Any], dtype: str | None = None, *, tell_limits: bool = True) -> Findings:
     """Return which of a port's arrays do not follow from its own earlier ones, and why.
 
-    ``pack`` is what ``read_pack`` returned, ``arrays`` are the port's, by the pack's names, any subset of them; ``dtype``
-    is what the port computes in: float64, float32, bfloat16 or float16, by default that of its arrays. Without
-    ``tell_limits`` it is not worked out which mistakes these arrays could not show.
+    ``pack`` is what ``read_pack`` returned, ``arrays`` are the port's, by the pack's names, any subset of them;
+    ``dtype`` is what the port computes in: float64, float32, bfloat16 or float16, by default that of its arrays.
+    Without ``tell_limits`` it is not worked out which mistakes these arrays could not show.
     """
     graph = Graph(pack.config, pack.batch, pack.time, pack.steps)
     names = [name for name in graph.nodes if name in arrays]
@@ -76,6 +76,7 @@ class _Walk:
             [mistake for mistake in cannot_tell if mistake.id not in named],
             [mistake for mistake in unseen if mistake.id not in named],
             self._comparer.dtype,
+            self._comparer.graph.steps,
         )
 
     def _visit(self, name: str) -> None:

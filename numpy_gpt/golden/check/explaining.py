@@ -18,7 +18,7 @@ from numpy_gpt.tolerances.rounding import Float64
 CUT = 4.0
 """A cause cuts the error at least so many times."""
 ROUNDED_CUT = 8.0
-"""For lower precision, whose exact roundings cannot be reproduced from rounded numbers, in the root of the mean square."""
+"""For lower precision, whose roundings cannot all be reproduced from rounded numbers: of the errors' mean square."""
 _CLEARLY = 3.0  # an explanation whose errors are so many times as large as another's is worse
 _PAIRS = 4  # of the mistakes that come nearest, so many are tried together with each other one
 
@@ -45,7 +45,7 @@ class Explanation(NamedTuple):
 class Score(NamedTuple):
     """How many arrays follow only with an explanation, less those that follow only without it; how far off they are."""
 
-    count: int
+    agreements: int
     size: float
 
 
@@ -186,12 +186,14 @@ class Explainer:
         if len(fits) < 2:
             return list(fits)
         scored = [(fit, self._score(fit)) for fit in fits]
-        most = max(score.count for _, score in scored)
-        likely = [(fit, score) for fit, score in scored if score.count >= most - 1]
+        most = max(score.agreements for _, score in scored)
+        likely = [(fit, score) for fit, score in scored if score.agreements >= most - 1]
         least = min(score.size for _, score in likely)
         kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.1)]
         best: dict[tuple[str, ...], Explanation] = {}
-        for fit, _ in sorted(kept, key=lambda pair: (-pair[1].count, self._off_at_all(name, pair[0]), pair[1].size)):
+        for fit, _ in sorted(
+            kept, key=lambda pair: (-pair[1].agreements, self._off_at_all(name, pair[0]), pair[1].size)
+        ):
             best.setdefault(fit.identifiers, fit)
         return list(best.values())
 
@@ -210,7 +212,7 @@ class Explainer:
         known = self._comparer.changes
         narrow = [*known, *explanation.changes]
         wide = [*known, *(Change(each.mistake) for each in explanation.changes)]
-        return max((self._agreement(changes, bits) for changes in (narrow, wide)), key=lambda score: score.count)
+        return max((self._agreement(changes, bits) for changes in (narrow, wide)), key=lambda score: score.agreements)
 
     def _agreement(self, changes: Sequence[Change], bits: int) -> Score:
         evaluation, count, squares = self._comparer.with_changes(changes), 0, []

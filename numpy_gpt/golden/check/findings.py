@@ -15,8 +15,9 @@ class Finding:
     """An array that does not follow, or several with one cause.
 
     ``off`` and ``allowed`` are those of the number that is farthest off in units of what is allowed, ``times`` that
-    quotient; ``residual`` is the same quotient with the cause taken into account; ``also`` are other arrays that the cause
-    explains; ``nearest`` is a mistake that explains the error in part.
+    quotient; ``residual`` is the same quotient with the cause taken into account; ``also`` are other arrays that the
+    cause explains, or without a cause the same array in other places; ``nearest`` is a mistake that explains the error
+    in part.
     """
 
     tensor: str
@@ -51,7 +52,11 @@ class Finding:
 
 @dataclass
 class Findings:
-    """The result of a check; ``following`` are the arrays that follow, ``doubtful`` those that depend on unexplained ones."""
+    """The result of a check.
+
+    ``following`` are the arrays that follow, ``doubtful`` those that depend on unexplained ones; ``cannot_tell`` are
+    mistakes that would change the arrays by less than is allowed, ``unseen`` those that no array depends on.
+    """
 
     findings: list[Finding]
     following: list[str]
@@ -60,12 +65,19 @@ class Findings:
     cannot_tell: list[Mistake]
     unseen: list[Mistake]
     dtype: str
+    steps: int
     notes: list[str] = field(default_factory=list)
 
     @property
     def follows(self) -> bool:
         """Whether every array of the port follows from its earlier ones."""
         return not self.findings
+
+    @property
+    def compared(self) -> int:
+        """The number of arrays that were compared."""
+        found = {name for finding in self.findings for name in (finding.tensor, *finding.also)}
+        return len(found.union(self.following, self.doubtful))
 
     @property
     def status(self) -> int:
@@ -78,7 +90,7 @@ class Findings:
             "follows": self.follows,
             "dtype": self.dtype,
             "findings": [finding.as_json() for finding in self.findings],
-            "compared": len(self.following) + len(self.doubtful) + len(self.findings),
+            "compared": self.compared,
             "following": self.following,
             "doubtful": self.doubtful,
             "not_compared": self.not_compared,

@@ -1,4 +1,4 @@
-"""A branch and the residual stream that it joins (§10), forward and backward; attention and feed-forward each have one."""
+"""A branch and the residual stream that it joins (§10), forward and backward: attention's and feed-forward's."""
 
 from __future__ import annotations
 

@@ -243,12 +243,19 @@ _factor(
     lambda s: 1 / _count(s),
     both=False,
 )
+
+
+def _parts_of(parts: int) -> Callable[[Any], float]:
+    """Return a factor; where each sequence is a part, ``loss.per_position`` says the same."""
+    return lambda s: float(parts) if parts != len(s.tokens) else 1.0
+
+
 for _parts in (2, 3, 4):
     for _both in (True, False):
         _factor(
             "loss.accumulated",
             "gradients of parts of the batch are added without dividing by the number of parts",
-            lambda s, parts=_parts: float(parts) if parts != len(s.tokens) else 1.0,
+            _parts_of(_parts),
             both=_both,
         )
 _factor("loss.dlogits_sign", "the gradient of the loss has the wrong sign", lambda s: -1.0, both=False)
@@ -267,7 +274,7 @@ LOSS.mistake(
     "11.1",
     {
         **_other_targets(lambda s: np.maximum(s.targets, 0)),
-        "loss": lambda s: s.o.mean(s["losses"]),
+        "loss": lambda s: s.o.scale(s.o.mean(s["losses"]), _padded(s) ** 0),
     },
 )
 
@@ -305,7 +312,7 @@ LOSS.mistake(
 
 def _padded(s: Any) -> float:
     s.require(bool((s.targets < 0).any()))
-    return s.targets.size / _count(s)
+    return float(s.targets.size / _count(s))
 
 
 LOSS.mistake(

@@ -35,9 +35,9 @@ READINGS = (misread, miswritten)
 class Linear(NamedTuple):
     """A linear layer inside an operation.
 
-    ``name`` is for people; ``x``, ``out``, ``dout`` and ``dx`` are the operation's names of its input, its output and their
-    gradients, ``weight`` the beginning of its parameters'; ``axes`` are those of out, weight and bias; ``forward`` and
-    ``backward`` are its equations.
+    ``name`` is for people; ``x``, ``out``, ``dout`` and ``dx`` are the operation's names of its input, its output and
+    their gradients, ``weight`` the beginning of its parameters'; ``axes`` are those of out, weight and bias;
+    ``forward`` and ``backward`` are its equations.
     """
 
     name: str
@@ -127,7 +127,7 @@ def _declare_mistakes(operation: Operation, layer: Linear) -> None:
             wraps={f"{weight}.dweight": lambda s, right, reading=reading: s.o.shaped(right, reading)},
         )
     for which, keep, words in (("last", -1, "the last"), ("first", 0, "the first")):
-        rules = {
+        rules: dict[str, Any] = {
             f"{weight}.dweight": _of_one(x, dout, keep),
             f"{weight}.dbias": lambda s, keep=keep: s.o.total(s.o.shaped(s[dout], lambda a: rows(a[keep])), 0),
         }

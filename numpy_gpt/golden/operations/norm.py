@@ -204,7 +204,7 @@ NORM.mistake(
         "dx": _row_gradient(lambda x, e: x / np.sqrt(_squares(x) + e)),
     },
 )
-_NO_WEIGHT = {
+_NO_WEIGHT: dict[str, Any] = {
     "out": lambda s: s.o.add(s["normalized"], s["bias"]) if s.has("bias") else s.o.scale(s["normalized"], 1.0),
     "dnormalized": lambda s: s.o.scale(s["dout"], 1.0),
 }
@@ -352,7 +352,7 @@ NORM.mistake(
     {"dweight": lambda s: _summed(s, s["dout"])},
 )
 for _which, _keep in (("last", -1), ("first", 0)):
-    _both = {
+    _both: dict[str, Any] = {
         "dweight": lambda s, keep=_keep: s.o.total(
             s.o.shaped(s.o.multiply(s["dout"], s["normalized"]), lambda a: a[keep]), 0
         ),

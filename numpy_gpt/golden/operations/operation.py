@@ -12,8 +12,6 @@ Value = Any
 """A Bounded, or a float64 array if the operations are Sampled."""
 Rule = Callable[[Any], Value]
 """Computes an array from a Scope, which gives the earlier arrays by their names inside the operation."""
-Wrap = Callable[[Any, Value], Value]
-"""Computes an array from a Scope and the array that the rule gives."""
 
 FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
 FUTURE = "future"
@@ -37,21 +35,20 @@ class Array(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """What a port may have done instead: other rules for some arrays, by kind, such as ``attention.scaled``.
+    """What a port may have done instead: other rules for some arrays, by kind, such as ``attention:scaled``.
 
-    Mistakes with one id are versions of the same one. ``wraps`` change what the rule gives; ``operations`` is a function
-    that changes how products are computed everywhere. ``size_only`` says that rounding hides the exact values, so that
-    only the size of the error can be recognised.
+    Mistakes with one id are versions of the same one. ``rules`` compute an array from a Scope; ``wraps`` from a Scope
+    and what the right rule gives; ``operations`` is a function that changes how products are computed everywhere.
+    ``size_only`` says that rounding hides the exact values, so that only the size of the error can be recognised.
     """
 
     id: str
     sentence: str
     equation: str
-    rules: Mapping[str, Rule] = {}
-    wraps: Mapping[str, Wrap] = {}
+    rules: Mapping[str, Any] = {}
+    wraps: Mapping[str, Any] = {}
     operations: Callable[[Any], Any] | None = None
     size_only: bool = False
-    once: bool = False  # a mistake that may be in one layer only
 
     @property
     def kinds(self) -> set[str]:
@@ -87,7 +84,7 @@ class Operation:
         return declare
 
     def mistake(
-        self, identifier: str, sentence: str, equation: str, rules: Mapping[str, Rule] | None = None, **options: Any
+        self, identifier: str, sentence: str, equation: str, rules: Mapping[str, Any] | None = None, **options: Any
     ) -> None:
         """Declare a mistake; the keys of ``rules`` and ``wraps`` are names in this operation, or kinds with a colon."""
         wraps = {self._kind(key): wrap for key, wrap in options.pop("wraps", {}).items()}

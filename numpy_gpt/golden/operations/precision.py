@@ -55,7 +55,7 @@ class Rounded:
 
     def _summed(self, a: Any, b: Any) -> Any:
         """Add up one product after the other, and round after each."""
-        total = np.zeros(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + (a.shape[-2], b.shape[-1]))
+        total = np.zeros((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]))
         for k in range(a.shape[-1]):
             total = rounded_to(total + a[..., :, k, None] * b[..., None, k, :], self._form)
         return total

@@ -33,7 +33,7 @@ def tolerances_of(case: Case, written: Callable[[str], Any]) -> dict[str, dict[s
     the number of steps.
     """
     graph = Graph(case.config, *case.batch_shape, case.steps)
-    given, setting = Given(_inputs(case), {}), Setting(case.optimizer, case.learning_rates)
+    given, setting = Given(_inputs(case), {}, {}, {}), Setting(case.optimizer, case.learning_rates)
     unit = rounding(_SAMPLED).unit
     samples = [
         Evaluation(graph, given, setting, Sampled(unit, seed), _SAMPLED)
