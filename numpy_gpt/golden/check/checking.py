@@ -68,7 +68,7 @@ class _Walk:
         missing = [
             name
             for name, node in self._nodes.items()
-            if name not in self._comparer.given.theirs and node.phase != GIVEN
+            if name not in self._comparer.given.theirs and node.phase != GIVEN and node.plain != HEAD_DX
         ]
         return Findings(
             self._findings,

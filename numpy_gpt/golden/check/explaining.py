@@ -11,7 +11,7 @@ import numpy as np
 from numpy_gpt.golden.check.comparing import Comparer, Comparison, quotients
 from numpy_gpt.golden.evaluation import Change
 from numpy_gpt.golden.graph import Node
-from numpy_gpt.golden.operations.mistakes import all_mistakes
+from numpy_gpt.golden.operations.mistakes import possible_mistakes
 from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, Mistake
 from numpy_gpt.tolerances.rounding import Float64
 
@@ -62,9 +62,7 @@ class Explainer:
     def __init__(self, comparer: Comparer, names: Sequence[str]) -> None:
         self._comparer, self._names = comparer, names
         self._nodes = comparer.graph.nodes
-        self._mistakes = [
-            mistake for mistake in all_mistakes() if mistake.id != "precision.float32" or comparer.dtype == "float64"
-        ]
+        self._mistakes = possible_mistakes(comparer.dtype)
         self._forward = sum(node.bit for node in self._nodes.values() if node.phase == FORWARD)
 
     def narrowed(self, name: str, found: Comparison, right: set[str]) -> list[Change] | None:
