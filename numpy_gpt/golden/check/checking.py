@@ -13,7 +13,7 @@ from numpy_gpt.golden.check.findings import Finding, Findings
 from numpy_gpt.golden.check.limits import limits
 from numpy_gpt.golden.check.where import describe_error
 from numpy_gpt.golden.evaluation import Given, Setting
-from numpy_gpt.golden.graph import GIVEN, Graph
+from numpy_gpt.golden.graph import GIVEN, HEAD_DX, Graph
 
 
 def check(pack: Any, arrays: Mapping[str, Any], dtype: str | None = None, *, tell_limits: bool = True) -> Findings:

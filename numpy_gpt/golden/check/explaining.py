@@ -185,7 +185,7 @@ class Explainer:
             return list(fits)
         scored = [(fit, self._score(fit)) for fit in fits]
         most = max(score.agreements for _, score in scored)
-        likely = [(fit, score) for fit, score in scored if score.agreements >= most - 1]
+        likely = [(fit, score) for fit, score in scored if score.agreements == most]
         least = min(score.size for _, score in likely)
         kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.1)]
         best: dict[tuple[str, ...], Explanation] = {}
@@ -221,7 +221,8 @@ class Explainer:
                 times = float(quotients(off, comparison.allowed).max(initial=0.0))
                 if times <= 2:
                     squares.append(times**2)
-                count += int(times <= 2) - int(comparison.times <= 1)
+                unclear = 2 < times <= 8 and comparison.times <= 1
+                count += 0 if unclear else int(times <= 2) - int(comparison.times <= 1)
         return Score(count, float(np.sqrt(np.mean(squares))) if squares else np.inf)
 
 
