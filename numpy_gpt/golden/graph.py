@@ -13,8 +13,9 @@ from numpy_gpt.golden.operations.feed_forward import FEED_FORWARD
 from numpy_gpt.golden.operations.head import HEAD, LOSS
 from numpy_gpt.golden.operations.norm import NORM
 from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, UPDATE, Array, Mistake, Operation
+from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.names import Shape, parameter_shapes
+from numpy_gpt.shared.model.names import Shape, gradient_name, parameter_shapes
 
 GIVEN = "given"
 
@@ -96,6 +97,8 @@ class Graph:
         axes = array.axes if array.axes != "P" else self.axes_of(place.links["parameter"])
         shape = tuple(self.sizes[letter] for letter in axes.split(",")) if axes else ()
         name, kind = prefix_of(step) + plain, f"{place.operation.name}:{array.name}"
+        if name in self.nodes:  # without a last norm, the head's dx is already the gradient of the last stream
+            return
         self._put(Node(name, kind, shape, axes, array.equation, array.phase, array.skip, step, place, array))
 
     def _put(self, node: Node) -> None:
@@ -111,29 +114,37 @@ class Graph:
 
     def _places(self) -> Iterator[Place]:
         config = self.config
-        last = f"h.{config.n_layer - 1}.mlp.residual" if config.n_layer else self._stream(0)
+        last = self._stream(config.n_layer)
         tables = {name: name for name in ("wte.weight", "wpe.weight", "wte.dweight", "wpe.dweight", "head.dweight")}
-        yield Place(EMBEDDING, "embedding.", {**tables, **self._from_above(0)})
+        if config.has_embedding_norm:
+            embedded = "embedding.dropout" if self.dropout else "embedding.sum"
+            yield Place(EMBEDDING, "embedding.", {**tables, "dnorm": "embedding.norm.dx", "dbypass": ""})
+            yield Place(EMBEDDING_NORM, "embedding.norm.", {"x": embedded, **self._from_above(0)})
+        else:
+            yield Place(EMBEDDING, "embedding.", {**tables, **self._from_above(0)})
         for layer in range(config.n_layer):
             yield from self._block(layer)
-        yield Place(NORM, "ln_f.", {"x": last, "dresidual": ""})
+        read = last if config.has_embedding_norm else "ln_f.out"
+        if not config.has_embedding_norm:
+            yield Place(NORM, "ln_f.", {"x": last, "dresidual": ""})
         head = "wte.weight" if config.tie_weights else "lm_head.weight"
         dweight = "head.dweight" if config.tie_weights else "lm_head.dweight"
-        yield Place(HEAD, "", {"x": "ln_f.out", "stream": last, "head": head, "dx": "ln_f.dout", "dweight": dweight})
+        yield Place(HEAD, "", {"x": read, "stream": last, "head": head, "dx": gradient_name(read), "dweight": dweight})
         yield Place(LOSS, "", {})
 
     def _block(self, layer: int) -> Iterator[Place]:
         at, stream = f"h.{layer}.", self._stream(layer)
         middle = f"{at}attn.residual"
+        norm = RMS_NORM if self.config.norm == "rms_norm" else NORM
         yield Place(
-            NORM, f"{at}ln_1.", {"x": stream, "dresidual": f"{at}attn.dresidual", "after": f"{at}attn.out"}, layer
+            norm, f"{at}ln_1.", {"x": stream, "dresidual": f"{at}attn.dresidual", "after": f"{at}attn.out"}, layer
         )
         links = {"x": f"{at}ln_1.out", "stream": stream, "dx": f"{at}ln_1.dout", "dstream": f"{at}attn.dresidual"}
         yield Place(ATTENTION, f"{at}attn.", links, layer)
         beyond = {"dnorm": f"{at}ln_2.dx", "dbypass": f"{at}mlp.dresidual", "norm": f"{at}ln_1."}
         yield Place(BRANCH, f"{at}attn.", {"stream": stream, "normed": f"{at}ln_1.out", **beyond}, layer)
         yield Place(
-            NORM, f"{at}ln_2.", {"x": middle, "dresidual": f"{at}mlp.dresidual", "after": f"{at}mlp.out"}, layer
+            norm, f"{at}ln_2.", {"x": middle, "dresidual": f"{at}mlp.dresidual", "after": f"{at}mlp.out"}, layer
         )
         links = {"x": f"{at}ln_2.out", "stream": middle, "dx": f"{at}ln_2.dout", "dstream": f"{at}mlp.dresidual"}
         yield Place(FEED_FORWARD, f"{at}mlp.", {**links, "earlier": stream}, layer)
@@ -143,6 +154,8 @@ class Graph:
     def _stream(self, layer: int) -> str:
         if layer:
             return f"h.{layer - 1}.mlp.residual"
+        if self.config.has_embedding_norm:
+            return "embedding.norm.out"
         return "embedding.dropout" if self.dropout else "embedding.sum"
 
     def _from_above(self, layer: int) -> dict[str, str]:

@@ -13,6 +13,7 @@ from numpy_gpt.golden.operations.linear import READINGS
 from numpy_gpt.golden.operations.norm import NORM
 from numpy_gpt.golden.operations.operation import Mistake, Operation
 from numpy_gpt.golden.operations.precision import PRECISION
+from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
 
 PARAMETERS = Operation("parameter")
 for _reading in READINGS:
@@ -28,7 +29,10 @@ for _reading in READINGS:
             },
         )
     )
-OPERATIONS = (PARAMETERS, EMBEDDING, NORM, ATTENTION, FEED_FORWARD, BRANCH, HEAD, LOSS, CLIPPING, ADAMW, PRECISION)
+OPERATIONS = (
+    *(PARAMETERS, EMBEDDING, EMBEDDING_NORM, NORM, RMS_NORM, ATTENTION, FEED_FORWARD, BRANCH, HEAD, LOSS),
+    *(CLIPPING, ADAMW, PRECISION),
+)
 
 
 def all_mistakes() -> list[Mistake]:
