@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from numpy_gpt.golden.check.checking import check
 from numpy_gpt.golden.graph import Graph
-
 from parity_tests.golden.causes import CAUSES
 from parity_tests.golden.dumps import dump
 from parity_tests.golden.jobs import job_for, pack_of

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from numpy_gpt.golden.operations.linear import rows, transposed
 from numpy_gpt.golden.operations.operation import BACKWARD, Operation, Value
 
 RMS_NORM = Operation("rms_norm")
@@ -232,3 +233,26 @@ EMBEDDING_NORM.mistake(
     "10.4",
     {"dout": lambda s: s.o.scale(s["dbypass"], 1.0)},
 )
+
+
+# A norm where there is none: before the head.
+
+
+def _normed(s: Any) -> Any:
+    s.require(s.config.has_embedding_norm)
+    return s.o.rms_norm(s["x"], s.config.layer_norm_epsilon)
+
+
+def _last_dx(s: Any) -> Value:
+    parts = _normed(s)
+    return s.o.rms_norm_backward(s.right("dx"), parts.normalized, parts.rrms)
+
+
+_LAST = {
+    "head:logits": lambda s: s.o.matmul(_normed(s).normalized, s.o.shaped(s["head"], transposed)),
+    "head:dweight": lambda s: s.o.matmul(
+        s.o.shaped(s.o.shaped(s["dlogits"], rows), transposed), s.o.shaped(_normed(s).normalized, rows)
+    ),
+    "head:dx": _last_dx,
+}
+EMBEDDING_NORM.mistake("rms_norm.last_added", "there is a norm before the head, and this model has none", "19.9", _LAST)
