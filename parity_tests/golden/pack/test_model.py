@@ -57,7 +57,7 @@ def test_no_such_model(model, message):
     ("options", "message"),
     [
         ({"steps": 0}, "steps must be a whole number of at least 1, not 0"),
-        ({"steps": 10**9}, "steps must be at most 1,000, not 1000000000; each step"),
+        ({"steps": 10**9}, "steps must be at most 1,000, not 1000000000; each has"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
         ({"level": "some"}, "level must be one of all, blocks, ends, not 'some'"),
         ({"layout": "jax"}, "layout must be one of ours, torch, llm.c, not 'jax'"),
