@@ -49,9 +49,7 @@ def golden_pack(
         If an argument is out of range, there is no such model, or the directory cannot be written.
     """
     if whole_number("steps", steps, 1) > MOST_STEPS:
-        raise UserError(
-            f"steps must be at most {MOST_STEPS:,}, not {describe(steps)}; each step is a copy of the model"
-        )
+        raise UserError(f"steps must be at most {MOST_STEPS:,}, not {describe(steps)}; each has its own weights")
     if whole_number("seed", seed, 0) >= _SEEDS:
         raise UserError(f"seed must be below {_SEEDS:,}, not {describe(seed)}")
     for name, value, known in (("level", level, LEVELS), ("layout", layout, LAYOUTS), ("dtype", dtype, DTYPES)):
