@@ -8,7 +8,7 @@ import pytest
 from numpy_gpt.golden.graph import Graph, prefix_of
 from numpy_gpt.golden.pack.case import default_case
 from numpy_gpt.golden.pack.form import SEED, STEPS
-from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.model.names import gradient_name, parameter_shapes
 
 CASE = default_case(STEPS, SEED)
 CONFIG = CASE.config
@@ -72,8 +72,16 @@ def test_clipping_is_active_in_one_step_and_not_in_another(arrays):
     scales = [float(arrays[f"{prefix_of(step)}clipping.scale"]) for step in range(1, STEPS + 1)]
     assert min(scales) < 0.9
     assert max(scales) == 1
-    first = float(arrays["clipping.norm"])
-    assert 1e-6 / first > 8 * 2.0**-24  # the 1e-6 in the quotient is more than rounding
+    second = float(arrays["step2.clipping.norm"])
+    assert scales[1] < 1
+    assert 1e-6 / second > 8 * 2.0**-24  # the 1e-6 in the quotient is more than rounding
+
+
+def test_clipping_shows_in_tensors_and_in_numbers(arrays):
+    gradients = [arrays[gradient_name(name)] for name in CASE.parameters]
+    limit = CASE.optimizer["grad_clip"]
+    assert sum(np.linalg.norm(gradient) > limit for gradient in gradients) > 2
+    assert max(np.abs(gradient).max() for gradient in gradients) > limit
 
 
 def test_a_variance_in_one_pass_cancels(arrays):
