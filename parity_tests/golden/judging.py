@@ -33,7 +33,7 @@ VERDICTS = {
 
 LEAST = {"float32": 1e-6, "float64": 1e-14}
 """A mistake that changes no dumped array by more, relative to its largest entry, cannot be seen; nor can one that
-changes none by three times as much as rounding changes it in the right port."""
+changes none by ten times as much as rounding changes it in the right port."""
 
 
 class Case(NamedTuple):
