@@ -172,6 +172,9 @@ def _check_format_options(options: argparse.Namespace, selection: Selection) -> 
 def _check_web_model(model: Checkpoint) -> None:
     if isinstance(model.config, BigramConfig):
         raise UserError("a web page shows a GPT, and this is a bigram model: choose another --model or --format")
+    if model.config.norm != "layer_norm":
+        norm = f"and this one has norm={model.config.norm!r}"
+        raise UserError(f"a web page shows a GPT with layer norm, {norm}: choose another --model or --format")
 
 
 def _write_html(options: argparse.Namespace, trace: Trace) -> None:

@@ -12,8 +12,8 @@ from gpt_data.wording import describe
 from numpy_gpt.layers.attention import KeyValues
 from numpy_gpt.layers.block import block_forward
 from numpy_gpt.layers.embedding import embedding_forward
-from numpy_gpt.layers.layer_norm import layer_norm_forward
 from numpy_gpt.layers.linear import linear_forward
+from numpy_gpt.layers.norm import norm_forward
 from numpy_gpt.parameters import Parameters, check_parameters
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config_checks import require_gpt
@@ -69,11 +69,14 @@ class Decoder:
         wte, wpe, views = parameters["wte.weight"], parameters["wpe.weight"], parameters.views
         x, _ = embedding_forward(tokens, wte, wpe, first=length)
         x = x.reshape(-1, config.n_embd)
+        if config.has_embedding_norm:
+            x, _ = norm_forward(x, views, "embedding.norm", config)
         for block, past in zip(parameters.blocks, self._past, strict=True):
             x, _ = block_forward(x, block, config, self._batch, past=past, length=length)
         self.length = length + tokens.shape[1]
         if last and tokens.shape[1] > 1:
             x = x.reshape(self._batch, -1, config.n_embd)[:, -1]
-        x, _ = layer_norm_forward(x, views["ln_f.weight"], views.get("ln_f.bias"), config.layer_norm_epsilon)
+        if not config.has_embedding_norm:
+            x, _ = norm_forward(x, views, "ln_f", config)
         logits, _ = linear_forward(x, parameters.head.T, None)
         return logits.reshape(self._batch, -1, config.vocab_size)

@@ -10,8 +10,8 @@ from gpt_data.wording import describe
 from numpy_gpt.layers.block import MASKS, BlockCache, block_backward, block_forward
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.embedding import EmbeddingCache, embedding_backward, embedding_forward
-from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
 from numpy_gpt.layers.linear import LinearCache, linear_backward, linear_forward
+from numpy_gpt.layers.norm import NormCache, norm_backward, norm_forward
 from numpy_gpt.parameters import Parameters, check_parameters
 from numpy_gpt.shared.model.array_checks import check_cotangent, check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
@@ -26,13 +26,17 @@ Masks = Mapping[str, Array]
 
 
 class GPTCache(NamedTuple):
-    """What gpt_backward needs; ``scales`` are those of changes by ``record``, by the name of the gradient."""
+    """What gpt_backward needs; ``scales`` are those of changes by ``record``, by the name of the gradient.
+
+    Of ``embedding_norm`` and ``ln_f``, a model has one.
+    """
 
     parameters: Parameters
     embedding: EmbeddingCache
     embedding_mask: Array | None
+    embedding_norm: NormCache | None
     blocks: list[BlockCache]
-    ln_f: LayerNormCache
+    ln_f: NormCache | None
     head: LinearCache
     scales: Mapping[str, Any]
 
@@ -90,6 +94,9 @@ def logits_of(
         x.reshape(-1, config.n_embd),
         unflattened(record, *tokens.shape),
     )  # (B, T, C) → (N, C): a row per position
+    embedding_norm = ln_f = None
+    if config.has_embedding_norm:
+        x, embedding_norm = norm_forward(x, parameters.views, "embedding.norm", config, positions)  # (19.8)
     for layer, block in enumerate(parameters.blocks):  # (12.2)
         name = f"h.{layer}"
         x, cache = block_forward(x, block, config, batch, _inside(masks, name), scoped(positions, name))
@@ -99,12 +106,13 @@ def logits_of(
     if last:
         x = x.reshape(batch, -1, config.n_embd)[:, -1]
         positions = unflattened(record, batch, 1)
-    weight, bias = parameters["ln_f.weight"], parameters.views.get("ln_f.bias")
-    x, ln_f = layer_norm_forward(x, weight, bias, config.layer_norm_epsilon, scoped(positions, "ln_f"))
-    flat_logits, head = linear_forward(x, parameters.head.T, None)  # (12.3)
+    if not config.has_embedding_norm:
+        x, ln_f = norm_forward(x, parameters.views, "ln_f", config, positions)
+    flat_logits, head = linear_forward(x, parameters.head.T, None)  # (12.3), or (19.9)
     logits = flat_logits.reshape(batch, -1, flat_logits.shape[-1])
     logits = record("logits", logits)
-    return logits, GPTCache(parameters, embedding, embedding_mask, blocks, ln_f, head, scales_of(record))
+    scales = scales_of(record)
+    return logits, GPTCache(parameters, embedding, embedding_mask, embedding_norm, blocks, ln_f, head, scales)
 
 
 @ieee
@@ -140,13 +148,16 @@ def gradients_of(dlogits: Array, cache: GPTCache, record: Record = ignore) -> di
     tied = require_gpt(cache.parameters.config).tie_weights
     if tied:
         record(gradient_name(HEAD_USE), dhead_transposed.T)
-    dx, dweight, dbias = layer_norm_backward(dx, cache.ln_f, scoped(positions, "ln_f"))
-    gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}
+    if cache.ln_f is not None:
+        dx, dweight, dbias = norm_backward(dx, cache.ln_f, scoped(positions, "ln_f"))
+        gradients |= {"ln_f.weight": dweight, "ln_f.bias": dbias}
 
     for layer in reversed(range(len(cache.blocks))):  # undoes (12.2)
         dx, dblock = block_backward(dx, cache.blocks[layer], scoped(positions, f"h.{layer}"))
         gradients |= {name: dblock[inner] for inner, name in cache.parameters.block_names[layer].items()}
 
+    if cache.embedding_norm is not None:
+        dx, _, _ = norm_backward(dx, cache.embedding_norm, scoped(positions, "embedding.norm"))  # undoes (19.8)
     dx = dx.reshape(batch, time, -1)
     if cache.embedding_mask is not None:
         record("embedding.ddropout", dx)

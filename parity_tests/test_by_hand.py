@@ -49,6 +49,7 @@ VARIANTS = {
     "tiny": ["tiny"],
     "characters, dropout, averages": ["tiny-characters", "--ema_decay", "0.9", "--dtype", "float64"],
     "relu, biases, untied": ["tinygpt", "--dataset", "tiny", "--block_size", "12", "--n_embd", "8", "--n_layer", "1"],
+    "RMSNorm": ["microgpt", "--grad_clip", "1"],
     "bigram": ["bigram", "--dataset", "words"],
 }
 

@@ -31,6 +31,7 @@ from torch_gpt.parameters import parameters_from as twin_parameters_from
 CONFIG = GPTConfig(vocab_size=7, block_size=5, n_layer=2, n_head=2, n_embd=6, dropout=0.5)
 CASE = Case(CONFIG, 2, 5, 1, 0.5)
 ONE_LAYER = replace(CASE, config=replace(CONFIG, n_layer=1))
+RMS_NORM = replace(ONE_LAYER, config=replace(ONE_LAYER.config, norm="rms_norm"))
 BIGRAM = Case(BigramConfig(vocab_size=7, block_size=5), 2, 5, 1, 0.5)
 INSIDE_FUSED = ("attn.scores", "attn.weights")
 
@@ -141,7 +142,7 @@ def test_the_twins_agree_on_changed_activations(drawn):
     _assert_twins_agree(case, kinds)
 
 
-@pytest.mark.parametrize("case", [BIGRAM, ONE_LAYER], ids=["bigram", "GPT"])
+@pytest.mark.parametrize("case", [BIGRAM, ONE_LAYER, RMS_NORM], ids=["bigram", "GPT", "RMSNorm"])
 def test_the_twins_agree_when_everything_is_changed(case):
     _assert_twins_agree(case, dict.fromkeys(changeable_names(case.config), ("array", "array")))
 
@@ -151,6 +152,11 @@ def test_gradients_with_a_change_are_differences(name):
     names = changeable_names(ONE_LAYER.config) if name == "all" else [name]
     changes = _changes(ONE_LAYER, dict.fromkeys(names, ("array", "array")))
     _assert_gradients_are_differences(ONE_LAYER, changes)
+
+
+@pytest.mark.parametrize("name", ["embedding.norm.out", "h.0.ln_1.out"])
+def test_gradients_with_a_change_after_rms_norm_are_differences(name):
+    _assert_gradients_are_differences(RMS_NORM, _changes(RMS_NORM, {name: ("array", "array")}))
 
 
 def test_gradients_of_a_changed_bigram_model_are_differences():

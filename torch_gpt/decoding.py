@@ -17,8 +17,8 @@ from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import attention_parameters, block_forward
 from torch_gpt.layers.cached_attention import KeyValues, cached_attention_forward
-from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
+from torch_gpt.layers.norm import norm_forward
 from torch_gpt.parameters import by_block, check_parameters, head, on_host, tensor_from
 
 
@@ -73,12 +73,14 @@ class Decoder:
             shape = (len(ids), config.n_head, config.block_size, config.head_size)
             self._past = [KeyValues(wte.new_empty(shape), wte.new_empty(shape)) for _ in self._blocks]
         x = wte[tensor_from(ids, wte.device, torch.int64)] + wpe[self.length : end]
+        if config.has_embedding_norm:
+            x = norm_forward(x, p, "embedding.norm", config, fused=self._fused)
         for layer, block in enumerate(self._blocks):
             x = block_forward(x, block, config, fused=self._fused, attend=partial(self._attend, layer))
         self.length = end
         x = x[:, -1:] if last else x
-        layer_norm = layer_norm_fused if self._fused else layer_norm_forward
-        x = layer_norm(x, p["ln_f.weight"], p.get("ln_f.bias"), config.layer_norm_epsilon)
+        if not config.has_embedding_norm:
+            x = norm_forward(x, p, "ln_f", config, fused=self._fused)
         return (linear_fused if self._fused else linear_forward)(x, head(p, config).T, None)
 
     def _attend(self, layer: int, x: Tensor) -> Tensor:

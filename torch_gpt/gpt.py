@@ -20,8 +20,8 @@ from numpy_gpt.shared.model.token_checks import check_tokens
 from torch_gpt.layers.block import block_forward
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.embedding import embedding_forward, embedding_fused
-from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
 from torch_gpt.layers.linear import linear_forward, linear_fused
+from torch_gpt.layers.norm import norm_forward
 from torch_gpt.parameters import by_block, check_parameters, check_tensor, head, on_host, tensor_from
 from torch_gpt.record import recorder_of, use_of
 
@@ -80,7 +80,6 @@ def logits_of(
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
     embedding = embedding_fused if fused else embedding_forward
-    layer_norm = layer_norm_fused if fused else layer_norm_forward
     linear = linear_fused if fused else linear_forward
 
     wte, to_logits = parameters["wte.weight"], head(parameters, config)
@@ -90,6 +89,8 @@ def logits_of(
     if "embedding.dropout" in masks:
         x = dropout_forward(x, masks["embedding.dropout"])
         record("embedding.dropout", x)
+    if config.has_embedding_norm:
+        x = norm_forward(x, parameters, "embedding.norm", config, record, fused)  # (19.8)
     if blocks is None:
         parts = zip(by_block(parameters, config.n_layer), by_block(masks, config.n_layer), strict=True)
         for layer, (block, block_masks) in enumerate(parts):  # (12.2)
@@ -98,9 +99,9 @@ def logits_of(
         for compute in blocks:
             x = compute(x)
     x = x[:, -1:] if last else x
-    weight, bias = parameters["ln_f.weight"], parameters.get("ln_f.bias")
-    x = layer_norm(x, weight, bias, config.layer_norm_epsilon, scoped(record, "ln_f"))
-    logits: Tensor = record("logits", linear(x, to_logits.T, None))  # (12.3)
+    if not config.has_embedding_norm:
+        x = norm_forward(x, parameters, "ln_f", config, record, fused)
+    logits: Tensor = record("logits", linear(x, to_logits.T, None))  # (12.3), or (19.9)
     return logits
 
 

@@ -45,19 +45,20 @@ def kept_per_token(config: GPTConfig, time: int) -> int:
 
     A layer keeps
 
-    - 2·(C + 1) for its two norms: the normalized values and 1/σ,
+    - 2·(C + 1) for its two norms: the normalized values and 1/σ; with RMSNorm, 2: y itself is the normalized values,
     - C + C + C + F for the inputs of its four linear layers: both norms' outputs, the merged heads, and the activated
       values,
     - 3·C for queries, keys and values,
     - H·T for the attention weights, one for each key, and with dropout H·T more for the weights after it,
     - F for the activation's input, and F more for GELU's factor, which ReLU does not have.
 
-    That is 8·C + 2 + 3·F + H·T. In addition to the layers there are the last norm, C + 1, the input of the head, C, and
-    the probabilities, V.
+    That is 8·C + 2 + 3·F + H·T. In addition to the layers there are the last norm (or that of the embeddings), C + 1,
+    the input of the head, C, and the probabilities, V.
     """
     c, f, scores = config.n_embd, config.n_hidden, config.n_head * time
     inner = 0 if config.activation == "relu" else f
-    layer = 8 * c + 2 + 2 * f + inner + (2 if config.dropout else 1) * scores
+    normalized = 0 if config.norm == "rms_norm" else 2 * c
+    layer = 6 * c + normalized + 2 + 2 * f + inner + (2 if config.dropout else 1) * scores
     return config.n_layer * layer + 2 * c + 1 + config.vocab_size
 
 

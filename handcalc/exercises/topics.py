@@ -71,7 +71,9 @@ def _has(topic: str, config: GPTConfig, tokens: int) -> bool:
         return config.n_layer > 0 and config.activation == "gelu_tanh"
     if topic == gradient.GRADIENT:
         return config.n_layer > 0 and tokens > 1
-    return tokens > 1 or topic == layer_norm.LAYER_NORM
+    if topic == layer_norm.LAYER_NORM:
+        return config.norm == "layer_norm"
+    return tokens > 1
 
 
 class NextToTies(UserError):

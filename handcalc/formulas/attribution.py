@@ -2,7 +2,9 @@
 
 The last vector of the residual stream is a sum (17.1): the token's vector, the position's, and what each head (17.4)
 and each MLP added. The final norm and the head are linear once the norm's factor 1/σ is taken as it is, so each word
-has a direction, (17.2) and (17.3), along which each part contributes (17.5), and the logit is their sum (17.6).
+has a direction, (17.2) and (17.3), along which each part contributes (17.5), and the logit is their sum (17.6). In a
+model without a final norm the direction is the word's row of the head, and the factor that of the embeddings' norm
+(19.10).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import NamedTuple
 
 from handcalc.arithmetic.expression import Cells, Constant, Expression, Ref, total
 from handcalc.formulas.head import head_matrix
+from handcalc.formulas.norms.norm import EMBEDDING_NORM
 from handcalc.formulas.step import Sizes, Step
 from numpy_gpt.shared.model.config import GPTConfig
 
@@ -48,7 +51,11 @@ def parts_of(config: GPTConfig) -> list[Part]:
         parts += [_part(attn, f"{where}, head {head}", head) for head in range(config.n_head)]
         parts += [_part(f"{attn}.bias", f"{where}, attention's bias")] * config.bias
         parts += [_part(f"h.{layer}.mlp", f"{where}, feed-forward network")]
-    return parts + [_part("bias", "bias of the final norm")] * config.bias
+    return parts + [_part("bias", "bias of the final norm")] * _has_final_bias(config)
+
+
+def _has_final_bias(config: GPTConfig) -> bool:
+    return config.bias and not config.has_embedding_norm
 
 
 def _part(name: str, title: str, head: int | None = None) -> Part:
@@ -60,12 +67,13 @@ def attribution_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
 
     Heads have an axis of their own, (H, T, V), and the bias of the final norm has no position, (V,).
     """
-    yield from _direction_steps(config, sizes)
-    yield _contribution("token", "embedding.token[t,c]", _rows(Cells("embedding.token")), sizes)
-    yield _contribution("position", "embedding.position[t,c]", _rows(Cells("embedding.position")), sizes)
+    if not config.has_embedding_norm:
+        yield from _direction_steps(config, sizes)
+    yield _contribution("token", "embedding.token[t,c]", _rows(Cells("embedding.token")), config, sizes)
+    yield _contribution("position", "embedding.position[t,c]", _rows(Cells("embedding.position")), config, sizes)
     for layer in range(config.n_layer):
         yield from _layer_steps(f"h.{layer}", config, sizes)
-    if config.bias:
+    if _has_final_bias(config):
         yield _bias_step(config, sizes)
     yield _sum_step(config)
 
@@ -102,20 +110,32 @@ def _direction_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
 
 
 def _contribution(
-    part: str, written: str, row: Callable[..., Ref], sizes: Sizes, *, axes: str = "tv", meaning: str = ""
+    part: str,
+    written: str,
+    row: Callable[..., Ref],
+    config: GPTConfig,
+    sizes: Sizes,
+    *,
+    axes: str = "tv",
+    meaning: str = "",
 ) -> Step:
     """Return the step (17.5): 1/σ times the dot product of what a part wrote with the direction of each word."""
-    rstd, direction, channels = Cells("ln_f.rstd"), Cells(_DIRECTION), range(sizes.c)
+    direction, along, factor = Cells(_DIRECTION), "direction", "ln_f.rstd"
+    if config.has_embedding_norm:
+        along = head_matrix(config)
+        direction, factor = Cells(along), f"{EMBEDDING_NORM}.rrms" if part in ("token", "position") else ""
 
     def cell(*index: int) -> Expression:
         *head, t, v = index
-        return rstd[t] * total(row(*head, t, c) * direction[v, c] for c in channels)
+        product = total(row(*head, t, c) * direction[v, c] for c in range(sizes.c))
+        return Cells(factor)[t] * product if factor else product
 
+    dot_product = f"Σ_c {written}·{along}[v,c]"
     return Step(
         name=f"{ATTRIBUTION}.{part}",
         axes=axes,
-        equation=f"{part}[{','.join(axes)}] = ln_f.rstd[t]·(Σ_c {written}·direction[v,c])",
-        section="17.5",
+        equation=f"{part}[{','.join(axes)}] = " + (f"{factor}[t]·({dot_product})" if factor else dot_product),
+        section="19.10" if config.has_embedding_norm else "17.5",
         meaning=meaning or f"What the {part}'s vector adds to the logit of each word.",
         cell=cell,
     )
@@ -140,6 +160,7 @@ def _layer_steps(block: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
         f"{block}.attn",
         "out[h,t,c]",
         _rows(wrote),
+        config,
         sizes,
         axes="htv",
         meaning="What each head adds to the logit of each word.",
@@ -150,6 +171,7 @@ def _layer_steps(block: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
             f"{block}.attn.bias",
             "c_proj.bias[c]",
             lambda t, c: bias[c],
+            config,
             sizes,
             meaning="What the bias of the projection adds to the logit of each word.",
         )
@@ -157,6 +179,7 @@ def _layer_steps(block: str, config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
         f"{block}.mlp",
         "mlp.out[t,c]",
         _rows(Cells(f"{block}.mlp.out")),
+        config,
         sizes,
         meaning="What the feed-forward network adds to the logit of each word.",
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handcalc.arithmetic.expression import Cells, total
+from handcalc.formulas.norms.norm import head_input
 from handcalc.formulas.softmax import softmax_steps
 from handcalc.formulas.step import Sizes, Step, Weights, gradient, gradient_step
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.names import HEAD_USE
+from numpy_gpt.shared.model.names import HEAD_USE, gradient_name
 
 _SOFTMAX_MEANINGS = {
     "max": "The largest logit of each position; subtracting it keeps the exponentials at 1 or below.",
@@ -19,20 +20,20 @@ _SOFTMAX_MEANINGS = {
 
 
 def head_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
-    """Yield the steps from ``ln_f.out`` (T, C) to ``probabilities`` (T, V); a tied head *is* the token embedding."""
+    """Yield the steps from the head's input (T, C) to ``probabilities`` (T, V); a tied head *is* wte."""
     yield _logits_step(config, sizes)
     yield from probability_steps(sizes)
 
 
 def _logits_step(config: GPTConfig, sizes: Sizes) -> Step:
-    matrix = head_matrix(config)
-    x, words = Cells("ln_f.out"), Cells(matrix)
+    matrix, read = head_matrix(config), head_input(config)
+    x, words = Cells(read), Cells(matrix)
     row = "the word's row of wte.weight, its embedding" if config.tie_weights else "its row of lm_head.weight"
     return Step(
         name="logits",
         axes="tv",
-        equation=f"logits[t,v] = Σ_c ln_f.out[t,c]·{matrix}[v,c]",
-        section="12.3",
+        equation=f"logits[t,v] = Σ_c {read}[t,c]·{matrix}[v,c]",
+        section="19.9" if config.has_embedding_norm else "12.3",
         meaning=f"How well each word fits as the next one: the dot product with {row}.",
         cell=lambda t, v: total(x[t, c] * words[v, c] for c in range(sizes.c)),
         weights=(Weights(matrix, "vc"),),
@@ -50,9 +51,9 @@ def probability_steps(sizes: Sizes) -> Iterator[Step]:
 
 
 def head_gradient_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
-    """Yield the gradients of the head's matrix (V, C) and of ``ln_f.out`` (T, C)."""
-    matrix = head_matrix(config)
-    x, words, dlogits = Cells("ln_f.out"), Cells(matrix), gradient("logits")
+    """Yield the gradients of the head's matrix (V, C) and of its input (T, C)."""
+    matrix, read = head_matrix(config), head_input(config)
+    x, words, dlogits = Cells(read), Cells(matrix), gradient("logits")
     tied = (
         " This is the part of wte's gradient that comes from its use at the end of the model; the part from its use at "
         "the start is added later."
@@ -60,7 +61,7 @@ def head_gradient_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
     yield gradient_step(
         HEAD_USE if config.tie_weights else matrix,
         "vc",
-        "dweight[v,c] = Σ_t dlogits[t,v]·ln_f.out[t,c]",
+        f"dweight[v,c] = Σ_t dlogits[t,v]·{read}[t,c]",
         "12.5",
         "The gradient of each word's vector: the vectors it was compared with, each weighted by the gradient of its "
         "logit." + tied * config.tie_weights,
@@ -68,9 +69,9 @@ def head_gradient_steps(config: GPTConfig, sizes: Sizes) -> Iterator[Step]:
         undoes=("logits",),
     )
     yield gradient_step(
-        "ln_f.out",
+        read,
         "tc",
-        f"ln_f.dout[t,c] = Σ_v dlogits[t,v]·{matrix}[v,c]",
+        f"{gradient_name(read)}[t,c] = Σ_v dlogits[t,v]·{matrix}[v,c]",
         "12.4",
         "The gradient of each position's final vector: the vectors of all words, each weighted by the gradient of its "
         "logit.",

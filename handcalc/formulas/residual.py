@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from handcalc.arithmetic.expression import Cells
-from handcalc.formulas.step import Step, gradient, gradient_step
+from handcalc.formulas.norms.norm import readers_of_input
+from handcalc.formulas.step import Step, gradient, gradient_step, last_part
+from numpy_gpt.shared.model.config import GPTConfig
 
 
 def residual_step(part: str, x: str, *, section: str) -> Step:
@@ -37,24 +39,28 @@ def branch_gradient_step(part: str, *, section: str) -> Step:
     )
 
 
-def stream_gradient_step(name: str, norm: str, bypass: str | None, *, section: str) -> Step:
-    """Return the gradient of the stream ``name``, which ``norm`` read, and to which the sum ``bypass`` was added.
+def normed_gradient_step(name: str, norm: str, config: GPTConfig) -> Step:
+    """Return the gradient of what nothing but ``norm`` read: the stream before the last norm, or the embeddings."""
+    dx = gradient(f"{norm}.x")
+    if config.has_embedding_norm:
+        meaning = "Only this norm read the sum of the embeddings, so its gradient is what the norm passes back."
+    else:
+        meaning = "Only the final norm read the stream here, so the stream's gradient is what that norm passes back."
+    return gradient_step(
+        name,
+        "tc",
+        f"d{last_part(name)}[t,c] = {norm}.dx[t,c]",
+        "19.7" if config.norm == "rms_norm" else "4.15",
+        meaning,
+        lambda t, c: dx[t, c],
+        undoes=readers_of_input(norm, config),
+    )
 
-    Nothing bypasses the last norm of the model: ``bypass`` is then None.
-    """
+
+def stream_gradient_step(name: str, norm: str, bypass: str, *, section: str) -> Step:
+    """Return the gradient of the stream ``name``, which ``norm`` read, and to which the sum ``bypass`` was added."""
     branch, scope = gradient(f"{norm}.x"), ".".join(name.split(".")[:2])
-    short = f"d{name.rpartition('.')[2]}"
-    if bypass is None:
-        return gradient_step(
-            name,
-            "tc",
-            f"{short}[t,c] = {norm}.dx[t,c]",
-            section,
-            "Only the final norm read the stream here, so the stream's gradient is what that norm passes back.",
-            lambda t, c: branch[t, c],
-            undoes=(f"{norm}.centered", f"{norm}.mean"),
-        )
-    past = gradient(bypass)
+    short, past = f"d{last_part(name)}", gradient(bypass)
     past_name, branch_name = (each.name.removeprefix(f"{scope}.") for each in (past, branch))
     return gradient_step(
         name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handcalc.formulas.attribution import ATTRIBUTION
+from handcalc.formulas.norms.norm import EMBEDDING_NORM
 from handcalc.formulas.step import AGAIN, BACKWARD, TABLE, UPDATE, Step
 from handcalc.page.blocks import PAGE, Block, Heading, Paragraph
 from handcalc.page.stated_facts import write_optimizer
@@ -91,6 +92,8 @@ def _forward_title(name: str) -> str:
         return WHY
     if parts[0] == "h":
         return f"Layer {parts[1]}: {_PARTS[parts[2]]}"
+    if name.startswith(EMBEDDING_NORM):
+        return "Norm of the embeddings"
     return _PARTS.get(parts[0], "Output: the probability of every next word")
 
 
@@ -100,4 +103,6 @@ def _backward_title(step: Step) -> str:
         return "Backward through the table"
     if parts[0] == "h":
         return f"Backward through layer {parts[1]}: {_PARTS[parts[2]]}"
+    if step.name.startswith(EMBEDDING_NORM):
+        return "Backward through the norm of the embeddings"
     return _BACKWARD_PARTS.get(parts[0], "Backward through the embedding")

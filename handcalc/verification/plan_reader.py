@@ -12,7 +12,7 @@ from typing import Any
 from gpt_data.errors import UserError
 from handcalc.arithmetic.notation import read_literal
 from handcalc.formulas.adamw import Optimizer
-from handcalc.formulas.layer_norm import read_epsilon
+from handcalc.formulas.norms.layer_norm import read_epsilon
 from handcalc.page.stated_facts import (
     UPDATE_PURPOSE,
     is_tokens_title,
@@ -29,7 +29,15 @@ from handcalc.tracing.plan import Plan, make_plan, optimizer_of
 from handcalc.tracing.size import MOST_NUMBERS
 from handcalc.verification.line_reader import step_ranges
 from handcalc.verification.table_reader import split_row
-from numpy_gpt.shared.model.config import ACTIVATIONS, KINDS, BigramConfig, GPTConfig, ModelConfig, config_from_dict
+from numpy_gpt.shared.model.config import (
+    ACTIVATIONS,
+    KINDS,
+    NORMS,
+    BigramConfig,
+    GPTConfig,
+    ModelConfig,
+    config_from_dict,
+)
 from numpy_gpt.shared.model.names import parameter_count
 
 MOST_LAYERS = 1000
@@ -39,6 +47,7 @@ MOST_WIDTH = 1_000_000
 """The most operands that one number of each step may have together, on a page of a part; GPT-2 XL has 450,000."""
 
 _BIAS = re.compile(r"\.d?bias")
+_RMS = re.compile(r"\bd?(?:rrms|mean_square)\b")
 _HEAD = re.compile(r"lm_head\.d?weight")
 _ACTIVATION_SIGNS = {
     "gelu_tanh": re.compile(r"\.gelu\.d?(?:tanh|argument)|tanh\["),
@@ -81,8 +90,10 @@ def _gpt_variants(steps: str) -> Iterator[dict[str, Any]]:
     epsilon = read_epsilon(steps)
     bias, tied = _BIAS.search(steps) is not None, _HEAD.search(steps) is None
     activations = sorted(ACTIVATIONS, key=lambda name: _activation_of(steps) != name)
-    for activation, *flips in product(activations, (False, True), (False, True)):
+    norms = sorted(NORMS, key=lambda name: _norm_of(steps) != name)
+    for norm, activation, *flips in product(norms, activations, (False, True), (False, True)):
         yield {
+            "norm": norm,
             "bias": bias ^ flips[0],
             "tie_weights": tied ^ flips[1],
             "activation": activation,
@@ -93,6 +104,10 @@ def _gpt_variants(steps: str) -> Iterator[dict[str, Any]]:
 def _activation_of(steps: str) -> str:
     """Return the activation that the steps on a page show; ReLU has no steps of its own."""
     return next((name for name, signs in _ACTIVATION_SIGNS.items() if signs.search(steps)), "relu")
+
+
+def _norm_of(steps: str) -> str:
+    return "rms_norm" if _RMS.search(steps) else "layer_norm"
 
 
 def _optimizers(text: str) -> list[Optimizer | None]:

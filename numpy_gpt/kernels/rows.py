@@ -115,6 +115,12 @@ def subtract_per_row(x: Array, numbers: Array) -> Array:
     return difference
 
 
+def multiply_per_row(x: Array, numbers: Array) -> Array:
+    """Return x times the number of its row. (…, W), (…) → (…, W)."""
+    product: Array = x * _along_rows(numbers, x)
+    return product
+
+
 def multiply_per_row_(x: Array, numbers: Array) -> Array:
     """Return x times the number of its row, written over x. (…, W), (…) → (…, W)."""
     x *= _along_rows(numbers, x)

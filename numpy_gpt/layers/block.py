@@ -8,7 +8,7 @@ from typing import NamedTuple
 from numpy_gpt.layers.attention import AttentionCache, KeyValues, attention_backward, attention_forward
 from numpy_gpt.layers.dropout import dropout_backward, dropout_forward
 from numpy_gpt.layers.feed_forward import FeedForwardCache, feed_forward_backward, feed_forward_forward
-from numpy_gpt.layers.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
+from numpy_gpt.layers.norm import NormCache, norm_backward, norm_forward
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.record import Record, ignore, scoped
@@ -20,10 +20,10 @@ MASKS = ("attn.weights_dropout", "attn.out_dropout", "mlp.out_dropout")
 class BlockCache(NamedTuple):
     """What block_backward needs."""
 
-    ln_1: LayerNormCache
+    ln_1: NormCache
     attn: AttentionCache
     attn_mask: Array | None
-    ln_2: LayerNormCache
+    ln_2: NormCache
     mlp: FeedForwardCache
     mlp_mask: Array | None
 
@@ -46,8 +46,8 @@ def block_forward(
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
-    normed, ln_1 = layer_norm_forward(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1"))
+    p, masks = parameters, masks or {}
+    normed, ln_1 = norm_forward(x, p, "ln_1", config, record)
     attended, attn = attention_forward(
         normed.reshape(batch, -1, config.n_embd),
         p["attn.c_attn.weight"],
@@ -63,7 +63,7 @@ def block_forward(
     attn_mask = masks.get("attn.out_dropout")
     a = _add_branch(x, attended.reshape(x.shape), attn_mask, scoped(record, "attn"))  # (10.1)
 
-    normed, ln_2 = layer_norm_forward(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, scoped(record, "ln_2"))
+    normed, ln_2 = norm_forward(a, p, "ln_2", config, record)
     fed, mlp = feed_forward_forward(
         normed,
         p["mlp.c_fc.weight"],
@@ -79,7 +79,7 @@ def block_forward(
 
 
 def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> tuple[Array, dict[str, Array | None]]:
-    """Return dx and the parameters' gradients by name for dout (N, C); None for an absent bias.
+    """Return dx and the parameters' gradients by name for dout (N, C); None for an absent one.
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
@@ -90,7 +90,7 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
         record("mlp.dout_dropout", dfed)
         dfed = dropout_backward(dfed, cache.mlp_mask)
     mlp = feed_forward_backward(dfed, cache.mlp, scoped(record, "mlp"))
-    da, dln_2_weight, dln_2_bias = layer_norm_backward(mlp.x, cache.ln_2, scoped(record, "ln_2"))
+    da, dln_2_weight, dln_2_bias = norm_backward(mlp.x, cache.ln_2, scoped(record, "ln_2"))
     da += dout  # (10.3): a went into ln_2 and around it; the bypass joins after the norm's backward, not before
     da = record("attn.dresidual", da)
 
@@ -99,7 +99,7 @@ def block_backward(dout: Array, cache: BlockCache, record: Record = ignore) -> t
         record("attn.dout_dropout", dattended)
         dattended = dropout_backward(dattended, cache.attn_mask)
     attn = attention_backward(dattended.reshape(batch, time, -1), cache.attn, scoped(record, "attn"))
-    dx, dln_1_weight, dln_1_bias = layer_norm_backward(attn.x.reshape(da.shape), cache.ln_1, scoped(record, "ln_1"))
+    dx, dln_1_weight, dln_1_bias = norm_backward(attn.x.reshape(da.shape), cache.ln_1, scoped(record, "ln_1"))
     dx += da  # (10.4): x went into ln_1 and around it
     return dx, {
         "ln_1.weight": dln_1_weight,

@@ -16,6 +16,7 @@ import numpy as np
 from numpy_gpt.tolerances.activation import CUBIC, ROOT, Activation, erf, erfc
 from numpy_gpt.tolerances.elementary import row_size
 from numpy_gpt.tolerances.layer_norm import LayerNorm
+from numpy_gpt.tolerances.rms_norm import RMSNorm
 from numpy_gpt.tolerances.rounding import ELEMENTARY, Float64
 from numpy_gpt.tolerances.softmax import CrossEntropy, Softmax
 
@@ -163,6 +164,17 @@ class Sampled:
             split = np.abs(rstd) * np.abs(along_hat) * (size + mu)
             taken = self.rounded(taken, (x.shape[-1] + 5, np.abs(normalized) * np.abs(rstd) * sums), (3, split))
         return self.once(self.once(self.once(g - along_constant) - taken) * rstd)
+
+    def rms_norm(self, x: Float64, epsilon: float) -> RMSNorm:
+        """Squares and their mean, root and reciprocal, product."""
+        mean_square = self.row_mean(self.once(x * x))
+        rrms = self.once(1 / np.sqrt(mean_square + epsilon), 3)
+        return RMSNorm(mean_square, rrms, self.once(x * rrms))  # type: ignore[arg-type]
+
+    def rms_norm_backward(self, dy: Float64, normalized: Float64, rrms: Float64) -> Float64:
+        """Subtract a mean, and multiply; with the roundings of forms that compute both terms apart."""
+        taken = self.once(normalized * self.row_mean(self.once(dy * normalized)), 6)
+        return self.once(self.once(dy - taken) * rrms)
 
     def softmax(self, x: Float64) -> Softmax:
         """Difference, exp, sum, quotient."""

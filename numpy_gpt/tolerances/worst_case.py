@@ -7,6 +7,7 @@ from numpy_gpt.tolerances.activation import activation, activation_backward
 from numpy_gpt.tolerances.elementary import divide, exponential, norm, root, row_mean, shift, smooth, subtract
 from numpy_gpt.tolerances.layer_norm import layer_norm, layer_norm_backward
 from numpy_gpt.tolerances.linear import add, concatenate, linear, matmul, mean, multiply, scale, scatter_rows, total
+from numpy_gpt.tolerances.rms_norm import rms_norm, rms_norm_backward
 from numpy_gpt.tolerances.rounding import Bounded, bounded, exact, shaped, stored
 from numpy_gpt.tolerances.softmax import cross_entropy, cross_entropy_backward, recomputed, softmax, softmax_backward
 
@@ -30,6 +31,8 @@ __all__ = [
     "multiply",
     "norm",
     "recomputed",
+    "rms_norm",
+    "rms_norm_backward",
     "root",
     "row_mean",
     "scale",

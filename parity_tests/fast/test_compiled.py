@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 
-from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
+from numpy_gpt.shared.model.config import NORMS, BigramConfig, GPTConfig
 from numpy_gpt.shared.model.record import ignore
 from parity_tests.layers.harness import our_arrays
 from parity_tests.support.comparator import assert_close, assert_identical
@@ -31,14 +32,16 @@ pytestmark = [
 ]
 
 
+@pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(("dtype", "fused"), [("float64", False), ("float32", True)])
-def test_a_compiled_gpt_agrees_with_numpy_gpt(dtype, fused):
-    parameters = parameters_from(CASE.config, CASE.parameters(dtype))
-    tokens, targets = (torch.from_numpy(ids) for ids in (CASE.tokens(), CASE.targets()))
+def test_a_compiled_gpt_agrees_with_numpy_gpt(dtype, fused, norm):
+    case = replace(CASE, config=replace(CASE.config, norm=norm))
+    parameters = parameters_from(case.config, case.parameters(dtype))
+    tokens, targets = (torch.from_numpy(ids) for ids in (case.tokens(), case.targets()))
 
     @torch.compile(fullgraph=True)
     def logits_and_loss(parameters):
-        logits = logits_of(parameters, CASE.config, tokens, {}, fused=fused)
+        logits = logits_of(parameters, case.config, tokens, {}, fused=fused)
         return logits, cross_entropy_forward(logits, targets)
 
     with warnings.catch_warnings():
@@ -46,7 +49,7 @@ def test_a_compiled_gpt_agrees_with_numpy_gpt(dtype, fused):
         logits, loss = logits_and_loss(parameters)
         gradients = torch.autograd.grad(loss, list(parameters.values()))
     compiled = {"logits": logits.detach(), "loss": loss.detach(), **dict(zip(parameters, gradients, strict=True))}
-    expected, allowed = arrays_of_numpy_gpt(CASE, dtype), deviations(statement_of(CASE))
+    expected, allowed = arrays_of_numpy_gpt(case, dtype), deviations(statement_of(case))
     for name, value in compiled.items():
         bound = between_two_statistical(allowed[name], dtype)
         assert_close(f"{name} (compiled{', fused' if fused else ''})", value, expected[name], bound)

@@ -34,8 +34,8 @@ REAL = [
     Mutant(
         "residual gradient added before the norm's backward",
         "layers/block.py",
-        'layer_norm_backward(mlp.x, cache.ln_2, scoped(record, "ln_2"))\n    da += dout',
-        'layer_norm_backward(mlp.x + dout, cache.ln_2, scoped(record, "ln_2"))\n    da += 0',
+        'norm_backward(mlp.x, cache.ln_2, scoped(record, "ln_2"))\n    da += dout',
+        'norm_backward(mlp.x + dout, cache.ln_2, scoped(record, "ln_2"))\n    da += 0',
     ),
     Mutant(
         "scores scaled by the root of the width",
@@ -91,9 +91,23 @@ MUTANTS = [
         ("one-pass variance", "row_mean(centered * centered)", "row_mean(x * x) - mean * mean"),
         ("mean term dropped backward", "dx = dnormalized - row_mean_keepdims(dnormalized)", "dx = 1 * dnormalized"),
         ("normalized term dropped backward", "dx -= normalized * row", "dx -= 0 * row"),
-        ("rstd dropped backward", "return multiply_per_row_(dx, rstd), dweight", "return dx, dweight"),
+        ("rstd dropped backward", "    multiply_per_row_(dx, rstd)\n", ""),
         ("dweight without the normalized values", "column_sum(dy * normalized)", "column_sum(dy)"),
         ("dnormalized without the weight", "dnormalized = dy * weight", "dnormalized = dy * 1"),
+    ),
+    *_in(
+        "layers/rms_norm.py",
+        ("RMSNorm's epsilon outside the root", "np.sqrt(mean_square + epsilon)", "(np.sqrt(mean_square) + epsilon)"),
+        ("sum of squares, not their mean", "row_mean(x * x)", "row_mean(x * x) * x.shape[-1]"),
+        ("RMSNorm of the distances from the mean", "row_mean(x * x)", "row_mean(x * x) - row_mean(x) ** 2"),
+        (
+            "RMSNorm's normalized term dropped backward",
+            "dx = dy - normalized * row_mean_keepdims(dy * normalized)",
+            "dx = 1 * dy",
+        ),
+        ("mean subtracted backward", "dx = dy - normalized", "dx = dy - row_mean_keepdims(dy) - normalized"),
+        ("rrms dropped backward", "multiply_per_row_(dx, rrms)\n    record", "record"),
+        ("RMSNorm's backward from what record changed", "RMSNormCache(normalized, rrms)", "RMSNormCache(y, rrms)"),
     ),
     *_in(
         "layers/activation.py",
@@ -140,8 +154,8 @@ MUTANTS = [
         ("bypass forgotten backward", "    dx += da  # (10.4)", "    dx += 0 * da  # (10.4)"),
         (
             "second norm reads the first stream",
-            "normed, ln_2 = layer_norm_forward(a,",
-            "normed, ln_2 = layer_norm_forward(x,",
+            "normed, ln_2 = norm_forward(a,",
+            "normed, ln_2 = norm_forward(x,",
         ),
     ),
     *_in(
@@ -233,6 +247,11 @@ MUTANTS = [
     ),
     *_in(
         "gpt.py",
+        (
+            "embeddings not normalized backward",
+            'dx, _, _ = norm_backward(dx, cache.embedding_norm, scoped(positions, "embedding.norm"))',
+            "dx = 1 * dx",
+        ),
         ("tied gradient of the embedding lost", '"wte.weight": dwte,', '"wte.weight": dhead_transposed.T,'),
         ("tied gradient of the head lost", "dwte += dhead_transposed.T", "dwte += 0 * dhead_transposed.T"),
         (

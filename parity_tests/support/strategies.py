@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.config import ACTIVATIONS, BigramConfig, GPTConfig, ModelConfig
+from numpy_gpt.shared.model.config import ACTIVATIONS, NORMS, BigramConfig, GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from numpy_gpt.shared.model.token_checks import IGNORED_TARGET
 from numpy_gpt.shared.training.randomness import dropout_masks
@@ -100,6 +100,7 @@ def configs(draw: Any, *, layers: tuple[int, int] = (0, 3), dropout: bool = True
         tie_weights=draw(st.booleans()),
         activation=draw(st.sampled_from(ACTIVATIONS)),
         dropout=draw(st.sampled_from((0.0, 0.2, 0.5))) if dropout else 0.0,
+        norm=draw(st.sampled_from(NORMS)),
     )
 
 

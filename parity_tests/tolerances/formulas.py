@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from numpy_gpt.layers import activation, cross_entropy, embedding, layer_norm, linear, softmax
+from numpy_gpt.layers import activation, cross_entropy, embedding, layer_norm, linear, rms_norm, softmax
 from numpy_gpt.shared.model.record import keep_in
 from numpy_gpt.tolerances import Bounded, exact, worst_case
 from parity_tests.tolerances import statement
@@ -110,6 +110,28 @@ def _layer_norm_truth(a: Arrays) -> Arrays:
     dx = rstd * (g - g.sum(-1, keepdims=True) / n - hat * ((g * hat).sum(-1, keepdims=True) / n))
     values = (mean[..., 0], centered, variance[..., 0], rstd[..., 0], hat, hat * a["weight"] + a["bias"], g, dx)
     return dict(zip(_layer_norm_names, (*values, (a["dout"] * hat).sum(0), a["dout"].sum(0)), strict=True))
+
+
+def _rms_norm(a: Arrays) -> Arrays:
+    kept: Arrays = {}
+    _, cache = rms_norm.rms_norm_forward(a["x"], EPSILON, keep_in(kept))
+    dx = rms_norm.rms_norm_backward(a["dout"], cache)
+    return {**{name: kept[name] for name in ("mean_square", "rrms", "out")}, "dx": dx}
+
+
+def _rms_norm_bound(a: dict[str, Bounded]) -> dict[str, Bounded]:
+    kept: dict[str, Bounded] = {}
+    _, norm = statement.rms_norm(worst_case, a["x"], EPSILON, kept.__setitem__)
+    return kept | {"dx": statement.rms_norm_backward(worst_case, a["dout"], norm, lambda name, value: None)}
+
+
+def _rms_norm_truth(a: Arrays) -> Arrays:
+    n = a["x"].shape[-1]
+    mean_square = (a["x"] * a["x"]).sum(-1, keepdims=True) / n
+    rrms = 1 / _sqrt(mean_square + mpmath.mpf(EPSILON))
+    y = a["x"] * rrms
+    dx = rrms * (a["dout"] - y * ((a["dout"] * y).sum(-1, keepdims=True) / n))
+    return {"mean_square": mean_square[..., 0], "rrms": rrms[..., 0], "out": y, "dx": dx}
 
 
 def _softmax(a: Arrays) -> Arrays:
@@ -227,6 +249,7 @@ FORMULAS = {
     "embedding (1)": Formula(_repeated, _embedding, _embedding_bound, _embedding_truth, 0.5),
     "softmax and cross-entropy (2, 3, 7)": Formula(_rows, _softmax, _softmax_bound, _softmax_truth, 0.05),
     "layer norm (4, 5)": Formula(_rows, _layer_norm, _layer_norm_bound, _layer_norm_truth, 0.1),
+    "RMSNorm (9)": Formula(_rows, _rms_norm, _rms_norm_bound, _rms_norm_truth, 0.1),
     "tanh GELU (6)": Formula(_hidden, _activation("gelu_tanh"), _activation_bound("gelu_tanh"), _gelu_tanh_truth, 0.2),
     "erf GELU": Formula(_hidden, _activation("gelu_erf"), _activation_bound("gelu_erf"), _gelu_erf_truth, 0.1),
     "relu": Formula(_hidden, _activation("relu"), _activation_bound("relu"), _relu_truth, 0.0),

@@ -28,23 +28,28 @@ def gpt(
     if embedding_mask is not None:
         x = ops.multiply(x, embedding_mask)
         record("embedding.dropout", x)
+    embedding_norm = ln_f = None
+    if config.has_embedding_norm:
+        x, embedding_norm = statement.normalize(ops, x, {}, "embedding.norm", config, record)
     backward = []
     for layer in range(config.n_layer):
         name = f"h.{layer}"
         inside, masked = statement.inside(parameters, name), statement.inside(masks, name)
         x, back = statement.block(ops, x, inside, config, masked, scoped(record, name))
         backward.append((name, back))
-    weight, bias, epsilon = parameters["ln_f.weight"], parameters.get("ln_f.bias"), config.layer_norm_epsilon
-    final, ln_f = statement.layer_norm(ops, x, weight, bias, epsilon, scoped(record, "ln_f"))
+    if not config.has_embedding_norm:
+        x, ln_f = statement.normalize(ops, x, parameters, "ln_f", config, record)
+    final = x
     head_transposed = ops.shaped(head, lambda a: a.swapaxes(-1, -2))
     logits = statement.hear(record, "logits", ops.linear(final, head_transposed, None))
     dlogits = statement.hear(record, "dlogits", _loss(ops, logits, targets, record))
     dx, dhead, _ = statement.linear_backward(ops, dlogits, final, head_transposed, False)
-    dx, dweight, dbias = statement.layer_norm_backward(ops, dx, ln_f, scoped(record, "ln_f"))
-    gradients = {"ln_f.weight": dweight, "ln_f.bias": dbias}
+    dx, gradients = (dx, {}) if ln_f is None else ln_f(dx)
     for name, back in reversed(backward):
         dx, inside = back(dx)
         gradients |= {f"{name}.{key}": value for key, value in inside.items()}
+    if embedding_norm is not None:
+        dx, _ = embedding_norm(dx)
     if embedding_mask is not None:
         record("embedding.ddropout", dx)
         dx = ops.multiply(dx, embedding_mask)

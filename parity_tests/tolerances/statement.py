@@ -68,6 +68,45 @@ def layer_norm_backward(ops: Any, dout: Value, norm: Norm, record: Record) -> tu
     return dx, ops.total(products, 0), ops.total(rows, 0) if norm.has_bias else None
 
 
+class RMSNorm(NamedTuple):
+    """What RMSNorm's backward pass needs."""
+
+    normalized: Value
+    rrms: Value
+
+
+def rms_norm(ops: Any, x: Value, epsilon: float, record: Record) -> tuple[Value, RMSNorm]:
+    """Return y and the inputs of its backward pass."""
+    parts = ops.rms_norm(x, epsilon)
+    for name in ("mean_square", "rrms"):
+        record(name, ops.shaped(getattr(parts, name), lambda a: a[..., 0]))
+    return hear(record, "out", parts.normalized), RMSNorm(parts.normalized, parts.rrms)
+
+
+def rms_norm_backward(ops: Any, dout: Value, norm: RMSNorm, record: Record) -> Value:
+    """Return dx."""
+    dx = ops.rms_norm_backward(hear(record, "dout", dout), norm.normalized, norm.rrms)
+    record("dx", dx)
+    return dx
+
+
+def normalize(
+    ops: Any, x: Value, p: Mapping[str, Value], name: str, config: GPTConfig, record: Record
+) -> tuple[Value, Callable[[Value], tuple[Value, dict[str, Value]]]]:
+    """Return the output of the config's norm called ``name``, and its backward pass, as attention does."""
+    at, epsilon = scoped(record, name), config.layer_norm_epsilon
+    if config.norm == "rms_norm":
+        out, rms = rms_norm(ops, x, epsilon, at)
+        return out, lambda dout: (rms_norm_backward(ops, dout, rms, at), {})
+    out, norm = layer_norm(ops, x, p[f"{name}.weight"], p.get(f"{name}.bias"), epsilon, at)
+
+    def backward(dout: Value) -> tuple[Value, dict[str, Value]]:
+        dx, dweight, dbias = layer_norm_backward(ops, dout, norm, at)
+        return dx, {f"{name}.weight": dweight, f"{name}.bias": dbias}
+
+    return out, backward
+
+
 def softmax(ops: Any, x: Value, record: Record) -> Value:
     """Return the probabilities."""
     parts = ops.softmax(x)
@@ -168,14 +207,13 @@ def block(
     ops: Any, x: Value, p: Mapping[str, Value], config: GPTConfig, masks: Mapping[str, Value], record: Record
 ) -> tuple[Value, Backward]:
     """Return the output and the backward pass, with parameters and masks by their names inside the block."""
-    epsilon, at = config.layer_norm_epsilon, lambda name: scoped(record, name)
-    normed, ln_1 = layer_norm(ops, x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, at("ln_1"))
+    normed, ln_1_back = normalize(ops, x, p, "ln_1", config, record)
     weights_mask = masks.get("attn.weights_dropout")
-    attended, attn_back = attention(ops, normed, inside(p, "attn"), config.n_head, weights_mask, at("attn"))
+    attended, attn_back = attention(ops, normed, inside(p, "attn"), config.n_head, weights_mask, scoped(record, "attn"))
     attended = _dropped(ops, attended, masks.get("attn.out_dropout"), "attn.out_dropout", record)
     a = hear(record, "attn.residual", ops.add(x, attended))
-    normed, ln_2 = layer_norm(ops, a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, at("ln_2"))
-    fed, mlp_back = feed_forward(ops, normed, inside(p, "mlp"), config.activation, at("mlp"))
+    normed, ln_2_back = normalize(ops, a, p, "ln_2", config, record)
+    fed, mlp_back = feed_forward(ops, normed, inside(p, "mlp"), config.activation, scoped(record, "mlp"))
     fed = _dropped(ops, fed, masks.get("mlp.out_dropout"), "mlp.out_dropout", record)
     y = hear(record, "mlp.residual", ops.add(a, fed))
 
@@ -183,12 +221,12 @@ def block(
         dout = hear(record, "mlp.dresidual", dout)
         dfed = _dropped(ops, dout, masks.get("mlp.out_dropout"), "mlp.dout_dropout", record, before=True)
         dnormed, dmlp = mlp_back(dfed)
-        da, dweight_2, dbias_2 = layer_norm_backward(ops, dnormed, ln_2, at("ln_2"))
+        da, dln_2 = ln_2_back(dnormed)
         da = hear(record, "attn.dresidual", ops.add(da, dout))
         dattended = _dropped(ops, da, masks.get("attn.out_dropout"), "attn.dout_dropout", record, before=True)
         dnormed, dattn = attn_back(dattended)
-        dx, dweight_1, dbias_1 = layer_norm_backward(ops, dnormed, ln_1, at("ln_1"))
-        gradients = {"ln_1.weight": dweight_1, "ln_1.bias": dbias_1, "ln_2.weight": dweight_2, "ln_2.bias": dbias_2}
+        dx, dln_1 = ln_1_back(dnormed)
+        gradients = dln_1 | dln_2
         for name, part in (("attn", dattn), ("mlp", dmlp)):
             gradients |= {f"{name}.{key}": value for key, value in part.items()}
         return ops.add(dx, da), {key: value for key, value in gradients.items() if value is not None}

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from numpy_gpt.tolerances.activation import CUBIC, ROOT, Activation
 from numpy_gpt.tolerances.layer_norm import LayerNorm
+from numpy_gpt.tolerances.rms_norm import RMSNorm
 from numpy_gpt.tolerances.rounding import ELEMENTARY
 from numpy_gpt.tolerances.softmax import CrossEntropy, Softmax
 
@@ -119,6 +120,17 @@ class Tape:
             taken = self._rounded(taken, (x.shape[-1] + 5, _abs(normalized) * _abs(rstd) * sums), (3, split))
         left = self._once(self._once(g - along_constant) - taken)
         return self._once(left * rstd)
+
+    def rms_norm(self, x: Tensor, epsilon: float) -> RMSNorm:
+        """Squares and their mean, root and reciprocal, product."""
+        mean_square = self._mean(self._once(x * x))
+        rrms = self._once(1 / (mean_square + epsilon).sqrt(), 3)
+        return RMSNorm(mean_square, rrms, self._once(x * rrms))  # type: ignore[arg-type]
+
+    def rms_norm_backward(self, dy: Tensor, normalized: Tensor, rrms: Tensor) -> Tensor:
+        """Products and their mean, product, difference, product; the form of autograd as in the worst case."""
+        taken = self._once(normalized * self._mean(self._once(dy * normalized)), 6)
+        return self._once(self._once(dy - taken) * rrms)
 
     def softmax(self, x: Tensor) -> Softmax:
         """Difference, exp, sum, quotient."""

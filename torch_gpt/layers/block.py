@@ -1,4 +1,4 @@
-"""One transformer block: layer norm *before* each sublayer, as in GPT-2, each added to the residual stream."""
+"""One transformer block: a norm *before* each sublayer, as in GPT-2, each added to the residual stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy_gpt.shared.model.record import Record, ignore, scoped
 from torch_gpt.layers.attention import attention_forward, attention_fused
 from torch_gpt.layers.dropout import dropout_forward
 from torch_gpt.layers.feed_forward import feed_forward_forward, feed_forward_fused
-from torch_gpt.layers.layer_norm import layer_norm_forward, layer_norm_fused
+from torch_gpt.layers.norm import norm_forward
 
 
 def block_forward(
@@ -31,11 +31,10 @@ def block_forward(
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
     """
-    layer_norm = layer_norm_fused if fused else layer_norm_forward
     feed_forward = feed_forward_fused if fused else feed_forward_forward
-    p, masks, epsilon = parameters, masks or {}, config.layer_norm_epsilon
+    p, masks = parameters, masks or {}
 
-    normed = layer_norm(x, p["ln_1.weight"], p.get("ln_1.bias"), epsilon, scoped(record, "ln_1"))
+    normed = norm_forward(x, p, "ln_1", config, record, fused)
     if attend is not None:
         attended = attend(normed)
     else:
@@ -45,7 +44,7 @@ def block_forward(
     a = record("attn.residual", x + _drop(attended, "attn.out_dropout", masks, record))  # (10.1)
 
     fed = feed_forward(
-        layer_norm(a, p["ln_2.weight"], p.get("ln_2.bias"), epsilon, scoped(record, "ln_2")),
+        norm_forward(a, p, "ln_2", config, record, fused),
         p["mlp.c_fc.weight"],
         p.get("mlp.c_fc.bias"),
         p["mlp.c_proj.weight"],

@@ -8,6 +8,7 @@ from random import Random
 from handcalc.arithmetic.expression import MINUS_ONE, ONE, Cells, Constant, Expression, Index, largest, sqrt, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.source import Source
+from handcalc.formulas.norms.norm import stream_before
 
 LAYER_NORM = "layer-norm"
 
@@ -107,12 +108,10 @@ def _affine(x: Expression, weight: Expression, bias: Expression | None) -> Expre
 
 def _random_norm(source: Source, rng: Random) -> tuple[str, str, int]:
     """Return a random layer norm, its input, and a position."""
-    layers, stream = source.config.n_layer, "embedding.sum"
-    norms = []
-    for layer in range(layers):
-        norms += [(f"h.{layer}.ln_1", stream), (f"h.{layer}.ln_2", f"h.{layer}.attn.residual")]
-        stream = f"h.{layer}.mlp.residual"
-    norm, before = rng.choice([*norms, ("ln_f", stream)])
+    config, norms = source.config, []
+    for layer in range(config.n_layer):
+        norms += [(f"h.{layer}.ln_1", stream_before(layer, config)), (f"h.{layer}.ln_2", f"h.{layer}.attn.residual")]
+    norm, before = rng.choice([*norms, ("ln_f", stream_before(config.n_layer, config))])
     return norm, before, rng.randrange(len(source.tokens))
 
 

@@ -9,6 +9,7 @@ from handcalc.arithmetic.expression import ZERO, Cells, Constant, Index, total
 from handcalc.exercises.exercise import Exercise, Givens, Line, Mistake
 from handcalc.exercises.questions.choices import Head, random_head
 from handcalc.exercises.source import Source
+from handcalc.formulas.norms.norm import stream_before
 
 WEIGHTED_SUM = "weighted-sum"
 
@@ -96,14 +97,12 @@ def residual(source: Source, rng: Random) -> Exercise:
 
 def _give_projection(givens: Givens, head: Head, source: Source) -> tuple[Cells, Cells, Cells, Cells, Cells | None]:
     numbers, block, channels = head.trace.numbers, f"h.{head.layer}", range(source.config.n_embd)
-    before = f"h.{head.layer - 1}.mlp.residual" if head.layer else "embedding.sum"
+    before = stream_before(head.layer, source.config)
 
     merged = givens.add("merged", "the heads' results, concatenated", _row(head, f"{block}.attn.merged", channels))
     matrix = givens.add("c_proj", "the weights, row j by column c", numbers[f"{block}.attn.c_proj.weight"])
     stream = givens.add("x", "the residual stream before attention", _row(head, before, channels))
-    normed = givens.add(
-        "normed", "x after layer norm, which attention reads", _row(head, f"{block}.ln_1.out", channels)
-    )
+    normed = givens.add("normed", "x after the norm, which attention reads", _row(head, f"{block}.ln_1.out", channels))
     if not source.config.bias:
         return merged, matrix, stream, normed, None
     return merged, matrix, stream, normed, givens.add("bias", "c_proj's bias", numbers[f"{block}.attn.c_proj.bias"])

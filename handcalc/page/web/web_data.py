@@ -7,7 +7,6 @@ they are written only once, in ``handcalc.formulas``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from handcalc.arithmetic.calculator import Calculator
@@ -20,7 +19,7 @@ from handcalc.page.phases import part_title
 from handcalc.page.web.explanations import EXPLANATIONS, kind_of
 from handcalc.tracing.plan import Plan
 from handcalc.tracing.trace import Trace
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import GPTConfig, config_to_dict
 from numpy_gpt.shared.model.config_checks import require_gpt
 
 
@@ -79,7 +78,7 @@ def _unchanged_weights(trace: Trace) -> Numbers:
 
 def config_data(config: GPTConfig) -> dict[str, Any]:
     """Return the fields of a config, with ε as its formula writes it, and the width of the hidden layer."""
-    return asdict(config) | {"layer_norm_epsilon": repr(config.layer_norm_epsilon), "n_hidden": config.n_hidden}
+    return config_to_dict(config) | {"layer_norm_epsilon": repr(config.layer_norm_epsilon), "n_hidden": config.n_hidden}
 
 
 def optimizer_data(optimizer: Optimizer) -> dict[str, str]:

@@ -95,8 +95,12 @@ def _rows(name: str, labels: Sequence[str], axis: int, note: str = "") -> list[_
 
 
 def _norm(config: GPTConfig, name: str) -> list[_Row]:
-    parts = ["weight", "bias"] if config.bias else ["weight"]
-    return [(name, None)] + [(part, (f"{name}.{part}", None, 0)) for part in parts]
+    rows: list[_Row] = [
+        (part, (f"{name}.{part}", None, 0))
+        for part in ("weight", "bias")
+        if f"{name}.{part}" in parameter_shapes(config)
+    ]
+    return [(name, None), *rows] if rows else []
 
 
 def _columns(config: ModelConfig, vocabulary: Sequence[str]) -> list[list[_Row]]:

@@ -19,7 +19,7 @@ def require_fields(config: GPTConfig, fixed: Mapping[str, Any], program: str) ->
     """
     for name, value in fixed.items():
         if getattr(config, name) != value:
+            remedy = "no other program's format has it either" if name == "norm" else "use another format"
             raise UserError(
-                f"{program}'s model always has {name}={value!r}, but this one has {getattr(config, name)!r}; "
-                "use another format"
+                f"{program}'s model always has {name}={value!r}, but this one has {getattr(config, name)!r}; {remedy}"
             )

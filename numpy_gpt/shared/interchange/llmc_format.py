@@ -18,7 +18,12 @@ HEADER_BYTES = 4 * HEADER_NUMBERS
 FLOAT32_VERSION, BFLOAT16_VERSION = 3, 5
 PADDING_MULTIPLE = 128
 """llm.c pads the vocabulary to a multiple of this."""
-FIXED: dict[str, Any] = {"tie_weights": True, "activation": "gelu_tanh", "layer_norm_epsilon": 1e-5}
+FIXED: dict[str, Any] = {
+    "norm": "layer_norm",
+    "tie_weights": True,
+    "activation": "gelu_tanh",
+    "layer_norm_epsilon": 1e-5,
+}
 """What is the same in every model of llm.c."""
 
 _IN_BLOCK = (

@@ -16,7 +16,12 @@ from numpy_gpt.shared.model.config import GPTConfig
 _FIELDS = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd", "dropout", "bias")
 _DEFAULTS: dict[str, Any] = {"block_size": 1024, "vocab_size": 50304, "n_layer": 12, "n_head": 12, "n_embd": 768}
 _DEFAULTS |= {"dropout": 0.0, "bias": True}
-FIXED: dict[str, Any] = {"tie_weights": True, "activation": "gelu_erf", "layer_norm_epsilon": 1e-5}
+FIXED: dict[str, Any] = {
+    "norm": "layer_norm",
+    "tie_weights": True,
+    "activation": "gelu_erf",
+    "layer_norm_epsilon": 1e-5,
+}
 """What is the same in every model of nanoGPT."""
 
 

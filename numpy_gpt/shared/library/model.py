@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -30,7 +30,7 @@ from numpy_gpt.shared.library.prediction import LearnedExample, Prediction
 from numpy_gpt.shared.library.reading import Reading, read
 from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.arrays import Array, Tokens
-from numpy_gpt.shared.model.config import ModelConfig
+from numpy_gpt.shared.model.config import ModelConfig, config_to_dict
 from numpy_gpt.shared.model.config_checks import check_place, require_attention
 from numpy_gpt.shared.model.names import parameter_count
 from numpy_gpt.shared.model.token_checks import check_length
@@ -288,7 +288,7 @@ class Model:
         return short_repr(f"Model {self.name}: {self._summary()}")
 
     def _repr_html_(self) -> str:
-        sizes = [(name, str(value)) for name, value in asdict(self.config).items()]
+        sizes = [(name, str(value)) for name, value in config_to_dict(self.config).items()]
         facts = [(name, f"{value:.4f}") for name, value in (self._checkpoint.facts or {}).items() if value is not None]
         rows = [*sizes, *(facts if not self._learned else [])]
         heading = f"{one_line(self.name, 60)}: {self._summary()}"

@@ -13,6 +13,7 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 
 ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu")
+NORMS = ("layer_norm", "rms_norm")
 MOST_LAYERS = 10_000
 """Ten times the depth of the deepest transformer that was ever trained (Wang et al. 2022)."""
 MOST_NUMBERS = 1 << 60
@@ -44,7 +45,13 @@ class GPTConfig:
     tie_weights: bool = config_field("one matrix for token embedding and output head", default=True)
     activation: str = config_field(f"one of {', '.join(ACTIVATIONS)}", default="gelu_tanh")
     dropout: float = config_field("probability of dropping a value in training", default=0.0)
-    layer_norm_epsilon: float = config_field("added to the variance in layer norm", default=1e-5)
+    layer_norm_epsilon: float = config_field(
+        "added to the variance in layer norm, to the mean square in RMSNorm", default=1e-5
+    )
+    norm: str = config_field(
+        "layer_norm, GPT-2's; or rms_norm, microgpt's: without weights, after the embeddings and not before the head",
+        default="layer_norm",
+    )
 
     def __post_init__(self) -> None:
         use_builtin_numbers(self)
@@ -62,6 +69,8 @@ class GPTConfig:
             )
         if self.activation not in ACTIVATIONS:
             raise UserError(f"activation must be one of {', '.join(ACTIVATIONS)}, not {describe(self.activation)}")
+        if self.norm not in NORMS:
+            raise UserError(f"norm must be one of {', '.join(NORMS)}, not {describe(self.norm)}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must lie in [0, 1), not {self.dropout!r}; 1 would drop everything")
         if not 0 < self.layer_norm_epsilon < float("inf"):
@@ -77,6 +86,11 @@ class GPTConfig:
         return self.n_embd // self.n_head
 
     @property
+    def has_embedding_norm(self) -> bool:
+        """Whether the embeddings are normalized before the first block, and then the head's input is not."""
+        return self.norm == "rms_norm"
+
+    @property
     def n_hidden(self) -> int:
         """F = 4·C, the width of the feed-forward network's hidden layer, as in GPT-2."""
         return 4 * self.n_embd
@@ -85,10 +99,11 @@ class GPTConfig:
     def parameter_count(self) -> int:
         """The number of parameters, from the sizes alone: no tensor is named, however many there are."""
         c, f = self.n_embd, self.n_hidden
-        matrices, vectors = 4 * c * c + 2 * c * f, 2 * c  # of a block: attention and feed-forward; two norms
-        biases = 2 * c + 4 * c + f + c if self.bias else 0
+        norm = 0 if self.norm == "rms_norm" else 2 * c if self.bias else c
+        matrices = 4 * c * c + 2 * c * f  # of a block: attention and feed-forward
+        biases = 4 * c + f + c if self.bias else 0
         tables = self.vocab_size * (1 if self.tie_weights else 2) + self.block_size
-        return tables * c + self.n_layer * (matrices + vectors + biases) + (2 if self.bias else 1) * c
+        return tables * c + self.n_layer * (matrices + biases + 2 * norm) + norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +152,15 @@ KINDS: dict[str, type[GPTConfig] | type[BigramConfig]] = {"gpt": GPTConfig, "big
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:
-    """Return the config as plain values, for JSON; ``kind`` names the kind of model and is omitted for a GPT."""
+    """Return the config as plain values, for JSON; ``kind`` and ``norm`` are omitted for a GPT with layer norm.
+
+    ``kind`` names the kind of model.
+    """
     kind = next(kind for kind, config_type in KINDS.items() if isinstance(config, config_type))
-    return ({} if kind == "gpt" else {"kind": kind}) | asdict(config)
+    values = ({} if kind == "gpt" else {"kind": kind}) | asdict(config)
+    if values.get("norm") == "layer_norm":
+        del values["norm"]
+    return values
 
 
 def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:

@@ -31,25 +31,29 @@ def parameter_shapes(config: ModelConfig) -> dict[str, Shape]:
     }
     for layer in range(config.n_layer):
         shapes |= {
-            f"h.{layer}.ln_1.weight": (width,),
-            f"h.{layer}.ln_1.bias": (width,),
+            **_norm_parameters(config, f"h.{layer}.ln_1"),
             f"h.{layer}.attn.c_attn.weight": (width, 3 * width),
             f"h.{layer}.attn.c_attn.bias": (3 * width,),
             f"h.{layer}.attn.c_proj.weight": (width, width),
             f"h.{layer}.attn.c_proj.bias": (width,),
-            f"h.{layer}.ln_2.weight": (width,),
-            f"h.{layer}.ln_2.bias": (width,),
+            **_norm_parameters(config, f"h.{layer}.ln_2"),
             f"h.{layer}.mlp.c_fc.weight": (width, hidden),
             f"h.{layer}.mlp.c_fc.bias": (hidden,),
             f"h.{layer}.mlp.c_proj.weight": (hidden, width),
             f"h.{layer}.mlp.c_proj.bias": (width,),
         }
-    shapes |= {"ln_f.weight": (width,), "ln_f.bias": (width,), "lm_head.weight": (config.vocab_size, width)}
+    shapes |= {**_norm_parameters(config, "ln_f"), "lm_head.weight": (config.vocab_size, width)}
     if not config.bias:
         shapes = {name: shape for name, shape in shapes.items() if not name.endswith(".bias")}
     if config.tie_weights:
         del shapes["lm_head.weight"]
     return shapes
+
+
+def _norm_parameters(config: GPTConfig, prefix: str) -> dict[str, Shape]:
+    """Return the weight and bias of a layer norm; RMSNorm has none here."""
+    width = config.n_embd
+    return {} if config.norm == "rms_norm" else {f"{prefix}.weight": (width,), f"{prefix}.bias": (width,)}
 
 
 def parameter_count(config: ModelConfig) -> int:
@@ -72,9 +76,12 @@ def activation_shapes(config: ModelConfig, batch: int, time: int, *, dropout: bo
         "embedding.sum": (b, t, c),
         "embedding.dropout": (b, t, c),
     }
+    if config.has_embedding_norm:
+        shapes |= _norm_shapes(config, "embedding.norm", b, t)
     for layer in range(config.n_layer):
         shapes |= {f"h.{layer}.{name}": shape for name, shape in _block_shapes(config, b, t).items()}
-    shapes |= _layer_norm_shapes("ln_f", b, t, c)
+    if not config.has_embedding_norm:
+        shapes |= _norm_shapes(config, "ln_f", b, t)
     shapes |= _head_shapes(b, t, config.vocab_size)
     if not dropout:
         shapes = {name: shape for name, shape in shapes.items() if not name.endswith("dropout")}
@@ -95,7 +102,7 @@ def _block_shapes(config: GPTConfig, b: int, t: int) -> dict[str, Shape]:
     c, f, heads, scores = config.n_embd, config.n_hidden, config.n_head, (b, config.n_head, t, t)
     per_head = (b, heads, t, config.head_size)
     return {
-        **_layer_norm_shapes("ln_1", b, t, c),
+        **_norm_shapes(config, "ln_1", b, t),
         "attn.qkv": (b, t, 3 * c),
         "attn.q": per_head,
         "attn.k": per_head,
@@ -111,7 +118,7 @@ def _block_shapes(config: GPTConfig, b: int, t: int) -> dict[str, Shape]:
         "attn.out": (b, t, c),
         "attn.out_dropout": (b, t, c),
         "attn.residual": (b, t, c),
-        **_layer_norm_shapes("ln_2", b, t, c),
+        **_norm_shapes(config, "ln_2", b, t),
         "mlp.hidden": (b, t, f),
         **{name: (b, t, f) for name in _ACTIVATION_NAMES[config.activation]},
         "mlp.activated": (b, t, f),
@@ -128,16 +135,19 @@ _ACTIVATION_NAMES = {
 }
 
 
-def _layer_norm_shapes(prefix: str, b: int, t: int, c: int) -> dict[str, Shape]:
-    per_row, per_channel = (b, t), (b, t, c)
-    shapes = {
-        "mean": per_row,
-        "centered": per_channel,
-        "variance": per_row,
-        "rstd": per_row,
-        "normalized": per_channel,
-        "out": per_channel,
-    }
+def _norm_shapes(config: GPTConfig, prefix: str, b: int, t: int) -> dict[str, Shape]:
+    per_row, per_channel = (b, t), (b, t, config.n_embd)
+    if config.norm == "rms_norm":
+        shapes = {"mean_square": per_row, "rrms": per_row, "out": per_channel}
+    else:
+        shapes = {
+            "mean": per_row,
+            "centered": per_channel,
+            "variance": per_row,
+            "rstd": per_row,
+            "normalized": per_channel,
+            "out": per_channel,
+        }
     return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
 
 
@@ -145,7 +155,7 @@ def _softmax_shapes(prefix: str, shape: Shape) -> dict[str, Shape]:
     return {f"{prefix}.max": shape[:-1], f"{prefix}.exponentials": shape, f"{prefix}.sum": shape[:-1]}
 
 
-_CHANGEABLE = ("embedding.sum", "ln_f.out", "logits")
+_CHANGEABLE = ("embedding.sum", "embedding.norm.out", "ln_f.out", "logits")
 _CHANGEABLE_IN_BLOCK = (
     "ln_1.out",
     "attn.q",
@@ -180,9 +190,10 @@ def describe_changeable(config: ModelConfig) -> str:
     """Return the changeable activations for a message: those of the blocks once."""
     if isinstance(config, BigramConfig):
         return "logits"
-    first, *others = _CHANGEABLE
     blocks = f"h.N.{{{', '.join(_CHANGEABLE_IN_BLOCK)}}}, N from 0 to {config.n_layer - 1}"
-    return ", ".join([first, *([blocks] if config.n_layer else []), *others])
+    names = [name for name in changeable_names(config) if name in _CHANGEABLE]
+    first_after = next(place for place, name in enumerate(names) if not name.startswith("embedding."))
+    return ", ".join([*names[:first_after], *([blocks] if config.n_layer else []), *names[first_after:]])
 
 
 def gradient_name(name: str) -> str:
@@ -200,7 +211,8 @@ def use_shapes(config: ModelConfig, batch: int, time: int) -> dict[str, Shape]:
     """
     if isinstance(config, BigramConfig):
         return {}
-    norms = [*(f"h.{layer}.{norm}" for layer in range(config.n_layer) for norm in ("ln_1", "ln_2")), "ln_f"]
+    norms = [f"h.{layer}.{norm}" for layer in range(config.n_layer) for norm in ("ln_1", "ln_2")]
+    norms = ["embedding.norm", *norms] if config.has_embedding_norm else [*norms, "ln_f"]
     shapes: dict[str, Shape] = {f"{norm}.x": (batch, time, config.n_embd) for norm in norms}
     if not config.tie_weights:
         return shapes

@@ -1,9 +1,10 @@
 """Checkpoints: a directory that is either complete and verified or absent; safetensors and JSON, never pickle.
 
-A checkpoint directory contains ``model.safetensors`` and, for a GPT, ``config.json``, which make it a GPT-2 directory
-(see gpt2_files.py); during training also ``optimizer.safetensors`` (AdamW's moments and, if the model's weights are an
-EMA, the weights in training); and ``checkpoint.json``: config, tokenizer, step, recipe, and the size and SHA-256 of
-every file, including its own. Earlier releases wrote no ``config.json``, and only the model's own parameters.
+A checkpoint directory contains ``model.safetensors`` and, for a GPT with layer norm, ``config.json``, which make it a
+GPT-2 directory (see gpt2_files.py); during training also ``optimizer.safetensors`` (AdamW's moments and, if the model's
+weights are an EMA, the weights in training); and ``checkpoint.json``: config, tokenizer, step, recipe, and the size and
+SHA-256 of every file, including its own. Earlier releases wrote no ``config.json``, and only the model's own
+parameters.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.tokens.tokenizer_kinds import tokenizer_from_dict
 from gpt_data.wording import count_of, list_names, short_repr, show_path
 from numpy_gpt.shared.model.arrays import Array, first_not_finite
-from numpy_gpt.shared.model.config import GPTConfig, ModelConfig, config_from_dict, config_to_dict
+from numpy_gpt.shared.model.config import ModelConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
-from numpy_gpt.shared.runs.gpt2_files import CONFIG_FILE, MODEL_FILE, gpt2_files, read_values
+from numpy_gpt.shared.runs.gpt2_files import CONFIG_FILE, MODEL_FILE, gpt2_files, is_gpt2, read_values
 from numpy_gpt.shared.runs.run_state import RunState, Step
 from numpy_gpt.shared.runs.tensor_files import FileRecord, read_tensors, read_verified, tensor_bytes
 
@@ -102,12 +103,11 @@ class _Manifest:
             raise UserError(f"state.step must be {self.step}, the step of the checkpoint, not {self.state.step}")
         if self.recipe is not None and self.recipe.model != self.config:
             raise UserError("recipe.model must be the same as config, and differs")
-        allowed = {MODEL_FILE, OPTIMIZER_FILE} | ({CONFIG_FILE} if isinstance(self.config, GPTConfig) else set())
+        allowed = {MODEL_FILE, OPTIMIZER_FILE} | ({CONFIG_FILE} if is_gpt2(self.config) else set())
         if MODEL_FILE not in self.files or not set(self.files) <= allowed:
             names = list_names(self.files) or "none"
-            raise UserError(
-                f"files must be {MODEL_FILE}, of a GPT {CONFIG_FILE}, and for training {OPTIMIZER_FILE}, not {names}"
-            )
+            config = f"of a GPT with layer norm {CONFIG_FILE}"
+            raise UserError(f"files must be {MODEL_FILE}, {config}, and for training {OPTIMIZER_FILE}, not {names}")
         if parameter_count(self.config) * 4 > self.files[MODEL_FILE]["bytes"]:  # before all their names are listed
             raise UserError(f"config has {parameter_count(self.config):,} parameters, too many for {MODEL_FILE}")
 
@@ -217,7 +217,7 @@ def read_checkpoint(directory: Path) -> Checkpoint:
 
 def _read_model(directory: Path, manifest: _Manifest) -> dict[str, Array]:
     config, files, path = manifest.config, manifest.files, directory / MODEL_FILE
-    if CONFIG_FILE not in files or not isinstance(config, GPTConfig):
+    if CONFIG_FILE not in files or not is_gpt2(config):
         return read_tensors(path, files[MODEL_FILE], parameter_shapes(config))
     read_verified(directory / CONFIG_FILE, files[CONFIG_FILE], _LARGEST_CONFIG)
     return read_values(path, files[MODEL_FILE], config)
@@ -225,7 +225,7 @@ def _read_model(directory: Path, manifest: _Manifest) -> dict[str, Array]:
 
 def model_files(checkpoint: Checkpoint) -> dict[str, bytes]:
     """Return the contents of the files in which a checkpoint stores its model, by name."""
-    if isinstance(checkpoint.config, GPTConfig):
+    if is_gpt2(checkpoint.config):
         return gpt2_files(checkpoint.config, checkpoint.tokenizer, checkpoint.values)
     return {MODEL_FILE: tensor_bytes(checkpoint.values)}
 

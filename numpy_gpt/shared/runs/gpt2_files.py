@@ -1,4 +1,6 @@
-"""GPT-2's own files, as Hugging Face writes them: config.json and model.safetensors; every GPT's checkpoint has both.
+"""GPT-2's own files, as Hugging Face writes them: config.json and model.safetensors.
+
+Every checkpoint of a GPT with layer norm has both.
 
 So a checkpoint directory is a GPT-2 directory: ``GPT2LMHeadModel.from_pretrained`` loads it, and computes the same
 logits. Three things differ from the model's own parameters: GPT-2 always has biases, so those that a model lacks are
@@ -12,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -22,12 +24,17 @@ from gpt_data.tokens.special_tokenizer import SpecialTokenizer
 from gpt_data.tokens.tokenizer import Tokenizer
 from gpt_data.wording import show_path
 from numpy_gpt.shared.model.arrays import Array
-from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model.names import Shape, parameter_shapes
 from numpy_gpt.shared.runs.tensor_files import FileRecord, read_tensors, tensor_bytes
 
 CONFIG_FILE, MODEL_FILE = "config.json", "model.safetensors"
 _ACTIVATIONS = {"gelu_tanh": "gelu_new", "gelu_erf": "gelu", "relu": "relu"}
+
+
+def is_gpt2(config: ModelConfig) -> TypeGuard[GPTConfig]:
+    """Return whether GPT2LMHeadModel computes the model: a GPT whose norms are layer norms."""
+    return isinstance(config, GPTConfig) and config.norm == "layer_norm"
 
 
 def gpt2_files(config: GPTConfig, tokenizer: Tokenizer, values: Mapping[str, Array]) -> dict[str, bytes]:

@@ -128,6 +128,35 @@ _PRESETS = (
             log_interval=100,
         ),
     ),
+    # microgpt's shape and optimizer on this project's words, with 11 characters, instead of names with 27. It reads a
+    # name a step, between two marks, where this reads one window of a text; its rate falls along a line, here along a
+    # cosine; and its initial weights have the standard deviation 0.08, here GPT-2's 0.02.
+    _recipe(
+        "microgpt",
+        "words",
+        GPTConfig(
+            vocab_size=11,
+            block_size=16,
+            n_layer=1,
+            n_head=4,
+            n_embd=16,
+            bias=False,
+            tie_weights=False,
+            activation="relu",
+            norm="rms_norm",
+        ),
+        TrainingConfig(
+            batch_size=1,
+            max_iters=1000,
+            learning_rate=1e-2,
+            min_lr=0.0,
+            warmup_iters=0,
+            weight_decay=0.0,
+            beta1=0.85,
+            grad_clip=0.0,
+            eval_interval=250,
+        ),
+    ),
     # TinyGPT's baseline: 4,225 parameters that learn which character follows which.
     _recipe(
         "bigram",

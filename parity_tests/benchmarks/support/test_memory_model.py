@@ -34,6 +34,7 @@ SHAPES = [
     {"activation": "gelu_tanh", "bias": True, "tie_weights": False},
     {"dropout": 0.2, "block_size": 96, "n_head": 8},
     {"n_layer": 1, "n_embd": 128, "batch_size": 16},
+    {"norm": "rms_norm", "activation": "relu", "tie_weights": False},
 ]
 
 

@@ -174,6 +174,7 @@ def test_other_models() -> None:
         {"bias": True, "activation": "relu", "n_head": 1},
         {"n_layer": 0},
         {"tie_weights": False, "n_head": 4},
+        {"norm": "rms_norm"},
     ):
         fields = {"vocab_size": 32, "block_size": 6, "n_layer": 1, "n_head": 2, "n_embd": 4} | changes
         config = GPTConfig(**fields)
@@ -181,7 +182,8 @@ def test_other_models() -> None:
         values = {name: rng.normal(0.2, 1, shape) for name, shape in parameter_shapes(config).items()}
         source = Source(Checkpoint(config, shipped.tokenizer, values), "random", "hello world", 4)
         topics = topics_of(config, len(source.tokens))
-        assert "layer-norm" in topics and ("gelu" in topics) == (config.activation != "relu" and config.n_layer > 0)
+        assert ("layer-norm" in topics) == (config.norm == "layer_norm")
+        assert ("gelu" in topics) == (config.activation != "relu" and config.n_layer > 0)
         for topic in topics:
             for level in LEVELS:
                 exercise = build(topic, level, source, Random(1), DIGITS)

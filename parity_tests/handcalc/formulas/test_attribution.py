@@ -48,6 +48,10 @@ def independent_parts(trace: Trace) -> dict[tuple[str, int | None], Any]:
         if config.bias:
             written[f"{attn}.bias", None] = np.tile(get(f"{attn}.c_proj.bias"), (len(merged), 1))
         written[f"h.{layer}.mlp", None] = get(f"h.{layer}.mlp.out")
+    if config.norm == "rms_norm":
+        factor = get("embedding.norm.rrms")[:, None]
+        scaled = {part: x * factor if part[0] in ("token", "position") else x for part, x in written.items()}
+        return {part: x @ head.T for part, x in scaled.items()}
     stream = sum(written.values())
     factor = get("ln_f.rstd")[:, None] * get("ln_f.weight")
 

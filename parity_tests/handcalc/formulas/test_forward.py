@@ -22,7 +22,8 @@ from parity_tests.handcalc.variants import MODELS
 
 
 def test_step_names(trace_random: Callable[..., Trace]) -> None:
-    for changes in ({}, {"activation": "relu", "n_layer": 2}, {"n_layer": 0, "tie_weights": False}, {"kind": "bigram"}):
+    gpts = {}, {"activation": "relu", "n_layer": 2}, {"n_layer": 0, "tie_weights": False}, {"norm": "rms_norm"}
+    for changes in (*gpts, {"kind": "bigram"}):
         trace = trace_random((1, 0, 2), 4, **changes)
         shapes = shown_shapes(trace.plan.config, 3)
         expected = {n: s if n == "embedding.position" else s[1:] for n, s in shapes.items() if not n.startswith("loss")}

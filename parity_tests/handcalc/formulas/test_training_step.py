@@ -85,7 +85,12 @@ def test_one_prediction(train_random: Train) -> None:
 
 
 def test_every_number_is_compared(train_random: Train) -> None:
-    for changes in ({"bias": True, "n_layer": 2}, {"tie_weights": False, "activation": "relu"}, {"kind": "bigram"}):
+    gpts = (
+        {"bias": True, "n_layer": 2},
+        {"tie_weights": False, "activation": "relu"},
+        {"norm": "rms_norm", "n_layer": 2},
+    )
+    for changes in (*gpts, {"kind": "bigram"}):
         trace, arrays = train_random((1, 0, 2, 0, 2), 34, **changes)
         compared = set(numpy_step(trace, arrays)) | set(torch_step(trace, arrays)) | set(second_forward(trace))
         rest = {step.name for step in trace.plan.steps} - compared
@@ -97,6 +102,7 @@ def test_every_number_is_compared(train_random: Train) -> None:
 
 def test_step_names(train_random: Train) -> None:
     gpts = {"bias": True}, {"n_layer": 2, "activation": "relu", "tie_weights": False}, {"n_layer": 0}
+    gpts += ({"norm": "rms_norm", "n_layer": 2}, {"norm": "rms_norm", "n_layer": 0})
     for changes in (*gpts, {"kind": "bigram"}):
         trace, _ = train_random((1, 0, 2), 4, **changes)
         shapes = shown_shapes(trace.plan.config, 2)

@@ -23,6 +23,7 @@ VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"bias": True, "n_layer": 2, "activation": "relu"},
     {"tie_weights": False, "grad_clip": "0"},
+    {"norm": "rms_norm", "tie_weights": False, "activation": "relu"},
     {"kind": "bigram"},
 )
 

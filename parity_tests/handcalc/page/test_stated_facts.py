@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handcalc.formulas.adamw import Optimizer
-from handcalc.formulas.layer_norm import read_epsilon, write_epsilon
+from handcalc.formulas.norms.layer_norm import read_epsilon, write_epsilon
 from handcalc.page.stated_facts import (
     CHANGES,
     RESULT,

@@ -42,6 +42,7 @@ def gpt_configs(draw: st.DrawFn, words: int) -> GPTConfig:
         bias=draw(st.booleans()),
         tie_weights=draw(st.booleans()),
         activation=draw(st.sampled_from(["gelu_tanh", "gelu_erf", "relu"])),
+        norm=draw(st.sampled_from(["layer_norm", "rms_norm"])),
     )
 
 

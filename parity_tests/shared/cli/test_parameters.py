@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from math import prod
+
 import numpy as np
 
 from numpy_gpt.shared.cli.parameters import parameter_table, weights_page
-from numpy_gpt.shared.model.config import BigramConfig, GPTConfig
+from numpy_gpt.shared.model.config import NORMS, BigramConfig, GPTConfig
+from numpy_gpt.shared.model.names import parameter_count, parameter_shapes
 
 BIGRAM = BigramConfig(vocab_size=3, block_size=8)
 
@@ -34,6 +38,19 @@ def test_weights_of_a_bigram_model():
         "ab 0.03 0.04 0.05",
         "   0.06 0.07 0.08",  # a vocabulary may be padded
     ]
+
+
+def test_every_weight_is_on_the_page():
+    for norm in NORMS:
+        config = GPTConfig(vocab_size=3, block_size=2, n_layer=2, n_head=1, n_embd=4, tie_weights=False, norm=norm)
+        numbers = iter(range(parameter_count(config)))
+        values = {
+            name: np.array([next(numbers) for _ in range(prod(shape))], float).reshape(shape)
+            for name, shape in parameter_shapes(config).items()
+        }
+        page = " ".join(weights_page(config, values, ("a", "b", "c")))
+        found = Counter(int(word[:-3]) for word in page.split() if word.endswith(".00"))
+        assert found == Counter(range(parameter_count(config)))
 
 
 def test_unprintable_words_are_escaped():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpt_data.errors import UserError
-from numpy_gpt.shared.model.config import BigramConfig, GPTConfig, config_from_dict, config_to_dict
+from numpy_gpt.shared.model.config import NORMS, BigramConfig, GPTConfig, config_from_dict, config_to_dict
 from numpy_gpt.shared.model.names import (
     activation_shapes,
     dropout_shapes,
@@ -22,6 +22,8 @@ from numpy_gpt.shared.model.names import (
 from numpy_gpt.shared.training.recipe import TrainingConfig
 
 TINY = {"vocab_size": 32, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 6}
+MICROGPT = {"vocab_size": 27, "block_size": 16, "n_layer": 1, "n_head": 4, "n_embd": 16}
+MICROGPT |= {"bias": False, "tie_weights": False, "activation": "relu", "norm": "rms_norm"}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,7 @@ TINY = {"vocab_size": 32, "block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 
         ({"bias": False, "n_embd": 16}, 6_864),
         ({"n_embd": 16}, 7_232),
         ({"bias": False, "n_embd": 16, "tie_weights": False}, 7_376),
+        (MICROGPT, 4_192),
     ],
 )
 def test_known_parameter_counts(changes, count):
@@ -41,7 +44,8 @@ def test_known_parameter_counts(changes, count):
     "config",
     [
         *(
-            GPTConfig(**{**TINY, "n_layer": layers}, bias=bias, tie_weights=tie)
+            GPTConfig(**{**TINY, "n_layer": layers}, bias=bias, tie_weights=tie, norm=norm)
+            for norm in NORMS
             for layers in (0, 3)
             for bias in (True, False)
             for tie in (True, False)
@@ -80,6 +84,7 @@ def test_gpt2_names_and_shapes():
         ({"block_size": np.True_}, "block_size must be a whole number"),
         ({"block_size": "8" * 1000}, "block_size must be a whole number of at least 1, not .{,90}$"),
         ({"activation": "gelu"}, "activation must be one of gelu_tanh, gelu_erf, relu, not 'gelu'"),
+        ({"norm": "rmsnorm"}, "norm must be one of layer_norm, rms_norm, not 'rmsnorm'"),
         ({"bias": 1}, "bias must be True or False"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\)"),
         ({"dropout": float("nan")}, "dropout must lie"),
@@ -147,6 +152,25 @@ def test_numpy_numbers_become_builtin():
     assert {type(value) for value in asdict(training).values()} <= {int, float, str, type(None)}
     with pytest.raises(UserError, match=r"n_layer must be a whole number of at least 0, not 1\.0"):
         GPTConfig(vocab_size=32, block_size=8, n_layer=np.float64(1), n_head=2, n_embd=6)
+
+
+def test_rms_norms_have_no_parameters():
+    assert list(parameter_shapes(GPTConfig(**MICROGPT))) == [
+        *("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight", "h.0.attn.c_proj.weight"),
+        *("h.0.mlp.c_fc.weight", "h.0.mlp.c_proj.weight", "lm_head.weight"),
+    ]
+    names = list(activation_shapes(GPTConfig(**MICROGPT), 1, 16))
+    assert names[3:9] == [
+        *(f"embedding.norm.{name}" for name in ("mean_square", "rrms", "out")),
+        *(f"h.0.ln_1.{name}" for name in ("mean_square", "rrms", "out")),
+    ]
+    assert names[names.index("h.0.mlp.residual") + 1] == "logits"
+
+
+def test_what_is_stored_of_a_gpt2_says_nothing_of_its_norm():
+    assert "norm" not in config_to_dict(GPTConfig(**TINY))
+    values = config_to_dict(GPTConfig(**MICROGPT))
+    assert values["norm"] == "rms_norm" and config_from_dict(values) == GPTConfig(**MICROGPT)
 
 
 def test_gradient_names():

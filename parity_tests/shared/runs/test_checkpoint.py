@@ -208,7 +208,11 @@ def test_a_run_is_read_as_it_was_written(in_training):
         ("corpus", 7, "corpus must be text or null, not 7"),
         ("engine_state.scaler", None, "engine_state.scaler must be an object, not None"),
         ("tokenizer.vocabulary", {"a": 1}, "tokenizer: a vocabulary must be a list"),
-        ("files", {"../x": {"bytes": 1, "sha256": ""}}, "files must be model.safetensors, of a GPT config.json, and"),
+        (
+            "files",
+            {"../x": {"bytes": 1, "sha256": ""}},
+            "files must be model.safetensors, of a GPT with layer norm config.json, and",
+        ),
         ("files", {"model.safetensors": {"bytes": 1}}, "files.model.safetensors.sha256 is missing"),
         ("more", 1, "it has the unknown field 'more'"),
     ],

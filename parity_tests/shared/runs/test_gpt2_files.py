@@ -43,6 +43,19 @@ def _replace_tensors(place: Path, content: bytes, *, is_old: bool = False) -> No
     (place / "checkpoint.json").write_bytes(seal(manifest))
 
 
+def test_a_model_with_rms_norm_is_not_gpt2(tmp_path):
+    model = _save(tmp_path / "c", GPTConfig(**SIZES, norm="rms_norm"))
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["checkpoint.json", "model.safetensors"]
+    assert set(load_file(tmp_path / "c" / "model.safetensors")) == set(parameter_shapes(model.config))
+    (tmp_path / "c" / "config.json").write_text("{}")
+    manifest = json.loads((tmp_path / "c" / "checkpoint.json").read_text())
+    manifest["files"]["config.json"] = {"bytes": 2, "sha256": hashlib.sha256(b"{}").hexdigest()}
+    del manifest["sha256"]
+    (tmp_path / "c" / "checkpoint.json").write_bytes(seal(manifest))
+    with pytest.raises(UserError, match=r"files must be model\.safetensors, of a GPT with layer norm config\.json"):
+        read_checkpoint(tmp_path / "c")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("tie_weights", [True, False])

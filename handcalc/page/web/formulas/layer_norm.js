@@ -1,5 +1,5 @@
 // Layer norm: each position's vector is shifted to mean 0, scaled to variance 1, then scaled by learned weights.
-// As handcalc/formulas/layer_norm.py.
+// As handcalc/formulas/norms/layer_norm.py.
 
 import { Constant, MINUS_ONE, ONE, TWO, add, cells, divide, multiply, sqrt } from "../arithmetic/expression.js";
 import { subtract, total } from "../arithmetic/expression.js";

@@ -7,12 +7,14 @@ import json
 from gpt_data.tokens.bpe_files import bpe_file_contents
 from gpt_data.tokens.bpe_tokenizer import END_OF_TEXT, BpeTokenizer
 from gpt_data.tokens.tokenizer import Tokenizer
+from numpy_gpt.shared.interchange.fixed_fields import require_fields
 from numpy_gpt.shared.interchange.word_level import FILE, word_level_file
 from numpy_gpt.shared.interchange.writing.exported import Exported, training_notes
 from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.runs.checkpoint import Checkpoint
 from numpy_gpt.shared.runs.gpt2_files import end_of_text_id, gpt2_files
 
+FIXED = {"norm": "layer_norm"}
 _USAGE = "in Python: transformers.GPT2LMHeadModel.from_pretrained({python})"
 _TOKENS_USAGE = ", transformers.AutoTokenizer.from_pretrained({python})"
 
@@ -23,9 +25,10 @@ def export_huggingface(checkpoint: Checkpoint) -> Exported:
     Raises
     ------
     UserError
-        If it is not a GPT.
+        If it is not a GPT, or GPT-2 has no such model.
     """
     config = require_gpt(checkpoint.config)
+    require_fields(config, FIXED, "GPT-2")
     files = gpt2_files(config, checkpoint.tokenizer, checkpoint.values)
     notes = training_notes(checkpoint)
     if not config.bias:

@@ -37,10 +37,10 @@ def export_nanogpt(checkpoint: Checkpoint) -> Exported:
         If it is not a GPT, or nanoGPT has no such model.
     """
     config, tokenizer = require_gpt(checkpoint.config), checkpoint.tokenizer
-    dataset = _dataset(checkpoint)
+    arguments, dataset = config_to_nanogpt(config), _dataset(checkpoint)
     saved = {
         "model": _state_dict(checkpoint),
-        "model_args": config_to_nanogpt(config),
+        "model_args": arguments,
         "iter_num": checkpoint.step,
         "config": {"dataset": dataset},
     }

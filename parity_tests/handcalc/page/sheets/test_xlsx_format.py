@@ -28,6 +28,7 @@ VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"n_layer": 2, "activation": "relu", "n_head": 1, "grad_clip": "0"},
     {"n_layer": 0},
+    {"norm": "rms_norm", "bias": False, "tie_weights": False, "activation": "relu"},
 )
 
 

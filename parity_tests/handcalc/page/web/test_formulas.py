@@ -20,7 +20,7 @@ from handcalc.tracing.trace import Trace, take_step, work_out
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
 from parity_tests.handcalc.page.web.script_page import Call, open_script
-from parity_tests.handcalc.variants import VARIANTS
+from parity_tests.handcalc.variants import WEB_VARIANTS
 
 WORDS = (" ", "and", "cat", "dog", "sees", "the")
 GLUE = "work_out_data.js"
@@ -109,7 +109,7 @@ def test_random_models(case: str, call: Call) -> None:
     digits=st.integers(3, 8),
     seed=st.integers(0, 10_000),
     grad_clip=st.sampled_from(["0", "0.5", "1000"]),
-    changes=VARIANTS,
+    changes=WEB_VARIANTS,
 )
 def test_any_model(
     tokens: tuple[int, ...], digits: int, seed: int, grad_clip: str, changes: dict[str, Any], call: Call

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from gpt_data.tokens.character_tokenizer import CharacterTokenizer
 from handcalc.page.web.html_format import html_page
 from handcalc.trace import main
 from handcalc.tracing import size
 from handcalc.tracing.trace import Trace
 from numpy_gpt.shared.model.config import GPTConfig
+from numpy_gpt.shared.model.initial_values import initial_values
 from numpy_gpt.shared.model.names import parameter_shapes
+from numpy_gpt.shared.runs.checkpoint import Checkpoint, save_checkpoint
 from parity_tests.handcalc.page.web.reader import page_data
 
 HELLO_WORLD = Path(__file__).parents[4] / "docs" / "hello-world.html"
@@ -74,6 +77,14 @@ def test_what_is_refused(arguments: list[str], message: str, capsys: Capture) ->
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1
+
+
+def test_rms_norm_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    config = GPTConfig(vocab_size=2, block_size=4, n_layer=1, n_head=1, n_embd=2, norm="rms_norm")
+    save_checkpoint(tmp_path / "c", Checkpoint(config, CharacterTokenizer(("a", "b")), initial_values(config, 0)))
+    assert main(["ab", "--model", str(tmp_path / "c"), "--format", "html"]) == 2
+    expected = "a web page shows a GPT with layer norm, and this one has norm='rms_norm': choose another --model"
+    assert expected in capsys.readouterr().err
 
 
 def test_too_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:

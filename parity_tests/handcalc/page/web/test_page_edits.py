@@ -19,7 +19,7 @@ from numpy_gpt.shared.model.names import parameter_shapes
 from parity_tests.handcalc.page.web.changed_traces import with_weight, with_word
 from parity_tests.handcalc.page.web.reader import Reader, differences, open_page
 from parity_tests.handcalc.page.web.test_html_command import HELLO_WORLD
-from parity_tests.handcalc.variants import VARIANTS
+from parity_tests.handcalc.variants import WEB_VARIANTS
 from parity_tests.support.browser import accessibility_violations
 
 WORDS = (" ", "and", "cat", "dog", "sees", "the")
@@ -28,7 +28,9 @@ WORDS = (" ", "and", "cat", "dog", "sees", "the")
 @st.composite
 def traces(draw: st.DrawFn) -> Trace:
     """Draw a training step of a random model that reads some words."""
-    config = GPTConfig(**{"vocab_size": 6, "block_size": 5, "n_layer": 1, "n_head": 2, "n_embd": 4} | draw(VARIANTS))
+    config = GPTConfig(
+        **{"vocab_size": 6, "block_size": 5, "n_layer": 1, "n_head": 2, "n_embd": 4} | draw(WEB_VARIANTS)
+    )
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     arrays = {
         name: rng.normal(float(name.endswith(("_1.weight", "_2.weight", "f.weight"))), 0.5, shape)

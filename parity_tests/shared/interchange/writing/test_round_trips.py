@@ -127,6 +127,13 @@ def test_llmc_reads_what_it_wants(tmp_path):
             {"activation": "relu"},
             "nanoGPT's model always has activation='gelu_erf', but this one has 'relu'",
         ),
+        (
+            "huggingface",
+            {"norm": "rms_norm"},
+            "GPT-2's model always has norm='layer_norm', but this one has 'rms_norm'",
+        ),
+        ("nanogpt", {**NANOGPT, "norm": "rms_norm"}, "nanoGPT's model always has norm='layer_norm'"),
+        ("llmc", {"norm": "rms_norm"}, "llm.c's model always has norm='layer_norm'"),
         ("nanogpt", {**NANOGPT, "tie_weights": False}, "nanoGPT's model always has tie_weights=True"),
         ("nanogpt", {**NANOGPT, "layer_norm_epsilon": 1e-6}, "layer_norm_epsilon=1e-05, but this one has 1e-06"),
         ("llmc", {"activation": "gelu_erf"}, "llm.c's model always has activation='gelu_tanh'"),
