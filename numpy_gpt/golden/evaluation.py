@@ -173,7 +173,10 @@ class Evaluation:
             return np.asarray(self.given.inputs[node.name])
         value = self._input_value(node)
         for change in self._changed(node.kind, node):
-            value, self.applied = change.mistake.wraps[node.kind](Scope(self, node), value), True
+            try:
+                value, self.applied = change.mistake.wraps[node.kind](Scope(self, node), value), True
+            except NotApplicable:
+                continue
         return value
 
     def _input_value(self, node: Node) -> Value:

@@ -80,7 +80,7 @@ def default_case(steps: int, seed: int, config: GPTConfig = CONFIG) -> Case:
 
 
 def _unlikely_text(case: Case) -> Tokens:
-    """Return texts (B, T + 1) of the first step that surprise the model: in each the next token is the least likely one.
+    """Return texts (B, T + 1) of the first step that surprise the model: each next token is the least likely one.
 
     Its gradient is so large that clipping shows in the whole, in single tensors and in single numbers.
     """
