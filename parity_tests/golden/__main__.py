@@ -22,11 +22,13 @@ from parity_tests.golden.port.bug import Bug
 from parity_tests.golden.port.bugs import LISTED
 from parity_tests.golden.port.held_back import HELD_BACK, ONE_LAYER, UNLISTED
 from parity_tests.golden.port.run import run
+from parity_tests.golden.port.variants import VARIANTS
 
 GROUPS = {
     "listed": LISTED,
     "listed, held back": HELD_BACK,
     "listed, in one layer": ONE_LAYER,
+    "listed, variants": VARIANTS,
     "in no list": UNLISTED,
 }
 Column = tuple[str, str, str]

@@ -14,6 +14,7 @@ from parity_tests.golden.judging import Case, judge, judge_pair
 from parity_tests.golden.port.bug import Bug
 from parity_tests.golden.port.bugs import LISTED
 from parity_tests.golden.port.held_back import HELD_BACK, ONE_LAYER, UNLISTED
+from parity_tests.golden.port.variants import VARIANTS
 
 OF_THE_LIST = [*LISTED, *HELD_BACK, *ONE_LAYER]
 COLUMNS = list(product(("loud", "quiet-noisy"), ("float32", "float64"), DUMPS))
@@ -43,7 +44,7 @@ def test_every_mistake_of_the_list_has_a_cause() -> None:
 
 @pytest.mark.prove
 def test_mistakes_of_the_list_are_named_alone() -> None:
-    marks = marks_of(OF_THE_LIST)
+    marks = marks_of([*OF_THE_LIST, *VARIANTS])
     seen = {column: mark for column, mark in marks.items() if mark != "."}
     assert Counter(seen.values())["A"] >= 0.95 * len(seen), {key: mark for key, mark in seen.items() if mark != "A"}
     assert not {key for key, mark in seen.items() if mark in "W!"}
