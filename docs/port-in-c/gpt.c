@@ -353,7 +353,7 @@ static void read_model(void) {
     layer_norm_epsilon = number("config.layer_norm_epsilon"), weight_decay = number("optimizer.weight_decay");
     beta1 = number("optimizer.beta1"), beta2 = number("optimizer.beta2"), epsilon = number("optimizer.epsilon");
     grad_clip = number("optimizer.grad_clip");
-    if (seek("mask.embedding.dropout")) fail("this port has no dropout", "");
+    if (seek("mask.embedding.dropout") || number("config.norm")) fail("this port has no dropout and no RMSNorm", "");
     read_parameter("wte.weight", "VC"), read_parameter("wpe.weight", "PC");
     FOR(l, L) FOR(i, 12) enter_block(l), read_parameter(inner[i][0], inner[i][1]), leave_block();
     read_parameter("ln_f.weight", "C"), read_parameter("ln_f.bias", "C"), read_parameter("lm_head.weight", "VC");

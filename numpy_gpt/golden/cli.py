@@ -39,12 +39,14 @@ class PackOptions(NamedTuple):
 
 def _add_pack_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     parser.add_argument("directory", type=path, metavar="DIR", help="where to write the pack")
-    what = "gpt2 or microgpt, which show mistakes; a run, a preset, or another program's model (default: gpt2)"
+    what = "gpt2 or microgpt, with loud weights that show mistakes; a run, a preset, another program's (default: gpt2)"
     parser.add_argument("--model", metavar="MODEL", help=what)
     parser.add_argument("--steps", type=whole_number, default=STEPS, help=f"training steps (default: {STEPS})")
     what = "every array; or what blocks pass on; or only logits, loss, gradients and new parameters (default: all)"
     parser.add_argument("--level", choices=LEVELS, default=LEVELS[0], help=what)
-    what = "matrices as (in, out); as torch's Linear has them; or as llm.c's arrays (default: ours)"
+    what = (
+        "matrices as (in, out), as torch's Linear has them, as llm.c's arrays, or with microgpt's names (default: ours)"
+    )
     parser.add_argument("--layout", choices=LAYOUTS, default=LAYOUTS[0], help=what)
     what = "of the stored numbers, which are computed in float64 (default: float32)"
     parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help=what)

@@ -39,9 +39,9 @@ def golden_pack(
         pack = golden_pack("golden")
         pack.arrays["h.0.attn.weights"]
 
-    ``model`` is gpt2 or microgpt, small models that show mistakes, or a preset, a run, or another program's model.
-    ``level`` is all, blocks or ends; ``layout`` is ours, torch or llm.c; ``dtype``, float32 or float64, is that of the
-    stored numbers, which are computed in float64.
+    ``model`` is gpt2 or microgpt, small models with loud weights, not initial values, that show mistakes; or a preset,
+    a run, or another program's model. ``level`` is all, blocks or ends; ``layout`` is ours, torch, llm.c or microgpt;
+    ``dtype``, float32 or float64, is that of the stored numbers, which are computed in float64.
 
     Raises
     ------

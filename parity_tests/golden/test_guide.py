@@ -6,15 +6,19 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from numpy_gpt.cli import main
+from numpy_gpt.golden.doors import golden_check
 from numpy_gpt.golden.pack.reading import read_pack
 from numpy_gpt.golden.theirs.golden_file import read_golden_file
 from numpy_gpt.golden.theirs.names import read_name_map
 from numpy_gpt.golden.theirs.reading import read_theirs
+from numpy_gpt.shared.interchange.microgpt import microgpt_config, microgpt_shapes
+from parity_tests.shared.interchange import test_microgpt as scalars
 from parity_tests.support.compilers import compile_c, compile_rust, require_c
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +138,42 @@ def test_the_table_of_names():
         name: pack.arrays[name].shape for name in ("h.1.mlp.c_fc.weight", "h.0.attn.q", "loss")
     }
     assert all(np.array_equal(array, pack.arrays[name]) for name, array in found.items())
+
+
+def scalar_microgpt():
+    """Return what the guide says that a port has: microgpt's names, and its parts over scalars."""
+
+    class Value(scalars.Number):
+        data = property(lambda self: self.value)
+        grad = property(lambda self: self.gradient)
+
+    names = microgpt_shapes(microgpt_config())
+    state_dict: dict = dict.fromkeys(names)
+
+    def loss_of(tokens, targets):
+        loss = Value(0.0) + scalars.mean_surprise(state_dict, tokens, targets)
+        return SimpleNamespace(data=loss.value, backward=loss.propagate)
+
+    def adam(params, m, v, step, rate):
+        for i, p in enumerate(params):
+            m[i] = 0.85 * m[i] + 0.15 * p.grad
+            v[i] = 0.99 * v[i] + 0.01 * p.grad**2
+            p.value -= rate * m[i] / (1 - 0.85 ** (step + 1)) / ((v[i] / (1 - 0.99 ** (step + 1))) ** 0.5 + 1e-8)
+            p.gradient = 0.0
+
+    return {"Value": Value, "state_dict": state_dict, "loss_of": loss_of, "adam": adam}
+
+
+def test_a_scalar_port_of_microgpt(capsys):
+    shell(block("sh", "Ports of microgpt").strip(), capsys)
+    section = GUIDE[GUIDE.index("## Ports of microgpt") :]
+    pieces = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)[:2]
+    exec("\n".join(pieces), scalar_microgpt())
+    findings = golden_check("microgpt", "runs/theirs.golden")  # the pack that ships, in another layout
+    assert findings.follows, findings.findings
+    assert findings.dtype == "float64"
+    written = read_theirs("runs/theirs.golden", read_pack("runs/microgpt")).arrays
+    assert len(written) == 3 * (1 + 4 * 7)  # the loss; gradients, both moments and new values of 7 matrices of ours
 
 
 def test_numpy():

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from numpy_gpt.golden.check.checking import check
+from numpy_gpt.golden.doors import golden_check
 from numpy_gpt.golden.pack.case import case_of
 from numpy_gpt.golden.pack.form import Form
 from numpy_gpt.golden.pack.reading import read_pack
 from numpy_gpt.golden.pack.writing import write_pack
-from numpy_gpt.shared.interchange.microgpt import loud_values, microgpt_config
+from numpy_gpt.shared.interchange.microgpt import loud_values, microgpt_config, to_microgpt
+from numpy_gpt.shared.model.names import gradient_name
 
 CONFIG = microgpt_config()
 OPTIMIZER = {"beta1": 0.85, "beta2": 0.99, "epsilon": 1e-8, "weight_decay": 0.0, "grad_clip": 0.0}
@@ -68,7 +70,8 @@ class Port:
             future = torch.ones(time, time, dtype=torch.bool).triu(1)
             weights = keep(f"{at}.attn.weights", scores.masked_fill(future, -torch.inf).softmax(-1))
             merged = (weights @ v).transpose(1, 2).flatten(2)
-            x = keep(f"{at}.attn.residual", x + merged @ w[f"{at}.attn.c_proj.weight"])
+            output = w[f"{at}.attn.c_proj.weight"]
+            x = keep(f"{at}.attn.residual", x + merged @ (output.T if self.bug == "wo transposed" else output))
             hidden = keep(f"{at}.mlp.hidden", self.norm(f"{at}.ln_2", x) @ w[f"{at}.mlp.c_fc.weight"])
             activated = hidden.relu() ** (2 if self.bug == "activation.relu_squared" else 1)
             x = keep(f"{at}.mlp.residual", x + activated @ w[f"{at}.mlp.c_proj.weight"])
@@ -81,6 +84,12 @@ class Port:
             scope, _, last = name.rpartition(".")
             dumped[f"{scope}.d{last}" if scope else f"d{last}"] = x.grad
         return {name: x.numpy() for name, x in dumped.items()} | {"loss": loss.detach().numpy()}
+
+
+def by_microgpts_names(dump: dict[str, Any]) -> dict[str, Any]:
+    """Return a dump whose parameters' gradients have microgpt's names and are (out, in)."""
+    gradients = {name: dump.pop(gradient_name(name)) for name in PARAMETERS}
+    return dump | {gradient_name(name): array for name, array in to_microgpt(CONFIG, gradients).items()}
 
 
 PARAMETERS = tuple(loud_values(CONFIG))
@@ -115,3 +124,15 @@ def test_a_mistake_is_named_alone(pack: Any, mistake: str, where: str) -> None:
 def test_other_architectures_are_named(pack: Any, bug: str) -> None:
     findings = check(pack, Port(pack, RIGHT, torch.float32, bug=bug).run())
     assert {cause.id for finding in findings.findings for cause in finding.causes} == {bug}
+
+
+def test_a_port_that_writes_microgpts_names(pack: Any) -> None:
+    dump = by_microgpts_names(Port(pack, RIGHT, torch.float32).run())
+    assert {"dwte", "layer0.dattn_wq", "layer0.dmlp_fc2", "logits"} <= dump.keys()
+    assert golden_check(pack, dump).follows
+    wrong = by_microgpts_names(Port(pack, RIGHT, torch.float32, bug="wo transposed").run())
+    findings = golden_check(pack, wrong)
+    assert [(found.tensor, [cause.id for cause in found.causes]) for found in findings.findings] == [
+        ("h.0.attn.residual", ["attention.c_proj.transposed"]),
+        ("h.0.attn.c_proj.dweight", ["attention.c_proj.dweight_transposed"]),
+    ]

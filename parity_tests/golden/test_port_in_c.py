@@ -10,7 +10,7 @@ import pytest
 
 from numpy_gpt.golden.check.checking import check
 from numpy_gpt.golden.doors import golden_check, golden_pack
-from numpy_gpt.golden.pack.case import default_case
+from numpy_gpt.golden.pack.case import LOUD, default_case
 from numpy_gpt.golden.pack.form import Form
 from numpy_gpt.golden.pack.reading import read_pack
 from numpy_gpt.golden.pack.writing import write_pack
@@ -66,7 +66,7 @@ def assert_losses_in_guide(printed, mistake):
 
 
 def pack_of(config, place):
-    case = default_case(steps=2, seed=4, config=config)
+    case = default_case(steps=2, seed=4, loud=LOUD["gpt2"]._replace(config=config))
     write_pack(place, case, Form(dtype="float64"), {"model": "a variant", "seed": 4, "versions": {}})
     return read_pack(place)
 
@@ -132,6 +132,13 @@ def test_another_layout_is_refused(program, tmp_path):
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "matrices (in, out) only" in done.stderr
+
+
+def test_microgpt_is_refused(program, tmp_path):
+    done = subprocess.run(
+        [program, read_pack("microgpt").place, tmp_path / "theirs"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "this port has no dropout and no RMSNorm\n")
 
 
 def test_it_is_one_short_file_that_cites_equations_that_exist():

@@ -6,14 +6,14 @@ first step, which undoes it. The default case hides none of those that ports mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numpy_gpt.model import predict
 from numpy_gpt.parameters import parameters_from
-from numpy_gpt.shared.interchange.microgpt import microgpt_config
+from numpy_gpt.shared.interchange.microgpt import loud_values, microgpt_config
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
@@ -57,12 +57,30 @@ class Case(NamedTuple):
         return batch, time
 
 
+def _loud(config: GPTConfig, seed: int) -> Mapping[str, Array]:
+    """Return loud weights, no zeros, and a large mean."""
+    rng = np.random.default_rng([seed, 0])
+    values = {}
+    for name, shape in parameter_shapes(config).items():
+        normal = rng.normal(size=shape)
+        if len(shape) == 2:
+            loudness = next((size for end, size in _LOUDNESS.items() if name.endswith(end)), 0.5)
+            values[name] = loudness * normal
+        else:
+            values[name] = 0.3 * normal + name.endswith(".weight")
+    if (shifted := f"h.{config.n_layer - 2}.mlp.c_proj.bias") in values:
+        values[shifted] += _MEAN
+    return values
+
+
 class Loud(NamedTuple):
-    """A model that shows mistakes, apart from its weights."""
+    """A model that shows mistakes; each of its texts begins with the token ``first``, if there is one."""
 
     config: GPTConfig
     optimizer: Optimizer
     batch_shape: tuple[int, int]
+    values: Callable[[GPTConfig, int], Mapping[str, Array]] = _loud
+    first: int | None = None
 
 
 LOUD = {
@@ -75,26 +93,22 @@ LOUD = {
         microgpt_config(),
         {"beta1": 0.85, "beta2": 0.99, "epsilon": 1e-8, "weight_decay": 0.0, "grad_clip": 0.0},
         (1, 7),  # it reads one text at a time
+        loud_values,
+        26,  # its last token begins and ends every text
     ),
 }
 """The models of the packs that ship, by the packs' names; the first is the default."""
 
 
-def default_case(steps: int, seed: int, name: str = "gpt2") -> Case:
-    """Return a model that shows mistakes: loud weights, no zeros, a large mean."""
-    config, optimizer, batch_shape = LOUD[name]
-    rng = np.random.default_rng([seed, 0])
-    values = {}
-    for name, shape in parameter_shapes(config).items():
-        normal = rng.normal(size=shape)
-        if len(shape) == 2:
-            loudness = next((size for end, size in _LOUDNESS.items() if name.endswith(end)), 0.5)
-            values[name] = loudness * normal
-        else:
-            values[name] = 0.3 * normal + name.endswith(".weight")
-    if (shifted := f"h.{config.n_layer - 2}.mlp.c_proj.bias") in values:
-        values[shifted] += _MEAN
-    case = case_of(config, values, optimizer, _RATE, steps, seed, batch_shape)
+def default_case(steps: int, seed: int, loud: Loud = LOUD["gpt2"]) -> Case:
+    """Return a model that shows mistakes; if it clips gradients, with texts that surprise it in the first step."""
+    values = loud.values(loud.config, seed)
+    case = case_of(loud.config, values, loud.optimizer, _RATE, steps, seed, loud.batch_shape)
+    if loud.first is not None:
+        for tokens in case.tokens:
+            tokens[:, 0] = loud.first
+    if not loud.optimizer["grad_clip"]:
+        return case
     text = _unlikely_text(case)
     return case._replace(tokens=[text[:, :-1], *case.tokens[1:]], targets=[text[:, 1:], *case.targets[1:]])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,11 +30,6 @@ class Entry(NamedTuple):
     equation: str = "-"
     axes: str = "-"
     skip: str = "-"
-
-    @property
-    def bytes(self) -> int:
-        """The number of bytes of its numbers."""
-        return ITEM_SIZES[self.dtype] * prod(self.shape)
 
 
 def entries_of(config: GPTConfig, batch: int, time: int, steps: int, level: str, dtype: str) -> Iterator[Entry]:

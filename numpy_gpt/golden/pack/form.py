@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 LEVELS = ("all", "blocks", "ends")
 """How much a pack contains: every array; what the blocks hand to each other; or what llm.c's own file has."""
-LAYOUTS = ("ours", "torch", "llm.c")
-"""How it stores matrices: see layouts.py."""
+LAYOUTS = ("ours", "torch", "llm.c", "microgpt")
+"""How it stores matrices, and by which names: see layouts.py."""
 DTYPES = ("float32", "float64")
 """What it stores numbers as."""
 SHIPPED_PACKS = ("gpt2", "microgpt")

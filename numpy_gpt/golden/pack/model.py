@@ -38,7 +38,7 @@ def case_named(model: str | None, steps: int, seed: int) -> tuple[Case, str]:
     else:
         is_path = os.path.lexists(model)
     if model in LOUD and not is_path:
-        return default_case(steps, seed, model), f"{model}, which shows mistakes"
+        return default_case(steps, seed, LOUD[model]), f"{model}, which shows mistakes"
     if model in PRESETS and not is_path:
         recipe = preset(model)
         config = _gpt(recipe.model, model)

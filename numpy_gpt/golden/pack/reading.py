@@ -17,7 +17,7 @@ from gpt_data.files.sealed_json import check_record, read_sealed
 from gpt_data.wording import describe, list_names, quote, short_repr, show_path
 from numpy_gpt.golden.pack.contents import Entry, entries_of
 from numpy_gpt.golden.pack.form import LAYOUTS, LEVELS, SHIPPED_PACKS
-from numpy_gpt.golden.pack.layouts import in_layout, stored_shape
+from numpy_gpt.golden.pack.layouts import check_layout, from_stored, stored_as
 from numpy_gpt.golden.pack.writing import FORMAT, FORMAT_VERSION, RECORD, TABLE, TENSORS
 from numpy_gpt.shared.interchange.reading.safetensors_file import read_safetensors
 from numpy_gpt.shared.interchange.reading.stored_tensor import StoredTensor
@@ -76,20 +76,22 @@ class Pack:
 class PackArrays(Mapping[str, Any]):
     """A pack's arrays by name; each is read from its file when it is asked for."""
 
-    def __init__(self, tensors: Mapping[str, StoredTensor], names: list[str], layout: str) -> None:
-        self._tensors, self._names, self._layout = tensors, names, layout
+    def __init__(self, tensors: Mapping[str, StoredTensor], entries: list[Entry], layout: str) -> None:
+        self._tensors, self._entries, self._layout = tensors, {entry.name: entry for entry in entries}, layout
 
     def __getitem__(self, name: str) -> Any:
-        return in_layout(name, self._tensors[name].view(), self._layout)
+        entry = self._entries[name]
+        stored = {part.name: self._tensors[part.name].view() for part in stored_as(entry, self._layout)}
+        return from_stored(entry, self._layout, stored)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tensors
+        return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._entries)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._entries)
 
 
 def read_pack(pack: str | os.PathLike[str]) -> Pack:
@@ -113,15 +115,15 @@ def read_pack(pack: str | os.PathLike[str]) -> Pack:
     record: _Record = check_record(stated, _Record, place / RECORD, _REMEDY)
     if record["level"] not in LEVELS or record["layout"] not in LAYOUTS or set(record["files"]) != {TENSORS, TABLE}:
         raise UserError(f"{show_path(place / RECORD)} has a level, a layout or files that are unknown; {_REMEDY}")
+    check_layout(record["config"], record["layout"])
     for name, file in record["files"].items():
         _verify(place / name, file)
     shape = record["config"], record["batch"], record["time"], record["steps"], record["level"], record["dtype"]
     entries = list(entries_of(*shape))
     tensors = read_safetensors(place / TENSORS)
     _check_tensors(place, tensors, entries, record["layout"])
-    names = [entry.name for entry in entries]
     stated = {name: record[name] for name in Pack.__dataclass_fields__ if name in record}  # type: ignore[literal-required]
-    return Pack(**stated, arrays=PackArrays(tensors, names, record["layout"]), entries=entries, place=place)
+    return Pack(**stated, arrays=PackArrays(tensors, entries, record["layout"]), entries=entries, place=place)
 
 
 def pack_place(pack: str | os.PathLike[str]) -> Path:
@@ -144,7 +146,7 @@ def _verify(path: Path, stated: FileRecord) -> None:
 
 
 def _check_tensors(place: Path, tensors: Mapping[str, StoredTensor], entries: list[Entry], layout: str) -> None:
-    expected = {entry.name: (_KINDS[entry.dtype], stored_shape(entry, layout)) for entry in entries}
+    expected = {part.name: (_KINDS[entry.dtype], part.shape) for entry in entries for part in stored_as(entry, layout)}
     found = {name: (tensor.kind, tensor.shape) for name, tensor in tensors.items()}
     if found != expected:
         odd = min(name for name in {*found, *expected} if found.get(name) != expected.get(name))

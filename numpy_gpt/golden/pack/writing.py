@@ -15,9 +15,9 @@ import numpy as np
 from gpt_data.files.atomic import atomic_files, make_directory
 from gpt_data.files.sealed_json import seal
 from numpy_gpt.golden.pack.case import Case
-from numpy_gpt.golden.pack.contents import Entry, entries_of
+from numpy_gpt.golden.pack.contents import ITEM_SIZES, Entry, entries_of
 from numpy_gpt.golden.pack.form import Form
-from numpy_gpt.golden.pack.layouts import file_order, in_layout, stored_axes, stored_shape
+from numpy_gpt.golden.pack.layouts import check_layout, file_order, from_stored, stored_as
 from numpy_gpt.golden.pack.recording import record_case
 from numpy_gpt.golden.pack.tolerances import tolerances_of
 from numpy_gpt.shared.model.config import config_to_dict
@@ -37,8 +37,9 @@ def write_pack(directory: Path, case: Case, form: Form, about: Mapping[str, Any]
     Raises
     ------
     UserError
-        If the directory cannot be written.
+        If the directory cannot be written, or the layout has no such model.
     """
+    check_layout(case.config, form.layout)
     entries = list(entries_of(case.config, *case.batch_shape, case.steps, form.level, form.dtype))
     names = (TENSORS, TABLE, HEADER, RECORD)
     with make_directory(directory), atomic_files(*(directory / name for name in names)) as files:
@@ -62,13 +63,13 @@ def header_path() -> Path:
 
 
 def _write_header(file: BinaryIO, entries: list[Entry], layout: str) -> dict[str, int]:
-    """Write the safetensors header, and return the place of each array in the file."""
+    """Write the safetensors header, and return the place of each array in the file by its name there."""
     header, places, start = {}, {}, 0
     for entry in entries:
-        places[entry.name], end = start, start + entry.bytes
-        shape = stored_shape(entry, layout)
-        header[entry.name] = {"dtype": entry.dtype, "shape": shape, "data_offsets": [start, end]}
-        start = end
+        for part in stored_as(entry, layout):
+            places[part.name], end = start, start + ITEM_SIZES[entry.dtype] * prod(part.shape)
+            header[part.name] = {"dtype": entry.dtype, "shape": part.shape, "data_offsets": [start, end]}
+            start = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the numbers are aligned
     file.write(len(text).to_bytes(8, "little") + text)
@@ -83,9 +84,10 @@ def _write_array(
     entry = entries.get(name)
     if entry is None:  # not in a pack of this level
         return
-    stored = in_layout(name, np.asarray(array), layout).astype(_NUMBERS[entry.dtype], order="C")
-    file.seek(offsets[name])
-    file.write(stored.data)
+    for part in stored_as(entry, layout):
+        stored = part.of(np.asarray(array)).astype(_NUMBERS[entry.dtype], order="C")
+        file.seek(offsets[part.name])
+        file.write(stored.data)
 
 
 def _read_array(
@@ -94,17 +96,22 @@ def _read_array(
     entry = entries.get(name)
     if entry is None:
         return None
-    numbers = np.fromfile(path, _NUMBERS[entry.dtype], prod(entry.shape), offset=offsets[name])
-    return in_layout(name, numbers.reshape(stored_shape(entry, layout)), layout)
+    stored = {
+        part.name: np.fromfile(path, _NUMBERS[entry.dtype], prod(part.shape), offset=offsets[part.name]).reshape(
+            part.shape
+        )
+        for part in stored_as(entry, layout)
+    }
+    return from_stored(entry, layout, stored)
 
 
 def _table(entries: list[Entry], offsets: Mapping[str, int], layout: str) -> bytes:
     lines = ["\t".join(COLUMNS)]
     for entry in entries:
-        dims = ",".join(map(str, stored_shape(entry, layout))) or "-"
-        axes = stored_axes(entry, layout)
-        fields = (str(offsets[entry.name]), entry.dtype, dims, entry.name, entry.equation, axes, entry.skip)
-        lines.append("\t".join(fields))
+        for part in stored_as(entry, layout):
+            dims = ",".join(map(str, part.shape)) or "-"
+            fields = (str(offsets[part.name]), entry.dtype, dims, part.name, entry.equation, part.axes, entry.skip)
+            lines.append("\t".join(fields))
     return "\n".join([*lines, ""]).encode()
 
 

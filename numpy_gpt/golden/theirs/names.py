@@ -12,6 +12,9 @@ from gpt_data.errors import UserError
 from gpt_data.files.regular_file import read_texts
 from gpt_data.wording import quote, show_path
 from numpy_gpt.golden.graph import prefix_of
+from numpy_gpt.golden.pack.layouts import in_group
+from numpy_gpt.shared.interchange.microgpt import is_microgpt, microgpt_matrices
+from numpy_gpt.shared.model.config import GPTConfig
 
 _STEP = re.compile(r"step([1-9]\d*)\.(.+)")
 _OUT_IN = "(out,in)"
@@ -19,12 +22,17 @@ _PERMUTATION = re.compile(r"\d(,\d)*")
 
 
 class OurName(NamedTuple):
-    """What an array of a port is: our name of it, and in which order the port has our axes, or None for the same."""
+    """What an array of a port is: our name of it, and in which order the port has our axes, or None for the same.
+
+    ``third`` is the third of our columns that it is, or None for all.
+    """
 
     name: str
     axes: tuple[int, ...] | None = None
+    third: int | None = None
 
 
+_GROUPS = ("", "d", "clipped.", "m.", "v.", "updated.")
 NameMap = Mapping[str, OurName]
 """Their name → ours; a * stands for the same text in both. Names have no step."""
 
@@ -78,11 +86,30 @@ def split_step(name: str) -> tuple[int, str]:
     return (int(found[1]), found[2]) if found else (1, name)
 
 
-def translate(name: str, names: NameMap) -> OurName:
-    """Return what one of a port's names stands for; a name that is not in the table is ours already."""
+def microgpt_names(config: GPTConfig) -> dict[str, OurName]:
+    """Return what microgpt's names of parameters, gradients, moments and updates stand for; none in other models."""
+    if not is_microgpt(config):
+        return {}
+    return {
+        in_group(group, matrix.name): OurName(
+            in_group(group, matrix.ours), (1, 0) if matrix.transposed else (0, 1), matrix.third
+        )
+        for group in _GROUPS
+        for matrix in microgpt_matrices(config)
+    }
+
+
+def translate(name: str, names: NameMap, microgpt: NameMap) -> OurName:
+    """Return what one of a port's names stands for: a name in its table, one of microgpt's, or ours already."""
     step, plain = split_step(name)
     found = names.get(plain) or _by_pattern(plain, names) or OurName(plain)
+    if matrix := microgpt.get(found.name):
+        found = matrix if found.axes is None else matrix._replace(axes=_one_after_the_other(found.axes, matrix.axes))
     return found._replace(name=prefix_of(step) + found.name)
+
+
+def _one_after_the_other(first: tuple[int, ...], then: tuple[int, ...] | None) -> tuple[int, ...]:
+    return first if then is None or len(first) != len(then) else tuple(then[axis] for axis in first)
 
 
 def _by_pattern(name: str, names: NameMap) -> OurName | None:

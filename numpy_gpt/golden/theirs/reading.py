@@ -13,12 +13,12 @@ import numpy as np
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.wording import count_of, quote, show_path, suggest
-from numpy_gpt.golden.graph import GIVEN, Graph, Node
+from numpy_gpt.golden.graph import GIVEN, Graph, Node, prefix_of
 from numpy_gpt.golden.pack.contents import config_settings, settings_of
-from numpy_gpt.golden.pack.layouts import in_layout, is_stored_transposed
+from numpy_gpt.golden.pack.layouts import is_stored_transposed
 from numpy_gpt.golden.pack.reading import Pack
 from numpy_gpt.golden.theirs.formats import Numbers, Reader, readers_at
-from numpy_gpt.golden.theirs.names import NameMap, OurName, our_name, split_step, translate
+from numpy_gpt.golden.theirs.names import NameMap, OurName, microgpt_names, our_name, split_step, translate
 from numpy_gpt.shared.model.names import Shape
 
 PORT_DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -66,6 +66,7 @@ def fit_theirs(
     table = {theirs: our_name(ours) if isinstance(ours, str) else ours for theirs, ours in (names or {}).items()}
     nodes = Graph(pack.config, pack.batch, pack.time, pack.steps).nodes
     found = Theirs({}, {})
+    thirds: dict[str, dict[int, Any]] = {}
     for theirs, ours in _translated(readers, table, pack, nodes, what).items():
         where = f"{what}: {quote(theirs)}" + (f" (our {quote(ours.name)})" if theirs != ours.name else "")
         numbers = readers[theirs]()
@@ -78,8 +79,17 @@ def fit_theirs(
             _check_tokens(array, ours.name, pack, where)
         else:
             _check_dtype(numbers.dtype, where)
-            found.arrays[ours.name], found.dtypes[ours.name] = array, numbers.dtype
+            found.dtypes[ours.name] = numbers.dtype
+            if ours.third is None:
+                found.arrays[ours.name] = array
+            else:
+                thirds.setdefault(ours.name, {})[ours.third] = array
+    for name, parts in thirds.items():
+        if len(parts) == 3:  # the others are not compared
+            found.arrays[name] = np.concatenate([parts[third] for third in range(3)], axis=1)
     if all(nodes[name].phase == GIVEN for name in found.arrays):
+        if thirds:
+            raise UserError(f"{what} has parts of {quote(min(thirds))} only; write queries', keys' and values'")
         count = count_of(len(readers), "array")
         raise UserError(f"{what} has {count}, and nothing that a port computes; `numpy_gpt golden names` lists it")
     return Theirs({name: found.arrays[name] for name in nodes if name in found.arrays}, found.dtypes)
@@ -89,16 +99,21 @@ def _translated(
     readers: Mapping[str, Reader], table: NameMap, pack: Pack, nodes: Mapping[str, Node], what: str
 ) -> dict[str, OurName]:
     """Return what each of a port's names stands for."""
-    ours = {theirs: translate(theirs, table) for theirs in readers}
+    microgpt = microgpt_names(pack.config)
+    ours = {theirs: translate(theirs, table, microgpt) for theirs in readers}
     known = {*nodes, *settings_of(pack.config, pack.optimizer, pack.learning_rates)}
     known |= {name for name in pack.arrays if split_step(name)[1].startswith("mask.")}
     unknown = [theirs for theirs, name in ours.items() if name.name not in known]
     if unknown:
+        known |= {prefix_of(step) + name for name in microgpt for step in range(1, pack.steps + 1)}
         raise UserError(_unknown_message(unknown, ours, pack, known, what, none=len(unknown) == len(readers)))
-    owners: dict[str, str] = {}
+    owners: dict[str, dict[int | None, str]] = {}
     for theirs, name in ours.items():
-        if (other := owners.setdefault(name.name, theirs)) != theirs:
+        same = owners.setdefault(name.name, {})
+        if same and (name.third is None or name.third in same or None in same):
+            other = same.get(name.third, next(iter(same.values())))
             raise UserError(f"{what}: {quote(other)} and {quote(theirs)} are both {quote(name.name)}; leave one out")
+        same[name.third] = theirs
     return ours
 
 
@@ -122,22 +137,26 @@ def _unknown_message(
 
 
 def _in_our_layout(array: Any, ours: OurName, node: Node, layout: str, where: str) -> Any:
+    order = tuple(range(len(node.shape)))  # the place that each of the port's axes has in ours
     if ours.axes is not None:
         if len(ours.axes) != array.ndim:
             raise UserError(f"{where} has {array.ndim} axes, not the {len(ours.axes)} whose order is given")
-        array, swapped = np.transpose(array, np.argsort(ours.axes)), False
-    else:
-        swapped = is_stored_transposed(ours.name, layout)
-    expected = node.shape[::-1] if swapped else node.shape
-    if array.shape == (1,) and expected == ():  # many a language has no arrays without axes
+        order = ours.axes
+    elif is_stored_transposed(ours.name, layout):
+        order = order[::-1]
+    shape, letters = node.shape, node.axes.split(",")
+    if ours.third is not None:
+        shape, letters = (shape[0], shape[1] // 3), [letter.removeprefix("3") for letter in letters]
+    if len(order) == len(shape):
+        shape, letters = tuple(shape[axis] for axis in order), [letters[axis] for axis in order if shape]
+    if array.shape == (1,) and shape == ():  # many a language has no arrays without axes
         array = array[0]
-    if np.shape(array) != expected:
-        raise UserError(_shape_message(np.shape(array), expected, node, where, swapped=swapped))
-    return in_layout(ours.name, array, layout) if swapped else array
+    if np.shape(array) != shape:
+        raise UserError(_shape_message(np.shape(array), shape, letters, where))
+    return np.transpose(array, np.argsort(order)) if order else array
 
 
-def _shape_message(shape: Shape, expected: Shape, node: Node, where: str, *, swapped: bool) -> str:
-    letters = node.axes.split(",")[:: -1 if swapped else 1]
+def _shape_message(shape: Shape, expected: Shape, letters: list[str], where: str) -> str:
     should = f"{expected} ({', '.join(letters)})" if expected else "() (one number)"
     message = f"{where} has shape {shape}, and must have {should}"
     if sorted(shape) == sorted(expected):

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from gpt_data.terminal import Style, plain
 from numpy_gpt.golden.pack.contents import Entry
-from numpy_gpt.golden.pack.layouts import group_and_parameter, stored_axes, stored_shape
+from numpy_gpt.golden.pack.layouts import group_and_parameter, stored_as
 from numpy_gpt.golden.pack.reading import Pack
 from numpy_gpt.golden.theirs.names import split_step
 from numpy_gpt.shared.cli.tables import Column, table_lines
+from numpy_gpt.shared.interchange.microgpt import is_microgpt
 
 _FORWARD = re.compile(r"loss|logits|embedding\.sum|h\.N\.\w+\.residual|ln_f\.out")
 _BACKWARD = re.compile(r"dlogits|ln_f\.dout|h\.N\.\w+\.dresidual|embedding\.dsum")
+_LAYER = re.compile(r"layer\d+\.")
 _UPDATE = re.compile(r"clipping\.norm|(m|v|updated)\.P")
 _SECTIONS = (
     ("1. Forward: in which block is the first error?", _FORWARD),
@@ -32,7 +34,7 @@ def name_lines(pack: Pack, style: Style = plain) -> list[str]:
         inside = {name: entry for name, entry in entries.items() if pattern.fullmatch(name)}
         entries = {name: entry for name, entry in entries.items() if name not in inside}
         if inside:
-            lines += ["", style("heading", title), *_table(inside, pack.layout, style)]
+            lines += ["", style("heading", title), *_table(inside, pack, style)]
     return lines
 
 
@@ -57,14 +59,27 @@ def _without_repetition(pack: Pack) -> dict[str, Entry]:
     return entries
 
 
-def _table(entries: dict[str, Entry], layout: str, style: Style) -> list[str]:
-    columns = [Column("name", "left", role="name"), Column("shape", "left"), Column("axes", "left"), Column("equation")]
-    return table_lines(columns, [_row(name, entry, layout) for name, entry in entries.items()], style)
+def _table(entries: dict[str, Entry], pack: Pack, style: Style) -> list[str]:
+    titles, rows = ["name", "shape", "axes", "equation"], []
+    for name, entry in entries.items():
+        rows += _rows(name, entry, pack.layout)
+    if is_microgpt(pack.config) and any(theirs for *_, theirs in rows):
+        titles.append("microgpt's names")
+    columns = [Column(title, "right" if title == "equation" else "left") for title in titles]
+    columns[0] = columns[0]._replace(role="name")
+    return table_lines(columns, [row[: len(titles)] for row in rows], style)
 
 
-def _row(name: str, entry: Entry, layout: str) -> tuple[str, str, str, str]:
+def _rows(name: str, entry: Entry, layout: str) -> list[tuple[str, ...]]:
     equation = f"({entry.equation})" + (" s ≤ t only" if entry.skip == "future" else "")
     if name.endswith(".P"):
-        return name, "P's", "", equation
-    shape = " × ".join(map(str, stored_shape(entry, layout))) or "one number"
-    return name, shape, "" if entry.axes == "-" else stored_axes(entry, layout), equation
+        return [(name, "P's", "", equation, "")]
+    stored = stored_as(entry, layout)
+    theirs = [_LAYER.sub("layerN.", part.name) for part in stored_as(entry, "microgpt") if part.name != entry.name]
+    names = theirs if layout == "microgpt" and theirs else [name]
+    rows: list[tuple[str, ...]] = []
+    for called, part in zip(names, stored, strict=True):
+        shape = " × ".join(map(str, part.shape)) or "one number"
+        axes = "" if part.axes == "-" else part.axes
+        rows.append((called, shape, axes, equation, "" if layout == "microgpt" else ", ".join(theirs)))
+    return rows

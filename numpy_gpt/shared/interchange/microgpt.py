@@ -7,6 +7,7 @@ What holds for parameters holds for their gradients, moments and new values, whi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -80,6 +81,23 @@ def microgpt_matrices(config: GPTConfig) -> Iterator[Matrix]:
     for layer in range(config.n_layer):
         for inner, (ours, third) in _INSIDE.items():
             yield Matrix(f"layer{layer}.{inner}", f"h.{layer}.{ours}", third, True)
+
+
+def is_microgpt(config: GPTConfig) -> bool:
+    """Return whether microgpt has models of this config."""
+    return all(getattr(config, field) == value for field, value in FIXED.items())
+
+
+def matrices_of(parameter: str) -> list[Matrix]:
+    """Return the matrices that are a parameter of ours, by its name: the three thirds of ``c_attn.weight``, or one.
+
+    Empty if microgpt has no such parameter.
+    """
+    if outside := [Matrix(name, ours, None, False) for name, ours in _OUTSIDE.items() if ours == parameter]:
+        return outside
+    found = re.fullmatch(r"h\.(\d+)\.(.+)", parameter)
+    inside = [(name, third) for name, (ours, third) in _INSIDE.items() if found is not None and ours == found[2]]
+    return [Matrix(f"layer{found[1]}.{name}", parameter, third, True) for name, third in inside if found is not None]
 
 
 def microgpt_shapes(config: GPTConfig) -> dict[str, Shape]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numpy_gpt.golden.graph import Graph, prefix_of
-from numpy_gpt.golden.pack.case import default_case
+from numpy_gpt.golden.pack.case import LOUD, default_case
 from numpy_gpt.golden.pack.form import SEED, STEPS
 from numpy_gpt.shared.model.names import gradient_name, parameter_shapes
 
@@ -105,3 +105,18 @@ def test_no_array_is_zero(arrays):
             assert np.any(arrays[name]), name
             if np.size(arrays[name]) > 3 and node.skip != "future":
                 assert np.isfinite(arrays[name]).all() or node.plain.endswith(".masked"), name
+
+
+def test_microgpt_has_loud_weights_and_texts_that_begin_with_bos():
+    case = default_case(STEPS, SEED, LOUD["microgpt"])
+    assert sum(value.size for value in case.parameters.values()) == 4192
+    assert case.optimizer == {"beta1": 0.85, "beta2": 0.99, "epsilon": 1e-8, "weight_decay": 0.0, "grad_clip": 0.0}
+    assert len(set(case.learning_rates)) == STEPS and case.learning_rates[0] == 0.01
+    for name, value in case.parameters.items():
+        assert value.std() > 0.3, name  # microgpt's initialization has 0.08
+        assert np.array_equal(value, value.astype(np.float32)), name
+    for tokens, targets in zip(case.tokens, case.targets, strict=True):
+        assert tokens.shape == (1, 7)
+        assert tokens[0, 0] == 26
+        assert np.array_equal(tokens[:, 1:], targets[:, :-1])
+    assert [len(set(tokens[0])) < 7 for tokens in case.tokens] == [True, True, False]  # with repeated tokens

@@ -71,7 +71,7 @@ def test_no_such_model(model, message):
         ({"steps": 10**9}, "steps must be at most 1,000, not 1000000000; each has"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
         ({"level": "some"}, "level must be one of all, blocks, ends, not 'some'"),
-        ({"layout": "jax"}, "layout must be one of ours, torch, llm.c, not 'jax'"),
+        ({"layout": "jax"}, "layout must be one of ours, torch, llm.c, microgpt, not 'jax'"),
         ({"dtype": "float16"}, "dtype must be one of float32, float64, not 'float16'"),
     ],
 )

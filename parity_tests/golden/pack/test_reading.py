@@ -42,6 +42,11 @@ def test_the_packs_that_ship_are_what_is_computed(name, default_pack):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=rounding, err_msg=array)
 
 
+def test_the_packs_that_ship_are_small():
+    for name in SHIPPED_PACKS:
+        assert sum(path.stat().st_size for path in read_pack(name).place.iterdir()) < 800_000, name
+
+
 def test_a_directory_of_the_name_of_a_shipped_pack_goes_first(small):
     small.place.rename("gpt2")
     assert read_pack("gpt2").steps == 1

@@ -16,6 +16,8 @@ from numpy_gpt.golden.graph import Graph
 from numpy_gpt.golden.pack.form import LEVELS
 from numpy_gpt.golden.pack.layouts import is_stored_transposed
 from numpy_gpt.shared.interchange.llmc_format import names_in_order
+from numpy_gpt.shared.interchange.microgpt import to_microgpt
+from numpy_gpt.shared.model.names import parameter_shapes
 
 DTYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4"}
 FILES = ("golden.h", "golden.json", "golden.safetensors", "golden.tsv")
@@ -138,6 +140,33 @@ def test_llmcs_layout_is_read_at_once():
         place = int(rows[f"{prefix}wte.weight"]["offset"])
         memory = np.frombuffer(content, "<f4", pack.config.parameter_count, place)
         assert np.array_equal(memory, np.concatenate([stored[prefix + name].ravel() for name in names]))
+
+
+def test_microgpts_layout_has_its_names_and_matrices():
+    ours = golden_pack("ours", "microgpt", steps=2)
+    pack = golden_pack("its", "microgpt", steps=2, layout="microgpt")
+    stored = by_table("its")
+    library = load_file("its/golden.safetensors")
+    assert all(np.array_equal(library[name], array) for name, array in stored.items())
+    for prefix in ("", "clipped.", "m.", "v.", "updated.", "step2.m."):
+        values = {name: ours.arrays[prefix + name] for name in parameter_shapes(ours.config)}
+        for name, matrix in to_microgpt(ours.config, values).items():
+            assert np.array_equal(stored[prefix + name], matrix), prefix + name
+    third = ours.arrays["step2.h.0.attn.c_attn.dweight"][:, 32:].T
+    assert np.array_equal(stored["step2.layer0.dattn_wv"], third)
+    assert np.array_equal(stored["step2.dlm_head"], ours.arrays["step2.lm_head.dweight"])
+    assert not any(name.endswith("weight") and "weights" not in name for name in stored)
+    assert [*pack.arrays] == [*ours.arrays]
+    assert all(np.array_equal(pack.arrays[name], array) for name, array in ours.arrays.items())
+    rows = {row["name"]: row for row in table("its")}
+    assert (rows["layer0.dmlp_fc1"]["axes"], rows["layer0.attn_wk"]["dims"]) == ("F,C", "16,16")
+    assert pack.tolerance == ours.tolerance
+
+
+def test_another_model_has_no_layout_of_microgpt():
+    with pytest.raises(UserError, match="microgpt's model always has norm='rms_norm', but this one has 'layer_norm'"):
+        golden_pack("golden", layout="microgpt")
+    assert not Path("golden").exists()
 
 
 def test_float64(arrays):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from gpt_data.errors import UserError
 from numpy_gpt import golden_pack
@@ -204,3 +204,57 @@ def test_masks(tmp_path):
     assert read_theirs("theirs.safetensors", pack).arrays.keys() == set(names[1:])
     dump[names[0]] = 1 - dump[names[0]]
     assert "'mask.embedding.dropout' is not the pack's; the port must use the pack's" in refused(pack, dump)
+
+
+@pytest.fixture(scope="module")
+def microgpt(tmp_path_factory):
+    """Return a pack of microgpt's model that has ours names."""
+    return golden_pack(tmp_path_factory.mktemp("packs") / "microgpt", "microgpt", steps=2, level="ends")
+
+
+@pytest.fixture(scope="module")
+def in_its_layout(tmp_path_factory):
+    """Return the same pack with microgpt's names, and what its file has."""
+    pack = golden_pack(tmp_path_factory.mktemp("packs") / "its", "microgpt", steps=2, level="ends", layout="microgpt")
+    return pack, load_file(pack.place / "golden.safetensors")
+
+
+def test_microgpts_names_in_either_layout(microgpt, in_its_layout):
+    its, stored = in_its_layout
+    for pack in (microgpt, its):
+        theirs = read(pack, stored).arrays
+        assert {"wte.dweight", "h.0.attn.c_attn.dweight", "step2.updated.h.0.mlp.c_fc.weight", "logits"} <= set(theirs)
+        assert all(np.array_equal(array, microgpt.arrays[name]) for name, array in theirs.items())
+        assert read(pack, dict(microgpt.arrays)).arrays.keys() == theirs.keys()
+
+
+def test_a_map_to_microgpts_names(microgpt, in_its_layout):
+    stored = in_its_layout[1]
+    names = table("step*/grad_fc1\tlayer*.dmlp_fc1\t(out,in)\nL0.q\tlayer0.dattn_wq\n")
+    dump = {"step0/grad_fc1": stored["layer0.dmlp_fc1"].T, "L0.q": stored["layer0.dattn_wq"]}
+    dump |= {name: stored[name] for name in ("layer0.dattn_wk", "layer0.dattn_wv")}
+    theirs = read(microgpt, dump, names).arrays
+    assert set(theirs) == {"h.0.mlp.c_fc.dweight", "h.0.attn.c_attn.dweight"}
+    assert all(np.array_equal(array, microgpt.arrays[name]) for name, array in theirs.items())
+
+
+def test_without_all_three_thirds_nothing_is_compared(microgpt, in_its_layout):
+    stored = in_its_layout[1]
+    partial = {name: stored[name] for name in ("layer0.dattn_wq", "layer0.dattn_wv", "loss")}
+    assert set(read(microgpt, partial).arrays) == {"loss"}
+    partial.pop("loss")
+    assert "has parts of 'h.0.attn.c_attn.dweight' only; write queries', keys' and" in refused(microgpt, partial)
+
+
+def test_what_does_not_fit_microgpt(default_pack, microgpt, in_its_layout):
+    stored = in_its_layout[1]
+    fc1, q = stored["layer0.dmlp_fc1"], stored["layer0.dattn_wq"]
+    message = refused(microgpt, {"layer0.dmlp_fc1": fc1.T})
+    assert "(our 'h.0.mlp.c_fc.dweight') has shape (16, 64), and must have (64, 16) (F, C): transposed" in message
+    assert "must have (16, 16) (C, C)" in refused(microgpt, {"layer0.dattn_wq": q[:8]})
+    both = {"layer0.dattn_wq": q, "h.0.attn.c_attn.dweight": microgpt.arrays["h.0.attn.c_attn.dweight"]}
+    for dump in (both, dict(reversed(both.items()))):
+        assert "are both 'h.0.attn.c_attn.dweight'; leave one out" in refused(microgpt, dump)
+    assert "did you mean 'layer0.dattn_wq'" in refused(microgpt, {"layer0.datn_wq": q, "loss": stored["loss"]})
+    assert "did you mean 'h.0.mlp.c_fc.dweight'" in refused(microgpt, {"h.0.mlp.c_fc.dweigth": fc1})
+    assert "unknown name 'dwte'" in refused(default_pack, {"dwte": q, "loss": stored["loss"]})
