@@ -189,6 +189,7 @@ def _other_calls() -> Iterator[Call]:
     yield "numpy_gpt.check_gradients", numpy_gpt.check_gradients, check | {"tolerance": 1e-7}
     yield from _engine_calls()
     yield from _library_calls()
+    yield from _golden_calls()
     for name, config in (("GPTConfig", CONFIG), ("BigramConfig", BIGRAM)):
         yield name, type(config), {field: getattr(config, field) for field in config.__dataclass_fields__}
 
@@ -234,6 +235,13 @@ def _library_calls() -> Iterator[Call]:
     yield "TracedText.lines", lambda only: lines(only), {"only": "logits"}
 
 
+def _golden_calls() -> Iterator[Call]:
+    options = {"directory": "golden", "model": None, "steps": 1, "level": "ends", "layout": "ours", "seed": 1}
+    yield "numpy_gpt.golden_pack", _somewhere(numpy_gpt.golden_pack), {**options, "dtype": "float32"}
+    given = {"pack": "gpt2", "theirs": {"L": np.float32(2.514428)}, "names": {"L": "loss"}, "dtype": "float32"}
+    yield "numpy_gpt.golden_check", numpy_gpt.golden_check, given
+
+
 def _small_model(twin: Any, place: Mapping[str, Any]) -> Any:
     with TemporaryDirectory() as directory:
         model = Checkpoint(CONFIG, CharacterTokenizer(tuple("abcde")), initial_values(CONFIG, 0))
@@ -246,7 +254,7 @@ def _named(twin: Any, function: Callable[..., Any]) -> str:
 
 
 def _somewhere(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a twin's ``train`` or ``compare`` in a directory of its own that is removed at the end."""
+    """Return a function that writes files, such as ``train``, in a directory of its own that is removed at the end."""
 
     def call(**arguments: Any) -> Any:
         with TemporaryDirectory() as place, contextlib.chdir(place):

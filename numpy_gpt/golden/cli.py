@@ -9,14 +9,14 @@ from typing import NamedTuple
 from gpt_data.files.streams import finish_without_output
 from gpt_data.terminal import join_lines, page_style, print_prose, show
 from gpt_data.wording import count_of, show_path
-from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED, STEPS
+from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED, SHIPPED_PACKS, STEPS
 from numpy_gpt.shared.cli.commands import add_command
 from numpy_gpt.shared.cli.parser import Parser, add_pager_flag, path, print_record, read_options, whole_number
 from numpy_gpt.shared.cli.program import Command, Program
 
 SCHEMA_VERSION = 1
 _PORT_DTYPES = ("float64", "float32", "bfloat16", "float16")
-_DIRECTORY = "a pack's directory, or gpt2, the pack that ships"
+_DIRECTORY = f"a pack's directory, or one that ships: {', '.join(SHIPPED_PACKS)}"
 
 
 def _add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
@@ -107,7 +107,6 @@ def _add_check_flags(parser: argparse.ArgumentParser, program: Program) -> None:
 
 
 def _check(options: CheckOptions) -> int:
-    from numpy_gpt.golden.check.report import report
     from numpy_gpt.golden.doors import check_theirs
     from numpy_gpt.golden.pack.reading import read_pack
     from numpy_gpt.golden.theirs.names import read_name_map
@@ -119,6 +118,8 @@ def _check(options: CheckOptions) -> int:
     if options.json:
         print_record({"schema_version": SCHEMA_VERSION, **findings.as_json()})
     else:
+        from numpy_gpt.golden.check.report import report
+
         print(report(findings))
     return findings.status
 
@@ -128,8 +129,8 @@ _PACK = Command(
     "write the arrays of a model's training steps to files that any language can read",
     _add_pack_flags,
     ("golden pack golden", "golden pack tiny-pack --model tiny --steps 1 --layout torch"),
-    "golden.tsv lists the arrays in the order of computation, with the place of each in golden.safetensors. The\n"
-    "config, and how far each array may be off, are in golden.json. docs/check-a-port.md has the details.",
+    "golden.tsv lists the arrays in the order of computation, with their places in golden.safetensors. The config,\n"
+    "and how far each array may be off, are in golden.json. docs/check-a-port.md has the details.",
 )
 _NAMES = Command(
     "names",

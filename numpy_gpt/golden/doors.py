@@ -13,7 +13,7 @@ from gpt_data.errors import UserError
 from gpt_data.wording import describe
 from numpy_gpt.golden.check.checking import check
 from numpy_gpt.golden.check.findings import Findings
-from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, SEED, STEPS, Form
+from numpy_gpt.golden.pack.form import DTYPES, LAYOUTS, LEVELS, MOST_STEPS, SEED, STEPS, Form
 from numpy_gpt.golden.pack.model import case_named
 from numpy_gpt.golden.pack.reading import Pack, read_pack
 from numpy_gpt.golden.pack.writing import write_pack
@@ -46,12 +46,15 @@ def golden_pack(
     UserError
         If an argument is out of range, there is no such model, or the directory cannot be written.
     """
-    whole_number("steps", steps, 1)
+    if whole_number("steps", steps, 1) > MOST_STEPS:
+        raise UserError(
+            f"steps must be at most {MOST_STEPS:,}, not {describe(steps)}; each step is a copy of the model"
+        )
     whole_number("seed", seed, 0)
     for name, value, known in (("level", level, LEVELS), ("layout", layout, LAYOUTS), ("dtype", dtype, DTYPES)):
         _check_choice(name, value, known)
     place = to_path(directory)
-    case, called = case_named(None if model is None else os.fspath(model), steps, seed)
+    case, called = case_named(None if model is None else os.fspath(to_path(model)), steps, seed)
     about = {"model": called, "seed": seed, "versions": {"numpy": np.__version__}}
     with np.errstate(all="ignore"):  # what overflows is inf or NaN
         write_pack(place, case, Form(level, layout, dtype), about)
@@ -82,8 +85,8 @@ def golden_check(
         _check_choice("dtype", dtype, PORT_DTYPES)
     if not isinstance(pack, Pack):
         pack = read_pack(pack)
-    if names is not None:
-        check_mapping("names", names)
+    if not isinstance(names, Mapping | None):
+        raise UserError(f"names must be a mapping of the port's names to the pack's, not {describe(names)}")
     if isinstance(theirs, str | os.PathLike):
         return check_theirs(pack, read_theirs(theirs, pack, names), dtype)
     check_mapping("theirs", theirs)

@@ -58,6 +58,7 @@ class Evaluation:
         """Start with nothing computed; what does not depend on ``bits`` is taken from ``base``, if there is one."""
         self._base, self._bits = base, bits
         self.graph, self.given, self.setting, self.dtype = graph, given, setting, dtype
+        self.plain_operations = operations
         self._changes: dict[str, list[Change]] = {}
         for change in changes:
             for kind in change.mistake.kinds:
@@ -66,6 +67,7 @@ class Evaluation:
         self.operations = operations
         self._memo: dict[str, tuple[Value, int]] = {}
         self._active: set[str] = set()
+        self._ready = 0  # of the milestones, so many have been computed
         self._leaves: dict[str, Value] = {}
         self.applied = False
         """Whether a mistake has changed an array."""
@@ -98,11 +100,15 @@ class Evaluation:
 
         """
         bit = self.graph.nodes[name].bit
-        for milestone in self.graph.milestones:  # one after the other, so that no recursion is deeper than a block
+        ready = self._ready if trail == -1 else 0
+        for milestone in self.graph.milestones[ready:]:  # one after the other: no recursion is deeper than a block
             if milestone.bit >= bit:
                 break
+            ready += 1
             if milestone.bit & trail:
                 self.value(milestone.name)
+        if trail == -1:
+            self._ready = ready
         return self._computed(name)
 
     def _computed(self, name: str) -> tuple[Value, int]:
@@ -191,17 +197,10 @@ class Scope:
         return self.at(self.node.place.name(key) if self.node.place else key)
 
     def at(self, plain: str, step: int | None = None) -> Value:
-        """Return an array by its full name within a step, by default this one; a parameter as it is in that step.
-
-        Raises
-        ------
-        NotApplicable
-            If the model has none of that name: a mistake about it cannot be made.
-        """
+        """Return an array by its full name within a step, by default this one; a parameter as it is in that step."""
         step = self.node.step if step is None else step
         if plain in self.evaluation.graph.parameters and step > 1:
             plain, step = f"updated.{plain}", step - 1
-        self.require(prefix_of(step) + plain in self.evaluation.graph.nodes)
         return self.evaluation.value(prefix_of(step) + plain)
 
     def link(self, key: str) -> str:

@@ -13,11 +13,13 @@ from numpy_gpt.golden.operations.feed_forward import FEED_FORWARD
 from numpy_gpt.golden.operations.head import HEAD, LOSS
 from numpy_gpt.golden.operations.norm import NORM
 from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, UPDATE, Array, Mistake, Operation
-from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
+from numpy_gpt.golden.operations.rms_norm import ENTRY, RMS_NORM
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.names import Shape, gradient_name, parameter_shapes
+from numpy_gpt.shared.model.names import Shape, parameter_shapes
 
 GIVEN = "given"
+HEAD_DX = "head.dx"
+"""The gradient of the head's input, where no norm stands between it and the last block; a pack does not contain it."""
 
 
 class Place(NamedTuple):
@@ -97,9 +99,8 @@ class Graph:
         axes = array.axes if array.axes != "P" else self.axes_of(place.links["parameter"])
         shape = tuple(self.sizes[letter] for letter in axes.split(",")) if axes else ()
         name, kind = prefix_of(step) + plain, f"{place.operation.name}:{array.name}"
-        if name in self.nodes:  # without a last norm, the head's dx is already the gradient of the last stream
-            return
-        self._put(Node(name, kind, shape, axes, array.equation, array.phase, array.skip, step, place, array))
+        equation = _EQUATIONS.get(plain.partition("mlp.")[2], array.equation)
+        self._put(Node(name, kind, shape, axes, equation, array.phase, array.skip, step, place, array))
 
     def _put(self, node: Node) -> None:
         self.nodes[node.name] = node
@@ -114,39 +115,37 @@ class Graph:
 
     def _places(self) -> Iterator[Place]:
         config = self.config
-        last = self._stream(config.n_layer)
+        last = f"h.{config.n_layer - 1}.mlp.residual" if config.n_layer else self._stream(0)
         tables = {name: name for name in ("wte.weight", "wpe.weight", "wte.dweight", "wpe.dweight", "head.dweight")}
         if config.has_embedding_norm:
-            embedded = "embedding.dropout" if self.dropout else "embedding.sum"
             yield Place(EMBEDDING, "embedding.", {**tables, "dnorm": "embedding.norm.dx", "dbypass": ""})
-            yield Place(EMBEDDING_NORM, "embedding.norm.", {"x": embedded, **self._from_above(0)})
+            yield Place(RMS_NORM, "embedding.norm.", {"x": self._embedded(), "dresidual": ""})
+            yield Place(ENTRY, "embedding.norm.", self._from_above(0))
         else:
             yield Place(EMBEDDING, "embedding.", {**tables, **self._from_above(0)})
         for layer in range(config.n_layer):
             yield from self._block(layer)
-        read = last if config.has_embedding_norm else "ln_f.out"
         if not config.has_embedding_norm:
             yield Place(NORM, "ln_f.", {"x": last, "dresidual": ""})
         head = "wte.weight" if config.tie_weights else "lm_head.weight"
         dweight = "head.dweight" if config.tie_weights else "lm_head.dweight"
-        yield Place(HEAD, "", {"x": read, "stream": last, "head": head, "dx": gradient_name(read), "dweight": dweight})
+        links = {"x": last, "dx": HEAD_DX} if config.has_embedding_norm else {"x": "ln_f.out", "dx": "ln_f.dout"}
+        yield Place(HEAD, "", {"stream": last, "head": head, "dweight": dweight, **links})
         yield Place(LOSS, "", {})
 
     def _block(self, layer: int) -> Iterator[Place]:
         at, stream = f"h.{layer}.", self._stream(layer)
         middle = f"{at}attn.residual"
         norm = RMS_NORM if self.config.norm == "rms_norm" else NORM
-        yield Place(
-            norm, f"{at}ln_1.", {"x": stream, "dresidual": f"{at}attn.dresidual", "after": f"{at}attn.out"}, layer
-        )
-        links = {"x": f"{at}ln_1.out", "stream": stream, "dx": f"{at}ln_1.dout", "dstream": f"{at}attn.dresidual"}
+        around, out = f"{at}attn.dresidual", f"{at}attn.out"  # the gradient around the norm, and what is added after it
+        yield Place(norm, f"{at}ln_1.", {"x": stream, "dresidual": around, "after": out}, layer)
+        links = {"x": f"{at}ln_1.out", "stream": stream, "dx": f"{at}ln_1.dout", "dstream": around}
         yield Place(ATTENTION, f"{at}attn.", links, layer)
         beyond = {"dnorm": f"{at}ln_2.dx", "dbypass": f"{at}mlp.dresidual", "norm": f"{at}ln_1."}
         yield Place(BRANCH, f"{at}attn.", {"stream": stream, "normed": f"{at}ln_1.out", **beyond}, layer)
-        yield Place(
-            norm, f"{at}ln_2.", {"x": middle, "dresidual": f"{at}mlp.dresidual", "after": f"{at}mlp.out"}, layer
-        )
-        links = {"x": f"{at}ln_2.out", "stream": middle, "dx": f"{at}ln_2.dout", "dstream": f"{at}mlp.dresidual"}
+        around, out = f"{at}mlp.dresidual", f"{at}mlp.out"
+        yield Place(norm, f"{at}ln_2.", {"x": middle, "dresidual": around, "after": out}, layer)
+        links = {"x": f"{at}ln_2.out", "stream": middle, "dx": f"{at}ln_2.dout", "dstream": around}
         yield Place(FEED_FORWARD, f"{at}mlp.", {**links, "earlier": stream}, layer)
         beyond = {**self._from_above(layer + 1), "norm": f"{at}ln_2."}
         yield Place(BRANCH, f"{at}mlp.", {"stream": middle, "normed": f"{at}ln_2.out", **beyond}, layer)
@@ -154,14 +153,15 @@ class Graph:
     def _stream(self, layer: int) -> str:
         if layer:
             return f"h.{layer - 1}.mlp.residual"
-        if self.config.has_embedding_norm:
-            return "embedding.norm.out"
+        return "embedding.norm.out" if self.config.has_embedding_norm else self._embedded()
+
+    def _embedded(self) -> str:
         return "embedding.dropout" if self.dropout else "embedding.sum"
 
     def _from_above(self, layer: int) -> dict[str, str]:
         """Return the two parts of the gradient of the stream that enters a layer: through its norm, and around it."""
         if layer == self.config.n_layer:
-            return {"dnorm": "ln_f.dx", "dbypass": ""}
+            return {"dnorm": HEAD_DX if self.config.has_embedding_norm else "ln_f.dx", "dbypass": ""}
         return {"dnorm": f"h.{layer}.ln_1.dx", "dbypass": f"h.{layer}.attn.dresidual"}
 
     def _updates(self) -> Iterator[Place]:
@@ -176,6 +176,8 @@ def prefix_of(step: int) -> str:
     return f"step{step}." if step > 1 else ""
 
 
+_EQUATIONS = {"residual": "10.2", "dresidual": "10.4"}
+"""Those of the feed-forward network's branch, where they differ from attention's."""
 _MILESTONES = ("branch:residual", "branch:dresidual", "adamw:updated")
 _PARAMETER_AXES = {
     "wte.weight": "V,C",

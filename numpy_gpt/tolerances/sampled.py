@@ -172,7 +172,7 @@ class Sampled:
         return RMSNorm(mean_square, rrms, self.once(x * rrms))  # type: ignore[arg-type]
 
     def rms_norm_backward(self, dy: Float64, normalized: Float64, rrms: Float64) -> Float64:
-        """Products and their mean, product, difference, product; the form of autograd as in the worst case."""
+        """Subtract a mean, and multiply; with the roundings of forms that compute both terms apart."""
         taken = self.once(normalized * self.row_mean(self.once(dy * normalized)), 6)
         return self.once(self.once(dy - taken) * rrms)
 

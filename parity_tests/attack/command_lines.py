@@ -22,7 +22,7 @@ _BOUNDS = {
 """What keeps a command short, and always the same; it is added unless the option was drawn."""
 _PLACES = (
     *("config", "source", "out_dir", "output", "png", "html", "model", "run", "runs", "resume", "file", "files"),
-    *("dataset", "init_from", "place", "tokenizer"),
+    *("dataset", "init_from", "place", "tokenizer", "directory", "theirs", "map"),
 )
 _NOT_DRAWN = ("help", "debug")  # --debug asks for a traceback
 _NOT_NUMBERS = ("abc", "", "1.5x", "\x1b[31m", "x" * 100_000, "½")
@@ -45,7 +45,7 @@ def draw_command_line(rng: Random, name: str, programs: Sequence[str]) -> Attack
         groups = [_wrong_benchmark_option(rng, actions)]
     else:
         groups = _draw_groups(rng, rng.choice(_CARE), command or program, actions)
-    words = [command] * bool(command) + [word for group in groups for word in group]
+    words = command.split() + [word for group in groups for word in group]
     if rng.random() < 0.01 and not DOORS[program].is_benchmark:
         words = rng.sample([*words, rng.choice(TEXTS)], rng.randint(0, min(2, len(words))))
     attack = Attack(name, f"{program} {command}".strip(), program, tuple(words))

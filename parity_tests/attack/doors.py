@@ -28,7 +28,7 @@ class Door(NamedTuple):
 
 
 DOORS = {
-    "numpy_gpt": Door("numpy_gpt.cli", _TRAINER),
+    "numpy_gpt": Door("numpy_gpt.cli", (1, *_TRAINER)),  # 1: golden check
     "torch_gpt": Door("torch_gpt.cli", _TRAINER),
     "handcalc.trace": Door("handcalc.trace", (0, 2, 130)),
     "handcalc.verify": Door("handcalc.verify", (0, 1, 2, 130)),
@@ -56,8 +56,9 @@ def parser_of(door: Door) -> argparse.ArgumentParser:
 
 
 def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return a program's commands by name; one without commands is its own, and has no name."""
+    """Return a program's commands by name, such as ``golden pack``; one without commands is its own, without a name."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return dict(action.choices)
+            inside = [(name, commands_of(choice)) for name, choice in action.choices.items()]
+            return {f"{name} {inner}".strip(): found for name, every in inside for inner, found in every.items()}
     return {"": parser}

@@ -82,6 +82,8 @@ init_from run torch-run bigram single shards nanogpt-model
 place huggingface shards pickled nanogpt-model llmc/gpt2_124M.bin nanogpt-model/ckpt.pt run
 config recipe.toml
 out_dir new new/below letters run
+directory new gpt2 gpt2
+theirs run/checkpoints huggingface/model.safetensors
 output page input.txt
 png loss.png new.svg
 source input.txt

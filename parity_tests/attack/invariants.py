@@ -153,6 +153,8 @@ def _places_it_may_write(outcome: Outcome) -> tuple[str, ...]:
         values.append("runs")
     if _command(outcome) == "snapshots" and "--remove" in outcome.attack.words:
         values += [f"{word}/snapshots" for word in outcome.attack.words[1:]]
+    if outcome.attack.words[:2] == ("golden", "pack"):
+        values += [f"{word}/golden" for word in outcome.attack.words[2:]]  # the four files golden.*
     values += [LINKS[value] for value in values if value in LINKS]  # a link is kept, and its target is written
     here = f"/{HERE}"
     return tuple(os.path.normpath(f"{here}/{value}")[1:] for value in values)

@@ -85,6 +85,12 @@ _ID_READERS = (
     f"numpy_gpt train tiny --dataset {{top}} --vocab_size 32 --out_dir new {_SHORT}",
     f"torch_gpt train --init_from run --dataset {{top}} --vocab_size 32 --out_dir new {_SHORT} --device cpu",
 )
+_PACK_READERS = (
+    "numpy_gpt golden names {top}",
+    "numpy_gpt golden check {top} dumps/theirs.npz --json",
+    "numpy_gpt golden check {top} {top}/golden.safetensors --json",
+)
+_DUMP_READERS = ("numpy_gpt golden check pack {place} --json", "numpy_gpt golden check gpt2 {place} --json")
 _PAGE_READERS = ("handcalc.verify {place}", "handcalc.verify {place} --digits 4 --all", "handcalc.verify - < {place}")
 _OURS = ("letters", "lexicon", "phrases", "pairs")
 
@@ -188,6 +194,16 @@ KINDS = {
             "numpy_gpt sample --prompt FILE:{place} --max_new_tokens 2 --json",
             "torch_gpt sample --prompt FILE:{place} --max_new_tokens 2 --show --device cpu",
         ),
+    ),
+    "golden.json": Kind(("pack/golden.json",), _PACK_READERS, "sealed JSON", sealed=True),
+    "tensors of a pack": Kind(("pack/golden.safetensors",), _PACK_READERS, "tensors", "golden.json", sealed=True),
+    "golden.tsv": Kind(("pack/golden.tsv",), _PACK_READERS, manifest="golden.json", sealed=True),
+    "dump of a port": Kind(
+        ("dumps/theirs.npz", "dumps/theirs.golden", "dumps/npy", "dumps/npy/loss.npy"), _DUMP_READERS
+    ),
+    "tensors of a port": Kind(("dumps/theirs.safetensors",), _DUMP_READERS, "tensors"),
+    "names of a port": Kind(
+        ("dumps/names.tsv",), ("numpy_gpt golden check pack dumps/theirs.npz --map {place} --json",)
     ),
     "page": Kind(("trace.txt", "trace.md", "averaging.txt", "sheet-key.txt", "homework.txt"), _PAGE_READERS),
     "page in JSON": Kind(("trace.json",), _PAGE_READERS, "JSON"),

@@ -8,7 +8,9 @@ import pickle
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from gpt_data.tokens.bpe_tokenizer import BYTE_SYMBOLS
@@ -45,6 +47,7 @@ _COMMANDS = (
     f"numpy_gpt train bigram {_SHORT} --dataset letters --out_dir bigram",
     "numpy_gpt export run --format huggingface --out_dir huggingface",
     "numpy_gpt export run --format llmc --out_dir llmc",
+    "numpy_gpt golden pack pack --steps 1 --level ends",
     "handcalc.trace 'to be' --backward --output trace.txt",
     "handcalc.trace hello --format markdown --output trace.md",
     "handcalc.trace hello --full --only attn.v,attn.weights --format json --output trace.json",
@@ -73,6 +76,7 @@ def make_template(place: Path, *, with_torch: bool = True) -> Path:
     _write_ids(here / "ids")
     _write_models(here)
     _write_byte_pairs(here / "vocabulary")
+    _write_dumps(here / "dumps", load_file(here / "pack" / "golden.safetensors"))
     return template
 
 
@@ -102,6 +106,22 @@ def _write_ids(place: Path) -> None:
     place.mkdir()
     for split, count in (("train", 300), ("val", 60)):
         (place / f"{split}.bin").write_bytes(b"".join((token % 32).to_bytes(2, "little") for token in range(count)))
+
+
+def _write_dumps(place: Path, arrays: dict[str, Any]) -> None:
+    """Write what a port may write of a pack: all of it, in every format."""
+    chosen = {name: array for name, array in arrays.items() if array.dtype == np.float32 and array.size}
+    (place / "npy").mkdir(parents=True)
+    for name in ("loss", "logits", "wte.dweight"):
+        np.save(place / "npy" / f"{name}.npy", chosen[name])
+    np.savez(place / "theirs.npz", **chosen)
+    save_file(chosen, place / "theirs.safetensors")
+    records = (
+        f"{name} f32 {','.join(map(str, array.shape)) or '-'}\n".encode() + array.tobytes()
+        for name, array in chosen.items()
+    )
+    (place / "theirs.golden").write_bytes(b"GOLDEN1\n" + b"".join(records))
+    (place / "names.tsv").write_text("# a port\nmine\tloss\nblock*\th.*.mlp.c_fc.dweight\t(out,in)\n")
 
 
 def _write_models(here: Path) -> None:

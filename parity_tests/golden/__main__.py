@@ -7,6 +7,7 @@ configs, and two bugs at once.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -81,7 +82,8 @@ def _print_found(columns: Sequence[Column], row: Sequence[Judgement]) -> None:
 def false_alarms(configs: int, first: int = 0) -> dict[int, tuple[str, ...]]:
     """Return what right ports of random configs are accused of, by the seed of the config.
 
-    They are the port in three dtypes, and numpy_gpt itself in float32.
+    They are the port in three dtypes, and numpy_gpt itself in float32. Every fifth has other
+    numbers for what does not count.
     """
     accused = {}
     for seed in range(first, first + configs):
@@ -89,9 +91,18 @@ def false_alarms(configs: int, first: int = 0) -> dict[int, tuple[str, ...]]:
         dtype = ("float32", "float64", "bfloat16", "float32")[seed % 4]
         accumulate = 1 + seed // 16 % job.tokens.shape[1]
         arrays = reference(job, dtype) if seed % 4 == 3 else run(job, dtype=dtype, accumulate=accumulate)
+        if seed % 5 == 0:
+            arrays = {name: with_any_future(name, array) for name, array in arrays.items()}
         if lines := check_right(dump(arrays, kind, job.config), pack_of(job), dtype):
             accused[seed] = lines
     return accused
+
+
+def with_any_future(name: str, array: np.ndarray) -> np.ndarray:
+    """Return scores before the mask with other numbers for the future, which a port need not compute."""
+    if not re.search(r"attn\.(d?scores|d?scaled|dmasked|softmax\.exponentials|dweights(_dropout)?)$", name):
+        return array
+    return np.where(np.tril(np.ones(array.shape[-2:], bool)), array, array.dtype.type(7))
 
 
 def print_pairs(count: int, column: Column, *, verbose: bool) -> None:

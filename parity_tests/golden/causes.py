@@ -12,7 +12,7 @@ _TRANSPOSED = {
     "fc": r"feed_forward\.c_fc\.(transposed|dx_transposed)",
     "fcproj": r"feed_forward\.c_proj\.(transposed|dx_transposed)",
 }
-_LAST = rf"({_PROJ}|norm\.|head\.)batch_last|embedding\.dposition_last"
+_LAST = rf"({_PROJ}|linear\.|norm\.|head\.)batch_last|embedding\.dposition_last"
 _SOFTMAX_QUERIES = r"attention\.d?softmax_queries"
 _GELU_ERF = r"activation\.gelu_erf"
 _EPSILON = r"norm\.epsilon(_missing)?"
@@ -23,8 +23,8 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "weight_misread:fwd@*attproj": (_TRANSPOSED["attproj"],),
     "weight_misread:bwd@*attproj": (_TRANSPOSED["attproj"],),
     "weight_misread@l2_attproj": (_TRANSPOSED["attproj"],),
-    "loaded_misread@*attproj": (_TRANSPOSED["attproj"],),
-    "loaded_misread@*fc": (_TRANSPOSED["fc"],),
+    "loaded_misread@*attproj": (r"parameter\.misread", _TRANSPOSED["attproj"]),
+    "loaded_misread@*fc": (r"parameter\.misread", _TRANSPOSED["fc"]),
     "weight_misread@*qkv": (_TRANSPOSED["qkv"],),
     "weight_misread@*fc": (_TRANSPOSED["fc"],),
     "weight_misread:bwd@*fc": (_TRANSPOSED["fc"],),
@@ -122,14 +122,14 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "bypass_before_norm@*mlp": (r"norm\.added_before",),
     "bypass_before_norm@*attn": (r"norm\.added_before",),
     "post_norm": (r"branch\.post_norm",),
-    "final_norm_forgotten": (r"head\.unnormed",),
+    "final_norm_forgotten": (r"head\.(unnormed|dweight_input)",),
     "positions_from_one": (r"embedding\.d?positions_from_1",),
     "positions_from_one:bwd": (r"embedding\.d?positions_from_1",),
     "positions_forgotten": (r"embedding\.no_position",),
     "positions_all_zero": (r"embedding\.position_first",),
     "positions_reversed": (r"embedding\.position_reversed",),
     "position_of_sequence": (r"embedding\.position_(by|of)_(batch|sequence)",),
-    "head_untied_copy": (r"embedding\.tied_embedding_only|head\.untied",),
+    "head_untied_copy": (r"embedding\.(tied_embedding_only|untied_copy)|head\.untied",),
     "head_random": (r"head\.untied",),
     "head_misread": (r"head\.transposed",),
     "head_misread:fwd": (r"head\.transposed",),
@@ -142,7 +142,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "accumulation_not_divided": (r"loss\.\w*(accumulat\w*|undivided|per_position)",),
     "padding_in_the_mean": (r"loss\.(dlogits_)?padding",),
     "padding_counts_as_token_zero": (r"loss\.(dlogits_)?padding_predicted",),
-    "padding_in_gradient": (r"loss\.dlogits_padding\w*",),
+    "padding_in_gradient": (r"loss\.(dlogits_padding\w*|padding_gradient)",),
     "onehot_forgotten": (r"loss\.dlogits_no_target",),
     "tied_gradient_of_head_lost": (r"embedding\.tied_embedding_only",),
     "tied_gradient_of_embedding_lost": (r"embedding\.tied_head_only",),
@@ -167,7 +167,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "bf16_products": (r"precision\.bfloat16",),
     "fp16_products": (r"precision\.float16",),
     "tf32_products": (r"precision\.tf32",),
-    "bf16_accumulation": (r"precision\.bfloat16_accumulation",),
+    "bf16_accumulation": (r"precision\.bfloat16_(sums|accumulation)",),
 }
 
 CAUSES |= {  # of no list, but the checker knows them
@@ -193,7 +193,7 @@ CAUSES |= {  # of no list, but the checker knows them
     "gamma_plus_one": (r"norm\.weight_plus_1",),
     "dgamma_of_centered": (r"norm\.dweight_centered",),
     "bias_twice@*fc": (r"feed_forward\.c_fc\.bias_twice",),
-    "dbias_averaged": (rf"{_PROJ}dbias_mean",),
+    "dbias_averaged": (rf"({_PROJ}|linear\.)dbias_mean",),
     "bf16_results": (r"precision\.bfloat16_results",),
     "embedding_scaled": (r"embedding\.scaled",),
     "dposition_averaged": (r"embedding\.dposition_mean",),
@@ -215,6 +215,8 @@ CAUSES |= {  # of no list, but the checker knows them
     "decay_after_update": (r"adamw\.decay_after",),
     "update_added": (r"adamw\.ascent",),
     "decay_missing": (r"adamw\.no_decay",),
+    "step_never_counted": (r"adamw\.step_constant",),
+    "decay_not_on_embeddings": (r"adamw\.no_decay",),
     "rate_constant": (r"adamw\.rate_constant",),
     "layer_zero_frozen": (r"adamw\.not_updated",),
     "head_tied_though_untied": (r"head\.tied",),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numpy_gpt.adamw import adamw_state, adamw_step
 from numpy_gpt.clipping import clip_gradients
+from numpy_gpt.golden.pack.case import default_case
+from numpy_gpt.golden.pack.form import SEED
 from numpy_gpt.model import loss_and_gradients
 from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.model.config import ACTIVATIONS, GPTConfig
@@ -88,24 +91,30 @@ def _like_float32(values: np.ndarray) -> np.ndarray:
 
 
 def job(scale: str = "loud", needs: str = "") -> Job:
-    """Return the job of one of the ``SCALES``, with what a bug needs: dropout, padding, relu, untied."""
-    config = GPTConfig(
-        vocab_size=11,
-        block_size=8,
-        n_layer=3,
-        n_head=3,
-        n_embd=12,
+    """Return the job of one of the ``SCALES``, with what a bug needs: dropout, padding, relu, untied.
+
+    Loud and without needs, it is that of the pack which `golden pack` writes by default.
+    """
+    case = default_case(3, SEED)
+    config = replace(
+        case.config,
         tie_weights=needs != "untied",
         activation="relu" if needs == "relu" else "gelu_tanh",
         dropout=0.25 if needs == "dropout" else 0.0,
     )
     rng = np.random.default_rng(22)
-    parameters = {name: SCALES[scale](rng, config, name, shape) for name, shape in parameter_shapes(config).items()}
-    tokens, targets = (rng.integers(0, config.vocab_size, (3, 4, 6)) for _ in range(2))
+    parameters = dict(case.parameters)
+    if needs == "untied":
+        parameters["lm_head.weight"] = _like_float32(0.5 * rng.standard_normal(parameters["wte.weight"].shape))
+    if scale != "loud":
+        parameters = {name: SCALES[scale](rng, config, name, shape) for name, shape in parameter_shapes(config).items()}
+    tokens, targets = np.array(case.tokens), np.array(case.targets)
     if needs == "padding":
         targets[:, 1, 2:] = targets[:, 3, 4:] = IGNORED_TARGET
-    masks = [dropout_masks(config, 4, 6, 22, step, "float64") for step in range(3)] if needs == "dropout" else ()
-    return Job(config, parameters, tokens, targets, (3e-3, 1e-3, 2e-3), OPTIMIZER | {"grad_clip": _CLIP[scale]}, masks)
+    batch, time = case.batch_shape
+    masks = [dropout_masks(config, batch, time, 22, step, "float64") for step in range(3)] if needs == "dropout" else ()
+    optimizer = dict(case.optimizer) | ({} if scale == "loud" else {"grad_clip": _CLIP[scale]})
+    return Job(config, parameters, tokens, targets, case.learning_rates, optimizer, masks)
 
 
 def job_for(scale: str, bug: Bug) -> Job:
@@ -113,15 +122,8 @@ def job_for(scale: str, bug: Bug) -> Job:
     return job(scale, bug.needs if bug.needs in ("dropout", "padding", "relu", "untied") else "")
 
 
-_CLIP = {"loud": 2.0, "quiet": 1.3, "quiet-noisy": 1.05}
+_CLIP = {"quiet": 0.8, "quiet-noisy": 0.72}
 """Between the norms of the steps' gradients: clipping is active in one step and not in another."""
-
-
-def _loud(rng: np.random.Generator, config: GPTConfig, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    values = 0.4 * rng.standard_normal(shape)
-    if name == "wpe.weight":
-        values = values + 12  # a large mean: the variance in one pass loses digits
-    return _like_float32(values + (len(shape) == 1 and name.endswith(".weight")))
 
 
 def _quiet(rng: np.random.Generator, config: GPTConfig, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -136,7 +138,7 @@ def _quiet_noisy(rng: np.random.Generator, config: GPTConfig, name: str, shape: 
     return _like_float32(_quiet(rng, config, name, shape) + noise)
 
 
-SCALES = {"loud": _loud, "quiet": _quiet, "quiet-noisy": _quiet_noisy}
+SCALES: dict[str, Any] = {"loud": None, "quiet": _quiet, "quiet-noisy": _quiet_noisy}
 """Loud weights show mistakes; quiet ones are GPT-2's initial weights, where biases are 0 and norms are 1; with
 quiet-noisy, biases and norms are a little off."""
 

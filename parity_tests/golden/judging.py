@@ -32,7 +32,8 @@ VERDICTS = {
 """The marks of the table. ``located`` is the first array that is wrong, without a cause."""
 
 LEAST = {"float32": 1e-6, "float64": 1e-14}
-"""A mistake that changes no dumped array by more, relative to its largest entry, cannot be seen."""
+"""A mistake that changes no dumped array by more, relative to its largest entry, cannot be seen; nor can one that
+changes none by three times as much as rounding changes it in the right port."""
 
 
 class Case(NamedTuple):
@@ -133,17 +134,28 @@ def _findings(case: Case) -> tuple[str, list[Any] | None]:
 def _first(case: Case, right: Arrays, wrong: Arrays) -> str:
     """Return the first array, in the order of computation, that differs; empty if none does."""
     for name, node in _graph(case.scale, case.bug.needs).nodes.items():
-        if name not in wrong or name not in right:
+        if name not in wrong or name not in right or _is_amplified(name):
             continue
-        a, b = right[name], wrong[name]
+        a, b, exact = right[name], wrong[name], _right(case.scale, "float64", case.bug.needs)[name]
         if node.skip == "future":
             past = np.tril(np.ones(a.shape[-2:], bool))
-            a, b = a[..., past], b[..., past]
-        with np.errstate(invalid="ignore"):
-            off = np.abs(np.where(a == b, 0, a - b)).max(initial=0)
-        if not off <= LEAST[case.dtype] * np.abs(np.where(np.isfinite(a), a, 0)).max(initial=0):
+            a, b, exact = a[..., past], b[..., past], exact[..., past]
+        least = max(
+            LEAST[case.dtype] * np.abs(np.where(np.isfinite(a), a, 0)).max(initial=0), 3 * _largest_off(a, exact)
+        )
+        if not _largest_off(a, b) <= least:
             return name
     return ""
+
+
+def _largest_off(a: np.ndarray, b: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(np.abs(np.where(a == b, 0, a - b)).max(initial=0))
+
+
+def _is_amplified(name: str) -> bool:
+    """Return whether an array shows rounding: the key bias has a gradient of 0, which AdamW divides by its own size."""
+    return name.endswith("attn.c_attn.bias") and "updated." in name
 
 
 def _config(case: Case) -> Any:

@@ -91,7 +91,7 @@ MUTANTS = [
         ("one-pass variance", "row_mean(centered * centered)", "row_mean(x * x) - mean * mean"),
         ("mean term dropped backward", "dx = dnormalized - row_mean_keepdims(dnormalized)", "dx = 1 * dnormalized"),
         ("normalized term dropped backward", "dx -= normalized * row", "dx -= 0 * row"),
-        ("rstd dropped backward", "multiply_per_row_(dx, rstd)\n    record", "record"),
+        ("rstd dropped backward", "    multiply_per_row_(dx, rstd)\n", ""),
         ("dweight without the normalized values", "column_sum(dy * normalized)", "column_sum(dy)"),
         ("dnormalized without the weight", "dnormalized = dy * weight", "dnormalized = dy * 1"),
     ),

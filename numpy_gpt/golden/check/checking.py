@@ -13,7 +13,7 @@ from numpy_gpt.golden.check.findings import Finding, Findings
 from numpy_gpt.golden.check.limits import limits
 from numpy_gpt.golden.check.where import describe_error
 from numpy_gpt.golden.evaluation import Given, Setting
-from numpy_gpt.golden.graph import GIVEN, Graph
+from numpy_gpt.golden.graph import GIVEN, HEAD_DX, Graph
 
 
 def check(pack: Any, arrays: Mapping[str, Any], dtype: str | None = None, *, tell_limits: bool = True) -> Findings:
@@ -60,13 +60,15 @@ class _Walk:
     def run(self, tell_limits: bool) -> Findings:
         with np.errstate(all="ignore"):
             for name in self._names:
+                self._comparer.complete(name)
+            for name in self._names:
                 self._visit(name)
             cannot_tell, unseen = limits(self._comparer, self._names) if tell_limits else ([], [])
         named = {mistake.id for finding in self._findings for mistake in finding.causes}
         missing = [
             name
             for name, node in self._nodes.items()
-            if name not in self._comparer.given.theirs and node.phase != GIVEN
+            if name not in self._comparer.given.theirs and node.phase != GIVEN and node.plain != HEAD_DX
         ]
         return Findings(
             self._findings,
@@ -80,8 +82,8 @@ class _Walk:
         )
 
     def _visit(self, name: str) -> None:
+        self._comparer.complete(name)
         found = self._comparer.compare(name)
-        self._comparer.complete(name, found)
         if found.times <= 1 or self._follows_roughly(name, found):
             self._follow(name, found)
             return
@@ -156,7 +158,7 @@ class _Walk:
             self._causes.append((finding, bits))
         self._explained.add(stem(self._nodes[name]))
         self._comparer.adopt([*self._comparer.changes, *best.changes])
-        self._comparer.complete(name, self._comparer.compare(name))
+        self._comparer.complete(name)
 
     def _put(self, name: str, found: Comparison) -> None:
         node = self._nodes[name]

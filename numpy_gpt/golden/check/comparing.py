@@ -69,18 +69,22 @@ class Comparer:
     def __init__(self, graph: Graph, given: Given, setting: Setting, dtype: str) -> None:
         self.graph, self.given, self.setting, self.dtype = graph, given, setting, dtype
         self.changes: list[Change] = []
-        self._reset()
+        self._start()
 
-    def _reset(self) -> None:
+    def _start(self) -> None:
         self._plain = self._evaluation(Sampled())
         self._bounded = self._evaluation(worst_case)
         self._samples = [self._evaluation(Sampled(_NOISE_UNIT, seed)) for seed in range(SAMPLES)]
         self._found: dict[str, Comparison] = {}
 
     def adopt(self, changes: Sequence[Change]) -> None:
-        """Take these mistakes for granted from now on."""
+        """Take these mistakes for granted from now on; what does not depend on them stays computed."""
+        bits = self._bits_between(self.changes, changes)
+        self._plain, self._bounded, *self._samples = (
+            self.with_changes(changes, base) for base in (self._plain, self._bounded, *self._samples)
+        )
+        self._found = {name: found for name, found in self._found.items() if not found.trail & bits}
         self.changes = list(changes)
-        self._reset()
 
     def _evaluation(self, operations: Any) -> Evaluation:
         return Evaluation(self.graph, self.given, self.setting, operations, self.dtype, self.changes)
@@ -88,15 +92,16 @@ class Comparer:
     def with_changes(self, changes: Sequence[Change], base: Evaluation | None = None) -> Evaluation:
         """Return an evaluation with other mistakes than the known ones, by default without bounds, which is quick."""
         base = self._plain if base is None else base
-        other = {
-            id(change): change
-            for change in (*changes, *self.changes)
-            if (change in changes) != (change in self.changes)
-        }
+        bits = self._bits_between(self.changes, changes)
+        return Evaluation(self.graph, self.given, self.setting, base.plain_operations, self.dtype, changes, base, bits)
+
+    def _bits_between(self, before: Sequence[Change], after: Sequence[Change]) -> int:
+        """Return the bits of all arrays that change when other mistakes are made."""
         bits = 0
-        for change in other.values():
-            bits |= self.graph.bits(change.mistake)
-        return Evaluation(self.graph, self.given, self.setting, base.operations, self.dtype, changes, base, bits)
+        for change in (*before, *after):
+            if (change in before) != (change in after):
+                bits |= self.graph.bits(change.mistake)
+        return bits
 
     def compare(self, name: str) -> Comparison:
         """Compare an array with what follows for it, with the mistakes that are known."""
@@ -118,14 +123,17 @@ class Comparer:
         """Return how far an array is off, with the cells that do not count."""
         return difference(self.given.raw[name], evaluation.computed(name, self.compare(name).trail)[0])
 
-    def complete(self, name: str, found: Comparison) -> None:
+    def complete(self, name: str) -> None:
         """Fill the cells of an array that do not count with what follows for them."""
-        if self.graph.nodes[name].skip == FUTURE:
-            self._found.pop(name, None)
-            theirs = self.given.raw[name]
-            past = np.tri(*theirs.shape[-2:], dtype=np.bool_)
-            self.given.theirs[name] = np.where(past, theirs, found.value)
-            self.given.doubt[name] = np.where(past, 0.0, found.allowed)
+        if self.graph.nodes[name].skip != FUTURE:
+            return
+        found, raw = self.compare(name), self.given.raw[name]
+        past = np.tri(*raw.shape[-2:], dtype=np.bool_)
+        filled = np.where(past, raw, found.value)
+        self.given.doubt[name] = np.where(past, 0.0, found.allowed)
+        if not np.array_equal(filled, self.given.theirs[name], equal_nan=True):
+            self.given.theirs[name] = filled
+            self._start()  # what was computed from the old cells is void
 
     def _compare(self, name: str, bounded: Evaluation, samples: Sequence[Evaluation]) -> Comparison:
         with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy_gpt.golden.check.comparing import Comparer, Comparison, quotients
 from numpy_gpt.golden.evaluation import Change
 from numpy_gpt.golden.graph import Node
-from numpy_gpt.golden.operations.mistakes import all_mistakes
+from numpy_gpt.golden.operations.mistakes import possible_mistakes
 from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, Mistake
 from numpy_gpt.tolerances.rounding import Float64
 
@@ -62,9 +62,7 @@ class Explainer:
     def __init__(self, comparer: Comparer, names: Sequence[str]) -> None:
         self._comparer, self._names = comparer, names
         self._nodes = comparer.graph.nodes
-        self._mistakes = [
-            mistake for mistake in all_mistakes() if mistake.id != "precision.float32" or comparer.dtype == "float64"
-        ]
+        self._mistakes = possible_mistakes(comparer.dtype)
         self._forward = sum(node.bit for node in self._nodes.values() if node.phase == FORWARD)
 
     def narrowed(self, name: str, found: Comparison, right: set[str]) -> list[Change] | None:
@@ -187,7 +185,7 @@ class Explainer:
             return list(fits)
         scored = [(fit, self._score(fit)) for fit in fits]
         most = max(score.agreements for _, score in scored)
-        likely = [(fit, score) for fit, score in scored if score.agreements >= most - 1]
+        likely = [(fit, score) for fit, score in scored if score.agreements == most]
         least = min(score.size for _, score in likely)
         kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.1)]
         best: dict[tuple[str, ...], Explanation] = {}
@@ -223,7 +221,8 @@ class Explainer:
                 times = float(quotients(off, comparison.allowed).max(initial=0.0))
                 if times <= 2:
                     squares.append(times**2)
-                count += int(times <= 2) - int(comparison.times <= 1)
+                unclear = 2 < times <= 8 and comparison.times <= 1
+                count += 0 if unclear else int(times <= 2) - int(comparison.times <= 1)
         return Score(count, float(np.sqrt(np.mean(squares))) if squares else np.inf)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from numpy_gpt.golden.check.comparing import Comparer, difference
 from numpy_gpt.golden.evaluation import Change
-from numpy_gpt.golden.operations.mistakes import all_mistakes
+from numpy_gpt.golden.operations.mistakes import possible_mistakes
 from numpy_gpt.golden.operations.operation import Mistake
 
 
@@ -16,7 +16,7 @@ def limits(comparer: Comparer, names: Sequence[str]) -> tuple[list[Mistake], lis
     visible: set[str] = set()
     possible: dict[str, Mistake] = {}
     touched: set[str] = set()
-    for mistake in all_mistakes():
+    for mistake in possible_mistakes(comparer.dtype):
         if mistake.id in visible or mistake.size_only:
             continue
         bits = comparer.graph.bits(mistake)

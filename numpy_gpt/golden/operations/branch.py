@@ -51,14 +51,22 @@ def dout(s: Any) -> Value:
 
 # Mistakes.
 
+
+def bypass_lost(s: Any) -> Value:
+    """Return only what came through the norm."""
+    s.require(bool(s.link("dbypass")))
+    return s.o.scale(s["dnorm"], 1.0)
+
+
 BRANCH.mistake(
     "branch.no_stream",
     "the residual connection is forgotten: the branch replaces the stream",
     "10.1",
     {
         "residual": lambda s: s.o.scale(_branch(s), 1.0),
-        "dresidual": lambda s: s.o.scale(s["dnorm"], 1.0),
-        "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0),
+        "dresidual": bypass_lost,
+        "embedding:dsum": bypass_lost,
+        "entry:dout": bypass_lost,
     },
 )
 BRANCH.mistake(
@@ -75,8 +83,9 @@ BRANCH.mistake(
         "residual": lambda s: s.o.add(s["normed"], _branch(s)),
         "attention:dx": lambda s: s.o.add(s.right("dx"), s["dstream"]),
         "feed_forward:dx": lambda s: s.o.add(s.right("dx"), s["dstream"]),
-        "dresidual": lambda s: s.o.scale(s["dnorm"], 1.0),
-        "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0),
+        "dresidual": bypass_lost,
+        "embedding:dsum": bypass_lost,
+        "entry:dout": bypass_lost,
     },
 )
 BRANCH.mistake(
@@ -91,6 +100,8 @@ BRANCH.mistake(
 
 
 def _normed(s: Any, x: Value) -> Value:
+    if s.config.norm == "rms_norm":
+        return s.o.rms_norm(x, s.config.layer_norm_epsilon).normalized
     parts = s.o.layer_norm(x, s.config.layer_norm_epsilon, kernel=True)
     scaled = s.o.multiply(parts.normalized, s.at(s.link("norm") + "weight"))
     return s.o.add(scaled, s.at(s.link("norm") + "bias")) if s.config.bias else scaled
@@ -144,6 +155,7 @@ def _streamed(name: str) -> str:
 
 
 def _stream_of(s: Any) -> Value:
+    s.require(s.config.norm == "layer_norm")
     return s.at(_streamed(s.link("stream")))
 
 
@@ -156,6 +168,7 @@ def _norm_of_sum(s: Any) -> Any:
 
 def _into_block(s: Any, layer: int) -> Value:
     """Return the gradient of the stream that enters a layer."""
+    s.require(s.config.norm == "layer_norm")
     if layer == s.config.n_layer:
         return s.at("ln_f.dx")
     weight = s.o.shaped(s.at(f"h.{layer}.attn.c_attn.weight"), transposed)
@@ -167,10 +180,12 @@ def _outer(s: Any, dout: str) -> Value:
 
 
 def _at_branch(s: Any) -> Value:
+    s.require(s.config.norm == "layer_norm")
     return s.o.scale(s.at(s.link("norm") + "dx"), 1.0)
 
 
 def _middle_gradient(s: Any) -> Value:
+    s.require(s.config.norm == "layer_norm")
     at = f"h.{s.node.place.layer}."
     weight = s.o.shaped(s.at(f"{at}mlp.c_fc.weight"), transposed)
     return s.o.add(s.o.matmul(s.at(f"{at}mlp.dhidden"), weight), s.at(f"{at}ln_2.dx"))
@@ -210,6 +225,7 @@ BRANCH.mistake(
 
 
 def _parallel(s: Any) -> Value:
+    s.require(s.config.norm == "layer_norm")
     parts = s.o.layer_norm(s["earlier"], s.config.layer_norm_epsilon, kernel=True)
     prefix = s.link("x").removesuffix("out")
     x = s.o.multiply(parts.normalized, s.at(prefix + "weight"))
@@ -227,7 +243,11 @@ BRANCH.mistake(
     "branch.bypass_lost",
     "the gradient that goes around the norm is lost: only the branch passes it back",
     "10.3",
-    {"dresidual": lambda s: s.o.scale(s["dnorm"], 1.0), "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0)},
+    {
+        "dresidual": bypass_lost,
+        "embedding:dsum": bypass_lost,
+        "entry:dout": bypass_lost,
+    },
 )
 
 
@@ -240,7 +260,7 @@ BRANCH.mistake(
     "branch.branch_gradient_lost",
     "the gradient through the branch is lost: only the bypass passes it back",
     "10.3",
-    {"dresidual": _bypass_only, "embedding:dsum": _bypass_only},
+    {"dresidual": _bypass_only, "embedding:dsum": _bypass_only, "entry:dout": _bypass_only},
 )
 BRANCH.mistake(
     "branch.bypass_twice",
@@ -249,5 +269,6 @@ BRANCH.mistake(
     {
         "dresidual": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
         "embedding:dsum": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
+        "entry:dout": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
     },
 )

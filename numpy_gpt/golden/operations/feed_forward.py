@@ -249,5 +249,10 @@ FEED_FORWARD.mistake(
     "activation.twice",
     "the activation is applied twice",
     "9.2",
-    wraps={"activated": lambda s, right: s.o.activation(right, s.config.activation).out},
+    wraps={"activated": lambda s, right: _again(s, right)},
 )
+
+
+def _again(s: Any, right: Value) -> Value:
+    s.require(s.config.activation != "relu")
+    return s.o.activation(right, s.config.activation).out

@@ -39,6 +39,7 @@ def dx(s: Any) -> Value:
 
 
 def _without_norm(s: Any) -> Value:
+    s.require(s.config.norm == "layer_norm")
     return _product(s, s["stream"], s["head"])
 
 
@@ -137,6 +138,7 @@ HEAD.mistake(
 
 
 def _of_stream(s: Any) -> Value:
+    s.require(s.config.norm == "layer_norm")
     return s.o.matmul(s.o.shaped(s.o.shaped(s["dlogits"], rows), transposed), s.o.shaped(s["stream"], rows))
 
 

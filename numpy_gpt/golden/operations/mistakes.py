@@ -13,7 +13,7 @@ from numpy_gpt.golden.operations.linear import READINGS
 from numpy_gpt.golden.operations.norm import NORM
 from numpy_gpt.golden.operations.operation import Mistake, Operation
 from numpy_gpt.golden.operations.precision import PRECISION
-from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
+from numpy_gpt.golden.operations.rms_norm import ENTRY, RMS_NORM
 
 PARAMETERS = Operation("parameter")
 for _reading in READINGS:
@@ -30,14 +30,37 @@ for _reading in READINGS:
         )
     )
 OPERATIONS = (
-    *(PARAMETERS, EMBEDDING, EMBEDDING_NORM, NORM, RMS_NORM, ATTENTION, FEED_FORWARD, BRANCH, HEAD, LOSS),
-    *(CLIPPING, ADAMW, PRECISION),
+    PARAMETERS,
+    EMBEDDING,
+    NORM,
+    RMS_NORM,
+    ENTRY,
+    ATTENTION,
+    FEED_FORWARD,
+    BRANCH,
+    HEAD,
+    LOSS,
+    CLIPPING,
+    ADAMW,
+    PRECISION,
 )
 
 
 def all_mistakes() -> list[Mistake]:
     """Return every mistake; several may be versions of one, with the same id."""
     return [mistake for operation in OPERATIONS for mistake in operation.mistakes] + _in_all_linear_layers()
+
+
+def possible_mistakes(dtype: str) -> list[Mistake]:
+    """Return the mistakes of a port that computes in a dtype: products in float32 are none for one in float32."""
+    if dtype == "float64":
+        return all_mistakes()
+    coarse = dtype in ("bfloat16", "float16")
+    return [
+        mistake
+        for mistake in all_mistakes()
+        if mistake.id != "precision.float32" and not (coarse and mistake.id.startswith("precision."))
+    ]
 
 
 def _in_all_linear_layers() -> list[Mistake]:

@@ -113,7 +113,7 @@ def _summed(s: Any, value: Value) -> Value:
 # Mistakes. Where one changes how the result depends on x, so does its gradient, which a port by autograd has.
 
 
-def _row_gradient(function: Callable[[Any, float], Any]) -> Any:
+def row_gradient(function: Callable[[Any, float], Any], dout: str = "dnormalized") -> Any:
     """Return a rule for dx: the gradient of a function of rows, by complex steps (Squire & Trapp 1998)."""
 
     def gradient(x: Any, g: Any, epsilon: float) -> Any:
@@ -126,10 +126,7 @@ def _row_gradient(function: Callable[[Any, float], Any]) -> Any:
         return np.stack(columns, -1)
 
     return lambda s: s.o.smooth(
-        lambda x, g: gradient(x, g, s.config.layer_norm_epsilon),
-        s["x"],
-        s["dnormalized"],
-        roundings=s.config.n_embd + 8,
+        lambda x, g: gradient(x, g, s.config.layer_norm_epsilon), s["x"], s[dout], roundings=s.config.n_embd + 8
     )
 
 
@@ -170,7 +167,7 @@ NORM.mistake(
     "the variance is divided by C − 1, not by C",
     "4.3",
     {
-        "dx": _row_gradient(
+        "dx": row_gradient(
             lambda x, e: _centered(x) / np.sqrt(_squares(_centered(x)) * x.shape[-1] / max(x.shape[-1] - 1, 1) + e)
         )
     },
@@ -182,7 +179,7 @@ NORM.mistake(
     "4.4",
     {
         "rstd": lambda s: _reciprocal(s, s.o.shift(s["variance"], s.config.layer_norm_epsilon)),
-        "dx": _row_gradient(lambda x, e: _centered(x) / (_squares(_centered(x)) + e)),
+        "dx": row_gradient(lambda x, e: _centered(x) / (_squares(_centered(x)) + e)),
     },
 )
 NORM.mistake(
@@ -191,7 +188,7 @@ NORM.mistake(
     "4.5",
     {
         "normalized": lambda s: s.o.multiply(s["x"], _column(s, "rstd")),
-        "dx": _row_gradient(lambda x, e: x / np.sqrt(_squares(_centered(x)) + e)),
+        "dx": row_gradient(lambda x, e: x / np.sqrt(_squares(_centered(x)) + e)),
     },
 )
 NORM.mistake(
@@ -201,7 +198,7 @@ NORM.mistake(
     {
         "variance": lambda s: s.o.shaped(s.o.row_mean(s.o.multiply(s["x"], s["x"])), _flat),
         "normalized": lambda s: s.o.multiply(s["x"], _column(s, "rstd")),
-        "dx": _row_gradient(lambda x, e: x / np.sqrt(_squares(x) + e)),
+        "dx": row_gradient(lambda x, e: x / np.sqrt(_squares(x) + e)),
     },
 )
 _NO_WEIGHT: dict[str, Any] = {
@@ -374,6 +371,18 @@ NORM.mistake(
         "dbias": lambda s, right: s.o.scale(right, 1 / len(s.tokens)),
     },
 )
+
+
+def _lost_bypass(s: Any) -> Value:
+    s.require(bool(s.link("dbypass")) and s.config.norm == "layer_norm")
+    return s.o.scale(s["dnorm"], 1.0)
+
+
+def _with_bypass(s: Any) -> Value:
+    s.require(s.config.norm == "layer_norm")
+    return s.o.add(s.right("dx"), s["dstream"])
+
+
 NORM.mistake(
     "norm.added_before",
     "the gradient that goes around the norm is added before the norm's backward, not after",
@@ -384,8 +393,8 @@ NORM.mistake(
             "dweight": lambda s: _summed(s, s.o.multiply(_early(s), s["normalized"])),
             "dbias": lambda s: _summed(s, _early(s)),
         },
-        "branch:dresidual": lambda s: s.o.scale(s["dnorm"], 1.0),
-        "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0),
+        "branch:dresidual": _lost_bypass,
+        "embedding:dsum": _lost_bypass,
     },
 )
 NORM.mistake(
@@ -393,10 +402,10 @@ NORM.mistake(
     "the gradient that goes around the norm is added before the norm's backward, not after",
     "10.3",
     {
-        "attention:dx": lambda s: s.o.add(s.right("dx"), s["dstream"]),
-        "feed_forward:dx": lambda s: s.o.add(s.right("dx"), s["dstream"]),
-        "branch:dresidual": lambda s: s.o.scale(s["dnorm"], 1.0),
-        "embedding:dsum": lambda s: s.o.scale(s["dnorm"], 1.0),
+        "attention:dx": _with_bypass,
+        "feed_forward:dx": _with_bypass,
+        "branch:dresidual": _lost_bypass,
+        "embedding:dsum": _lost_bypass,
     },
 )
 

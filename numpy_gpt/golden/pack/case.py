@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numpy_gpt.model import predict
+from numpy_gpt.parameters import parameters_from
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
@@ -19,9 +21,11 @@ from numpy_gpt.shared.training.randomness import dropout_masks
 Optimizer = Mapping[str, float]
 """``beta1``, ``beta2``, ``epsilon``, ``weight_decay``, and ``grad_clip``, the largest norm of the gradient."""
 
-_CONFIG = GPTConfig(vocab_size=11, block_size=8, n_layer=3, n_head=2, n_embd=6)
+CONFIG = GPTConfig(vocab_size=11, block_size=8, n_layer=3, n_head=2, n_embd=6)
+"""The default model's: sizes of which no two are equal."""
+
 _BATCH, _TIME = 4, 5
-_OPTIMIZER = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-4, "weight_decay": 0.1, "grad_clip": 0.8}
+_OPTIMIZER = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-4, "weight_decay": 0.1, "grad_clip": 1.0}
 _RATE = 0.01
 _RATES = (1.0, 2.0, 0.5)
 """The learning rates of successive steps, as multiples of the largest but one; they repeat."""
@@ -57,19 +61,35 @@ class Case(NamedTuple):
         return batch, time
 
 
-def default_case(steps: int, seed: int) -> Case:
-    """Return the small model that shows mistakes: loud weights, no zeros, no axes that could be swapped unseen."""
+def default_case(steps: int, seed: int, config: GPTConfig = CONFIG) -> Case:
+    """Return the model that shows mistakes: loud weights, no zeros, a large mean."""
     rng = np.random.default_rng([seed, 0])
     values = {}
-    for name, shape in parameter_shapes(_CONFIG).items():
+    for name, shape in parameter_shapes(config).items():
         normal = rng.normal(size=shape)
         if len(shape) == 2:
             loudness = next((size for end, size in _LOUDNESS.items() if name.endswith(end)), 0.5)
             values[name] = loudness * normal
         else:
             values[name] = 0.3 * normal + name.endswith(".weight")
-    values[f"h.{_CONFIG.n_layer - 2}.mlp.c_proj.bias"] += _MEAN
-    return case_of(_CONFIG, values, _OPTIMIZER, _RATE, steps, seed, (_BATCH, _TIME))
+    if (shifted := f"h.{config.n_layer - 2}.mlp.c_proj.bias") in values:
+        values[shifted] += _MEAN
+    case = case_of(config, values, _OPTIMIZER, _RATE, steps, seed, (_BATCH, _TIME))
+    text = _unlikely_text(case)
+    return case._replace(tokens=[text[:, :-1], *case.tokens[1:]], targets=[text[:, 1:], *case.targets[1:]])
+
+
+def _unlikely_text(case: Case) -> Tokens:
+    """Return texts (B, T + 1) of the first step that surprise the model: in each the next token is the least likely one.
+
+    Its gradient is so large that clipping shows in the whole, in single tensors and in single numbers.
+    """
+    parameters, (batch, time) = parameters_from(case.config, case.parameters), case.batch_shape
+    text = np.arange(batch, dtype=np.int32)[:, None] % case.config.vocab_size  # no two texts are equal
+    for _ in range(time):
+        least = predict(parameters, text)[:, -1:].argmin(-1)
+        text = np.concatenate([text, least.astype(np.int32)], 1)
+    return text
 
 
 def case_of(

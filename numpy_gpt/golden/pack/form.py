@@ -10,6 +10,9 @@ LAYOUTS = ("ours", "torch", "llm.c")
 """How it stores matrices: see layouts.py."""
 DTYPES = ("float32", "float64")
 """What it stores numbers as."""
+SHIPPED_PACKS = ("gpt2",)
+"""The packs that are installed with the package: directories in numpy_gpt/golden/packs."""
+MOST_STEPS = 1000
 STEPS, SEED = 3, 270
 """With this seed the default case has the properties that its tests state; with others, most of them."""
 

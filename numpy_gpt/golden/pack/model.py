@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
 from numpy_gpt.golden.pack.case import Case, case_of, default_case
@@ -42,7 +42,7 @@ def case_named(model: str | None, steps: int, seed: int) -> tuple[Case, str]:
         ), f"the preset {model}, untrained"
     from numpy_gpt.shared.cli.model_choice import load_model, name_model  # start-up time matters
 
-    place = Path(model)
+    place = to_path(model)
     checkpoint = load_model(place)
     config = _gpt(checkpoint.config, show_path(place))
     training = TrainingConfig() if checkpoint.recipe is None else Recipe.from_dict(checkpoint.recipe).training

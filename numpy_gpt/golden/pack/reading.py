@@ -9,22 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
+from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.files.json_values import AtLeast, From
 from gpt_data.files.regular_file import open_regular
 from gpt_data.files.sealed_json import check_record, read_sealed
 from gpt_data.wording import describe, list_names, quote, short_repr, show_path
 from numpy_gpt.golden.pack.contents import Entry, entries_of
-from numpy_gpt.golden.pack.form import LAYOUTS, LEVELS
+from numpy_gpt.golden.pack.form import LAYOUTS, LEVELS, SHIPPED_PACKS
 from numpy_gpt.golden.pack.layouts import in_layout, stored_shape
 from numpy_gpt.golden.pack.writing import FORMAT, FORMAT_VERSION, RECORD, TABLE, TENSORS
 from numpy_gpt.shared.interchange.reading.safetensors_file import read_safetensors
 from numpy_gpt.shared.interchange.reading.stored_tensor import StoredTensor
 from numpy_gpt.shared.model.config import GPTConfig, config_from_dict
 from numpy_gpt.shared.runs.tensor_files import FileRecord
-
-SHIPPED_PACKS = ("gpt2",)
-"""The packs that are installed with the package; wherever a pack's directory is expected, their names do, too."""
 
 _KINDS = {"F32": "float32", "F64": "float64", "I32": "int32"}
 _REMEDY = "write the pack again with `numpy_gpt golden pack`"
@@ -128,7 +126,7 @@ def read_pack(pack: str | os.PathLike[str]) -> Pack:
 
 def pack_place(pack: str | os.PathLike[str]) -> Path:
     """Return the directory of a pack; that of a shipped one if no other directory has its name."""
-    place = Path(pack)
+    place = to_path(pack)
     if str(pack) in SHIPPED_PACKS and not os.path.lexists(place):
         return Path(__file__).parent.parent / "packs" / str(pack)
     return place

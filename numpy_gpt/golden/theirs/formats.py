@@ -84,9 +84,12 @@ def _read_npy(path: Path) -> Numbers:
 def _npz_readers(path: Path) -> dict[str, Reader]:
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".npy")]
+            members = archive.namelist()
     except _UNREADABLE as error:
         raise _unreadable(show_path(path), error) from error
+    names = [name for name in members if name.endswith(".npy")]
+    if members and not names:  # a torch file, for one, is an archive too
+        raise UserError(f"{show_path(path)} has no arrays of NumPy; give {FORMATS}")
     return {name.removesuffix(".npy"): partial(_read_npz, path, name) for name in names}
 
 

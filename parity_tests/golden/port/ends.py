@@ -152,6 +152,6 @@ def _count(count: int, targets: Tensor, bug: Callable[[str], bool]) -> int:
         return len(targets)
     if bug("loss_over_time_only"):
         return targets.shape[1]
-    if bug("padding_in_the_mean"):
+    if bug("padding_in_the_mean") or bug("padding_counts_as_token_zero"):
         return targets.numel()
     return count

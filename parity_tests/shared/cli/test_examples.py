@@ -26,7 +26,7 @@ SHARED = (
     *("import", "edit", "plot", "snapshots", "prepare"),
 )
 COMMANDS = {
-    "numpy_gpt": (*SHARED, "parameters", "rebuild"),
+    "numpy_gpt": (*SHARED, "parameters", "rebuild", "golden"),
     "torch_gpt": SHARED,
 }
 CASES = [(program, command) for program, commands in COMMANDS.items() for command in ("", *commands)]
