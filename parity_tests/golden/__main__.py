@@ -22,11 +22,13 @@ from parity_tests.golden.port.bug import Bug
 from parity_tests.golden.port.bugs import LISTED
 from parity_tests.golden.port.held_back import HELD_BACK, ONE_LAYER, UNLISTED
 from parity_tests.golden.port.run import run
+from parity_tests.golden.port.variants import VARIANTS
 
 GROUPS = {
     "listed": LISTED,
     "listed, held back": HELD_BACK,
     "listed, in one layer": ONE_LAYER,
+    "listed, variants": VARIANTS,
     "in no list": UNLISTED,
 }
 Column = tuple[str, str, str]
@@ -42,7 +44,7 @@ def main() -> int:
     for title, bugs in GROUPS.items():
         chosen = [bug for bug in bugs if arguments.only in bug.id]
         if chosen and (not arguments.group or arguments.group == title):
-            print_group(title, chosen, columns, verbose=arguments.verbose)
+            print_group(title, chosen, columns, thin=arguments.thin, verbose=arguments.verbose)
     if arguments.configs:
         accused = false_alarms(arguments.configs, arguments.first)
         print(f"\nright ports: {len(accused)} of {arguments.configs} accused")
@@ -53,12 +55,16 @@ def main() -> int:
     return 0
 
 
-def print_group(title: str, bugs: Sequence[Bug], columns: Sequence[Column], *, verbose: bool) -> None:
-    """Print a row for each bug, and the totals of the group."""
+def print_group(title: str, bugs: Sequence[Bug], columns: Sequence[Column], *, thin: int, verbose: bool) -> None:
+    """Print a row for each bug, and the totals of the group; each bug is judged in every ``thin``-th column."""
     print(f"\n{title} ({len(bugs)})\n{'':45}{' '.join(f'{n:>2}' for n in range(len(columns)))}")
     totals = [Counter[str]() for _ in columns]
-    for bug in bugs:
-        row = [judge(Case((bug,), *column)) for column in columns]
+    for number, bug in enumerate(bugs):
+        left_out = [(number + place) % thin != 0 for place in range(len(columns))]
+        row = [
+            Judgement(" ", (), "") if left else judge(Case((bug,), *column))
+            for left, column in zip(left_out, columns, strict=True)
+        ]
         for total, judgement in zip(totals, row, strict=True):
             total[judgement.mark] += 1
         print(f"{bug.id:45}{' '.join(f'{judgement.mark:>2}' for judgement in row)}", flush=True)
@@ -67,13 +73,13 @@ def print_group(title: str, bugs: Sequence[Bug], columns: Sequence[Column], *, v
     for mark, meaning in VERDICTS.items():
         print(f"{meaning:44} {' '.join(f'{total[mark]:>2}' for total in totals)}")
     for number, total in enumerate(totals):
-        seen = sum(total.values()) - total["."]
+        seen = sum(total.values()) - total["."] - total[" "]
         print(f"column {number}: {total['A']} of {seen} named alone ({total['A'] / max(seen, 1):.0%})")
 
 
 def _print_found(columns: Sequence[Column], row: Sequence[Judgement]) -> None:
     for column, judgement in zip(columns, row, strict=True):
-        if judgement.mark not in "A.":
+        if judgement.mark not in "A. ":
             print(
                 f"    {judgement.mark} {' '.join(column)}; first {judgement.first}; {' | '.join(judgement.found[:4])}"
             )
@@ -127,6 +133,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dump", nargs="+", choices=DUMPS, default=list(DUMPS))
     parser.add_argument("--only", default="", help="bugs whose id contains this text")
     parser.add_argument("--group", choices=GROUPS, help="only this group of bugs")
+    parser.add_argument("--thin", type=int, default=1, help="judge each bug in every so-many-th column only")
     parser.add_argument("--configs", type=int, default=0, help="right ports of so many random configs")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first of them")
     parser.add_argument("--pairs", type=int, default=0, help="so many pairs of listed bugs, in the first column")

@@ -33,7 +33,7 @@ VERDICTS = {
 
 LEAST = {"float32": 1e-6, "float64": 1e-14}
 """A mistake that changes no dumped array by more, relative to its largest entry, cannot be seen; nor can one that
-changes none by three times as much as rounding changes it in the right port."""
+changes none by ten times as much as rounding changes it in the right port."""
 
 
 class Case(NamedTuple):
@@ -106,7 +106,13 @@ def ids(finding: Mapping[str, Any]) -> set[str]:
 
 
 def _is_cause(bug: Bug, found: Iterable[str]) -> bool:
-    return any(re.fullmatch(pattern, id) for pattern in CAUSES.get(bug.id, ()) for id in found)
+    return any(re.fullmatch(pattern, id) for pattern in causes_of(bug) for id in found)
+
+
+def causes_of(bug: Bug) -> tuple[str, ...]:
+    """Return the causes that are right: those of the bug, or of bugs with the same switch in other places."""
+    base = re.split("[:@]", bug.id)[0]
+    return CAUSES.get(bug.id) or sum((right for id, right in CAUSES.items() if re.split("[:@]", id)[0] == base), ())
 
 
 def _full_name(finding: Mapping[str, Any]) -> str:

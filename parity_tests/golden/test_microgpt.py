@@ -72,7 +72,7 @@ class Port:
             hidden = keep(f"{at}.mlp.hidden", self.norm(f"{at}.ln_2", x) @ w[f"{at}.mlp.c_fc.weight"])
             activated = hidden.relu() ** (2 if self.bug == "activation.relu_squared" else 1)
             x = keep(f"{at}.mlp.residual", x + activated @ w[f"{at}.mlp.c_proj.weight"])
-        last = _rms(x, RIGHT) if self.bug == "entry.last_added" else x
+        last = _rms(x, RIGHT) if self.bug == "rms_norm.last_added" else x
         logits = keep("logits", last @ w["lm_head.weight"].T)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), self.targets.flatten())
         loss.backward()
@@ -111,7 +111,7 @@ def test_a_mistake_is_named_alone(pack: Any, mistake: str, where: str) -> None:
     assert {cause.id for finding in findings.findings for cause in finding.causes} == {mistake}
 
 
-@pytest.mark.parametrize("bug", ["entry.last_added", "activation.relu_squared"])  # an early version had the second
+@pytest.mark.parametrize("bug", ["rms_norm.last_added", "activation.relu_squared"])  # an early version had the second
 def test_other_architectures_are_named(pack: Any, bug: str) -> None:
     findings = check(pack, Port(pack, RIGHT, torch.float32, bug=bug).run())
     assert {cause.id for finding in findings.findings for cause in finding.causes} == {bug}

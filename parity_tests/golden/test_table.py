@@ -14,10 +14,11 @@ from parity_tests.golden.judging import Case, judge, judge_pair
 from parity_tests.golden.port.bug import Bug
 from parity_tests.golden.port.bugs import LISTED
 from parity_tests.golden.port.held_back import HELD_BACK, ONE_LAYER, UNLISTED
+from parity_tests.golden.port.variants import VARIANTS
 
 OF_THE_LIST = [*LISTED, *HELD_BACK, *ONE_LAYER]
 COLUMNS = list(product(("loud", "quiet-noisy"), ("float32", "float64"), DUMPS))
-A_FEW = ("qk_swapped", "scale_width", "dk_transposed", "variance_unbiased:fwd", "repeated_tokens_overwritten")
+A_FEW = ("scale_width", "dk_transposed", "repeated_tokens_overwritten")
 
 
 def test_planted_mistakes_are_named() -> None:
@@ -33,7 +34,7 @@ def test_a_mistake_of_no_list_is_located() -> None:
 
 
 def test_right_ports_are_not_accused() -> None:
-    assert false_alarms(16) == {}
+    assert false_alarms(8) == {}
 
 
 def test_every_mistake_of_the_list_has_a_cause() -> None:
@@ -43,7 +44,7 @@ def test_every_mistake_of_the_list_has_a_cause() -> None:
 
 @pytest.mark.prove
 def test_mistakes_of_the_list_are_named_alone() -> None:
-    marks = marks_of(OF_THE_LIST)
+    marks = marks_of([*OF_THE_LIST, *VARIANTS])
     seen = {column: mark for column, mark in marks.items() if mark != "."}
     assert Counter(seen.values())["A"] >= 0.95 * len(seen), {key: mark for key, mark in seen.items() if mark != "A"}
     assert not {key for key, mark in seen.items() if mark in "W!"}
@@ -57,7 +58,7 @@ def test_mistakes_of_no_list_are_located() -> None:
 
 @pytest.mark.prove
 def test_many_right_ports_are_not_accused() -> None:
-    assert false_alarms(200, first=16) == {}
+    assert false_alarms(200, first=8) == {}
 
 
 @pytest.mark.prove

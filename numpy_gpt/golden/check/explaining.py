@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -19,6 +20,8 @@ CUT = 4.0
 """A cause cuts the error at least so many times."""
 ROUNDED_CUT = 8.0
 """For lower precision, whose roundings cannot all be reproduced from rounded numbers: of the errors' mean square."""
+_EVIDENCE = 8.0
+"""So many digits a cause predicts at least. Hundreds are tried, in many places: a single loss fits some by chance."""
 _CLEARLY = 3.0  # an explanation whose errors are so many times as large as another's is worse
 _PAIRS = 4  # of the mistakes that come nearest, so many are tried together with each other one
 
@@ -43,10 +46,15 @@ class Explanation(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How many arrays follow only with an explanation, less those that follow only without it; how far off they are."""
+    """How well a port's arrays agree with an explanation.
+
+    ``agreements`` is how many follow only with it, less those that follow only without it; ``size`` how far off those
+    are that follow; ``evidence`` how many digits of their numbers it predicts.
+    """
 
     agreements: int
     size: float
+    evidence: float
 
 
 class Attempt(NamedTuple):
@@ -73,16 +81,13 @@ class Explainer:
         """
         known = self._comparer.changes
         for place, change in enumerate(known):
-            rest = [*known[:place], *known[place + 1 :]]
-            if self._follows(name, rest) is None:
-                continue
             bits = self._comparer.graph.bits(change.mistake) & found.trail
             changed = [node for node in self._nodes.values() if node.bit & bits and change.applies(node)]
-            for applies in _restrictions(change, changed, right):
+            for applies in _restrictions(change, changed, right) if changed else ():
                 narrower = [*known[:place], Change(change.mistake, applies), *known[place + 1 :]]
-                if self._follows(name, narrower) is not None:
+                off = self._comparer.off(name, self._comparer.with_changes(narrower))
+                if _part(off, found) <= 1 / CUT and self._follows(name, narrower) is not None:
                     return narrower
-            return rest
         return None
 
     def explain(
@@ -109,7 +114,7 @@ class Explainer:
             bits = self._comparer.graph.bits(mistake)
             if not bits & found.trail:
                 continue
-            for change in scopes(mistake, node, mistake.id in identifiers, bool(bits & self._forward)):
+            for change in scopes(mistake, node, mistake.id in identifiers, self._has_forward(mistake)):
                 left, fit = self._try(name, found, (change,))
                 attempts.append(Attempt(change, left))
                 if fit is not None:
@@ -181,19 +186,34 @@ class Explainer:
 
     def _best(self, name: str, fits: Sequence[Explanation]) -> list[Explanation]:
         """Keep the explanations that agree best with the port's other arrays, one for each mistake."""
-        if len(fits) < 2:
-            return list(fits)
-        scored = [(fit, self._score(fit)) for fit in fits]
+        ranked = [self._in_its_pass(name, fit) for fit in fits]
+        fits = [fit for fit, rank in ranked if rank == min(rank for _, rank in ranked)]
+        scored = [(fit, score) for fit in fits if _is_evident(fit, score := self._score(fit))]
+        if len(scored) < 2:
+            return [fit for fit, _ in scored]
         most = max(score.agreements for _, score in scored)
         likely = [(fit, score) for fit, score in scored if score.agreements == most]
         least = min(score.size for _, score in likely)
         kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.1)]
         best: dict[tuple[str, ...], Explanation] = {}
-        for fit, _ in sorted(
-            kept, key=lambda pair: (-pair[1].agreements, self._off_at_all(name, pair[0]), pair[1].size)
-        ):
+        for fit, _ in sorted(kept, key=lambda pair: (self._off_at_all(name, pair[0]), pair[1].size)):
             best.setdefault(fit.identifiers, fit)
-        return list(best.values())
+        other = [fit for fit in best.values() if not fit.mistake.id.startswith("parameter.")]
+        return other or list(best.values())  # a matrix that is loaded wrongly is also read wrongly
+
+    def _in_its_pass(self, name: str, fit: Explanation) -> tuple[Explanation, int]:
+        """Return an explanation in the passes that agree with it, and a rank: 1 if the forward pass contradicts it."""
+        if self._nodes[name].phase != BACKWARD or len(fit.changes) > 1 or not self._has_forward(fit.mistake):
+            return fit, 0
+        backward = Explanation((Change(fit.mistake, lambda node: node.phase == BACKWARD),), fit.times)
+        bits = self._comparer.graph.bits(fit.mistake)
+        both, one = (
+            self._agreement([*self._comparer.changes, *each.changes], bits).agreements for each in (fit, backward)
+        )
+        return (backward, 1) if one > both else (fit, 0)
+
+    def _has_forward(self, mistake: Mistake) -> bool:
+        return bool(self._comparer.graph.bits(mistake) & self._forward)
 
     def _off_at_all(self, name: str, explanation: Explanation) -> float:
         """Return the largest error with the cells that do not count, by which versions of a mistake may differ."""
@@ -213,7 +233,7 @@ class Explainer:
         return max((self._agreement(changes, bits) for changes in (narrow, wide)), key=lambda score: score.agreements)
 
     def _agreement(self, changes: Sequence[Change], bits: int) -> Score:
-        evaluation, count, squares = self._comparer.with_changes(changes), 0, []
+        evaluation, count, squares, evidence = self._comparer.with_changes(changes), 0, [], 0.0
         for name in self._names:
             comparison = self._comparer.compare(name)
             if comparison.trail & bits:
@@ -221,9 +241,16 @@ class Explainer:
                 times = float(quotients(off, comparison.allowed).max(initial=0.0))
                 if times <= 2:
                     squares.append(times**2)
+                if times <= 2 < comparison.times:
+                    evidence += off.size * math.log10(min(comparison.times, 1e6))
                 unclear = 2 < times <= 8 and comparison.times <= 1
                 count += 0 if unclear else int(times <= 2) - int(comparison.times <= 1)
-        return Score(count, float(np.sqrt(np.mean(squares))) if squares else np.inf)
+        return Score(count, float(np.sqrt(np.mean(squares))) if squares else np.inf, evidence)
+
+
+def _is_evident(fit: Explanation, score: Score) -> bool:
+    """Return whether an explanation predicts enough; where only the size of an error is explained, that is another."""
+    return fit.mistake.size_only or score.evidence >= _EVIDENCE * len(fit.changes)
 
 
 def stem(node: Node) -> str:
@@ -283,11 +310,14 @@ def _single_places(changed: Sequence[Node]) -> Iterator[Callable[[Node], bool]]:
 
 def _prefix(node: Node) -> str:
     """Return where a node's operation stands, without the layer: ``h.N.ln_1.``."""
-    return "" if node.place is None else re.sub(r"^h\.\d+\.", "h.N.", node.place.prefix)
+    return stem(node) if node.place is None else re.sub(r"^h\.\d+\.", "h.N.", node.place.prefix)
 
 
 def _restrictions(change: Change, changed: Sequence[Node], right: set[str]) -> Iterator[Callable[[Node], bool]]:
-    """Return narrower predicates: without one kind of place, or without one layer's, or without one step's."""
+    """Return narrower predicates: without one kind of place or of array, without one layer's, or one step's."""
+    prefixes = dict.fromkeys(_prefix(node) for node in changed if stem(node) not in right)
+    for prefix in prefixes if len(prefixes) > 1 else ():
+        yield lambda node, prefix=prefix: change.applies(node) and _prefix(node) != prefix  # type: ignore[misc]
     for other in dict.fromkeys(stem(node) for node in changed):
         if other not in right:
             yield lambda node, other=other: change.applies(node) and stem(node) != other  # type: ignore[misc]

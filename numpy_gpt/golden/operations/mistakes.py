@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from numpy_gpt.golden.operations import attention_mistakes as attention_mistakes  # declares them
 from numpy_gpt.golden.operations.adamw import ADAMW, CLIPPING
 from numpy_gpt.golden.operations.attention import ATTENTION
@@ -11,30 +14,16 @@ from numpy_gpt.golden.operations.feed_forward import FEED_FORWARD
 from numpy_gpt.golden.operations.head import HEAD, LOSS
 from numpy_gpt.golden.operations.linear import READINGS
 from numpy_gpt.golden.operations.norm import NORM
-from numpy_gpt.golden.operations.operation import Mistake, Operation
+from numpy_gpt.golden.operations.operation import Mistake
 from numpy_gpt.golden.operations.precision import PRECISION
-from numpy_gpt.golden.operations.rms_norm import ENTRY, RMS_NORM
+from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
 
-PARAMETERS = Operation("parameter")
-for _reading in READINGS:
-    PARAMETERS.mistakes.append(
-        Mistake(
-            "parameter.misread",
-            "the weight was loaded as if it were stored transposed: the pack has (in, out)",
-            "2.1",
-            wraps={
-                "parameter": lambda s, right, reading=_reading: s.o.shaped(
-                    right, lambda a: reading(a) if a.ndim > 1 else a
-                )
-            },
-        )
-    )
+_MATRICES = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 OPERATIONS = (
-    PARAMETERS,
     EMBEDDING,
+    EMBEDDING_NORM,
     NORM,
     RMS_NORM,
-    ENTRY,
     ATTENTION,
     FEED_FORWARD,
     BRANCH,
@@ -48,7 +37,17 @@ OPERATIONS = (
 
 def all_mistakes() -> list[Mistake]:
     """Return every mistake; several may be versions of one, with the same id."""
-    return [mistake for operation in OPERATIONS for mistake in operation.mistakes] + _in_all_linear_layers()
+    own = [mistake for operation in OPERATIONS for mistake in operation.mistakes]
+    return [*own, *_in_all_linear_layers(), *(_loaded(name, reading) for name in _MATRICES for reading in READINGS)]
+
+
+def _loaded(name: str, reading: Callable[[Any], Any]) -> Mistake:
+    def change(s: Any, right: Any) -> Any:
+        s.require(s.node.name.endswith(name))
+        return s.o.shaped(right, reading)
+
+    sentence = f"{name} was loaded as if it were stored (out, in): the pack has (in, out)"
+    return Mistake(f"parameter.{name}", sentence, "2.1", wraps={"parameter": change})
 
 
 def possible_mistakes(dtype: str) -> list[Mistake]:

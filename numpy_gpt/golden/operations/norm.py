@@ -237,8 +237,8 @@ for _letter, _key in (("γ", "dweight"), ("β", "dbias")):
 def _one_pass(s: Any) -> Value:
     """Bound mean(x²) − mean(x)² as it is rounded: by the squares, not by their difference."""
     right, x = s.right("variance"), s["x"]
-    if not hasattr(right, "error"):
-        return right
+    if isinstance(right, np.ndarray):
+        return s.o.rounded(right, (s.config.n_embd + 4, 2 * (x**2).mean(-1)))
     squares = (x.magnitude**2).mean(-1)
     return type(right)(
         right.value, right.error + (s.config.n_embd + 4) * 2 * right.rounding.unit * squares, right.rounding

@@ -18,8 +18,9 @@ from parity_tests.golden.port.bugs import INVISIBLE, LISTED
 from parity_tests.golden.port.held_back import HELD_BACK, ONE_LAYER, UNLISTED
 from parity_tests.golden.port.run import Arrays, run
 from parity_tests.golden.port.table import project_name
+from parity_tests.golden.port.variants import VARIANTS
 
-BUGS = [*LISTED, *HELD_BACK, *ONE_LAYER, *UNLISTED]
+BUGS = [*LISTED, *HELD_BACK, *ONE_LAYER, *VARIANTS, *UNLISTED]
 ROUNDING = {"float64": 1e-11, "float32": 5e-5}
 
 
@@ -59,7 +60,7 @@ def test_products_run_in_the_dtype_that_is_asked_for() -> None:
 
 
 def test_some_planted_bugs_are_first_seen_where_the_list_says() -> None:
-    check_first_differences(BUGS[::20])
+    check_first_differences(BUGS[::40])
 
 
 @pytest.mark.prove
