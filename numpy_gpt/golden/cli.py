@@ -39,7 +39,7 @@ class PackOptions(NamedTuple):
 
 def _add_pack_flags(parser: argparse.ArgumentParser, program: Program) -> None:
     parser.add_argument("directory", type=path, metavar="DIR", help="where to write the pack")
-    what = "a run, a preset, or another program's model (default: a small model that shows mistakes)"
+    what = "gpt2 or microgpt, which show mistakes; a run, a preset, or another program's model (default: gpt2)"
     parser.add_argument("--model", metavar="MODEL", help=what)
     parser.add_argument("--steps", type=whole_number, default=STEPS, help=f"training steps (default: {STEPS})")
     what = "every array; or what blocks pass on; or only logits, loss, gradients and new parameters (default: all)"

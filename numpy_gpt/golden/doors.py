@@ -21,6 +21,8 @@ from numpy_gpt.golden.theirs.formats import numbers_of
 from numpy_gpt.golden.theirs.reading import PORT_DTYPES, Theirs, fit_theirs, read_theirs
 from numpy_gpt.shared.model.argument_checks import check_mapping
 
+_SEEDS = 1 << 64
+
 
 def golden_pack(
     directory: str | os.PathLike[str],
@@ -37,9 +39,9 @@ def golden_pack(
         pack = golden_pack("golden")
         pack.arrays["h.0.attn.weights"]
 
-    ``model`` is a preset, a run, or another program's model, by default a small one that shows mistakes. ``level``
-    is all, blocks or ends; ``layout`` is ours, torch or llm.c; ``dtype``, float32 or float64, is that of the stored
-    numbers, which are computed in float64.
+    ``model`` is gpt2 or microgpt, small models that show mistakes, or a preset, a run, or another program's model.
+    ``level`` is all, blocks or ends; ``layout`` is ours, torch or llm.c; ``dtype``, float32 or float64, is that of the
+    stored numbers, which are computed in float64.
 
     Raises
     ------
@@ -47,10 +49,9 @@ def golden_pack(
         If an argument is out of range, there is no such model, or the directory cannot be written.
     """
     if whole_number("steps", steps, 1) > MOST_STEPS:
-        raise UserError(
-            f"steps must be at most {MOST_STEPS:,}, not {describe(steps)}; each step is a copy of the model"
-        )
-    whole_number("seed", seed, 0)
+        raise UserError(f"steps must be at most {MOST_STEPS:,}, not {describe(steps)}; each has its own weights")
+    if whole_number("seed", seed, 0) >= _SEEDS:
+        raise UserError(f"seed must be below {_SEEDS:,}, not {describe(seed)}")
     for name, value, known in (("level", level, LEVELS), ("layout", layout, LAYOUTS), ("dtype", dtype, DTYPES)):
         _check_choice(name, value, known)
     place = to_path(directory)
@@ -85,11 +86,13 @@ def golden_check(
         _check_choice("dtype", dtype, PORT_DTYPES)
     if not isinstance(pack, Pack):
         pack = read_pack(pack)
-    if not isinstance(names, Mapping | None):
+    if not isinstance(names, Mapping | None) or not all(isinstance(name, str) for name in (names or {}).values()):
         raise UserError(f"names must be a mapping of the port's names to the pack's, not {describe(names)}")
+    _check_names("names", names or {})
     if isinstance(theirs, str | os.PathLike):
         return check_theirs(pack, read_theirs(theirs, pack, names), dtype)
     check_mapping("theirs", theirs)
+    _check_names("theirs", theirs)
     return check_theirs(pack, fit_theirs(numbers_of(theirs), pack, names, "theirs"), dtype)
 
 
@@ -99,5 +102,11 @@ def check_theirs(pack: Pack, theirs: Theirs, dtype: str | None) -> Findings:
 
 
 def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise UserError(f"{name} must be one of {', '.join(known)}, not {describe(value)}")
+
+
+def _check_names(what: str, named: Mapping[Any, Any]) -> None:
+    for name in named:
+        if not isinstance(name, str):
+            raise UserError(f"{what} must have names as keys, not {describe(name)}")

@@ -200,10 +200,17 @@ class Scope:
         return self.at(self.node.place.name(key) if self.node.place else key)
 
     def at(self, plain: str, step: int | None = None) -> Value:
-        """Return an array by its full name within a step, by default this one; a parameter as it is in that step."""
+        """Return an array by its full name within a step, by default this one; a parameter as it is in that step.
+
+        Raises
+        ------
+        NotApplicable
+            If the model has none of that name: a mistake about it cannot be made.
+        """
         step = self.node.step if step is None else step
         if plain in self.evaluation.graph.parameters and step > 1:
             plain, step = f"updated.{plain}", step - 1
+        self.require(prefix_of(step) + plain in self.evaluation.graph.nodes)
         return self.evaluation.value(prefix_of(step) + plain)
 
     def link(self, key: str) -> str:

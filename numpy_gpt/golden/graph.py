@@ -13,13 +13,11 @@ from numpy_gpt.golden.operations.feed_forward import FEED_FORWARD
 from numpy_gpt.golden.operations.head import HEAD, LOSS
 from numpy_gpt.golden.operations.norm import NORM
 from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, UPDATE, Array, Mistake, Operation
-from numpy_gpt.golden.operations.rms_norm import ENTRY, RMS_NORM
+from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
 from numpy_gpt.shared.model.config import GPTConfig
-from numpy_gpt.shared.model.names import Shape, parameter_shapes
+from numpy_gpt.shared.model.names import Shape, gradient_name, parameter_shapes
 
 GIVEN = "given"
-HEAD_DX = "head.dx"
-"""The gradient of the head's input, where no norm stands between it and the last block; a pack does not contain it."""
 
 
 class Place(NamedTuple):
@@ -99,6 +97,8 @@ class Graph:
         axes = array.axes if array.axes != "P" else self.axes_of(place.links["parameter"])
         shape = tuple(self.sizes[letter] for letter in axes.split(",")) if axes else ()
         name, kind = prefix_of(step) + plain, f"{place.operation.name}:{array.name}"
+        if name in self.nodes:  # without a last norm, the head's dx is already the gradient of the last stream
+            return
         equation = _EQUATIONS.get(plain.partition("mlp.")[2], array.equation)
         self._put(Node(name, kind, shape, axes, equation, array.phase, array.skip, step, place, array))
 
@@ -115,22 +115,21 @@ class Graph:
 
     def _places(self) -> Iterator[Place]:
         config = self.config
-        last = f"h.{config.n_layer - 1}.mlp.residual" if config.n_layer else self._stream(0)
+        last = self._stream(config.n_layer)
         tables = {name: name for name in ("wte.weight", "wpe.weight", "wte.dweight", "wpe.dweight", "head.dweight")}
         if config.has_embedding_norm:
             yield Place(EMBEDDING, "embedding.", {**tables, "dnorm": "embedding.norm.dx", "dbypass": ""})
-            yield Place(RMS_NORM, "embedding.norm.", {"x": self._embedded(), "dresidual": ""})
-            yield Place(ENTRY, "embedding.norm.", self._from_above(0))
+            yield Place(EMBEDDING_NORM, "embedding.norm.", {"x": self._embedded(), **self._from_above(0)})
         else:
             yield Place(EMBEDDING, "embedding.", {**tables, **self._from_above(0)})
         for layer in range(config.n_layer):
             yield from self._block(layer)
+        read = last if config.has_embedding_norm else "ln_f.out"
         if not config.has_embedding_norm:
             yield Place(NORM, "ln_f.", {"x": last, "dresidual": ""})
         head = "wte.weight" if config.tie_weights else "lm_head.weight"
         dweight = "head.dweight" if config.tie_weights else "lm_head.dweight"
-        links = {"x": last, "dx": HEAD_DX} if config.has_embedding_norm else {"x": "ln_f.out", "dx": "ln_f.dout"}
-        yield Place(HEAD, "", {"stream": last, "head": head, "dweight": dweight, **links})
+        yield Place(HEAD, "", {"x": read, "stream": last, "head": head, "dx": gradient_name(read), "dweight": dweight})
         yield Place(LOSS, "", {})
 
     def _block(self, layer: int) -> Iterator[Place]:
@@ -161,7 +160,7 @@ class Graph:
     def _from_above(self, layer: int) -> dict[str, str]:
         """Return the two parts of the gradient of the stream that enters a layer: through its norm, and around it."""
         if layer == self.config.n_layer:
-            return {"dnorm": HEAD_DX if self.config.has_embedding_norm else "ln_f.dx", "dbypass": ""}
+            return {"dnorm": "ln_f.dx", "dbypass": ""}
         return {"dnorm": f"h.{layer}.ln_1.dx", "dbypass": f"h.{layer}.attn.dresidual"}
 
     def _updates(self) -> Iterator[Place]:

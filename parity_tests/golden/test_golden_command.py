@@ -18,7 +18,7 @@ from torch_gpt.cli import main as torch_gpt
 def test_pack_and_check_itself(run, default_pack):
     result = run("golden", "pack", "golden")
     assert (result.status, result.err) == (0, "")
-    assert result.out == "saved golden: 1,239 arrays of 3 steps; golden.tsv lists them\n"
+    assert result.out == "saved golden: 1,240 arrays of 3 steps; golden.tsv lists them\n"
     tensors = Path("golden/golden.safetensors").read_bytes()
     assert tensors == (default_pack.place / "golden.safetensors").read_bytes()
     small = run("golden", "pack", "small", "--steps", 1, "--level", "blocks")

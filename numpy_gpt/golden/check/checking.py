@@ -13,7 +13,7 @@ from numpy_gpt.golden.check.findings import Finding, Findings
 from numpy_gpt.golden.check.limits import limits
 from numpy_gpt.golden.check.where import describe_error
 from numpy_gpt.golden.evaluation import Given, Setting
-from numpy_gpt.golden.graph import GIVEN, HEAD_DX, Graph
+from numpy_gpt.golden.graph import GIVEN, Graph
 
 
 def check(pack: Any, arrays: Mapping[str, Any], dtype: str | None = None, *, tell_limits: bool = True) -> Findings:
@@ -68,7 +68,7 @@ class _Walk:
         missing = [
             name
             for name, node in self._nodes.items()
-            if name not in self._comparer.given.theirs and node.phase != GIVEN and node.plain != HEAD_DX
+            if name not in self._comparer.given.theirs and node.phase != GIVEN
         ]
         return Findings(
             self._findings,

@@ -66,7 +66,7 @@ BRANCH.mistake(
         "residual": lambda s: s.o.scale(_branch(s), 1.0),
         "dresidual": bypass_lost,
         "embedding:dsum": bypass_lost,
-        "entry:dout": bypass_lost,
+        "embedding_norm:dout": bypass_lost,
     },
 )
 BRANCH.mistake(
@@ -85,7 +85,7 @@ BRANCH.mistake(
         "feed_forward:dx": lambda s: s.o.add(s.right("dx"), s["dstream"]),
         "dresidual": bypass_lost,
         "embedding:dsum": bypass_lost,
-        "entry:dout": bypass_lost,
+        "embedding_norm:dout": bypass_lost,
     },
 )
 BRANCH.mistake(
@@ -246,7 +246,7 @@ BRANCH.mistake(
     {
         "dresidual": bypass_lost,
         "embedding:dsum": bypass_lost,
-        "entry:dout": bypass_lost,
+        "embedding_norm:dout": bypass_lost,
     },
 )
 
@@ -260,7 +260,7 @@ BRANCH.mistake(
     "branch.branch_gradient_lost",
     "the gradient through the branch is lost: only the bypass passes it back",
     "10.3",
-    {"dresidual": _bypass_only, "embedding:dsum": _bypass_only, "entry:dout": _bypass_only},
+    {"dresidual": _bypass_only, "embedding:dsum": _bypass_only, "embedding_norm:dout": _bypass_only},
 )
 BRANCH.mistake(
     "branch.bypass_twice",
@@ -269,6 +269,6 @@ BRANCH.mistake(
     {
         "dresidual": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
         "embedding:dsum": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
-        "entry:dout": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
+        "embedding_norm:dout": lambda s: s.o.add(dresidual(s), _bypass_only(s)),
     },
 )

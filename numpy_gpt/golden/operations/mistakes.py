@@ -16,14 +16,14 @@ from numpy_gpt.golden.operations.linear import READINGS
 from numpy_gpt.golden.operations.norm import NORM
 from numpy_gpt.golden.operations.operation import Mistake
 from numpy_gpt.golden.operations.precision import PRECISION
-from numpy_gpt.golden.operations.rms_norm import ENTRY, RMS_NORM
+from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
 
 _MATRICES = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 OPERATIONS = (
     EMBEDDING,
+    EMBEDDING_NORM,
     NORM,
     RMS_NORM,
-    ENTRY,
     ATTENTION,
     FEED_FORWARD,
     BRANCH,

@@ -13,6 +13,7 @@ import numpy as np
 
 from numpy_gpt.model import predict
 from numpy_gpt.parameters import parameters_from
+from numpy_gpt.shared.interchange.microgpt import microgpt_config
 from numpy_gpt.shared.model.arrays import Array, Tokens
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.shared.model.names import parameter_shapes
@@ -21,11 +22,6 @@ from numpy_gpt.shared.training.randomness import dropout_masks
 Optimizer = Mapping[str, float]
 """``beta1``, ``beta2``, ``epsilon``, ``weight_decay``, and ``grad_clip``, the largest norm of the gradient."""
 
-CONFIG = GPTConfig(vocab_size=11, block_size=8, n_layer=3, n_head=2, n_embd=6)
-"""The default model's: sizes of which no two are equal."""
-
-_BATCH, _TIME = 4, 5
-_OPTIMIZER = {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-4, "weight_decay": 0.1, "grad_clip": 1.0}
 _RATE = 0.01
 _RATES = (1.0, 2.0, 0.5)
 """The learning rates of successive steps, as multiples of the largest but one; they repeat."""
@@ -61,8 +57,32 @@ class Case(NamedTuple):
         return batch, time
 
 
-def default_case(steps: int, seed: int, config: GPTConfig = CONFIG) -> Case:
-    """Return the model that shows mistakes: loud weights, no zeros, a large mean."""
+class Loud(NamedTuple):
+    """A model that shows mistakes, apart from its weights."""
+
+    config: GPTConfig
+    optimizer: Optimizer
+    batch_shape: tuple[int, int]
+
+
+LOUD = {
+    "gpt2": Loud(
+        GPTConfig(vocab_size=11, block_size=8, n_layer=3, n_head=2, n_embd=6),  # no two axes have one size
+        {"beta1": 0.9, "beta2": 0.95, "epsilon": 1e-4, "weight_decay": 0.1, "grad_clip": 1.0},
+        (4, 5),
+    ),
+    "microgpt": Loud(
+        microgpt_config(),
+        {"beta1": 0.85, "beta2": 0.99, "epsilon": 1e-8, "weight_decay": 0.0, "grad_clip": 0.0},
+        (1, 7),  # it reads one text at a time
+    ),
+}
+"""The models of the packs that ship, by the packs' names; the first is the default."""
+
+
+def default_case(steps: int, seed: int, name: str = "gpt2") -> Case:
+    """Return a model that shows mistakes: loud weights, no zeros, a large mean."""
+    config, optimizer, batch_shape = LOUD[name]
     rng = np.random.default_rng([seed, 0])
     values = {}
     for name, shape in parameter_shapes(config).items():
@@ -74,7 +94,7 @@ def default_case(steps: int, seed: int, config: GPTConfig = CONFIG) -> Case:
             values[name] = 0.3 * normal + name.endswith(".weight")
     if (shifted := f"h.{config.n_layer - 2}.mlp.c_proj.bias") in values:
         values[shifted] += _MEAN
-    case = case_of(config, values, _OPTIMIZER, _RATE, steps, seed, (_BATCH, _TIME))
+    case = case_of(config, values, optimizer, _RATE, steps, seed, batch_shape)
     text = _unlikely_text(case)
     return case._replace(tokens=[text[:, :-1], *case.tokens[1:]], targets=[text[:, 1:], *case.targets[1:]])
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from numpy_gpt.golden.graph import GIVEN, Graph, prefix_of
 from numpy_gpt.golden.pack.case import Optimizer
-from numpy_gpt.shared.model.config import ACTIVATIONS, GPTConfig
+from numpy_gpt.shared.model.config import ACTIVATIONS, NORMS, GPTConfig
 from numpy_gpt.shared.model.names import Shape, dropout_shapes
 
 ITEM_SIZES = {"F32": 4, "F64": 8, "I32": 4}
@@ -65,13 +65,14 @@ def entries_of(config: GPTConfig, batch: int, time: int, steps: int, level: str,
 
 
 def config_settings(config: GPTConfig) -> dict[str, int | float]:
-    """Return what a port needs to know of a config, as numbers; its activation by its place in ``ACTIVATIONS``."""
+    """Return what a port needs to know of a config, as numbers; its activation and norm by their places."""
     names = ("vocab_size", "block_size", "n_layer", "n_head", "n_embd")
     return {
         **{f"config.{name}": int(getattr(config, name)) for name in names},
         "config.bias": int(config.bias),
         "config.tie_weights": int(config.tie_weights),
-        "config.activation": list(ACTIVATIONS).index(config.activation),
+        "config.activation": ACTIVATIONS.index(config.activation),
+        "config.norm": NORMS.index(config.norm),
         "config.layer_norm_epsilon": config.layer_norm_epsilon,
     }
 

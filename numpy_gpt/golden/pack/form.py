@@ -10,7 +10,7 @@ LAYOUTS = ("ours", "torch", "llm.c")
 """How it stores matrices: see layouts.py."""
 DTYPES = ("float32", "float64")
 """What it stores numbers as."""
-SHIPPED_PACKS = ("gpt2",)
+SHIPPED_PACKS = ("gpt2", "microgpt")
 """The packs that are installed with the package: directories in numpy_gpt/golden/packs."""
 MOST_STEPS = 1000
 STEPS, SEED = 3, 270

@@ -9,7 +9,7 @@ from typing import Any
 from gpt_data.checks import to_path
 from gpt_data.errors import UserError
 from gpt_data.wording import show_path
-from numpy_gpt.golden.pack.case import Case, case_of, default_case
+from numpy_gpt.golden.pack.case import LOUD, Case, case_of, default_case
 from numpy_gpt.shared.model.arrays import Array
 from numpy_gpt.shared.model.config import GPTConfig, ModelConfig
 from numpy_gpt.shared.model.initial_values import initial_values
@@ -24,8 +24,9 @@ _BATCH, _TIME = 2, 16
 def case_named(model: str | None, steps: int, seed: int) -> tuple[Case, str]:
     """Return the case of a model, and what the model is called.
 
-    A preset, unless there is a file of that name, has its initial values of this seed; a run or another program's model
-    has its own. The optimizer's numbers are those of the preset or of the run's recipe.
+    The names of the packs that ship are those of the models that show mistakes. A preset has its initial values of this
+    seed; a run or another program's model has its own values. The optimizer's numbers are those of the preset or of
+    the run's recipe. A path goes before a name.
 
     Raises
     ------
@@ -33,8 +34,12 @@ def case_named(model: str | None, steps: int, seed: int) -> tuple[Case, str]:
         If there is no such model, or it is a bigram model.
     """
     if model is None:
-        return default_case(steps, seed), "the default, which shows mistakes"
-    if model in PRESETS and not os.path.lexists(model):
+        model, is_path = "gpt2", False
+    else:
+        is_path = os.path.lexists(model)
+    if model in LOUD and not is_path:
+        return default_case(steps, seed, model), f"{model}, which shows mistakes"
+    if model in PRESETS and not is_path:
         recipe = preset(model)
         config = _gpt(recipe.model, model)
         return _case(

@@ -9,6 +9,8 @@ import pytest
 
 from gpt_data.errors import UserError
 from numpy_gpt import golden_pack, initial_values
+from numpy_gpt.golden.theirs.reading import read_theirs
+from numpy_gpt.shared.interchange.microgpt import microgpt_config
 from numpy_gpt.shared.runs.checkpoint import SHIPPED_MODEL
 from numpy_gpt.shared.runs.run_directory import load_checkpoint
 from numpy_gpt.shared.training.presets import preset
@@ -26,6 +28,15 @@ def test_preset():
     masks = [name for name in pack.arrays if name.startswith("mask.")]
     assert "mask.h.0.attn.weights_dropout" in masks
     assert list(pack.arrays).index("targets") < list(pack.arrays).index(masks[0])
+
+
+def test_microgpt():
+    pack = golden_pack("golden", "microgpt", steps=2)
+    assert (pack.config, pack.batch) == (microgpt_config(), 1)
+    assert pack.config.parameter_count == 4192
+    assert pack.arrays["config.norm"] == 1
+    assert pack.arrays["wte.weight"].std() > 0.2
+    assert read_theirs("golden/golden.safetensors", pack).arrays.keys() >= {"embedding.norm.out", "step2.loss"}
 
 
 def test_a_run():
@@ -57,7 +68,7 @@ def test_no_such_model(model, message):
     ("options", "message"),
     [
         ({"steps": 0}, "steps must be a whole number of at least 1, not 0"),
-        ({"steps": 10**9}, "steps must be at most 1,000, not 1000000000; each step"),
+        ({"steps": 10**9}, "steps must be at most 1,000, not 1000000000; each has"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
         ({"level": "some"}, "level must be one of all, blocks, ends, not 'some'"),
         ({"layout": "jax"}, "layout must be one of ours, torch, llm.c, not 'jax'"),
