@@ -12,7 +12,7 @@ import numpy as np
 from numpy_gpt.golden.check.comparing import Comparer, Comparison, quotients
 from numpy_gpt.golden.evaluation import Change
 from numpy_gpt.golden.graph import Node
-from numpy_gpt.golden.operations.mistakes import possible_mistakes
+from numpy_gpt.golden.mistakes.all_mistakes import possible_mistakes
 from numpy_gpt.golden.operations.operation import BACKWARD, FORWARD, Mistake
 from numpy_gpt.tolerances.rounding import Float64
 
