@@ -15,7 +15,7 @@ _TRANSPOSED = {
 _LAST = rf"({_PROJ}|linear\.|norm\.|head\.)batch_last|embedding\.dposition_last"
 _SOFTMAX_QUERIES = r"attention\.d?softmax_queries"
 _GELU_ERF = r"activation\.gelu_erf"
-_EPSILON = r"norm\.epsilon(_missing)?"
+_EPSILON = r"norm\.epsilon"
 _NO_SCALE = r"attention\.(no_scale|dscale_missing)"
 
 CAUSES: dict[str, tuple[str, ...]] = {
@@ -23,8 +23,8 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "weight_misread:fwd@*attproj": (_TRANSPOSED["attproj"],),
     "weight_misread:bwd@*attproj": (_TRANSPOSED["attproj"],),
     "weight_misread@l2_attproj": (_TRANSPOSED["attproj"],),
-    "loaded_misread@*attproj": (r"parameter\.misread", _TRANSPOSED["attproj"]),
-    "loaded_misread@*fc": (r"parameter\.misread", _TRANSPOSED["fc"]),
+    "loaded_misread@*attproj": (r"parameter\..*", _TRANSPOSED["attproj"]),
+    "loaded_misread@*fc": (r"parameter\..*", _TRANSPOSED["fc"]),
     "weight_misread@*qkv": (_TRANSPOSED["qkv"],),
     "weight_misread@*fc": (_TRANSPOSED["fc"],),
     "weight_misread:bwd@*fc": (_TRANSPOSED["fc"],),
@@ -37,6 +37,11 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "bias_forgotten@l1_fc": (r"feed_forward\.c_fc\.no_bias",),
     "bias_forgotten@*fcproj": (r"feed_forward\.c_proj\.no_bias",),
     "dbias_forgotten@*fc": (r"feed_forward\.c_fc\.dbias_zero",),
+    "dbias_forgotten@*qkv": (r"attention\.c_attn\.dbias_zero",),
+    "dbias_forgotten@*attproj": (r"attention\.c_proj\.dbias_zero",),
+    "dweight_misread@*qkv": (r"attention\.c_attn\.dweight_transposed",),
+    "bias_forgotten": (rf"({_PROJ}|linear\.)no_bias",),
+    "loaded_misread@*qkv": (r"parameter\..*", _TRANSPOSED["qkv"]),
     "dweight_of_last_sequence@*qkv": (_LAST,),
     "dweight_of_last_sequence@*fc": (_LAST,),
     "dweight_of_last_sequence": (_LAST,),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from numpy_gpt.golden.check.comparing import Comparer, difference
 from numpy_gpt.golden.evaluation import Change
-from numpy_gpt.golden.operations.mistakes import possible_mistakes
+from numpy_gpt.golden.mistakes.all_mistakes import possible_mistakes
 from numpy_gpt.golden.operations.operation import Mistake
 
 

@@ -83,7 +83,13 @@ def _has_bias(config: GPTConfig) -> bool:
 
 
 def _declare_mistakes(operation: Operation, layer: Linear) -> None:
-    name, x, out, weight, dout, dx, _, forward, backward = layer
+    _declare_forward_mistakes(operation, layer)
+    _declare_transpositions(operation, layer)
+    _declare_sums(operation, layer)
+
+
+def _declare_forward_mistakes(operation: Operation, layer: Linear) -> None:
+    name, x, out, weight, dout, dx, _, forward, _ = layer
     at = f"{operation.name}.{weight}"
 
     def with_weight(change: Callable[[Any], Any], both: bool) -> dict[str, Rule]:
@@ -113,6 +119,11 @@ def _declare_mistakes(operation: Operation, layer: Linear) -> None:
         forward,
         {out: lambda s: s.o.add(s.right(out), _present(s, f"{weight}.bias", s.has(f"{weight}.bias")))},
     )
+
+
+def _declare_transpositions(operation: Operation, layer: Linear) -> None:
+    name, weight, at = layer.name, layer.weight, f"{operation.name}.{layer.weight}"
+    dout, dx, backward = layer.dout, layer.dx, layer.backward
     operation.mistake(
         f"{at}.dx_transposed",
         f"the gradient of {name}'s input takes the weight, not its transpose",
@@ -126,6 +137,11 @@ def _declare_mistakes(operation: Operation, layer: Linear) -> None:
             backward,
             wraps={f"{weight}.dweight": lambda s, right, reading=reading: s.o.shaped(right, reading)},
         )
+
+
+def _declare_sums(operation: Operation, layer: Linear) -> None:
+    name, weight, at = layer.name, layer.weight, f"{operation.name}.{layer.weight}"
+    x, dout, backward = layer.x, layer.dout, layer.backward
     for which, keep, words in (("last", -1, "the last"), ("first", 0, "the first")):
         rules: dict[str, Any] = {
             f"{weight}.dweight": _of_one(x, dout, keep),
@@ -147,24 +163,14 @@ def _declare_mistakes(operation: Operation, layer: Linear) -> None:
             f"{weight}.dbias": lambda s, right: s.o.scale(right, 1 / len(s.tokens)),
         },
     )
-    operation.mistake(
-        f"{at}.dbias_zero",
-        f"the gradient of {name}.bias is forgotten: it is 0",
-        backward,
-        wraps={f"{weight}.dbias": lambda s, right: s.o.scale(right, 0.0)},
-    )
-    operation.mistake(
-        f"{at}.dbias_last",
-        f"the gradient of {name}.bias is that of the last position, not the sum over all",
-        backward,
-        {f"{weight}.dbias": lambda s: s.o.shaped(s[dout], lambda a: rows(a)[-1])},
-    )
-    operation.mistake(
-        f"{at}.dbias_mean",
-        f"the gradient of {name}.bias is the mean over the positions, not the sum",
-        backward,
-        wraps={f"{weight}.dbias": lambda s, right: s.o.scale(right, 1 / s.tokens.size)},
-    )
+    dbias = f"{weight}.dbias"
+    for ending, sentence, wrap in (
+        ("zero", "forgotten: it is 0", lambda s, right: s.o.scale(right, 0.0)),
+        ("last", "that of the last position", lambda s, right: s.o.shaped(s[dout], lambda a: rows(a)[-1])),
+        ("mean", "the mean over the positions, not the sum", lambda s, right: s.o.scale(right, 1 / s.tokens.size)),
+    ):
+        words = f"the gradient of {name}.bias is {sentence}"
+        operation.mistake(f"{at}.dbias_{ending}", words, backward, wraps={dbias: wrap})
 
 
 def _of_one(x: str, dout: str, keep: int) -> Rule:

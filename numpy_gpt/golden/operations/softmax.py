@@ -36,6 +36,10 @@ def declare_softmax(operation: Operation, x: str, out: str, axes: str, section: 
             return s.o.softmax(s[x]).probabilities
         return s.o.divide(s["softmax.exponentials"], s.o.shaped(s["softmax.sum"], lambda a: a[..., None]))
 
+    _declare_mistakes(operation, x, out)
+
+
+def _declare_mistakes(operation: Operation, x: str, out: str) -> None:
     operation.mistake(
         f"{operation.name}.no_max",
         "the softmax does not subtract the maximum: right, until exp overflows",

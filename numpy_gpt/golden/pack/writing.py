@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,15 +43,14 @@ def write_pack(directory: Path, case: Case, form: Form, about: Mapping[str, Any]
     names = (TENSORS, TABLE, HEADER, RECORD)
     with make_directory(directory), atomic_files(*(directory / name for name in names)) as files:
         tensors, table, header, record = files
-        offsets = _write_header(tensors, file_order(entries, case.config, form.layout), form.layout)
-        by_name = {entry.name: entry for entry in entries}
-        record_case(case, partial(_write_array, tensors, by_name, offsets, form.layout))
-        table.write(_table(entries, offsets, form.layout))
+        stored = _TensorFile(tensors, file_order(entries, case.config, form.layout), form.layout)
+        record_case(case, stored.write)
+        stored.check_complete()
+        table.write(_table(entries, stored.offsets, form.layout))
         header.write(header_path().read_bytes())
         for file in files:
             file.flush()
-        written = partial(_read_array, Path(tensors.name), by_name, offsets, form.layout)
-        tolerance = tolerances_of(case, written)
+        tolerance = tolerances_of(case, stored.read)
         described = {name: _describe(file) for name, file in ((TENSORS, tensors), (TABLE, table))}
         record.write(seal(_record(case, form, about, described, tolerance)))
 
@@ -60,6 +58,45 @@ def write_pack(directory: Path, case: Case, form: Form, about: Mapping[str, Any]
 def header_path() -> Path:
     """Return the place of golden.h."""
     return Path(__file__).parent.parent / HEADER
+
+
+class _TensorFile:
+    """A safetensors file whose arrays are written in any order, each at its place, ``offsets`` in the file."""
+
+    def __init__(self, file: BinaryIO, entries: list[Entry], layout: str) -> None:
+        self._file, self._layout = file, layout
+        self._entries = {entry.name: entry for entry in entries}
+        self._missing = set(self._entries)
+        self.offsets = _write_header(file, entries, layout)
+
+    def write(self, name: str, array: Any) -> None:
+        """Write an array, unless the pack does not contain it."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return
+        if np.shape(array) != entry.shape:
+            raise RuntimeError(f"{name} has shape {np.shape(array)}, and its entry says {entry.shape}")
+        for part in stored_as(entry, self._layout):
+            stored = part.of(np.asarray(array)).astype(_NUMBERS[entry.dtype], order="C")
+            self._file.seek(self.offsets[part.name])
+            self._file.write(stored.data)
+        self._missing.discard(name)
+
+    def read(self, name: str) -> Any | None:
+        """Return an array as it was written, in this project's own layout, or None if the pack does not contain it."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        path, dtype, stored = Path(self._file.name), _NUMBERS[entry.dtype], {}
+        for part in stored_as(entry, self._layout):
+            numbers = np.fromfile(path, dtype, prod(part.shape), offset=self.offsets[part.name])
+            stored[part.name] = numbers.reshape(part.shape)
+        return from_stored(entry, self._layout, stored)
+
+    def check_complete(self) -> None:
+        """Check that every array was written: the graph must name exactly what numpy_gpt records."""
+        if self._missing:
+            raise RuntimeError(f"numpy_gpt does not record {sorted(self._missing)}, which the graph has")
 
 
 def _write_header(file: BinaryIO, entries: list[Entry], layout: str) -> dict[str, int]:
@@ -76,33 +113,6 @@ def _write_header(file: BinaryIO, entries: list[Entry], layout: str) -> dict[str
     before = 8 + len(text)
     file.truncate(before + start)
     return {name: before + place for name, place in places.items()}
-
-
-def _write_array(
-    file: BinaryIO, entries: Mapping[str, Entry], offsets: Mapping[str, int], layout: str, name: str, array: Any
-) -> None:
-    entry = entries.get(name)
-    if entry is None:  # not in a pack of this level
-        return
-    for part in stored_as(entry, layout):
-        stored = part.of(np.asarray(array)).astype(_NUMBERS[entry.dtype], order="C")
-        file.seek(offsets[part.name])
-        file.write(stored.data)
-
-
-def _read_array(
-    path: Path, entries: Mapping[str, Entry], offsets: Mapping[str, int], layout: str, name: str
-) -> Any | None:
-    entry = entries.get(name)
-    if entry is None:
-        return None
-    stored = {
-        part.name: np.fromfile(path, _NUMBERS[entry.dtype], prod(part.shape), offset=offsets[part.name]).reshape(
-            part.shape
-        )
-        for part in stored_as(entry, layout)
-    }
-    return from_stored(entry, layout, stored)
 
 
 def _table(entries: list[Entry], offsets: Mapping[str, int], layout: str) -> bytes:

@@ -1,7 +1,7 @@
 """Mistakes of the checker's list once more: only forward, only backward, or in other places than in ``bugs``.
 
-They were written after the checker had been mended against ``bugs`` and ``held_back``, to see whether it had only learnt
-those.
+They were written after the checker had been mended against ``bugs`` and ``held_back``, to see whether it had only
+learnt those.
 """
 
 from __future__ import annotations

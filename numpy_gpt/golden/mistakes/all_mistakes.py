@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numpy_gpt.golden.operations import attention_mistakes as attention_mistakes  # declares them
+# Importing a file declares its mistakes.
+from numpy_gpt.golden.mistakes import adamw as adamw
+from numpy_gpt.golden.mistakes import attention as attention
+from numpy_gpt.golden.mistakes import attention_backward as attention_backward
+from numpy_gpt.golden.mistakes import clipping as clipping
+from numpy_gpt.golden.mistakes import norm as norm
+from numpy_gpt.golden.mistakes import split_of_heads as split_of_heads
+from numpy_gpt.golden.mistakes.precision import PRECISION
 from numpy_gpt.golden.operations.adamw import ADAMW, CLIPPING
 from numpy_gpt.golden.operations.attention import ATTENTION
 from numpy_gpt.golden.operations.branch import BRANCH
@@ -15,7 +22,6 @@ from numpy_gpt.golden.operations.head import HEAD, LOSS
 from numpy_gpt.golden.operations.linear import READINGS
 from numpy_gpt.golden.operations.norm import NORM
 from numpy_gpt.golden.operations.operation import Mistake
-from numpy_gpt.golden.operations.precision import PRECISION
 from numpy_gpt.golden.operations.rms_norm import EMBEDDING_NORM, RMS_NORM
 
 _MATRICES = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
