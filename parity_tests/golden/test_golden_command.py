@@ -66,6 +66,23 @@ def test_map_and_dtype(run):
     assert_rejected(run("golden", "check", "small", "theirs.npz"), "have no name in common")
 
 
+def test_names_of_microgpt_are_shown_with_ours_or_alone(run):
+    result = run("golden", "names", "microgpt")
+    assert (result.status, result.err) == (0, "")
+    assert "h.N is the only block, h.0. P is any parameter." in result.out
+    assert result.out.count("microgpt's names") == 1  # in the section of the parameters' gradients
+    rows = {line.split()[0]: line for line in result.out.splitlines() if line}
+    assert rows["wpe.dweight"].split()[-1] == "dwpe"
+    assert rows["h.N.attn.c_attn.dweight"].endswith("layerN.dattn_wq, layerN.dattn_wk, layerN.dattn_wv")
+    assert "microgpt's names" not in run("golden", "names", "gpt2").out
+    golden_pack("its", "microgpt", steps=1, layout="microgpt")
+    shown = run("golden", "names", "its").out
+    rows = {line.split()[0]: line.split() for line in shown.splitlines() if line}
+    assert rows["layerN.dattn_wk"][1:] == ["16", "×", "16", "C,C", "(8.17)"]
+    assert rows["layerN.dmlp_fc1"][1:] == ["64", "×", "16", "F,C", "(9.6)"]
+    assert "c_attn" not in shown
+
+
 def test_names_say_what_to_write_first(run):
     golden_pack("golden", steps=2)
     result = run("golden", "names", "golden")

@@ -52,7 +52,7 @@ class Pack:
     """A pack's settings and arrays; whatever the pack's layout, ``arrays`` have this project's own.
 
     ``tolerance`` is how far each array of a right port may be from the pack's, by dtype and name. ``entries`` are what
-    golden.tsv says, in its order.
+    golden.tsv says, in its order, but with our names and shapes.
     """
 
     config: GPTConfig

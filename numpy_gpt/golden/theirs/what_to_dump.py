@@ -40,7 +40,8 @@ def name_lines(pack: Pack, style: Style = plain) -> list[str]:
 
 def _introduction(pack: Pack) -> Sequence[str]:
     last = pack.config.n_layer - 1
-    lines = [f"h.N are the blocks, N from 0 to {last}. P is any parameter." if last else "P is any parameter."]
+    blocks = {-1: "", 0: "h.N is the only block, h.0. "}.get(last, f"h.N are the blocks, N from 0 to {last}. ")
+    lines = [f"{blocks}P is any parameter."]
     if pack.steps > 1:
         lines.append(f"Names of step K, from 2 to {pack.steps}, begin with stepK., such as step2.loss.")
     return [*lines, "A port may write any of these; what it does not write is not compared."]
