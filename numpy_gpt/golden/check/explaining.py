@@ -130,7 +130,7 @@ class Explainer:
             return 1.0, self._sized(name, found, every, changes)
         evaluation = self._comparer.with_changes(every)
         off = self._comparer.off(name, evaluation)
-        if not evaluation.applied and mistake.operations is None:
+        if not all(evaluation.applied(change.mistake) for change in changes):
             return 1.0, None
         left = _part(off, found)
         if mistake.operations is not None and spread(off) <= found.spread / ROUNDED_CUT:
