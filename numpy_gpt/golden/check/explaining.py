@@ -22,6 +22,7 @@ ROUNDED_CUT = 8.0
 """For lower precision, whose roundings cannot all be reproduced from rounded numbers: of the errors' mean square."""
 _EVIDENCE = 8.0
 """So many digits a cause predicts at least. Hundreds are tried, in many places: a single loss fits some by chance."""
+_FEW = 4  # numbers; with fewer, what is tried in many places would fit by chance
 _CLEARLY = 3.0  # an explanation whose errors are so many times as large as another's is worse
 _PAIRS = 4  # of the mistakes that come nearest, so many are tried together with each other one
 
@@ -99,7 +100,8 @@ class Explainer:
             fits = self._fits(name, found, known, scopes, attempts)
             if fits:
                 break
-        fits = fits or self._in_some_places(name, found, attempts) or self._pairs(name, found, attempts)
+        if not fits and found.off.size >= _FEW:
+            fits = self._in_some_places(name, found, attempts) or self._pairs(name, found, attempts)
         attempts.sort(key=lambda attempt: attempt.left)
         return self._best(name, fits), attempts[0] if attempts and attempts[0].left < 0.5 else None
 

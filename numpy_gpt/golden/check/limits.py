@@ -46,9 +46,9 @@ def limits(comparer: Comparer, names: Sequence[str]) -> tuple[list[Mistake], lis
 def _made_in(comparer: Comparer, mistake: Mistake) -> bool:
     """Return whether the model has an array in which the mistake can be made."""
     evaluation = comparer.with_changes([*comparer.changes, Change(mistake)])
-    for node in comparer.graph.nodes.values():
-        if node.kind in mistake.kinds and node.step == comparer.graph.steps:
-            evaluation.computed(node.name)
-            if evaluation.applied(mistake):
-                return True
+    nodes = [node for node in comparer.graph.nodes.values() if node.kind in mistake.kinds]
+    for node in (*nodes[:1], *nodes[-1:]):  # in the first step, and if it cannot be made there, in the last
+        evaluation.computed(node.name)
+        if evaluation.applied(mistake):
+            return True
     return False

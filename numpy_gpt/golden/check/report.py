@@ -10,6 +10,7 @@ from gpt_data.wording import count_of
 from numpy_gpt.golden.check.findings import Finding, Findings
 from numpy_gpt.golden.operations.operation import Mistake
 
+_UPDATE = ("m.", "v.", "updated.")
 _MOST_FINDINGS, _MOST_NAMES, _MOST_LIMITS = 8, 4, 6
 
 
@@ -70,17 +71,12 @@ def _last(findings: Findings) -> list[str]:
     if findings.not_compared:
         lines.append(f"Not compared, because you have none of them: {_listed(findings.not_compared)}.")
     if findings.cannot_tell:
-        lines.append(f"These arrays cannot tell whether {_limits(findings.cannot_tell)}.{_remedy(findings)}")
+        lines.append(f"These arrays cannot tell whether {_limits(findings.cannot_tell)}.")
     if findings.unseen:
         lines.append(f"Not looked for, because no array shows it: {_limits(findings.unseen)}.")
+    if findings.steps == 1 and any(name.startswith(_UPDATE) for name in findings.following):
+        lines.append("One step cannot tell how moments, rates and bias corrections change: use --steps 3.")
     return [*lines, *findings.notes]
-
-
-def _remedy(findings: Findings) -> str:
-    ids = " ".join(mistake.id for mistake in findings.cannot_tell)
-    return (
-        " Steps 2 and 3 show more about the optimizer: use --steps 3." if "adamw" in ids and findings.steps < 3 else ""
-    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -99,6 +99,17 @@ ATTENTION.mistake(
 )
 
 
+def _lowered(constant: float) -> Rule:
+    """Return a rule that adds a number to the future's scores."""
+
+    def rule(s: Any) -> Value:
+        time = s.tokens.shape[1]
+        future = np.where(np.tri(time, time, dtype=np.bool_), 0.0, constant)
+        return s.o.smooth(lambda a: a + future, s["scaled"], roundings=4)
+
+    return rule
+
+
 def _own_constant(s: Any, added: bool) -> Value:
     """Take the number that the port itself has in the future."""
     time = s.tokens.shape[1]
@@ -120,26 +131,15 @@ for _added in (False, True):
         "8.4",
         {"masked": lambda s, added=_added: _own_constant(s, added)},
     )
-for _constant in (
-    -10.0,
-    -50.0,
-    -100.0,
-    -1e3,
-    -1e4,
-    -65504.0,
-    -1e5,
-    -1e8,
-    -1e9,
-    -1e10,
-    -1e30,
-    float(np.finfo(np.float32).min),
-):
-    ATTENTION.mistake(
-        "attention.mask_finite",
-        "the mask is a finite number, not −inf: where scores are low, the future has weight",
-        "8.4",
-        {"masked": _cut(0, _constant)},
-    )
+_LOW = (-1.0, -2.0, -5.0, -10.0, -20.0, -50.0, -100.0, -1e3, -1e4, -65504.0, -1e5, -1e8, -1e9, -1e10, -1e30)
+for _constant in (*_LOW, float(np.finfo(np.float32).min)):
+    for _rule in (_cut(0, _constant), _lowered(_constant)):
+        ATTENTION.mistake(
+            "attention.mask_finite",
+            "the mask is a finite number, not −inf: where scores are low, the future has weight",
+            "8.4",
+            {"masked": _rule},
+        )
 ATTENTION.mistake(
     "attention.mask_zero",
     "masked scores are set to 0, not to −inf",
