@@ -194,7 +194,8 @@ CAUSES |= {  # of no list, but the checker knows them
     "branch_lost@*mlp": (r"branch\.branch_gradient_lost",),
     "bypass_twice@*attn": (r"branch\.bypass_twice",),
     "mlp_of_stream_before_attention": (r"branch\.parallel",),
-    "mean_not_subtracted@*ln1": (r"norm\.not_centered",),
+    "mean_not_subtracted@*ln1": (r"norm\.(not_centered|rms)",),  # its variance is that of x, too
+    "last_layer_skipped": (r"branch\.no_branch",),  # that is what skipping it computes
     "gamma_plus_one": (r"norm\.weight_plus_1",),
     "dgamma_of_centered": (r"norm\.dweight_centered",),
     "bias_twice@*fc": (r"feed_forward\.c_fc\.bias_twice",),
