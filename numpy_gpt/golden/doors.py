@@ -20,6 +20,7 @@ from numpy_gpt.golden.pack.writing import write_pack
 from numpy_gpt.golden.theirs.formats import numbers_of
 from numpy_gpt.golden.theirs.reading import PORT_DTYPES, Theirs, fit_theirs, read_theirs
 from numpy_gpt.shared.model.argument_checks import check_mapping
+from numpy_gpt.shared.model.arrays import ieee
 
 _SEEDS = 1 << 64
 
@@ -96,6 +97,7 @@ def golden_check(
     return check_theirs(pack, fit_theirs(numbers_of(theirs), pack, names, "theirs"), dtype)
 
 
+@ieee
 def check_theirs(pack: Pack, theirs: Theirs, dtype: str | None) -> Findings:
     """Return the findings for arrays that fit the pack."""
     return check(pack, theirs.arrays, dtype or theirs.dtype)

@@ -69,8 +69,7 @@ class Evaluation:
         self._active: set[str] = set()
         self._ready = 0  # of the milestones, so many have been computed
         self._leaves: dict[str, Value] = {}
-        self.applied = False
-        """Whether a mistake has changed an array."""
+        self._applied: set[int] = set()
         self._trail = 0
 
     def value(self, name: str) -> Value:
@@ -139,6 +138,10 @@ class Evaluation:
         changed = any(self._changed(f"{node.place.operation.name}:{key}", node) for key in keys)
         return changed or any(name in self.given.theirs for name in names)
 
+    def applied(self, mistake: Mistake) -> bool:
+        """Return whether a mistake has changed an array."""
+        return mistake.operations is not None or id(mistake) in self._applied
+
     def value_of(self, value: Value) -> Any:
         """Return the plain numbers of a value."""
         return value.value if isinstance(value, Bounded) else value
@@ -159,7 +162,7 @@ class Evaluation:
                     value = change.mistake.wraps[node.kind](scope, right(scope) if value is None else value)
             except NotApplicable:
                 continue
-            self.applied = True
+            self._applied.add(id(change.mistake))
         return right(scope) if value is None else self._at_least(value, right(scope))
 
     def _at_least(self, value: Value, right: Value) -> Value:
@@ -174,7 +177,8 @@ class Evaluation:
         value = self._input_value(node)
         for change in self._changed(node.kind, node):
             try:
-                value, self.applied = change.mistake.wraps[node.kind](Scope(self, node), value), True
+                value = change.mistake.wraps[node.kind](Scope(self, node), value)
+                self._applied.add(id(change.mistake))
             except NotApplicable:
                 continue
         return value

@@ -15,7 +15,7 @@ _TRANSPOSED = {
 _LAST = rf"({_PROJ}|linear\.|norm\.|head\.)batch_last|embedding\.dposition_last"
 _SOFTMAX_QUERIES = r"attention\.d?softmax_queries"
 _GELU_ERF = r"activation\.gelu_erf"
-_EPSILON = r"norm\.epsilon(_missing)?"
+_EPSILON = r"norm\.epsilon"
 _NO_SCALE = r"attention\.(no_scale|dscale_missing)"
 
 CAUSES: dict[str, tuple[str, ...]] = {

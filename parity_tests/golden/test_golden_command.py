@@ -48,6 +48,14 @@ def test_check_names_what_does_not_follow(run):
     assert golden_check("small", "theirs.npz").as_json() == findings.as_json()
 
 
+def test_a_signalling_nan_is_no_warning(run):
+    golden_pack("small", steps=1, level="ends")
+    losses = np.array([0x7F800001], np.uint32).view(np.float32)  # converting it is an invalid operation
+    np.savez("theirs.npz", loss=losses)
+    result = run("golden", "check", "small", "theirs.npz", "--json")
+    assert (result.status, result.err) == (1, "")
+
+
 def test_map_and_dtype(run):
     pack = golden_pack("small", steps=1)
     np.savez("theirs.npz", **{"block0.q": np.array(pack.arrays["h.0.attn.q"]).swapaxes(1, 2), "L": pack.arrays["loss"]})

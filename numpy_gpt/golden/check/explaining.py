@@ -130,7 +130,7 @@ class Explainer:
             return 1.0, self._sized(name, found, every, changes)
         evaluation = self._comparer.with_changes(every)
         off = self._comparer.off(name, evaluation)
-        if not evaluation.applied and mistake.operations is None:
+        if not all(evaluation.applied(change.mistake) for change in changes):
             return 1.0, None
         left = _part(off, found)
         if mistake.operations is not None and spread(off) <= found.spread / ROUNDED_CUT:
@@ -188,13 +188,13 @@ class Explainer:
         """Keep the explanations that agree best with the port's other arrays, one for each mistake."""
         ranked = [self._in_its_pass(name, fit) for fit in fits]
         fits = [fit for fit, rank in ranked if rank == min(rank for _, rank in ranked)]
-        scored = [(fit, score) for fit in fits if _is_evident(fit, score := self._score(fit))]
+        scored = [(fit, score) for fit in fits if _is_evident(fit, score := self._score(name, fit))]
         if len(scored) < 2:
             return [fit for fit, _ in scored]
         most = max(score.agreements for _, score in scored)
         likely = [(fit, score) for fit, score in scored if score.agreements == most]
         least = min(score.size for _, score in likely)
-        kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.1)]
+        kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.5)]
         best: dict[tuple[str, ...], Explanation] = {}
         for fit, _ in sorted(kept, key=lambda pair: (self._off_at_all(name, pair[0]), pair[1].size)):
             best.setdefault(fit.identifiers, fit)
@@ -222,7 +222,7 @@ class Explainer:
         changes = [*self._comparer.changes, *explanation.changes]
         return float(self._comparer.off_at_all(name, self._comparer.with_changes(changes)).max(initial=0.0))
 
-    def _score(self, explanation: Explanation) -> Score:
+    def _score(self, name: str, explanation: Explanation) -> Score:
         """Return how well the port's arrays agree with an explanation, in the passes that it names or in both."""
         bits = 0
         for change in explanation.changes:
@@ -230,7 +230,8 @@ class Explainer:
         known = self._comparer.changes
         narrow = [*known, *explanation.changes]
         wide = [*known, *(Change(each.mistake) for each in explanation.changes)]
-        return max((self._agreement(changes, bits) for changes in (narrow, wide)), key=lambda score: score.agreements)
+        best = max((self._agreement(changes, bits) for changes in (narrow, wide)), key=lambda score: score.agreements)
+        return best._replace(evidence=max(best.evidence, _digits(self._comparer.compare(name))))
 
     def _agreement(self, changes: Sequence[Change], bits: int) -> Score:
         evaluation, count, squares, evidence = self._comparer.with_changes(changes), 0, [], 0.0
@@ -242,10 +243,15 @@ class Explainer:
                 if times <= 2:
                     squares.append(times**2)
                 if times <= 2 < comparison.times:
-                    evidence += off.size * math.log10(min(comparison.times, 1e6))
+                    evidence += _digits(comparison)
                 unclear = 2 < times <= 8 and comparison.times <= 1
                 count += 0 if unclear else int(times <= 2) - int(comparison.times <= 1)
         return Score(count, float(np.sqrt(np.mean(squares))) if squares else np.inf, evidence)
+
+
+def _digits(found: Comparison) -> float:
+    """Return how many digits of an array's numbers an explanation predicts, if the array follows with it."""
+    return found.off.size * math.log10(max(1.0, min(found.times, 1e6)))
 
 
 def _is_evident(fit: Explanation, score: Score) -> bool:

@@ -16,15 +16,18 @@ def limits(comparer: Comparer, names: Sequence[str]) -> tuple[list[Mistake], lis
     visible: set[str] = set()
     possible: dict[str, Mistake] = {}
     touched: set[str] = set()
+    named = 0
+    for change in comparer.changes:  # where a mistake was found, another one cannot be looked for
+        named |= comparer.graph.bits(change.mistake)
     for mistake in possible_mistakes(comparer.dtype):
-        if mistake.id in visible or mistake.size_only:
-            continue
         bits = comparer.graph.bits(mistake)
+        if mistake.id in visible or mistake.size_only or bits & named:
+            continue
         places = [name for name in names if found[name].trail & bits]
         evaluation = comparer.with_changes([*comparer.changes, Change(mistake)])
         for name in places:
             value = evaluation.computed(name, found[name].trail)[0]
-            if not evaluation.applied and mistake.operations is None:
+            if not evaluation.applied(mistake):
                 continue
             possible.setdefault(mistake.id, mistake)
             touched.add(mistake.id)
@@ -46,6 +49,6 @@ def _made_in(comparer: Comparer, mistake: Mistake) -> bool:
     for node in comparer.graph.nodes.values():
         if node.kind in mistake.kinds and node.step == comparer.graph.steps:
             evaluation.computed(node.name)
-            if evaluation.applied:
+            if evaluation.applied(mistake):
                 return True
     return False

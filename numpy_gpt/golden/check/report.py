@@ -30,7 +30,8 @@ def _first(findings: Findings) -> str:
     compared = count_of(findings.compared, "array")
     if findings.follows:
         return f"It follows: each of {compared} follows from your own earlier ones, in {findings.dtype}."
-    number = count_of(len(findings.findings), "independent error")
+    count = len(findings.findings)
+    number = "one error" if count == 1 else f"{count} independent errors"
     return f"It does not follow: {number} in {compared}, computed in {findings.dtype}."
 
 

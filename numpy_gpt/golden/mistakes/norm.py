@@ -15,6 +15,7 @@ from numpy_gpt.golden.operations.norm import (
     column,
     dbias,
     dweight,
+    epsilon_sentence,
     norm_backward,
     reciprocal,
     summed,
@@ -48,25 +49,19 @@ def _squares(x: Any) -> Any:
     return (x * x).mean(-1, keepdims=True)
 
 
-for _epsilon in (1e-6, 1e-5, 1e-4, 1e-3):
+for _epsilon in (0.0, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3):
 
     def _with_epsilon(s: Any, epsilon: float = _epsilon) -> Value:
         s.require(epsilon != s.config.layer_norm_epsilon)
         return reciprocal(s, s.o.root(s.o.shift(s["variance"], epsilon)))
 
-    NORM.mistake("norm.epsilon", f"layer norm's ε is {_epsilon:g}, not the config's", "4.4", {"rstd": _with_epsilon})
+    NORM.mistake("norm.epsilon", epsilon_sentence("layer norm", _epsilon), "4.4", {"rstd": _with_epsilon})
 
 NORM.mistake(
     "norm.epsilon_outside",
     "ε is added outside the root: 1/(√variance + ε)",
     "4.4",
     {"rstd": lambda s: reciprocal(s, s.o.shift(s.o.root(s["variance"]), s.config.layer_norm_epsilon))},
-)
-NORM.mistake(
-    "norm.epsilon_missing",
-    "ε is missing, or far too small: 1/√variance",
-    "4.4",
-    {"rstd": lambda s: reciprocal(s, s.o.root(s["variance"]))},
 )
 NORM.mistake(
     "norm.unbiased",

@@ -115,3 +115,8 @@ def reciprocal(s: Any, value: Value) -> Value:
 def summed(s: Any, value: Value) -> Value:
     """Sum over the positions."""
     return s.o.total(s.o.shaped(value, lambda a: a.reshape(-1, a.shape[-1])), 0)
+
+
+def epsilon_sentence(norm: str, epsilon: float) -> str:
+    """Return what is said about another ε; one of 0 and a very small one can hardly be told apart."""
+    return f"{norm}'s ε is {epsilon:g}, not the config's" if epsilon else f"{norm}'s ε is missing, or far too small"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numpy_gpt.golden.operations.linear import rows, transposed
+from numpy_gpt.golden.operations.norm import epsilon_sentence
 from numpy_gpt.golden.operations.operation import BACKWARD, Operation, Value
 
 RMS_NORM = Operation("rms_norm")
@@ -110,25 +111,19 @@ def _mean_square(x: Any) -> Any:
     return (x * x).mean(-1, keepdims=True)
 
 
-for _epsilon in (1e-8, 1e-6, 1e-5, 1e-4, 1e-3):
+for _epsilon in (0.0, 1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3):
 
     def _with_epsilon(s: Any, epsilon: float = _epsilon) -> Value:
         s.require(epsilon != s.config.layer_norm_epsilon)
         return _reciprocal(s, s.o.root(s.o.shift(s["mean_square"], epsilon)))
 
-    _mistake("epsilon", f"RMSNorm's ε is {_epsilon:g}, not the config's", "19.2", {"rrms": _with_epsilon})
+    _mistake("epsilon", epsilon_sentence("RMSNorm", _epsilon), "19.2", {"rrms": _with_epsilon})
 
 _mistake(
     "epsilon_outside",
     "ε is added outside the root: 1/(√mean_square + ε)",
     "19.2",
     {"rrms": lambda s: _reciprocal(s, s.o.shift(s.o.root(s["mean_square"]), s.config.layer_norm_epsilon))},
-)
-_mistake(
-    "epsilon_missing",
-    "ε is missing, or far too small: 1/√mean_square",
-    "19.2",
-    {"rrms": lambda s: _reciprocal(s, s.o.root(s["mean_square"]))},
 )
 _mistake(
     "no_square_root",

@@ -19,6 +19,7 @@ from numpy_gpt.golden.pack.layouts import in_layout, is_stored_transposed
 from numpy_gpt.golden.pack.reading import Pack
 from numpy_gpt.golden.theirs.formats import Numbers, Reader, readers_at
 from numpy_gpt.golden.theirs.names import NameMap, OurName, our_name, split_step, translate
+from numpy_gpt.shared.model.arrays import ieee
 from numpy_gpt.shared.model.names import Shape
 
 PORT_DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -53,6 +54,7 @@ def read_theirs(place: str | os.PathLike[str], pack: Pack, names: Mapping[str, s
     return fit_theirs(readers_at(path), pack, names, show_path(path))
 
 
+@ieee
 def fit_theirs(
     readers: Mapping[str, Reader], pack: Pack, names: Mapping[str, str | OurName] | None, what: str
 ) -> Theirs:
