@@ -20,8 +20,8 @@ CUT = 4.0
 """A cause cuts the error at least so many times."""
 ROUNDED_CUT = 8.0
 """For lower precision, whose roundings cannot all be reproduced from rounded numbers: of the errors' mean square."""
-_EVIDENCE = 8.0
-"""So many digits a cause predicts at least. Hundreds are tried, in many places: a single loss fits some by chance."""
+_EVIDENCE = 4.5
+"""So many digits a cause predicts at least, beyond those of the number of attempts: one of hundreds fits by chance."""
 _FEW = 4  # numbers; with fewer, what is tried in many places would fit by chance
 _CLEARLY = 3.0  # an explanation whose errors are so many times as large as another's is worse
 _PAIRS = 4  # of the mistakes that come nearest, so many are tried together with each other one
@@ -103,7 +103,9 @@ class Explainer:
         if not fits and found.off.size >= _FEW:
             fits = self._in_some_places(name, found, attempts) or self._pairs(name, found, attempts)
         attempts.sort(key=lambda attempt: attempt.left)
-        return self._best(name, fits), attempts[0] if attempts and attempts[0].left < 0.5 else None
+        return self._best(name, fits, _EVIDENCE + math.log10(len(attempts) + 1)), attempts[0] if attempts and attempts[
+            0
+        ].left < 0.5 else None
 
     def _fits(
         self, name: str, found: Comparison, known: Sequence[Mistake], scopes: Scopes, attempts: list[Attempt]
@@ -166,7 +168,7 @@ class Explainer:
                 continue
             bits = self._comparer.graph.bits(mistake) & found.trail
             changed = [node for node in self._nodes.values() if node.bit & bits]
-            for applies in _single_places(changed):
+            for applies in _single_places(mistake, changed):
                 _, fit = self._try(name, found, (Change(mistake, applies),))
                 if fit is not None:
                     fits.append(fit)
@@ -186,11 +188,11 @@ class Explainer:
                         fits.append(fit)
         return fits
 
-    def _best(self, name: str, fits: Sequence[Explanation]) -> list[Explanation]:
+    def _best(self, name: str, fits: Sequence[Explanation], evidence: float) -> list[Explanation]:
         """Keep the explanations that agree best with the port's other arrays, one for each mistake."""
         ranked = [self._in_its_pass(name, fit) for fit in fits]
         fits = [fit for fit, rank in ranked if rank == min(rank for _, rank in ranked)]
-        scored = [(fit, score) for fit in fits if _is_evident(fit, score := self._score(name, fit))]
+        scored = [(fit, score) for fit in fits if _is_evident(fit, score := self._score(name, fit), evidence)]
         if len(scored) < 2:
             return [fit for fit, _ in scored]
         most = max(score.agreements for _, score in scored)
@@ -256,9 +258,9 @@ def _digits(found: Comparison) -> float:
     return found.off.size * math.log10(max(1.0, min(found.times, 1e6)))
 
 
-def _is_evident(fit: Explanation, score: Score) -> bool:
+def _is_evident(fit: Explanation, score: Score, evidence: float) -> bool:
     """Return whether an explanation predicts enough; where only the size of an error is explained, that is another."""
-    return fit.mistake.size_only or score.evidence >= _EVIDENCE * len(fit.changes)
+    return fit.mistake.size_only or score.evidence >= evidence * len(fit.changes)
 
 
 def stem(node: Node) -> str:
@@ -304,16 +306,34 @@ def _layer(node: Node) -> int:
     return -1 if node.place is None else node.place.layer
 
 
-def _single_places(changed: Sequence[Node]) -> Iterator[Callable[[Node], bool]]:
-    """Return predicates for one operation's place in a block, and for one layer."""
-    prefixes = sorted({_prefix(node) for node in changed})
-    layers = sorted({_layer(node) for node in changed})
-    if len(prefixes) > 1:
-        for prefix in prefixes:
-            yield lambda node, prefix=prefix: _prefix(node) == prefix  # type: ignore[misc]
-    if len(layers) > 1:
-        for layer in layers:
-            yield lambda node, layer=layer: _layer(node) == layer  # type: ignore[misc]
+def _single_places(mistake: Mistake, changed: Sequence[Node]) -> Iterator[Callable[[Node], bool]]:
+    """Return predicates for one place in a block, or one half of it, and for one layer.
+
+    The rules of a mistake in several operations belong together: it is made in a whole half, or nowhere there.
+    """
+    whole = len({kind.partition(":")[0] for kind in mistake.kinds}) > 1
+    part = _half if whole else _prefix
+    parts, layers = sorted({part(node) for node in changed}), sorted({_layer(node) for node in changed})
+    for one in parts if len(parts) > 1 else ():
+        yield lambda node, one=one: part(node) == one  # type: ignore[misc]
+    for layer in layers if len(layers) > 1 else ():
+        yield lambda node, layer=layer: _layer(node) == layer  # type: ignore[misc]
+
+
+def _half(node: Node) -> str:
+    """Return which half of a block an array belongs to: attention's or the feed-forward network's.
+
+    Where the gradient around a norm joins the stream is where that norm's half of the block begins.
+    """
+    prefix = _prefix(node)
+    if node.kind in _JOINS:
+        return "attention" if prefix != "h.N.attn." else "feed-forward"
+    if prefix in ("h.N.ln_1.", "h.N.attn."):
+        return "attention"
+    return "feed-forward" if prefix in ("h.N.ln_2.", "h.N.mlp.") else ""
+
+
+_JOINS = ("branch:dresidual", "embedding:dsum", "embedding_norm:dout")
 
 
 def _prefix(node: Node) -> str:
@@ -323,6 +343,9 @@ def _prefix(node: Node) -> str:
 
 def _restrictions(change: Change, changed: Sequence[Node], right: set[str]) -> Iterator[Callable[[Node], bool]]:
     """Return narrower predicates: without one kind of place or of array, without one layer's, or one step's."""
+    halves = dict.fromkeys(_half(node) for node in changed)
+    for half in halves if len({kind.partition(":")[0] for kind in change.mistake.kinds}) > 1 else ():
+        yield lambda node, half=half: change.applies(node) and _half(node) != half  # type: ignore[misc]
     prefixes = dict.fromkeys(_prefix(node) for node in changed if stem(node) not in right)
     for prefix in prefixes if len(prefixes) > 1 else ():
         yield lambda node, prefix=prefix: change.applies(node) and _prefix(node) != prefix  # type: ignore[misc]
