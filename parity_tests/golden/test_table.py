@@ -62,6 +62,17 @@ def test_many_right_ports_are_not_accused() -> None:
 
 
 @pytest.mark.prove
+@pytest.mark.parametrize("seed", [40, 308, 82, 234])
+@pytest.mark.xfail(
+    strict=False,
+    reason="accused although right: 40, 308 where 1 + tanh cancels in float32; in bfloat16 82, whose micro-batches are "
+    "added in another order, and 234, where rounding moves a hidden value across ReLU's kink",
+)
+def test_right_ports_that_were_accused(seed: int) -> None:
+    assert false_alarms(1, first=seed) == {}
+
+
+@pytest.mark.prove
 def test_two_mistakes_at_once_are_both_named() -> None:
     pairs = [(LISTED[i], LISTED[-1 - i]) for i in range(0, 40, 6) if not LISTED[i].needs and not LISTED[-1 - i].needs]
     named = [judge_pair(Case(pair, "loud", "float32", "full"))[0] for pair in pairs]
