@@ -94,6 +94,11 @@ def smooth(function: Callable[..., Float64], *inputs: Bounded, roundings: int = 
     return bounded(out, np.nan_to_num(error), like)
 
 
+def loosened(value: Bounded, like: Bounded) -> Bounded:
+    """Return a value with the error of the same sum, if that is larger: a port may have added it up twice."""
+    return bounded(value.value, np.maximum(value.error, like.error), value)
+
+
 def row_size(out: Float64) -> Float64:
     """Return the largest size in each row, where finite: terms that cancel in one entry show in its neighbours."""
     size = np.where(np.isfinite(out), np.abs(out), 0.0)

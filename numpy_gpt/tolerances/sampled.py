@@ -133,6 +133,10 @@ class Sampled:
             out = np.asarray(function(*inputs), np.float64)
         return out if self.unit == 0 else self.rounded(out, (roundings, row_size(out)))
 
+    def loosened(self, value: Float64, like: Float64) -> Float64:
+        """Return the value: only the worst case differs."""
+        return value
+
     def scatter_rows(self, x: Float64, index: Any, rows: int) -> Float64:
         """Add up m terms for each row."""
         value, magnitude = np.zeros((rows, x.shape[-1])), np.zeros((rows, x.shape[-1]))
@@ -230,7 +234,11 @@ class Sampled:
             argument = self.once(x / math.sqrt(2), 2)
             value, complement = erf(argument), erfc(np.abs(argument))
             size = np.ones_like(value)  # counted absolutely: see the activation's bounds
-        return argument, self.rounded(value, (ELEMENTARY, np.where(complement < self.unit / 32, 0.0, size)))
+        if self.unit == 0:
+            return argument, value
+        # Where another library's value may be exactly ±1, it is off by the complement.
+        saturated = complement < self.unit / 32
+        return argument, self.rounded(value, (ELEMENTARY, np.where(saturated, complement / self.unit, size)))
 
     def activation_backward(self, dout: Float64, x: Float64, kind: str) -> Float64:
         """Both parts of the slope, their sum, and the product with dout."""

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numpy_gpt.tolerances.activation import activation, activation_backward
-from numpy_gpt.tolerances.elementary import divide, exponential, norm, root, row_mean, shift, smooth, subtract
+from numpy_gpt.tolerances.elementary import divide, exponential, loosened, norm, root, row_mean, shift, smooth, subtract
 from numpy_gpt.tolerances.layer_norm import layer_norm, layer_norm_backward
 from numpy_gpt.tolerances.linear import add, concatenate, linear, matmul, mean, multiply, scale, scatter_rows, total
 from numpy_gpt.tolerances.rms_norm import rms_norm, rms_norm_backward
@@ -26,6 +26,7 @@ __all__ = [
     "layer_norm",
     "layer_norm_backward",
     "linear",
+    "loosened",
     "matmul",
     "mean",
     "multiply",

@@ -18,6 +18,7 @@ SAMPLES = 8
 STATISTICAL_FACTOR = 6
 """As in the tests, 4 × the statistical form are allowed, and half as much again because few samples estimate it."""
 _NOISE_UNIT = 2.0**-33  # above float64's own rounding, far below float32's: first order
+_LOUD = 4.0
 _SHORT = 3  # arrays; of a chain that is no longer, the bound is sharp
 
 
@@ -69,12 +70,16 @@ class Comparer:
     def __init__(self, graph: Graph, given: Given, setting: Setting, dtype: str) -> None:
         self.graph, self.given, self.setting, self.dtype = graph, given, setting, dtype
         self.changes: list[Change] = []
+        # To first order, errors grow with u. Not at ReLU's kink, and not where u is a percent: there it is as large as
+        # the largest of several errors may be.
+        self._is_linear = dtype == "float64" or (dtype == "float32" and graph.config.activation != "relu")
+        self._noise = _NOISE_UNIT if self._is_linear else _LOUD * rounding(dtype).unit
         self._start()
 
     def _start(self) -> None:
         self._plain = self._evaluation(Sampled())
         self._bounded = self._evaluation(worst_case)
-        self._samples = [self._evaluation(Sampled(_NOISE_UNIT, seed)) for seed in range(SAMPLES)]
+        self._samples = [self._evaluation(Sampled(self._noise, seed)) for seed in range(SAMPLES)]
         self._found: dict[str, Comparison] = {}
 
     def adopt(self, changes: Sequence[Change]) -> None:
@@ -158,5 +163,7 @@ class Comparer:
             row = squares.mean(-1, keepdims=True) if squares.ndim else squares
             # Few samples may miss an entry's errors by chance, so its row counts as well.
             size = np.sqrt((2 * squares + row) / 3)
-        found: Float64 = STATISTICAL_FACTOR * rounding(self.dtype).unit / _NOISE_UNIT * size
+        found: Float64 = STATISTICAL_FACTOR * rounding(self.dtype).unit / self._noise * size
+        if not self._is_linear:
+            found = np.maximum(found, np.max(off, 0))
         return np.nan_to_num(found, nan=np.inf, posinf=np.inf)

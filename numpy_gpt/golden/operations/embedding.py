@@ -85,7 +85,8 @@ def dwte(s: Any) -> Value:
 @EMBEDDING.array("wpe.dweight", "block_size,C", "3.3", BACKWARD)
 def dwpe(s: Any) -> Value:
     """Leave the rows of unused positions 0."""
-    return s.o.scatter_rows(s["dposition"], np.arange(s.tokens.shape[1]), s.config.block_size)
+    summed = s.o.loosened(s["dposition"], s.o.total(s["dsum"], 0))  # gradients of parts of a batch are added here
+    return s.o.scatter_rows(summed, np.arange(s.tokens.shape[1]), s.config.block_size)
 
 
 # Mistakes.
