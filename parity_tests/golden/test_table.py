@@ -58,17 +58,12 @@ def test_mistakes_of_no_list_are_located() -> None:
 
 @pytest.mark.prove
 def test_many_right_ports_are_not_accused() -> None:
-    assert false_alarms(60, first=100) == {}
+    assert false_alarms(60) == {}
 
 
-@pytest.mark.prove
-@pytest.mark.parametrize("seed", [40, 308, 82, 234])
-@pytest.mark.xfail(
-    strict=False,
-    reason="accused although right: 40, 308 where 1 + tanh cancels in float32; in bfloat16 82, whose micro-batches are "
-    "added in another order, and 234, where rounding moves a hidden value across ReLU's kink",
-)
+@pytest.mark.parametrize("seed", [40, 82, 234, 826])
 def test_right_ports_that_were_accused(seed: int) -> None:
+    # float32 where tanh is −1; bfloat16 with micro-batches in another order, at ReLU's kink, and in GELU's tail.
     assert false_alarms(1, first=seed) == {}
 
 
