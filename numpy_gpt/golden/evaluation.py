@@ -169,7 +169,7 @@ class Evaluation:
         """Return a mistake's value with the right rule's bound, if that is wider: few mistakes have sharp ones."""
         if not isinstance(value, Bounded) or value.shape != right.shape:
             return value
-        return Bounded(value.value, np.fmax(value.error, np.nan_to_num(right.error)), value.rounding)
+        return Bounded(value.value, np.maximum(_known(value.error), _known(right.error)), value.rounding)
 
     def _input(self, node: Node) -> Value:
         if node.kind in ("tokens", "targets"):
@@ -191,6 +191,11 @@ class Evaluation:
         if name not in self._leaves:
             self._leaves[name] = enter(array, self.dtype)
         return self._leaves[name]
+
+
+def _known(error: Any) -> Any:
+    """Return an error bound; where it is not a number, nothing is known."""
+    return np.nan_to_num(error, nan=np.inf, posinf=np.inf)
 
 
 class Scope:

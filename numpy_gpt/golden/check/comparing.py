@@ -19,6 +19,8 @@ STATISTICAL_FACTOR = 6
 """As in the tests, 4 × the statistical form are allowed, and half as much again because few samples estimate it."""
 _NOISE_UNIT = 2.0**-33  # above float64's own rounding, far below float32's: first order
 _LOUD = 4.0
+_TOO_FAR = 0.1
+"""Where rounding to coarse numbers moves an array by so much of its size, nothing is known about it."""
 _SHORT = 3  # arrays; of a chain that is no longer, the bound is sharp
 
 
@@ -166,4 +168,7 @@ class Comparer:
         found: Float64 = STATISTICAL_FACTOR * rounding(self.dtype).unit / self._noise * size
         if not self._is_linear:
             found = np.maximum(found, np.max(off, 0))
+            finite = np.abs(value[np.isfinite(value)])
+            if np.max(off) > _TOO_FAR * finite.max(initial=0.0):
+                return np.full_like(found, np.inf)
         return np.nan_to_num(found, nan=np.inf, posinf=np.inf)

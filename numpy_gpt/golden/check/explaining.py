@@ -22,6 +22,7 @@ ROUNDED_CUT = 8.0
 """For lower precision, whose roundings cannot all be reproduced from rounded numbers: of the errors' mean square."""
 _EVIDENCE = 4.5
 """So many digits a cause predicts at least, beyond those of the number of attempts: one of hundreds fits by chance."""
+_LOCAL = 5
 _FEW = 4  # numbers; with fewer, what is tried in many places would fit by chance
 _CLEARLY = 3.0  # an explanation whose errors are so many times as large as another's is worse
 _PAIRS = 4  # of the mistakes that come nearest, so many are tried together with each other one
@@ -130,8 +131,8 @@ class Explainer:
         """Return to what part the changes cut the error, and the explanation if they are one."""
         mistake = changes[-1].mistake
         every = [*self._comparer.changes, *changes]
-        if mistake.size_only:
-            return 1.0, self._sized(name, found, every, changes)
+        if mistake.size_only:  # in a long chain, the size of an error says nothing
+            return 1.0, self._sized(name, found, every, changes) if found.trail.bit_count() <= _LOCAL else None
         evaluation = self._comparer.with_changes(every)
         off = self._comparer.off(name, evaluation)
         if not all(evaluation.applied(change.mistake) for change in changes):
@@ -198,7 +199,11 @@ class Explainer:
         most = max(score.agreements for _, score in scored)
         likely = [(fit, score) for fit, score in scored if score.agreements == most]
         least = min(score.size for _, score in likely)
-        kept = [(fit, score) for fit, score in likely if score.size <= max(_CLEARLY * least, 0.5)]
+        kept = [
+            (fit, score)
+            for fit, score in likely
+            if score.size <= max(_CLEARLY * least, 0.5) or fit.mistake.operations is not None
+        ]
         best: dict[tuple[str, ...], Explanation] = {}
         for fit, _ in sorted(kept, key=lambda pair: (self._off_at_all(name, pair[0]), pair[1].size)):
             best.setdefault(fit.identifiers, fit)

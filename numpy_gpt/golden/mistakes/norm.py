@@ -146,6 +146,26 @@ def _one_pass(s: Any) -> Value:
     )
 
 
+def _one_pass_in_float32(s: Any) -> Value:
+    """Add up in float32, one channel after the other, as a simple loop does."""
+    s.require(s.evaluation.dtype == "float32")
+
+    def formula(x: Any) -> Any:
+        total = square = np.zeros(x.shape[:-1], np.float32)
+        for channel in np.moveaxis(x.astype(np.float32), -1, 0):
+            total, square = total + channel, square + channel * channel
+        mean = total / np.float32(x.shape[-1])
+        return (square / np.float32(x.shape[-1]) - mean * mean).astype(np.float64)
+
+    return s.o.smooth(formula, s["x"], roundings=2)
+
+
+NORM.mistake(
+    "norm.one_pass",
+    "the variance is computed in one pass, as mean(x²) − mean(x)², where two large numbers cancel",
+    "4.3",
+    {"variance": _one_pass_in_float32},
+)
 NORM.mistake(
     "norm.one_pass",
     "the variance is computed in one pass, as mean(x²) − mean(x)², where two large numbers cancel",
