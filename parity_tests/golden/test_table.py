@@ -69,7 +69,8 @@ def test_right_ports_that_were_accused(seed: int) -> None:
 
 @pytest.mark.prove
 def test_two_mistakes_at_once_are_both_named() -> None:
-    pairs = [(LISTED[i], LISTED[-1 - i]) for i in range(0, 40, 6) if not LISTED[i].needs and not LISTED[-1 - i].needs]
+    usual = [bug for bug in LISTED if not bug.needs and bug.id != "head_random"]  # a table that nobody can know
+    pairs = [(usual[i], usual[-1 - i]) for i in range(0, 40, 6)]
     named = [judge_pair(Case(pair, "loud", "float32", "full"))[0] for pair in pairs]
     assert sum(named) >= 0.85 * len(named)
 
