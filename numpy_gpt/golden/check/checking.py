@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from numpy_gpt.golden.check.comparing import Comparer, Comparison, quotients
-from numpy_gpt.golden.check.explaining import ROUNDED_CUT, Explainer, Explanation, spread, stem
+from numpy_gpt.golden.check.explaining import ROUNDED_CUT, Explainer, Explanation, spread
 from numpy_gpt.golden.check.findings import Finding, Findings
 from numpy_gpt.golden.check.limits import limits
+from numpy_gpt.golden.check.places import stem
 from numpy_gpt.golden.check.where import describe_error
 from numpy_gpt.golden.evaluation import Given, Setting
 from numpy_gpt.golden.graph import GIVEN, Graph
