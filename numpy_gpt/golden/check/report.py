@@ -66,7 +66,7 @@ def _last(findings: Findings) -> list[str]:
     if findings.doubtful:
         names = _listed(findings.doubtful)
         lines.append(f"Not judged, because they depend on what is unexplained: {names}.")
-    elif findings.findings:
+    elif findings.findings and findings.following:
         lines.append("Everything else follows.")
     if findings.not_compared:
         lines.append(f"Not compared, because you have none of them: {_listed(findings.not_compared)}.")
