@@ -104,6 +104,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "epsilon_outside_root": (r"norm\.epsilon_outside",),
     "variance_unbiased": (r"norm\.unbiased",),
     "variance_unbiased:fwd": (r"norm\.unbiased",),
+    "variance_unbiased:bwd": (r"norm\.dx_unbiased",),
     "variance_one_pass": (r"norm\.one_pass",),
     "gamma_forgotten": (r"norm\.(no_weight|dx_no_weight|dweight_zero)",),
     "gamma_forgotten@*ln2": (r"norm\.(no_weight|dx_no_weight|dweight_zero)",),

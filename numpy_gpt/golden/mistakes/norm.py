@@ -218,6 +218,20 @@ NORM.mistake(
     {"dx": lambda s: _means(s, False, False)},
 )
 NORM.mistake(
+    "norm.dx_unbiased",
+    "the norm's backward divides its last sum by C − 1, not by C",
+    "4.10",
+    {
+        "dx": lambda s: s.o.smooth(
+            lambda g, hat, r: (
+                r * (g - g.mean(-1, keepdims=True) - hat * (g * hat).sum(-1, keepdims=True) / max(g.shape[-1] - 1, 1))
+            ),
+            *(s["dnormalized"], s["normalized"], column(s, "rstd")),
+            roundings=s.config.n_embd + 8,
+        )
+    },
+)
+NORM.mistake(
     "norm.dx_no_rstd",
     "the norm's backward does not multiply by 1/√(variance + ε)",
     "4.10",
