@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numpy_gpt.golden.graph import Graph, Node, prefix_of
-from numpy_gpt.golden.operations.operation import Mistake, NotApplicable, Value
+from numpy_gpt.golden.operations.operation import Mistake, NotApplicable, Rule, Value
 from numpy_gpt.shared.model.config import GPTConfig
 from numpy_gpt.tolerances import Bounded
 
@@ -163,11 +163,17 @@ class Evaluation:
             except NotApplicable:
                 continue
             self._applied.add(id(change.mistake))
-        return right(scope) if value is None else self._at_least(value, right(scope))
+        return right(scope) if value is None else self._at_least(value, right, scope)
 
-    def _at_least(self, value: Value, right: Value) -> Value:
+    def _at_least(self, value: Value, rule: Rule, scope: Scope) -> Value:
         """Return a mistake's value with the right rule's bound, if that is wider: few mistakes have sharp ones."""
-        if not isinstance(value, Bounded) or value.shape != right.shape:
+        if not isinstance(value, Bounded):
+            return value
+        try:
+            right = rule(scope)
+        except NotApplicable:  # with the mistake in place, the right rule may need this very array
+            return value
+        if value.shape != right.shape:
             return value
         return Bounded(value.value, np.maximum(_known(value.error), _known(right.error)), value.rounding)
 
