@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, read_only
 
 
 def multiply_(x: Array, factor: float) -> Array:
@@ -52,6 +52,4 @@ def even_quadratic(x: Array, constant: float, quadratic: float) -> Array:
 
 @lru_cache(maxsize=64)
 def _scalar(value: float, dtype: np.dtype[np.floating]) -> Array:
-    scalar = np.array(value, dtype)
-    scalar.flags.writeable = False
-    return scalar
+    return read_only(np.array(value, dtype))

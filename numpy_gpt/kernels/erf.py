@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, read_only
 
 # Entries computed at once: few enough to stay in cache, and enough to amortise NumPy's calls. Threads wait for
 # each other between calls, so there should be few of them.
@@ -35,7 +35,7 @@ def erf(x: Array) -> Array:
     The relative error is at most 6 units of rounding (16.7), also near 0 and in the tails. Shapes: x (…) → (…).
     """
     flat, grid = x.reshape(-1), _grid(x.dtype.name)
-    out = np.empty(flat.shape, grid.values.dtype)
+    out = np.empty_like(flat)
     with np.errstate(invalid="ignore"):  # NaN has no index in the table, but the result is NaN for any index
         for first in range(0, flat.size, CHUNK):
             part = slice(first, first + CHUNK)
@@ -53,10 +53,10 @@ def _fill(out: Array, x: Array, grid: _Grid) -> None:
     a -= middle
     a *= 1 / grid.n  # (16.2): exact, since n is a power of 2
     h -= a  # exact, too
-    step = grid.slopes.take(place, mode="clip")
+    step = np.take(grid.slopes, place, out=np.empty_like(h), mode="clip")
     step *= h
     step *= _slope_ratio(a, h)
-    grid.values.take(place, out=out, mode="clip")  # "clip" is the fastest mode
+    np.take(grid.values, place, out=out, mode="clip")  # "clip" is the fastest mode
     out += step  # (16.3): both have the sign of x (16.1), so nothing cancels
 
 
@@ -87,4 +87,4 @@ def _grid(dtype: str) -> _Grid:
     values = np.array([math.erf(point) for point in points])
     values[len(values) // 2] = -0.0  # so that the sum above has the sign of x at ±0
     slopes = 2 / math.sqrt(math.pi) * np.exp(-points * points)
-    return _Grid(n, limit, values.astype(dtype), slopes.astype(dtype))
+    return _Grid(n, limit, read_only(values.astype(dtype)), read_only(slopes.astype(dtype)))

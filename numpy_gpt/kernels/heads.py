@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, read_only
 
 
 def split_qkv(qkv: Array, n_head: int) -> tuple[Array, Array, Array]:
@@ -31,7 +31,7 @@ def weighted_sums(weights: Array, values: Array) -> tuple[Array, Array]:
     (B, H, T, S), values (B, H, S, D) → heads (B, H, T, D), merged (B, T, C).
     """
     batch, n_head, time, _ = weights.shape
-    merged = np.empty((batch, time, n_head * values.shape[-1]), values.dtype)
+    merged = np.empty_like(values, shape=(batch, time, n_head * values.shape[-1]))
     heads = split_heads(merged, n_head)
     np.matmul(weights, values, out=heads)
     return heads, merged
@@ -51,6 +51,4 @@ def mask_future_(scores: Array) -> Array:
 
 @lru_cache(maxsize=8)
 def _limits(time: int, keys: int, dtype: np.dtype[np.floating]) -> Array:
-    limits = np.where(np.tri(time, keys, keys - time, dtype=np.bool_), math.nan, -math.inf).astype(dtype)
-    limits.flags.writeable = False  # the cached array is shared by all callers
-    return limits
+    return read_only(np.where(np.tri(time, keys, keys - time, dtype=np.bool_), math.nan, -math.inf).astype(dtype))

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.arrays import Array, Tokens, read_only
 
 
 def gather_rows(table: Array, ids: Tokens) -> Array:
@@ -21,7 +21,7 @@ def scatter_add_(table: Array, ids: Tokens, rows: Array) -> Array:
     C-contiguous.
     """
     width = table.shape[1]
-    entries = ids.astype(np.intp, copy=False)[..., None] * width + np.arange(width)
+    entries = ids.astype(np.intp, copy=False)[..., None] * width + _columns(width)
     np.add.at(table.reshape(-1), entries.reshape(-1), rows.reshape(-1))
     return table
 
@@ -41,10 +41,15 @@ def pick(x: Array, entries: Tokens) -> Array:
 
 def subtract_at_(x: Array, entries: Tokens, number: float) -> Array:
     """Subtract a number from the entries of x at these flat indices, which must all be different. (…), (N) → (…)."""
-    x.reshape(-1)[entries] -= number
+    np.subtract.at(x.reshape(-1), entries, x.dtype.type(number))
     return x
 
 
 @lru_cache(maxsize=8)
 def _row_starts(rows: int, width: int) -> Tokens:
-    return np.arange(0, rows * width, width)
+    return read_only(np.arange(0, rows * width, width))
+
+
+@lru_cache(maxsize=8)
+def _columns(width: int) -> Tokens:
+    return read_only(np.arange(width))

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from numpy_gpt.shared.model.arrays import Array
+from numpy_gpt.shared.model.arrays import Array, read_only
 
 _FEW = 16  # rows: for up to this many, NumPy's own functions are as fast
 _NARROW = 16  # up to this width, softmax works with the rows' axis outermost in memory
@@ -73,7 +73,7 @@ def row_sum(x: Array) -> Array:
 def column_sum(x: Array) -> Array:
     """Return the sum over all leading axes, as a product with a vector of ones. Gain 0.28, 0.26. (…, W) → (W)."""
     rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    sums: Array = _ones(len(rows), rows.dtype).dot(rows)
+    sums: Array = np.dot(_ones(len(rows), rows.dtype), rows)
     return sums
 
 
@@ -155,14 +155,9 @@ def _is_row_axis_outermost(x: Array) -> bool:
 
 @lru_cache(maxsize=64)
 def _shares(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
-    return _read_only(np.full(shape, 1 / shape[0], dtype))
+    return read_only(np.full(shape, 1 / shape[0], dtype))
 
 
 @lru_cache(maxsize=64)
 def _ones(count: int, dtype: np.dtype[np.floating]) -> Array:
-    return _read_only(np.ones(count, dtype))
-
-
-def _read_only(x: Array) -> Array:
-    x.flags.writeable = False  # the cached array is shared by all callers
-    return x
+    return read_only(np.ones(count, dtype))

@@ -107,7 +107,7 @@ def attention_backward(dout: Array, cache: AttentionCache, record: Record = igno
     dheads = split_heads(dmerged, n_head)  # (8.10) undoes (8.7)
     dheads = record("dheads", dheads)
     dused: Array = dheads @ cache.v.swapaxes(-1, -2)  # (8.11) undoes (8.6)
-    dqkv = np.empty((batch, time, 3 * n_head * size), dout.dtype)
+    dqkv = np.empty_like(dout, shape=(batch, time, 3 * n_head * size))
     dq, dk, dv = split_qkv(dqkv, n_head)  # views: the products below fill dqkv
     np.matmul(cache.used.swapaxes(-1, -2), dheads, out=dv)  # (8.12) undoes (8.6)
     if cache.mask is not None:

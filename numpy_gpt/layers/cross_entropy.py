@@ -16,13 +16,13 @@ from numpy_gpt.shared.model.record import Record, ignore, unflattened
 class CrossEntropyCache(NamedTuple):
     """What cross_entropy_backward needs.
 
-    ``entries`` are the indices of the targets in the flat logits, ``ignored`` says which positions do not count, and
-    ``positions`` is the number of positions averaged.
+    ``entries`` are the indices of the targets in the flat logits, ``ignored`` says which positions do not count, or is
+    None if all do, and ``positions`` is the number of positions averaged.
     """
 
     probabilities: Array
     entries: Tokens
-    ignored: NDArray[np.bool_]
+    ignored: NDArray[np.bool_] | None
     positions: float
 
 
@@ -43,12 +43,14 @@ def cross_entropy_forward(
     rows, record = logits.reshape(-1, logits.shape[-1]), unflattened(record, *targets.shape)
     probabilities, largest, total = softmax_of_rows(rows, record)
     record("probabilities", probabilities)
-    ignored = targets.reshape(-1) < 0
-    entries = flat_indices(rows, np.maximum(targets, 0))  # of an ignored target any entry of its row
+    negative = targets.reshape(-1) < 0
+    ignored = negative if negative.any() else None
+    entries = flat_indices(rows, targets if ignored is None else np.maximum(targets, 0))  # of an ignored one: any entry
     losses = np.log(total) + (largest - pick(rows, entries))  # (11.1)
-    losses[ignored] = 0
+    if ignored is not None:
+        np.copyto(losses, 0, where=ignored)
     record("losses", losses)
-    count = count or losses.size - int(np.count_nonzero(ignored))
+    count = count or losses.size - (0 if ignored is None else int(np.count_nonzero(ignored)))
     loss = np.add.reduce(losses) / losses.dtype.type(count)  # (11.2)
     record("loss", loss)
     return loss, CrossEntropyCache(probabilities.reshape(logits.shape), entries, ignored, count)
@@ -58,6 +60,7 @@ def cross_entropy_backward(cache: CrossEntropyCache) -> Array:
     """Return dlogits (…, V) = (p − onehot(target)) / positions (11.3), and 0 where the target is ignored."""
     probabilities, entries, ignored, positions = cache
     dlogits = subtract_at_(probabilities.copy(), entries, 1)
-    dlogits.reshape(len(ignored), dlogits.shape[-1])[ignored] = 0
+    if ignored is not None:
+        np.copyto(dlogits.reshape(len(ignored), -1), 0, where=ignored[:, None])
     dlogits /= positions
     return dlogits

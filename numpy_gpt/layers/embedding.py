@@ -49,10 +49,10 @@ def embedding_backward(dx: Array, cache: EmbeddingCache, record: Record = ignore
     dx = record("dsum", dx)
     record("dtoken", dx)  # a sum passes its gradient to both of its terms
 
-    dwpe = np.zeros((cache.block_size, width), dx.dtype)
+    dwpe = np.zeros_like(dx, shape=(cache.block_size, width))
     dwpe[:time] = dx.sum(axis=0)  # (3.3) undoes (3.1): every sequence of the batch used the row of each position
     record("dposition", dwpe[:time])
 
-    dwte = np.zeros((cache.vocab_size, width), dx.dtype)
+    dwte = np.zeros_like(dx, shape=(cache.vocab_size, width))
     scatter_add_(dwte, cache.tokens, dx)  # (3.2) undoes (3.1): a repeated token adds; dwte[tokens] += dx would keep one
     return dwte, dwpe

@@ -17,6 +17,13 @@ Tokens: TypeAlias = NDArray[np.integer[Any]]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+def read_only(array: NDArray[_Number]) -> NDArray[_Number]:
+    """Return the array itself, which nobody may write to any more: a constant that all callers share."""
+    array.flags.writeable = False
+    return array
 
 
 def ieee(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
