@@ -17,7 +17,7 @@ from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.golden.cli import GOLDEN
 from numpy_gpt.shared.cli.commands import add_command, program_parser
 from numpy_gpt.shared.cli.parameters import PARAMETERS
-from numpy_gpt.shared.cli.parser import path, run_command
+from numpy_gpt.shared.cli.parser import boolean, path, run_command
 from numpy_gpt.shared.cli.program import Backend, Command, InitialState, Program
 from numpy_gpt.shared.training.engine import Engine
 from numpy_gpt.shared.training.recipe import Recipe
@@ -37,24 +37,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(by_hand=ByHand(0))  # only `train` has the flag; the NumPy backend has no other options
+    parser.set_defaults(by_hand=ByHand(0))  # only `train` has the flag
+    what = (
+        "write a step's calls down once and replay them: the same numbers, sooner (default: NUMPY_GPT_REPLAY, or true)"
+    )
+    parser.add_argument("--replay", type=boolean, nargs="?", const=True, metavar="BOOL", help=what)
 
 
 @contextmanager
 def _open_backend(arguments: argparse.Namespace, *, trains: bool = False, run: Path | None = None) -> Iterator[Backend]:
     # A result that overflows is inf or NaN, and the commands report that in one line; NumPy would also warn.
     with np.errstate(all="ignore"):
-        yield Backend(partial(_make_engine, by_hand=arguments.by_hand))
+        yield Backend(partial(_make_engine, by_hand=arguments.by_hand, replay=arguments.replay))
 
 
-def _make_engine(recipe: Recipe, initial: InitialState, by_hand: ByHand) -> Engine:
+def _make_engine(recipe: Recipe, initial: InitialState, by_hand: ByHand, replay: bool | None) -> Engine:
     if by_hand.steps == 0:
-        return NumpyEngine(recipe, initial.values, initial.moments, initial.trained)
+        return NumpyEngine(recipe, initial.values, initial.moments, initial.trained, replay)
     if recipe.training.gradient_accumulation_steps > 1:
         raise UserError("--by_hand shows one batch a step; leave out --gradient_accumulation_steps")
     from numpy_gpt.by_hand.engine import ByHandEngine  # imported here, and below, so that other commands start faster
 
-    return ByHandEngine(recipe, initial, by_hand)
+    return ByHandEngine(recipe, initial, by_hand, replay)
 
 
 PROGRAM = Program("numpy_gpt", "tiny", _add_engine_flags, _open_backend)

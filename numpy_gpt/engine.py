@@ -12,8 +12,9 @@ from numpy_gpt.adamw import AdamWState, adamw_state, adamw_step, update_ema
 from numpy_gpt.clipping import clip_gradients
 from numpy_gpt.model import predict, sliced_loss, sliced_loss_and_gradients
 from numpy_gpt.parameters import Parameters, parameters_from
+from numpy_gpt.replayed_step import ReplayedStep, wants_replay
 from numpy_gpt.sampling import draws
-from numpy_gpt.shared.model.arrays import Array, Tokens
+from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.sampling_choice import Draw
 from numpy_gpt.shared.training.engine import Batch, Engine, Moments, check_moments, check_recipe
@@ -26,11 +27,14 @@ class NumpyEngine(Engine):
 
     If the recipe has an EMA of the weights, ``values`` are the EMA and ``trained`` the weights in training.
 
+    With ``replay``, by default as the environment variable NUMPY_GPT_REPLAY says or else True, what is computed often
+    is written down once and replayed: the same bits, sooner.
+
     Raises
     ------
     UserError
-        If the recipe's dtype is neither float32 nor float64, or values, moments or trained weights do not fit its
-        model.
+        If the recipe's dtype is neither float32 nor float64, values, moments or trained weights do not fit its model,
+        or the environment variable is neither true nor false.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class NumpyEngine(Engine):
         values: Mapping[str, Array],
         moments: Moments | None = None,
         trained: Mapping[str, Array] | None = None,
+        replay: bool | None = None,
     ) -> None:
         check_recipe(recipe)
         if recipe.training.dtype != recipe.training.weights_dtype:
@@ -51,6 +56,15 @@ class NumpyEngine(Engine):
         self._state = adamw_state(self.parameters)
         if moments is not None:
             self._state = AdamWState(*(parameters_from(recipe.model, part) for part in check_moments(moments)))
+        self._replay: ReplayedStep | None = None
+        if wants_replay(replay):
+            self._replay = ReplayedStep(self.parameters, self._inference_parameters)
+        self._was_plain = True  # in the last step
+
+    @property
+    def execution(self) -> str:
+        """How the last step was computed: ``replay``, ``plain``, or plain with the reason why it will stay so."""
+        return "plain" if self._was_plain or self._replay is None else self._replay.training.execution
 
     def begin(self, tokens: Tokens) -> None:
         """Set the training text (n,), from which every step draws its batches."""
@@ -59,7 +73,8 @@ class NumpyEngine(Engine):
 
     def loss(self, inputs: Tokens, targets: Tokens) -> float:
         """Return the mean loss in nats per token, without dropout. Shapes: inputs, targets (B, T)."""
-        return float(sliced_loss(self._inference_parameters, inputs, targets))
+        compute = None if self._replay is None else self._replay.inference.loss
+        return float(sliced_loss(self._inference_parameters, inputs, targets, compute))
 
     def predict(self, tokens: Any, record: Record = ignore) -> Array:
         """Return the probability of every next token (B, T, V) for tokens (B, T), and record every activation."""
@@ -78,34 +93,42 @@ class NumpyEngine(Engine):
         return self._state
 
     def _draws(self, prompt: Sequence[int], uniforms: Iterable[float], **choices: Any) -> Iterator[Draw]:
-        return draws(self._inference_parameters, prompt, uniforms, **choices)
+        reading = None if self._replay is None else self._replay.inference.reading
+        return draws(self._inference_parameters, prompt, uniforms, **choices, reading=reading)
 
     def _mean_loss_and_gradients(self, batches: Iterable[Batch], record: Record) -> tuple[float, Parameters]:
         losses: list[float] = []
-        with np.errstate(over="ignore", invalid="ignore"):  # reported once, by the returned loss
-            for inputs, targets, masks, positions in batches:
-                out = self.parameters.empty_like() if losses else self._gradients
-                loss, out = sliced_loss_and_gradients(self.parameters, inputs, targets, masks, out, record, positions)
-                if losses:
-                    self._gradients.flat += out.flat  # the gradient of a mean of losses is the mean of gradients
-                losses.append(float(loss))
-            if len(losses) > 1:
-                self._gradients.flat /= len(losses)
+        compute = self._replay.training.loss_and_gradients if self._replay is not None and record is ignore else None
+        for inputs, targets, masks, positions in batches:
+            out = self.parameters.empty_like() if losses else self._gradients
+            batch = inputs, targets, masks, out, record, positions
+            losses.append(float(sliced_loss_and_gradients(self.parameters, *batch, compute)[0]))
+            if out is not self._gradients:
+                _add(self._gradients, out)
+        if len(losses) > 1:
+            self._gradients.flat /= len(losses)
+        self._was_plain = compute is None
         return sum(losses) / len(losses), self._gradients
 
     def _recorded_gradients(self, batches: Iterable[Batch], record: Record) -> Parameters:
         return self._mean_loss_and_gradients(batches, record)[1]
 
+    @ieee  # an overflow is reported by the next step's loss
     def _clip(self, gradients: Parameters) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):  # as above
-            return clip_gradients(gradients, self.recipe.training.grad_clip)
+        return clip_gradients(gradients, self.recipe.training.grad_clip)
 
+    @ieee  # as above
     def _update(self, gradients: Parameters, step: int, learning_rate: float) -> None:
         training = self.recipe.training
-        with np.errstate(over="ignore", invalid="ignore"):  # reported by the next step's loss
-            adamw_step(self.parameters, gradients, self._state, step + 1, learning_rate, **training.adamw())
-            if self._inference_parameters is not self.parameters:
-                update_ema(self._inference_parameters, self.parameters, ema_weight(step + 1, training.ema_decay))
+        adamw_step(self.parameters, gradients, self._state, step + 1, learning_rate, **training.adamw())
+        if self._inference_parameters is not self.parameters:
+            update_ema(self._inference_parameters, self.parameters, ema_weight(step + 1, training.ema_decay))
+
+
+@ieee
+def _add(total: Parameters, gradients: Parameters) -> None:
+    """Add gradients in place: the gradient of a mean of losses is the mean of gradients."""
+    total.flat += gradients.flat
 
 
 def _keep_freed_memory() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 from numpy_gpt.bigram import BigramCache, bigram_backward, bigram_gradients_of, bigram_logits_of
@@ -13,11 +16,21 @@ from numpy_gpt.shared.model.array_checks import check_masks
 from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.interventions import recorder_of
-from numpy_gpt.shared.model.parallel import parallel_map, product_threads, slices_of
+from numpy_gpt.shared.model.parallel import Turn, parallel_in_turn, parallel_map, product_threads, slices_of
 from numpy_gpt.shared.model.record import Record, ignore
 from numpy_gpt.shared.model.token_checks import check_targets, check_tokens, count_targets
 
 ModelCache = GPTCache | BigramCache
+
+LossAndGradients = tuple[Array, Mapping[str, Array] | Array]
+"""A loss, and the gradients by name or as one flat array."""
+Compute = Callable[[Tokens, Tokens, Masks, float], AbstractContextManager[LossAndGradients]]
+"""Computes loss and gradients for tokens, targets, masks, and the number that divides the sum of the losses.
+
+They are valid inside the context.
+"""
+ComputeLoss = Callable[[Tokens, Tokens, float], Array]
+"""Computes the loss alone."""
 
 
 @ieee
@@ -74,7 +87,7 @@ def loss_and_gradients(
     tokens, targets = _check_pair(parameters, tokens, targets)
     masks = _check_masks(parameters, tokens, masks)
     record = recorder_of(record, parameters.config)
-    loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, count_targets(targets))
+    loss, gradients = loss_and_gradients_of(parameters, tokens, targets, masks, count_targets(targets), record)
     return loss, parameters.empty_like().copy_from(gradients)
 
 
@@ -87,11 +100,13 @@ def sliced_loss_and_gradients(
     out: Parameters,
     record: Record = ignore,
     count: float | None = None,
+    compute: Compute | None = None,
 ) -> tuple[Array, Parameters]:
     """Return the same as ``loss_and_gradients``, with the gradients in ``out``, computed in slices of the batch.
 
     The slices' results are added in order, whichever finishes first. With a ``record`` there is only one slice. The
-    sum of the losses is divided by ``count``, by default the number of targets that count.
+    sum of the losses is divided by ``count``, by default the number of targets that count. Without a ``record``,
+    another function can compute the slices: ``compute``.
 
     ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
 
@@ -104,52 +119,54 @@ def sliced_loss_and_gradients(
     tokens, targets = _check_pair(parameters, tokens, targets)
     _check_masks(parameters, tokens, masks)
     record, positions = recorder_of(record, parameters.config), count or count_targets(targets)
-
-    @ieee  # each thread has its own settings
-    def compute(rows: slice) -> tuple[Array, dict[str, Array]]:
-        part = {name: mask[rows] for name, mask in masks.items()}
-        return _loss_and_gradients(parameters, tokens[rows], targets[rows], part, ignore, positions)
-
+    if record is not ignore or compute is None:
+        compute = _plainly(parameters, record)
     slices = _slices(parameters, tokens) if record is ignore else ()
     if len(slices) < 2:
-        with product_threads(parameters.config, tokens.size):
-            loss, gradients = _loss_and_gradients(parameters, tokens, targets, masks, record, positions)
-        return loss, out.copy_from(gradients)
-    results = parallel_map(compute, slices)
-    loss, gradients = next(results)
-    out.copy_from(gradients)
-    for other_loss, gradients in results:
-        loss = loss + other_loss
-        for name, gradient in gradients.items():
-            out[name][...] += gradient
-    return loss, out
+        with product_threads(parameters.config, tokens.size), compute(tokens, targets, masks, positions) as result:
+            return result[0], out.copy_from(result[1])
+    losses: list[Array] = []
+
+    @ieee  # each thread has its own settings
+    def add(rows: slice, turn: Turn) -> None:
+        part = {name: mask[rows] for name, mask in masks.items()}
+        with compute(tokens[rows], targets[rows], part, positions) as (loss, gradients), turn():
+            if losses:
+                out.add(gradients)
+            else:
+                out.copy_from(gradients)
+            losses.append(loss.copy())
+
+    parallel_in_turn(add, slices)
+    return sum(losses[1:], start=losses[0]), out
 
 
 @ieee
 def loss_of(parameters: Parameters, tokens: Any, targets: Any) -> Array:
     """Return the mean loss in nats per token without gradients; the arguments and errors are the same."""
     tokens, targets = _check_pair(parameters, tokens, targets)
-    return _loss(parameters, tokens, targets, count_targets(targets))
+    return loss_of_checked(parameters, tokens, targets, count_targets(targets))
 
 
 @ieee
-def sliced_loss(parameters: Parameters, tokens: Any, targets: Any) -> Array:
-    """Return the same as ``loss_of``, computed in slices of the batch that are added in order."""
+def sliced_loss(parameters: Parameters, tokens: Any, targets: Any, compute: ComputeLoss | None = None) -> Array:
+    """Return the same as ``loss_of``, computed in slices of the batch that are added in order.
+
+    Another function can compute the slices: ``compute``.
+    """
     tokens, targets = _check_pair(parameters, tokens, targets)
-    count = count_targets(targets)
+    count, loss_of_slice = count_targets(targets), compute or partial(loss_of_checked, parameters)
 
     @ieee  # each thread has its own settings
-    def compute(rows: slice) -> Array:
-        return _loss(parameters, tokens[rows], targets[rows], count)
+    def loss(rows: slice) -> Array:
+        return loss_of_slice(tokens[rows], targets[rows], count)
 
     slices = _slices(parameters, tokens)
     if len(slices) < 2:
         with product_threads(parameters.config, tokens.size):
-            return _loss(parameters, tokens, targets, count)
-    total, *others = parallel_map(compute, slices)
-    for other in others:
-        total = total + other
-    return total
+            return loss_of_slice(tokens, targets, count)
+    total, *others = parallel_map(loss, slices)
+    return sum(others, start=total)
 
 
 @ieee
@@ -197,9 +214,22 @@ def _forward_logits(parameters: Parameters, tokens: Tokens, record: Record = ign
     return logits_of(parameters, tokens, {}, record, backward=False)[0]
 
 
-def _loss_and_gradients(
-    parameters: Parameters, tokens: Tokens, targets: Tokens, masks: Masks, record: Record, count: float
+def _plainly(parameters: Parameters, record: Record) -> Compute:
+    def compute(
+        tokens: Tokens, targets: Tokens, masks: Masks, count: float
+    ) -> AbstractContextManager[tuple[Array, dict[str, Array]]]:
+        return nullcontext(loss_and_gradients_of(parameters, tokens, targets, masks, count, record))
+
+    return compute
+
+
+def loss_and_gradients_of(
+    parameters: Parameters, tokens: Tokens, targets: Tokens, masks: Masks, count: float, record: Record = ignore
 ) -> tuple[Array, dict[str, Array]]:
+    """Return the loss and the gradients of tokens, targets and masks that have been checked.
+
+    ``record`` receives every named array; pass ``keep_in(store)`` to keep copies of them.
+    """
     logits, cache = _logits_of(parameters, tokens, masks, record)
     loss, loss_cache = cross_entropy_forward(logits, targets, record, count)
     dlogits = cross_entropy_backward(loss_cache)
@@ -208,7 +238,8 @@ def _loss_and_gradients(
     return loss, gradients_of(dlogits, cache, record)
 
 
-def _loss(parameters: Parameters, tokens: Tokens, targets: Tokens, count: int) -> Array:
+def loss_of_checked(parameters: Parameters, tokens: Tokens, targets: Tokens, count: float) -> Array:
+    """Return the loss of tokens and targets that have been checked, divided by ``count``."""
     return cross_entropy_forward(_forward_logits(parameters, tokens), targets, ignore, count)[0]
 
 

@@ -114,10 +114,21 @@ class Parameters(Mapping[str, Array]):
         # Unlike zeros_like, zeros writes nothing: the moments of a model that only samples take no memory.
         return Parameters(self.config, np.zeros(self.flat.shape, self.flat.dtype))
 
-    def copy_from(self, tensors: Mapping[str, Array]) -> Parameters:
-        """Copy tensors with the same names and shapes into the flat array, and return self."""
-        np.concatenate([tensors[name] for name in self._layout.places], axis=None, out=self.flat)
+    def copy_from(self, tensors: Mapping[str, Array] | Array) -> Parameters:
+        """Copy tensors with the same names and shapes, or another flat array, into this one; return self."""
+        if isinstance(tensors, np.ndarray):
+            np.copyto(self.flat, tensors)
+        else:
+            np.concatenate([tensors[name] for name in self._layout.places], axis=None, out=self.flat)
         return self
+
+    def add(self, tensors: Mapping[str, Array] | Array) -> None:
+        """Add tensors with the same names and shapes, or another flat array, in place."""
+        if isinstance(tensors, np.ndarray):
+            self.flat += tensors
+            return
+        for name, tensor in tensors.items():
+            self[name][...] += tensor
 
     def empty_like(self) -> Parameters:
         """Return Parameters of the same shapes and dtype, uninitialised."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,7 @@ from numpy_gpt.model import next_logits
 from numpy_gpt.parameters import Parameters, check_parameters
 from numpy_gpt.shared.model.argument_checks import check_flags
 from numpy_gpt.shared.model.array_checks import check_array, check_row
-from numpy_gpt.shared.model.arrays import Array, ieee
+from numpy_gpt.shared.model.arrays import Array, Tokens, ieee
 from numpy_gpt.shared.model.config import BigramConfig
 from numpy_gpt.shared.model.sampling_choice import (
     Draw,
@@ -25,6 +28,21 @@ from numpy_gpt.shared.model.sampling_choice import (
     check_uniforms,
 )
 from numpy_gpt.shared.model.token_checks import check_prompt
+
+NextLogits = Callable[[list[int]], Array]
+"""Returns the logits (V,) after a list of tokens, which grows from call to call."""
+
+
+def softmax(z: Array) -> Array:
+    """Return the softmax of one row (V,)."""
+    return softmax_forward(z)[0]
+
+
+class Reading(NamedTuple):
+    """What computes a text's next token: the logits, and the softmax of a row."""
+
+    logits: NextLogits
+    softmax: Callable[[Array], Array] = softmax
 
 
 @ieee
@@ -44,8 +62,14 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
     """
     check_choice(temperature, top_k, top_p)
     check_array("logits", logits)
+    return _probabilities(logits, float(temperature), top_k, top_p, softmax)
+
+
+def _probabilities(
+    logits: Array, temperature: float, top_k: int | None, top_p: float, softmax: Callable[[Array], Array]
+) -> Array:
+    """Return the result of ``token_probabilities`` for a choice that has been checked."""
     check_logits(logits)
-    temperature = float(temperature)
     z = logits.astype(np.float64)
     if temperature == 0:
         certain = np.zeros_like(z)
@@ -55,7 +79,7 @@ def token_probabilities(logits: Array, temperature: float = 1.0, top_k: int | No
         z = (z - z.max()) / temperature  # shifted first: a tiny temperature gives −inf, never inf − inf
     if top_k is not None:
         z[_likeliest_first(z)[top_k:]] = -math.inf
-    probabilities, _ = softmax_forward(z)
+    probabilities = softmax(z)
     if top_p < 1:
         order = _likeliest_first(z)
         before = np.cumsum(probabilities[order]) - probabilities[order]
@@ -81,6 +105,11 @@ def sample_token(probabilities: Array, uniform: float) -> int:
     check_uniform(uniform)
     check_array("probabilities", probabilities)
     check_row("probabilities", probabilities)
+    return _first_beyond(probabilities, uniform)
+
+
+def _first_beyond(probabilities: Array, uniform: float) -> int:
+    """Return the result of ``sample_token`` for arguments that have been checked."""
     cumulative = np.add.accumulate(probabilities, dtype=np.float64)
     total = float(cumulative[-1])
     # Scaled by the total, which rounding may leave just below 1, so that no token of probability 0 can be drawn.
@@ -96,11 +125,13 @@ def draws(
     top_k: int | None = None,
     top_p: float = 1.0,
     cache: bool = True,
+    reading: Callable[[bool], AbstractContextManager[Reading]] | None = None,
 ) -> Iterator[Draw]:
     """Yield a token and its probabilities for each of ``uniforms``; beyond block_size the window slides.
 
     With ``cache``, a GPT's keys and values are kept until the window slides: then every token changes its position, and
-    all keys and values change too. A bigram model uses only the last token and has none.
+    all keys and values change too. A bigram model uses only the last token and has none. Given ``cache``, another
+    function can open what computes the next token: ``reading``.
 
     Raises
     ------
@@ -111,23 +142,28 @@ def draws(
     check_choice(temperature, top_k, top_p)
     check_flags(cache=cache)
     tokens = check_prompt(prompt, check_parameters(parameters).config)
-    return _draws(parameters, tokens, check_uniforms(uniforms), temperature, top_k, top_p, cache)
+    opened = nullcontext(Reading(logits_reader(parameters, cache))) if reading is None else reading(cache)
+    return _draws(opened, tokens, check_uniforms(uniforms), (float(temperature), top_k, top_p))
 
 
 def _draws(
-    parameters: Parameters,
+    opened: AbstractContextManager[Reading],
     tokens: list[int],
     uniforms: Iterator[float],
-    temperature: float,
-    top_k: int | None,
-    top_p: float,
-    cache: bool,
+    choice: tuple[float, int | None, float],
 ) -> Iterator[Draw]:
-    next_logits = _next_logits(parameters, cache)
-    for uniform in uniforms:
-        probabilities = token_probabilities(next_logits(tokens), temperature, top_k, top_p)
-        tokens.append(sample_token(probabilities, uniform))
-        yield Draw(tokens[-1], probabilities)
+    with opened as reading:
+        for uniform in uniforms:
+            draw = _draw(reading, tokens, uniform, choice)
+            tokens.append(draw.token)
+            yield draw
+
+
+@ieee
+def _draw(reading: Reading, tokens: list[int], uniform: float, choice: tuple[float, int | None, float]) -> Draw:
+    probabilities = _probabilities(reading.logits(tokens), *choice, reading.softmax)
+    check_uniform(uniform)
+    return Draw(_first_beyond(probabilities, uniform), probabilities)
 
 
 def generate(
@@ -143,24 +179,38 @@ def generate(
     return (draw.token for draw in draws(parameters, prompt, uniforms, temperature, top_k, top_p, cache))
 
 
-def _next_logits(parameters: Parameters, cache: bool) -> Callable[[list[int]], Array]:
+def logits_reader(
+    parameters: Parameters,
+    cache: bool,
+    decoder: Decoder | None = None,
+    window: Callable[[Tokens], Array] | None = None,
+) -> NextLogits:
+    """Return what computes the logits after a text that grows.
+
+    With ``cache``, a GPT's text is read by ``decoder``, which has read nothing yet. Another function can compute the
+    logits after the last of the tokens (B, T): ``window``.
+    """
+    window = window or partial(next_logits, parameters)
     if isinstance(parameters.config, BigramConfig):
-        return _window_logits(parameters, 1)
-    return _cached_logits(parameters) if cache else _window_logits(parameters, parameters.config.block_size)
+        return _window_logits(window, 1)
+    block_size = parameters.config.block_size
+    return (
+        _cached_logits(decoder or Decoder(parameters), window, block_size)
+        if cache
+        else _window_logits(window, block_size)
+    )
 
 
-def _window_logits(parameters: Parameters, length: int) -> Callable[[list[int]], Array]:
+def _window_logits(window: Callable[[Tokens], Array], length: int) -> NextLogits:
     def logits(tokens: list[int]) -> Array:
-        window = np.array([tokens[-length:]], dtype=np.int64)
-        row: Array = next_logits(parameters, window)[0]
+        row: Array = window(np.array([tokens[-length:]], dtype=np.int64))[0]
         return row
 
     return logits
 
 
-def _cached_logits(parameters: Parameters) -> Callable[[list[int]], Array]:
-    block_size = parameters.config.block_size
-    decoder, window_logits = Decoder(parameters), _window_logits(parameters, block_size)
+def _cached_logits(decoder: Decoder, window: Callable[[Tokens], Array], block_size: int) -> NextLogits:
+    window_logits = _window_logits(window, block_size)
 
     def logits(tokens: list[int]) -> Array:
         if len(tokens) > block_size:

@@ -28,6 +28,7 @@ from numpy_gpt import (
 from numpy_gpt.decoding import Decoder
 from numpy_gpt.engine import NumpyEngine
 from numpy_gpt.sampling import generate
+from parity_tests.replayed_step.both_ways import UNTIL_REPLAYED
 from parity_tests.support.memory_bounds import MIB, SIZES, Sizes
 
 LONG = pytest.mark.prove
@@ -46,6 +47,25 @@ def _evaluate(sizes, parameters):
     NumpyEngine(sizes.recipe, parameters).mean_loss([(sizes.tokens, sizes.targets)])
 
 
+def _train_until_replayed(sizes, parameters):
+    engine = NumpyEngine(sizes.recipe, parameters, replay=True)
+    for step in range(UNTIL_REPLAYED):
+        engine.training_step(sizes.tokens, sizes.targets, step, 1e-3)
+    assert engine.execution == "replay"
+
+
+def _evaluate_until_replayed(sizes, parameters):
+    engine = NumpyEngine(sizes.recipe, parameters, replay=True)
+    for _ in range(UNTIL_REPLAYED):
+        engine.loss(sizes.tokens, sizes.targets)
+
+
+def _sample_until_replayed(sizes, parameters, **choices):
+    engine = NumpyEngine(sizes.recipe, parameters, replay=True)
+    for _ in range(UNTIL_REPLAYED):
+        list(engine.draws(sizes.tokens[0, :-2].tolist(), [0.5] * 4, **choices))
+
+
 def _sample(sizes, parameters, **choices):
     list(generate(parameters, sizes.tokens[0, :-2].tolist(), [0.5] * 4, **choices))  # then the window slides
 
@@ -58,6 +78,9 @@ ENTRIES = {  # what is measured, and how many logits, attentions, and attentions
     "forward and backward": (_forward_and_backward, 3, 5, 3),
     "training step": (_train, 5, 5, 3),
     "evaluation": (_evaluate, 3, 5, 0),
+    "replayed training": (_train_until_replayed, 5, 5, 3),
+    "replayed evaluation": (_evaluate_until_replayed, 3, 5, 0),
+    "replayed sampling": (_sample_until_replayed, 0, 5, 0),
     "decoding": (lambda sizes, parameters: Decoder(parameters, sizes.batch).read(sizes.tokens), 2, 5, 0),
     "sampling": (_sample, 0, 5, 0),
     "argmax": (lambda sizes, parameters: _sample(sizes, parameters, temperature=0), 0, 5, 0),

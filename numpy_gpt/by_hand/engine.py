@@ -24,8 +24,8 @@ class ByHandEngine(NumpyEngine):
 
     prints = True
 
-    def __init__(self, recipe: Recipe, initial: InitialState, by_hand: ByHand) -> None:
-        super().__init__(recipe, initial.values, initial.moments, initial.trained)
+    def __init__(self, recipe: Recipe, initial: InitialState, by_hand: ByHand, replay: bool | None = None) -> None:
+        super().__init__(recipe, initial.values, initial.moments, initial.trained, replay)
         self._tokenizer, self._steps_left = initial.tokenizer, by_hand.steps
         self._lines_of = full_lines if by_hand.full else page_lines
 

@@ -14,7 +14,7 @@ from benchmarks import sampling
 
 def test_samplers_yield_the_requested_tokens():
     config, writers = sampling.samplers("tiny")
-    assert list(writers) == ["numpy_gpt", "torch_gpt", "torch idiomatic"]
+    assert list(writers) == ["numpy_gpt", "numpy_gpt plain", "torch_gpt", "torch idiomatic"]
     for write in writers.values():
         for cache in (True, False):
             assert len(list(write([0], config.block_size, cache))) == config.block_size
@@ -56,10 +56,11 @@ def test_the_command_prints_both_tables(capsys, tmp_path):
     quick = ["--rounds", "1", "--seconds", "0", "--threads", "1"]
     sampling.main(["--presets", "tiny", "--position_preset", "minigpt", *quick, "--json", str(path)])
     tables = [part.splitlines() for part in capsys.readouterr().out.strip().split("\n\n")[1:]]
-    assert [len(table) for table in tables] == [5, 5]
+    assert [len(table) for table in tables] == [6, 6]
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
     assert "ms at 8 tokens | ms at 26 |" in tables[1][0]
     report = json.loads(path.read_text(encoding="utf-8"))
-    assert [row["implementation"] for row in report["contexts"]] == ["numpy_gpt", "torch_gpt", "torch idiomatic"]
+    implementations = ["numpy_gpt", "numpy_gpt plain", "torch_gpt", "torch idiomatic"]
+    assert [row["implementation"] for row in report["contexts"]] == implementations
     assert all(row["late_over_early"] > 0 for row in report["positions"])

@@ -54,10 +54,26 @@ def test_a_call_is_the_next_step(monkeypatch):
             return super().take_step(step, learning_rate)
 
     monkeypatch.setattr(implementations, "NumpyEngine", Spy)
-    workload = IMPLEMENTATIONS["numpy_gpt"](benchmark_recipe("tiny"), load_corpus("tiny").train)
+    workload = IMPLEMENTATIONS["numpy_gpt plain"](benchmark_recipe("tiny"), load_corpus("tiny").train)
     for _ in range(3):
         workload.call()
     assert taken == [(0, 3e-3), (1, 3e-3), (2, 3e-3)]
+
+
+@pytest.mark.parametrize("name", ["tiny", "shakespeare-cpu"])
+def test_the_step_that_is_timed_is_replayed(monkeypatch, name):
+    engines = []
+
+    class Spy(implementations.NumpyEngine):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            engines.append(self)
+
+    monkeypatch.setattr(implementations, "NumpyEngine", Spy)
+    for implementation, expected in (("numpy_gpt", "replay"), ("numpy_gpt plain", "plain")):
+        workload = IMPLEMENTATIONS[implementation](benchmark_recipe(name), load_corpus("tiny").train)
+        workload.call()
+        assert engines[-1].execution == expected
 
 
 def test_only_shakespeare_has_another_batch():

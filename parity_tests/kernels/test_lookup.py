@@ -33,3 +33,12 @@ def test_one_entry_of_each_row(leading):
     changed = subtract_at_(x.copy(), entries, 1)
     onehot = np.arange(7) == ids[..., None]
     assert np.array_equal(changed, x - onehot)
+
+
+def test_an_index_that_does_not_exist_is_no_other():
+    """The models check ids first; who calls a layer directly must not get another token's row."""
+    table = whole((5, 3))
+    assert np.array_equal(gather_rows(table, np.array([-1, 0])), table[[4, 0]])
+    for find in (gather_rows, pick):
+        with pytest.raises(IndexError):
+            find(table, np.array([15]))

@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from parity_tests.mutants.mutant_list import MUTANTS, Mutant
+from parity_tests.mutants.mutant import Mutant
+from parity_tests.mutants.mutant_list import MUTANTS
 
 ROOT = Path(__file__).parents[2]
 _COPIED = (
@@ -27,7 +28,7 @@ _COPIED = (
 # The fast tests that notice most of what a file's own tests miss come first.
 _REST = (
     *("parity_tests/shared/model/test_parallel.py", "parity_tests/test_ema.py", "parity_tests/test_generation.py"),
-    *("parity_tests/layers", "parity_tests"),
+    *("parity_tests/replay", "parity_tests/replayed_step", "parity_tests/layers", "parity_tests"),
 )
 _NOT_RUN = ("house", "gpt_data", "test_mutants.py", "test_verdicts.py", "test_cli.py", "test_training.py")
 
@@ -75,12 +76,15 @@ def _own_tests(mutant: Mutant) -> str:
     path = Path(mutant.path)
     names = {
         "decoding": "test_generation",
+        "calls": "test_tape",
         "clipping": "test_adamw",
         "engine": "test_ema",
         "model": "test_bigram",
     }
-    own = Path("parity_tests") / path.parent / f"{names.get(path.stem, 'test_' + path.stem)}.py"
-    return str(own if (ROOT / own).exists() else Path("parity_tests") / own.name)
+    file = f"{names.get(path.stem, f'test_{path.stem}')}.py"
+    tests = Path("parity_tests")
+    places = (tests / path.parent / file, tests / path.parent / path.stem, tests / file)
+    return str(next(place for place in places if (ROOT / place).exists()))
 
 
 def _first_failure(copy: Path, tests: str) -> str:

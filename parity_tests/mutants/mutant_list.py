@@ -6,23 +6,10 @@ test could see, and says why.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """A change in one place of numpy_gpt: ``before``, which occurs in the file exactly once, becomes ``after``."""
-
-    name: str
-    path: str
-    before: str
-    after: str
-    explained: str = ""
-
-
-def _in(path: str, *changes: tuple[str, str, str] | tuple[str, str, str, str]) -> list[Mutant]:
-    """Return the mutants of one file: each change is a name, before, after, and why it is ``explained`` if it is."""
-    return [Mutant(change[0], path, *change[1:]) for change in changes]
-
+from parity_tests.mutants.mutant import Mutant
+from parity_tests.mutants.mutant import in_file as _in
+from parity_tests.mutants.replay_of_calls import REPLAY_OF_CALLS
+from parity_tests.mutants.replay_of_steps import REPLAY_OF_STEPS
 
 REAL = [
     Mutant(
@@ -167,9 +154,17 @@ MUTANTS = [
             "subtract_at_(probabilities.copy(), entries, 0)",
         ),
         ("logarithm of the sum dropped", "np.log(total) + (largest", "(largest"),
-        ("gradient of an ignored target", "    dlogits.reshape(len(ignored), dlogits.shape[-1])[ignored] = 0\n", ""),
-        ("loss of an ignored target", "    losses[ignored] = 0\n", ""),
-        ("a mean over ignored targets, too", "losses.size - int(np.count_nonzero(ignored))", "losses.size"),
+        (
+            "gradient of an ignored target",
+            "np.copyto(dlogits.reshape(len(ignored), -1), 0, where=ignored[:, None])",
+            "pass",
+        ),
+        ("loss of an ignored target", "np.copyto(losses, 0, where=ignored)", "pass"),
+        (
+            "a mean over ignored targets, too",
+            "losses.size - (0 if ignored is None else int(np.count_nonzero(ignored)))",
+            "losses.size",
+        ),
     ),
     *_in(
         "kernels/rows.py",
@@ -300,8 +295,8 @@ MUTANTS = [
             "    loss, loss_cache = cross_entropy_forward(logits, targets, record, count)",
             "    loss, loss_cache = cross_entropy_forward(logits, cache.tokens, record, count)",
         ),
-        ("a slice's own mean for its share in the batch's", "part, ignore, positions)", "part, ignore, None)"),
-        ("only the last slice's gradient", "out[name][...] += gradient", "out[name][...] = gradient"),
+        ("a slice's own mean for its share in the batch's", "part, positions) as", "part, None) as"),
+        ("only the last slice's gradient", "out.add(gradients)", "out.copy_from(gradients)"),
     ),
     *_in(
         "parameters.py",
@@ -365,8 +360,8 @@ MUTANTS = [
         "sampling.py",
         (
             "the first tokens for the last in the window",
-            "window = np.array([tokens[-length:]], dtype=np.int64)",
-            "window = np.array([tokens[:length]], dtype=np.int64)",
+            "np.array([tokens[-length:]], dtype=np.int64)",
+            "np.array([tokens[:length]], dtype=np.int64)",
         ),
         ("temperature multiplies", "(z - z.max()) / temperature", "(z - z.max()) * temperature"),
         (
@@ -375,4 +370,6 @@ MUTANTS = [
             "probabilities[order[before + probabilities[order] >= top_p]] = 0",
         ),
     ),
+    *REPLAY_OF_STEPS,
+    *REPLAY_OF_CALLS,
 ]

@@ -1,4 +1,7 @@
-"""A run that is killed at random moments loses nothing; ``python -m parity_tests.kills`` kills it more often."""
+"""A run that is killed at random moments loses nothing; ``python -m parity_tests.kills`` kills it more often.
+
+Some of its processes replay and some do not, and the run without kills replays.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,15 @@ import pytest
 
 from numpy_gpt.cli import main
 from parity_tests.kills import TRAINING, contents, run_undisturbed, run_with_kills
+
+
+def test_replay_changes_no_byte(tmp_path):
+    short = [*TRAINING, "--max_iters", "60", "--log_interval", "10"]
+    for replay in ("true", "false"):
+        assert main(["train", *short, "--replay", replay, "--out_dir", str(tmp_path / replay)]) == 0
+    lines = [(tmp_path / replay / "metrics.jsonl").read_text() for replay in ("true", "false")]
+    assert ['"execution": "replay"' in line for line in lines] == [True, False]
+    assert contents(tmp_path / "true") == contents(tmp_path / "false")
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.prove)])

@@ -23,6 +23,8 @@ def check_number(name: str, value: Any) -> float:
     UserError
         If it is not a real number, or is too large for a float.
     """
+    if isinstance(value, float):  # also NumPy's float64; the general question takes ten times as long
+        return float(value)
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise UserError(f"{name} must be a number, not {describe(value)}")
     try:

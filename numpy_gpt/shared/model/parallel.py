@@ -7,8 +7,8 @@ resumed run computes exactly what the uninterrupted run would have computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
@@ -54,6 +54,54 @@ def parallel_map(function: Callable[[_Item], _Result], items: Sequence[_Item]) -
 
     with blas.limit(limits=1), ThreadPoolExecutor(min(threads, len(items))) as pool:
         yield from pool.map(function, items)
+
+
+Turn = Callable[[], AbstractContextManager[None]]
+"""Returns a context that is entered by one task after another, in their order."""
+
+
+def parallel_in_turn(task: Callable[[_Item, Turn], None], items: Sequence[_Item]) -> None:
+    """Call ``task(item, turn)`` for each item, in parallel where that pays; ``with turn():`` they follow one another.
+
+    So results can be added in the items' order, whichever is ready first, while other tasks still compute. Every task
+    must take its turn once.
+    """
+    turns = _Turns(len(items))
+
+    def run(number: int) -> None:
+        try:
+            task(items[number], partial(turns.turn, number))
+        except BaseException:
+            turns.cancel_after(number)
+            raise
+
+    for _ in parallel_map(run, range(len(items))):
+        pass
+
+
+class _Turns:
+    """One turn for each task; the turn of a task begins when that of the one before has ended."""
+
+    def __init__(self, count: int) -> None:
+        from threading import Event
+
+        self._begins, self._failed = [Event() for _ in range(count + 1)], count
+        self._begins[0].set()
+
+    @contextmanager
+    def turn(self, number: int) -> Iterator[None]:
+        """Wait for the turn, and let the next one begin afterwards."""
+        self._begins[number].wait()
+        if number > self._failed:
+            raise RuntimeError("a task before this one has failed")  # never seen: its own exception comes first
+        yield
+        self._begins[number + 1].set()
+
+    def cancel_after(self, number: int) -> None:
+        """Let nobody wait any longer for this task, which has failed; those before it still take their turns."""
+        self._failed = min(self._failed, number)
+        for begins in self._begins[number + 1 :]:
+            begins.set()
 
 
 def product_threads(config: ModelConfig, positions: int) -> AbstractContextManager[object]:

@@ -116,6 +116,7 @@ def _parse_record(line: bytes) -> MetricsRecord:
     if kind == "evaluation":
         evaluation = convert(values, Evaluation)
         return MetricsRecord(line, evaluation.step, evaluation)
+    convert(values.pop("execution", None), str | None, "execution")
     return MetricsRecord(line, convert(convert(values, dict[str, float | None]).get("step"), Step, "step"), None)
 
 
@@ -157,7 +158,7 @@ class TensorBoardLog:
             if self._writer is None:
                 self._writer = self._make_writer(str(self._directory), purge_step=self._purge_step)
             for name, value in values.items():
-                if name != "step" and value is not None:
+                if name != "step" and value is not None and not isinstance(value, str):
                     self._writer.add_scalar(f"{kind}/{name}", value, values["step"])
         except OSError as error:
             raise _write_error(self._directory, error) from error

@@ -109,6 +109,11 @@ class Engine(ABC):
     evaluation_limit: EvaluationLimit = EvaluationLimit(2048, 1e11)
     """How much is evaluated at once."""
 
+    @property
+    def execution(self) -> str | None:
+        """How the last step was computed, if the engine has several ways that give the same numbers."""
+        return None
+
     def begin(self, tokens: Tokens) -> None:
         """Set the training text (n,), from which every step draws its batches."""
         training = self.recipe.training

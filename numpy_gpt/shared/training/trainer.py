@@ -177,7 +177,9 @@ class _TrainingRun:
             done, operations_per_token(self._recipe.model), self._engine.peak_flops, self._engine.peak_memory()
         )
         if log:
-            self._write_metrics("step", _step_metrics(done, result, rate, throughput))
+            how = self._engine.execution
+            execution = {} if how is None else {"execution": how}
+            self._write_metrics("step", _step_metrics(done, result, rate, throughput) | execution)
         if display:
             self._meter.mark_display()
             if self._engine.group.rank == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 
@@ -41,11 +42,11 @@ def test_programs_write_the_same_text(capsys, trained, choice):
 
 def test_cache_flag(program, run, trained, monkeypatch):
     decoders = []
-    module = __import__(f"{program}.sampling", fromlist=["Decoder"])
+    module = import_module({"numpy_gpt": "numpy_gpt.replayed_step", "torch_gpt": "torch_gpt.sampling"}[program])
 
     class Watched(module.Decoder):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
             decoders.append(self)
 
     monkeypatch.setattr(module, "Decoder", Watched)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from threading import Event
+from time import sleep
 
 import numpy as np
 import pytest
@@ -114,6 +116,45 @@ def test_recorder_sees_the_whole_batch():
     whole_loss, whole = loss_and_gradients(*step)
     assert loss == kept["loss"] == whole_loss
     assert np.array_equal(gradients.flat, whole.flat)
+
+
+def test_turns_follow_the_items_whichever_is_ready_first(monkeypatch):
+    on_threads(monkeypatch, 3)
+    order, overtaken = [], Event()
+
+    def task(item, turn):
+        if item == 0:
+            overtaken.wait(0.2)  # the others are ready, and would come first if they could
+        with turn():
+            order.append(item)
+            overtaken.set()
+
+    parallel.parallel_in_turn(task, range(3))
+    assert order == [0, 1, 2]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("inside", [True, False], ids=["in its turn", "before its turn"])
+def test_a_task_that_fails_keeps_nobody_waiting(monkeypatch, threads, inside):
+    """Its own error is seen, although the task before it is slower."""
+    on_threads(monkeypatch, threads)
+    added, failed = [], Event()
+
+    def task(item, turn):
+        if item == 0 and threads > 1 and not inside:
+            failed.wait(60)
+            sleep(0.05)
+        if item == 1 and not inside:
+            failed.set()
+            raise ValueError("the second task")
+        with turn():
+            if item == 1:
+                raise ValueError("the second task")
+            added.append(item)
+
+    with pytest.raises(ValueError, match="the second task"):
+        parallel.parallel_in_turn(task, range(5))
+    assert added == [0]
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -13,7 +13,7 @@ from numpy_gpt.shared.runs.run_state import RunState
 
 LINES = [
     ("evaluation", {"step": 0, "train_loss": 3.5, "val_loss": 3.25, "train_estimate": None}),
-    ("step", {"step": 5, "train_loss": 3.0, "val_loss": None, "gradient_norm": 0.5}),
+    ("step", {"step": 5, "train_loss": 3.0, "val_loss": None, "gradient_norm": 0.5, "execution": "plain"}),
     ("evaluation", {"step": 5, "train_loss": 2.5, "val_loss": 2.75, "train_estimate": 2.625}),
 ]
 SCALARS = {
