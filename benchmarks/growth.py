@@ -1,10 +1,11 @@
 """How time and memory of a numpy_gpt training step grow with its sizes: ``python -m benchmarks.growth``.
 
 Batch, context, width and depth each grow alone, sixteenfold, from one small model. Every point is a separate process,
-and the points are interleaved, round after round. Memory is the peak of NumPy's allocations (tracemalloc) in a step
-after warm-up, and the peak of the process beyond its imports; both are compared with the formula of
-``benchmarks.support.memory_model``. An exponent is the slope of the least-squares line through the logarithms of the
-upper half of the points; the expected exponent is that of the operations, or of the formula, through the same points.
+and the points are interleaved, round after round. Times are those of replayed steps. Memory is the peak of NumPy's
+allocations (tracemalloc) in a plain step after warm-up, and the peak of the process beyond its imports; both are
+compared with the formula of ``benchmarks.support.memory_model``, which also says what a replayed step needs. An
+exponent is the slope of the least-squares line through the logarithms of the upper half of the points; the expected
+exponent is that of the operations, or of the formula, through the same points.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from benchmarks.support.environment import describe_environment, environment_lin
 from benchmarks.support.memory_model import step_memory
 from gpt_data.checks import TokenIds
 from numpy_gpt.engine import NumpyEngine
+from numpy_gpt.replay.replayed import WORTH
 from numpy_gpt.shared.cli.parser import run_command
 from numpy_gpt.shared.model.config_checks import require_gpt
 from numpy_gpt.shared.model.initial_values import initial_values
@@ -41,6 +43,7 @@ START = {"batch_size": 4, "block_size": 32, "n_embd": 64, "n_layer": 2}
 NAMES = {"batch_size": "batch", "block_size": "context", "n_embd": "width", "n_layer": "depth"}
 IN_THE_LIMIT = {"batch_size": (1, 1), "block_size": (2, 2), "n_embd": (2, 2), "n_layer": (1, 1)}  # of time, of memory
 FACTORS = (1, 2, 4, 8, 16)
+_WARM_UP = WORTH + 3  # steps: in every later one, all slices are replayed
 
 
 def recipe_of(sizes: dict[str, int]) -> Recipe:
@@ -60,24 +63,24 @@ def measure_point(sizes: dict[str, int], steps: int) -> dict[str, float]:
     before = peak_memory()
     engine = _warm_engine(recipe, tokens)
     times = []
-    for step in range(2, 2 + steps):
+    for step in range(_WARM_UP, _WARM_UP + steps):
         start = time.perf_counter()
         engine.take_step(step, 1e-4)
         times.append(time.perf_counter() - start)
     resident = peak_memory() - before
     del engine
-    return {"seconds": statistics.median(times), "bytes": traced_peak(recipe), "resident": resident}
+    return {"seconds": statistics.median(times), "bytes": traced_peak(recipe, replay=False), "resident": resident}
 
 
-def traced_peak(recipe: Recipe) -> int:
+def traced_peak(recipe: Recipe, replay: bool = True) -> int:
     """Return the peak of the allocated bytes during a step, including the engine's own arrays."""
     tokens = _random_tokens()
-    _warm_engine(recipe, tokens)  # fills caches such as erf's tables: like the text, they do not count
+    _warm_engine(recipe, tokens, replay)  # fills caches such as erf's tables: like the text, they do not count
     tracemalloc.start()
     try:
-        engine = _warm_engine(recipe, tokens)
+        engine = _warm_engine(recipe, tokens, replay)
         tracemalloc.reset_peak()
-        engine.take_step(2, 1e-4)
+        engine.take_step(_WARM_UP, 1e-4)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -177,10 +180,10 @@ def _random_tokens() -> TokenIds:
     return np.random.default_rng(0).integers(recipe_of({}).model.vocab_size, size=20_000)
 
 
-def _warm_engine(recipe: Recipe, tokens: TokenIds) -> NumpyEngine:
-    engine = NumpyEngine(recipe, initial_values(recipe.model, 1, recipe.training.dtype))
+def _warm_engine(recipe: Recipe, tokens: TokenIds, replay: bool = True) -> NumpyEngine:
+    engine = NumpyEngine(recipe, initial_values(recipe.model, 1, recipe.training.dtype), replay=replay)
     engine.begin(tokens)
-    for step in range(2):
+    for step in range(_WARM_UP):
         engine.take_step(step, 1e-4)
     return engine
 

@@ -1,4 +1,4 @@
-"""The memory of a training step of numpy_gpt, derived from the caches of its layers; nothing is measured here.
+"""The memory of a training step of numpy_gpt, plain or replayed, from the caches of its layers; nothing is measured.
 
 Axis letters: B batch, T time, C channels, H heads, F = 4·C hidden, V vocabulary.
 """
@@ -63,14 +63,14 @@ def kept_per_token(config: GPTConfig, time: int) -> int:
 
 
 def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32") -> StepMemory:
-    """Return the memory of a training step on B sequences of T tokens, on one thread.
+    """Return the memory of a plain training step on B sequences of T tokens, on one thread.
 
     - Flat: four arrays of P numbers, for P parameters: the parameters, the gradients, and AdamW's m and v. (Averaged
       weights would be a fifth, which is not counted here.)
     - Kept: a batch is computed in slices, so the caches are those of the largest slice: ``kept_per_token`` for each of
       its tokens. The masks, the ids and the starts of the windows of 256 steps are those of the whole batch.
-    - Temporary: a slice's own gradient, P, which is complete when backward reaches the first layer; with several
-      slices, also that of the slice before. In backward, for each of the slice's tokens, a layer's largest arrays:
+    - Temporary: a slice's own gradient, P, which is complete when backward reaches the first layer, and is dropped when
+      it has been added. In backward, for each of the slice's tokens, a layer's largest arrays:
       two of H·T in softmax, or three where ``kernels.rows`` writes a number out along its row, together with dq,
       dk and dv, 3·C; or two of F while the activation's slope is computed.
       In addition four of C, and the logits and their gradient, 2·V. If forward needs more, its amount counts: see
@@ -82,14 +82,55 @@ def step_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32"
     c, scores = config.n_embd, config.n_head * time
     of_softmax = (3 if time <= WIDE else 2) * scores
     widest = max(2 * config.n_hidden, of_softmax + 3 * c) + 4 * c if config.n_layer else 0
-    backward = tokens * (widest + 2 * config.vocab_size) + min(2, len(slices)) * parameters
-    forward = forward_temporaries(config, tokens, size) + min(1, len(slices) - 1) * parameters
+    backward = tokens * (widest + 2 * config.vocab_size) + parameters
+    forward = forward_temporaries(config, tokens, size)
     values_kept = tokens * kept_per_token(config, time) + batch * time * masks_per_token(config, time)
     return StepMemory(
         flat=4 * parameters * size,
         kept=values_kept * size + batch * time * _IDS + CHUNK * batch * 8,
         temporary=max(backward, forward) * size,
     )
+
+
+class ReplayedMemory(NamedTuple):
+    """Bytes of a replayed step: flat arrays, what the batch needs, and at most so many in the memory of the tapes."""
+
+    flat: int
+    batch: int
+    workspace: int
+
+    @property
+    def peak(self) -> int:
+        """Their sum, which a step does not exceed on one thread; each further thread adds another workspace."""
+        return sum(self)
+
+
+def replayed_memory(config: GPTConfig, batch: int, time: int, dtype: str = "float32") -> ReplayedMemory:
+    """Return the memory of a step on B sequences of T tokens, all of whose slices are replayed.
+
+    - Flat: the same four arrays as in a plain step.
+    - Batch: the masks, the ids and the starts of the windows are those of the whole batch, as in a plain step.
+    - Workspace: all tapes of a thread share one memory, which is as large as the largest of them needs: that of the
+      largest slice. An array lies in it from the call that computes it to the last one that reads it. So it holds what
+      a plain step of this slice keeps and needs temporarily, its gradient among it, and copies of its ids and masks,
+      but never all of it at once: a layer's cache is gone after the layer's backward pass, the probabilities are gone
+      before that of the layers begins. It is 3 to 24 % less than the sum, and 40 to 44 % where logits are most of it.
+
+    The first steps need more:
+
+    - a plain one another P, since a function that will be replayed returns its gradients in one array;
+    - one that is written down copies of the slice's ids and masks;
+    - both, and the plain half of a proof, need the memory of a plain step *next to* the workspace if slices of another
+      size, or evaluations, have used it, and it has at most 16 MiB: a larger one is given back before. Of the plain
+      results only digests are kept, and the workspace is made after them.
+
+    The Python objects of a tape take about 1.6 kB for each call, of which a layer has about a hundred.
+    """
+    plain, size = step_memory(config, batch, time, dtype), np.dtype(dtype).itemsize
+    tokens = time * max(part.stop - part.start for part in slices_of(config, batch, time, size))
+    masks_and_ids = masks_per_token(config, time) * size + _IDS
+    of_batch = batch * time * masks_and_ids + CHUNK * batch * 8
+    return ReplayedMemory(plain.flat, of_batch, plain.kept - of_batch + tokens * masks_and_ids + plain.temporary)
 
 
 def forward_temporaries(config: GPTConfig, tokens: int, size: int) -> int:
