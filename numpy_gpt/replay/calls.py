@@ -59,13 +59,12 @@ class Place(NamedTuple):
 class Call(NamedTuple):
     """A call of a function, or of the first argument's method of this name.
 
-    An argument may be a Place, or a list or tuple of them. ``writes`` is the memory that its result is written to.
+    An argument may be a Place, or a list or tuple of them.
     """
 
     function: Callable[..., Any] | str
     arguments: tuple[Any, ...]
     options: dict[str, Any]
-    writes: Memory | None
 
 
 def address_of(array: NDArray[Any]) -> int:

@@ -40,13 +40,12 @@ class Recorder:
         options: Mapping[str, Any] | None = None,
         out: Place | None = None,
     ) -> None:
-        """Write down a call whose arguments are places, numbers and constants."""
+        """Write down a call whose arguments are places, numbers and constants; ``out`` is the place it writes to."""
         arguments, options = tuple(arguments), dict(options or {})
         for place in places_in((*arguments, *options.values())):
             self.check(place)
         self.changed = self.changed or (out is not None and out.memory.fixed is not None)
-        writes = None if out is None else out.memory
-        self.calls.append(Call(function, arguments, options, writes))
+        self.calls.append(Call(function, arguments, options))
 
     def check(self, place: Place) -> None:
         """Check that a place belongs to this recording.

@@ -49,7 +49,7 @@ def _made_in_place(calls: Sequence[Call], kept: Set[Memory]) -> Sequence[Call]:
             if alone and part.is_whole and part.dtype == out.dtype:
                 moved[part.memory] = target
             else:
-                copies.append(Call(np.copyto, (target, part), call.options, out.memory))
+                copies.append(Call(np.copyto, (target, part), call.options))
             start += out.dtype.itemsize * part.entries
         changed[number] = copies
     if not changed:
@@ -137,7 +137,4 @@ def _moved(call: Call, moved: dict[Memory, Place]) -> Call:
         return _moved_place(place, moved)
 
     options = {name: with_places(value, move) for name, value in call.options.items()}
-    writes = call.writes
-    while writes in moved:
-        writes = moved[writes].memory
-    return call._replace(arguments=with_places(call.arguments, move), options=options, writes=writes)
+    return call._replace(arguments=with_places(call.arguments, move), options=options)

@@ -80,7 +80,7 @@ def test_a_replay_that_fails_where_the_plain_call_does_not_is_given_up():
     replayed = Replayed(compute, Workspace(), state=[state], worth=0)
     replayed(X)
     compute(X, other)
-    replayed._tape._calls = [*replayed._tape._calls, Call(lambda: 1 / 0, (), {}, None)]
+    replayed._tape._calls = [*replayed._tape._calls, Call(lambda: 1 / 0, (), {})]
     for _ in range(2):
         assert_same_bits([*replayed(X), state], [*compute(X, other), other])
         assert replayed.given_up == "a replay failed: ZeroDivisionError: division by zero"
